@@ -1,0 +1,94 @@
+"""Character-level recurrent language models: train, generate, evaluate.
+
+>>> import charloom
+>>> run = charloom.train(text, run="runs/hamlet", time_budget="4m")              # doctest: +SKIP
+>>> model = charloom.load("runs/hamlet")                                         # doctest: +SKIP
+>>> print("".join(charloom.generate(model, "ROMEO:", length=300, seed=1)))       # doctest: +SKIP
+>>> charloom.evaluate(model, text).bits_per_character                            # doctest: +SKIP
+
+The names below are all there is; they are imported when they are first used, so that `charloom --help` needs no torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from charloom.version import __version__
+
+if TYPE_CHECKING:
+    from charloom.batches import Batch, Documents, Streams
+    from charloom.corpus import Corpus, Text
+    from charloom.errors import CharloomError
+    from charloom.evaluation import Score, evaluate, surprisal
+    from charloom.experiment import load, train
+    from charloom.generation import generate
+    from charloom.language_model import LanguageModel
+    from charloom.network import CharRNN, State
+    from charloom.runs import Run
+    from charloom.settings import CorpusConfig, NetworkConfig, SamplingConfig, TrainingConfig
+    from charloom.training import Progress, Trainer
+    from charloom.vocabulary import Vocabulary
+
+_HOMES = {
+    "Batch": "batches",
+    "CharRNN": "network",
+    "CharloomError": "errors",
+    "Corpus": "corpus",
+    "CorpusConfig": "settings",
+    "Documents": "batches",
+    "LanguageModel": "language_model",
+    "NetworkConfig": "settings",
+    "Progress": "training",
+    "Run": "runs",
+    "SamplingConfig": "settings",
+    "Score": "evaluation",
+    "State": "network",
+    "Streams": "batches",
+    "Text": "corpus",
+    "Trainer": "training",
+    "TrainingConfig": "settings",
+    "Vocabulary": "vocabulary",
+    "evaluate": "evaluation",
+    "generate": "generation",
+    "load": "experiment",
+    "surprisal": "evaluation",
+    "train": "experiment",
+}
+
+__all__ = [
+    "Batch",
+    "CharRNN",
+    "CharloomError",
+    "Corpus",
+    "CorpusConfig",
+    "Documents",
+    "LanguageModel",
+    "NetworkConfig",
+    "Progress",
+    "Run",
+    "SamplingConfig",
+    "Score",
+    "State",
+    "Streams",
+    "Text",
+    "Trainer",
+    "TrainingConfig",
+    "Vocabulary",
+    "__version__",
+    "evaluate",
+    "generate",
+    "load",
+    "surprisal",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'charloom' has no attribute {name!r}")
+    value = getattr(import_module(f"charloom.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

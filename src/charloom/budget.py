@@ -1,0 +1,90 @@
+"""From a time budget to a number of steps: the machine's speed is measured once, and from then on only steps count."""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from charloom.corpus import Text
+from charloom.evaluation import carried_batches, evaluate_folded, reading
+from charloom.language_model import LanguageModel
+from charloom.settings import TrainingConfig
+from charloom.training import Trainer
+
+SHARE = 0.97
+"""Part of the budget that is planned for: the rest is for a machine that slows down meanwhile."""
+
+MOST_EPOCHS = 100
+"""A small text is not read more often than this, whatever the budget: it would be learned by heart."""
+
+_SAVE_SECONDS = 0.4
+_PROBE = 4096
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What was measured, in seconds."""
+
+    step: float
+    folded_character: float
+    carried_character: float
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What a budget allows."""
+
+    steps: int
+    validation_characters: int
+    carried: bool
+    "Whether the final figure can be taken with carried state within a twentieth of the budget."
+
+
+def measure(trainer: Trainer, model: LanguageModel, validation: Text, budget: float) -> Speed:
+    """The speed of steps and of scoring, from a few throw-away ones: about 1.5 % of the budget, 0.5 to 5 seconds."""
+    steps = iter(trainer.steps())
+    next(steps, None)
+    times: list[float] = []
+    end = time.monotonic() + min(5.0, max(0.5, 0.015 * budget))
+    while len(times) < 3 or time.monotonic() < end:
+        began = time.monotonic()
+        if next(steps, None) is None:
+            break
+        times.append(time.monotonic() - began)
+    step = statistics.fmean(times) if times else 0.0
+    if validation.characters == 0:
+        return Speed(step, 0.0, 0.0)
+    probe = validation.slice(0, min(validation.characters, _PROBE))
+    folded = _seconds(lambda: evaluate_folded(model, probe))
+    ids = model.encode(validation.slice(0, min(validation.characters, 512)))
+
+    def read_carried() -> None:
+        with reading(model.network):
+            for batch in carried_batches(model, ids, 512):
+                model.network(batch.inputs.to(model.network.device))
+
+    carried = _seconds(read_carried)
+    return Speed(step, folded / probe.characters, carried / min(validation.characters, 512))
+
+
+def allow(
+    budget: float, spent: float, speed: Speed, validation: Text, config: TrainingConfig, *, save_every: float
+) -> Allowance:
+    """What `budget` seconds allow, of which `spent` are gone."""
+    characters = validation.characters
+    part = characters
+    if speed.folded_character:
+        part = min(characters, max(2048, int(0.03 * budget / config.validations / speed.folded_character)))
+    carried = characters * speed.carried_character <= max(1.0, 0.05 * budget)
+    final = characters * speed.carried_character if carried else part * speed.folded_character
+    overhead = config.validations * (part * speed.folded_character + _SAVE_SECONDS) + final + 2 * _SAVE_SECONDS
+    usable = SHARE * budget - spent - overhead
+    per_step = speed.step * (1 + _SAVE_SECONDS / max(save_every, 1.0))
+    return Allowance(max(1, int(usable / per_step)) if per_step else 1, part, carried)
+
+
+def _seconds(do: Callable[[], object]) -> float:
+    do()
+    began = time.monotonic()
+    do()
+    return time.monotonic() - began

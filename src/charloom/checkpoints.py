@@ -1,0 +1,191 @@
+"""A run's checkpoints: each one commit, of which all is there or nothing.
+
+    checkpoints/step-00001200/     weights, average, optimizer, carried, random (.safetensors), position.json
+                  manifest.json    the SHA-256 of each of them, and on what machine they were made
+    checkpoint.json                which folder is current, and the SHA-256 of its manifest
+
+A checkpoint is written into a folder of a new name, read back, and made current by the rename of `checkpoint.json`; only
+then is the one before it deleted. Whatever the moment of a crash, `checkpoint.json` names a whole checkpoint.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from charloom import disk as disks
+from charloom import records
+from charloom.disk import Disk
+from charloom.errors import FolderError, StorageError
+from charloom.language_model import pack, read_model_file, unpack
+from charloom.training import Trainer, TrainerState
+
+GROUPS = ("weights", "average", "optimizer", "carried", "random")
+POINTER = "checkpoint.json"
+LARGEST_PART = 64 << 30
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a run stands, beside the trainer's own state."""
+
+    step: int
+    characters_seen: int
+    evaluated: int
+    "The last step at which the validation text was looked at; -1 before the first."
+    best_nats: float | None
+    "Nats per character of the model that is kept; None where none was validated."
+    best_step: int
+    interval_nats: float
+    "Sums since the last line of metrics.jsonl."
+    interval_symbols: int
+    interval_norm: float
+    interval_steps: int
+    metrics_bytes: int
+    clock_bytes: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a checkpoint consists of."""
+
+    files: dict[str, str]
+    "SHA-256 of each file."
+    environment: dict[str, str]
+    format: Literal["charloom-checkpoint-1"] = "charloom-checkpoint-1"
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """Which checkpoint is current."""
+
+    folder: str
+    manifest: str
+    "SHA-256 of the manifest."
+
+
+def save(disk: Disk, run: Path, state: TrainerState, position: Position, environment: dict[str, str]) -> None:
+    """Commit a checkpoint and delete the one before it. Raises `StorageError`; the one before it is then still current."""
+    before = _pointer(run)
+    folder = run / "checkpoints" / _name(position)
+    if before is not None and before.folder == folder.name:
+        return
+    if not folder.parent.exists():
+        disks.make_folder(disk, folder.parent)
+    if folder.exists():  # left by a crash before it became current
+        disks.remove_tree(disk, folder)
+    try:
+        disks.make_folder(disk, folder)
+        pointer = Pointer(folder.name, _write(disk, folder, state, position, environment))
+        _read(folder, pointer)
+        disks.replace(disk, run / POINTER, records.dump(pointer))
+    except (StorageError, FolderError):
+        if _pointer(run) == before:
+            disks.discard(disk, folder)
+        raise
+    if before is not None:
+        disks.remove_tree(disk, run / "checkpoints" / before.folder)
+
+
+def load(run: Path, trainer: Trainer) -> tuple[Position, dict[str, str], str | None] | None:
+    """Restore `trainer` from the newest whole checkpoint; None if the run has none.
+
+    Gives the position, the environment it was made in, and a sentence if the current one was damaged and another taken.
+    Raises `FolderError` if there are checkpoints but none is whole.
+    """
+    pointer = _pointer(run)
+    if pointer is None:
+        return None
+    try:
+        return (*_restore(run, pointer, trainer), None)
+    except FolderError as error:
+        for folder in sorted((run / "checkpoints").glob("step-*"), reverse=True):
+            manifest = folder / "manifest.json"
+            if folder.name != pointer.folder and manifest.is_file():
+                other = Pointer(folder.name, _sha256(read_model_file(folder, "manifest.json", records.LARGEST_JSON)))
+                try:
+                    position, environment = _restore(run, other, trainer)
+                except FolderError:
+                    continue
+                return position, environment, f"{error}; went back to step {position.step}, the newest that is whole"
+        raise
+
+
+def clean(disk: Disk, run: Path) -> None:
+    """Remove what a crash left: unfinished files and checkpoints that are not current."""
+    pointer = _pointer(run)
+    for folder in (run, run / "model"):
+        for path in sorted(folder.glob(f"*{disks.TEMPORARY}")):
+            with disks.storage_errors(path):
+                disk.remove(path)
+    if (run / "checkpoints").is_dir():
+        for path in sorted((run / "checkpoints").iterdir()):
+            if pointer is None or path.name != pointer.folder:
+                disks.remove_tree(disk, path)
+
+
+def _name(position: Position) -> str:
+    """A name for each thing that can be committed at a step: before it is evaluated, and after."""
+    return f"step-{position.step:08d}" + ("-evaluated" if position.evaluated == position.step else "")
+
+
+def _write(
+    disk: Disk, folder: Path, state: TrainerState, position: Position, environment: dict[str, str]
+) -> str:
+    files = {f"{group}.safetensors": pack(getattr(state, group)) for group in GROUPS}
+    files["position.json"] = records.dump(position)
+    for name, data in files.items():
+        disks.write_new(disk, folder / name, data)
+    manifest = records.dump(Manifest({name: _sha256(data) for name, data in files.items()}, environment))
+    disks.write_new(disk, folder / "manifest.json", manifest)
+    with disks.storage_errors(folder):
+        disk.force_folder(folder)
+    return _sha256(manifest)
+
+
+def _read(folder: Path, pointer: Pointer) -> tuple[dict[str, bytes], Manifest]:
+    """The files of a checkpoint, each with the SHA-256 that the manifest says. Raises `FolderError`."""
+    where = folder / "manifest.json"
+    raw = read_model_file(folder, "manifest.json", records.LARGEST_JSON)
+    if _sha256(raw) != pointer.manifest:
+        raise FolderError(f"{where} is damaged: its checksum is wrong; restore it from a copy")
+    manifest = records.load(Manifest, records.parse(raw, str(where)), str(where))
+    if sorted(manifest.files) != sorted([*(f"{group}.safetensors" for group in GROUPS), "position.json"]):
+        raise FolderError(f"{where} does not name the files of a checkpoint; restore it from a copy")
+    files = {}
+    for name, digest in manifest.files.items():
+        files[name] = read_model_file(folder, name, LARGEST_PART)
+        if _sha256(files[name]) != digest:
+            raise FolderError(f"{folder / name} is damaged: its checksum is wrong; restore it from a copy")
+    return files, manifest
+
+
+def _restore(run: Path, pointer: Pointer, trainer: Trainer) -> tuple[Position, dict[str, str]]:
+    folder = run / "checkpoints" / pointer.folder
+    files, manifest = _read(folder, pointer)
+    where = str(folder / "position.json")
+    position = records.load(Position, records.parse(files["position.json"], where), where)
+    if not 0 <= position.step <= trainer.total or min(position.metrics_bytes, position.clock_bytes) < 0:
+        raise FolderError(f"{where}: step {position.step} is not one of the {trainer.total} steps; restore it from a copy")
+    expected = trainer.expected_state(position.step)
+    groups = {
+        group: unpack(files[f"{group}.safetensors"], getattr(expected, group), str(folder / f"{group}.safetensors"))
+        for group in GROUPS
+    }
+    trainer.restore(TrainerState(position.step, position.characters_seen, **groups))
+    return position, manifest.environment
+
+
+def _pointer(run: Path) -> Pointer | None:
+    if not (run / POINTER).exists():
+        return None
+    where = str(run / POINTER)
+    raw = read_model_file(run, POINTER, records.LARGEST_JSON)
+    pointer = records.load(Pointer, records.parse(raw, where), where)
+    if not pointer.folder.startswith("step-") or "/" in pointer.folder or "\\" in pointer.folder:
+        raise FolderError(f"{where} names no checkpoint of this run; restore it from a copy")
+    return pointer
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,81 @@
+"""charloom evaluate"""
+
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+
+def evaluate(
+    run: Path,
+    /,
+    *,
+    split: Literal["validation", "test", "train"] = "validation",
+    text: str | None = None,
+    encoding: str = "utf-8",
+    context: int = 256,
+    baselines: bool = False,
+    json: bool = False,
+) -> None:
+    """Measure a model on text that it was not trained on.
+
+    Every character is counted once. Carried: the text is read from its beginning and the state is never reset. Fresh:
+    the text is cut every CONTEXT characters and each window starts with a zero state and the one character before it.
+
+    Parameters
+    ----------
+    run
+        A run directory, or a model folder together with --text.
+    split
+        Which part of the run's own text.
+    text
+        Another text: a file, a folder, - for standard input, or the name of a corpus.
+    encoding
+        Encoding of that other text.
+    context
+        Characters in a window of the fresh figure.
+    baselines
+        Also what n-grams and general compressors reach, told of the run's training text.
+    json
+        Print one JSON value.
+    """
+    from charloom import experiment
+    from charloom.cli.output import print_json
+    from charloom.evaluation import evaluate as score
+
+    model = experiment.load(run)
+    measured, name, train = experiment.text_to_evaluate(run, split, text, encoding, with_train=baselines)
+    carried = score(model, measured)
+    fresh = score(model, measured, context=context)
+    result: dict[str, Any] = {
+        "characters": measured.characters,
+        "bytes": measured.bytes,
+        "carried": carried.summary(),
+        "fresh": {**fresh.summary(), "context": context},
+    }
+    if train is not None:
+        floor = experiment.compare(model, train, measured)
+        result["baselines"] = {entry.name: {"bits_per_character": entry.bits_per_character, "knew": entry.knew} for entry in floor}
+    if json:
+        print_json(result)
+    else:
+        _show(result, f"{run} on {name}: {measured.characters:,} characters, {measured.bytes:,} bytes")
+
+
+def _show(result: dict[str, Any], title: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(file=sys.stdout, highlight=False)
+    console.print(title, markup=False, soft_wrap=True)
+    table = Table("", "carried", f"fresh, context {result['fresh']['context']}", box=None, pad_edge=False)
+    for name in ("nats_per_character", "bits_per_character", "bits_per_byte", "perplexity", "accuracy"):
+        table.add_row(name.replace("_", " "), *(f"{result[way][name]:.4f}" for way in ("carried", "fresh")))
+    console.print(table)
+    if "baselines" not in result:
+        return
+    console.print()
+    floor = Table("bits per character", "", "what it knew", box=None, pad_edge=False)
+    floor.add_row("this model, carried", f"{result['carried']['bits_per_character']:.3f}", "its training")
+    for name, entry in sorted(result["baselines"].items(), key=lambda item: item[1]["bits_per_character"]):
+        floor.add_row(name, f"{entry['bits_per_character']:.3f}", entry["knew"])
+    console.print(floor)

@@ -1,0 +1,46 @@
+"""charloom info"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def info(run: Path, /, *, json: bool = False) -> None:
+    """What a run or model is, on what it was trained, how far, how good.
+
+    Parameters
+    ----------
+    run
+        A run directory or a model folder.
+    json
+        Print one JSON value.
+    """
+    from charloom.cli.output import print_json
+    from charloom.experiment import describe
+
+    facts = describe(run)
+    if json:
+        print_json(facts)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for key, value in _flat(facts):
+        table.add_row(key, value)
+    Console(file=sys.stdout, highlight=False).print(table)
+
+
+def _flat(facts: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for key, value in facts.items():
+        name = f"{prefix}{key.replace('_', ' ')}"
+        if isinstance(value, dict):
+            rows += _flat(value, f"{name}: ")
+        elif isinstance(value, float):
+            rows.append((name, f"{value:,.4f}".rstrip("0").rstrip(".") if abs(value) < 1e6 else f"{value:,.0f}"))
+        elif isinstance(value, bool) or not isinstance(value, int):
+            rows.append((name, "none" if value is None else str(value)))
+        else:
+            rows.append((name, f"{value:,}"))
+    return rows

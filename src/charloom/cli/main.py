@@ -1,0 +1,81 @@
+"""The command line's door: verbs by name, errors as one sentence, exit codes that a script can rely on.
+
+0 done; 2 the user can mend it; 130 and 143 interrupted by Ctrl-C and SIGTERM. A verb's module is imported when the verb
+is used, so that help needs no torch.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+STARTED = time.monotonic()
+"""When the command began; a time budget counts from here."""
+
+from cyclopts import App, CycloptsError, Parameter  # noqa: E402
+
+from charloom.cli.sources import expand_shares, merge_sources  # noqa: E402
+from charloom.errors import CharloomError  # noqa: E402
+from charloom.version import __version__  # noqa: E402
+
+VERBS = {
+    "train": "Train a model on a text.",
+    "generate": "Write text with a model.",
+    "evaluate": "Measure a model on text that it was not trained on.",
+    "info": "What a run or model is, on what it was trained, how far, how good.",
+    "plot": "Draw the loss curves of runs.",
+    "data": "Texts that have a name: list, fetch, show.",
+}
+
+
+def build() -> App:
+    """The application with all its verbs, none of them imported yet."""
+    app = App(
+        name="charloom",
+        help="Character-level recurrent language models: train on a text, write, measure.",
+        version=__version__,
+        default_parameter=Parameter(negative=()),
+        help_epilogue="Start with: charloom train python-docs --time-budget 90s",
+        result_action="return_value",
+        config=(merge_sources,),
+        help_format="plaintext",
+    )
+    for verb, summary in VERBS.items():
+        if verb == "data":
+            app.command("charloom.cli.data:app", name=verb, help=summary)
+        else:
+            app.command(f"charloom.cli.{verb}:{verb}", name=verb, help=summary)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; gives its exit code."""
+    try:
+        build()(expand_shares(arguments), exit_on_error=False, print_error=False)
+        sys.stdout.flush()
+    except (CharloomError, CycloptsError) as error:
+        complain(str(error))
+        return 2
+    except BrokenPipeError:  # whoever read our output has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt as interrupt:
+        return int(getattr(interrupt, "exit_code", 130))
+    return 0
+
+
+def complain(message: str) -> None:
+    """One line on standard error."""
+    print(f"charloom: {' '.join(message.split())}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+"""charloom plot"""
+
+from pathlib import Path
+
+
+def plot(*runs: Path, output: Path = Path("loss.png")) -> None:
+    """Draw the loss curves of runs: training as lines, validation as points.
+
+    Parameters
+    ----------
+    runs
+        Run directories; several are drawn into one picture.
+    output
+        The picture, .png or .svg.
+    """
+    from charloom.errors import SettingsError
+    from charloom.plots import plot_loss
+    from charloom.runs import Run
+
+    if not runs:
+        raise SettingsError("there is no run to plot; name at least one run directory")
+    for run in runs:
+        Run(run).config()
+    plot_loss([Run(run) for run in runs], output)
+    print(output)

@@ -1,0 +1,201 @@
+"""charloom train"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from charloom.durations import seconds
+from charloom.errors import SettingsError
+from charloom.settings import CorpusConfig, Device, NetworkConfig, Precision, TrainingConfig
+
+
+def train(
+    text: str | None = None,
+    /,
+    *,
+    run: Path | None = None,
+    resume: bool = False,
+    from_: Annotated[Path | None, Parameter(name="--from")] = None,
+    config: Path | None = None,
+    preset: str | None = None,
+    time_budget: str | None = None,
+    epochs: float | None = None,
+    steps: int | None = None,
+    corpus: Annotated[CorpusConfig, Parameter(name="*")] = CorpusConfig(),
+    network: NetworkConfig = NetworkConfig(),
+    training: TrainingConfig = TrainingConfig(),
+    save_every: str = "30s",
+    sample_every: str | None = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    json: bool = False,
+) -> None:
+    """Train a model on a text.
+
+    Ctrl-C finishes the step, saves, and says how to go on; nothing that was done is lost.
+
+    Parameters
+    ----------
+    text
+        A file, a folder of text files, - for standard input, or the name of a corpus (charloom data list).
+    run
+        Directory of the run; without it runs/NAME-OF-THE-TEXT, then -2, -3. An existing run is never overwritten.
+    resume
+        Go on with --run from its last checkpoint; a longer --steps or --epochs extends it.
+    from_
+        A run or model folder whose weights to start from (fine-tuning); cell and sizes are that model's.
+    config
+        A TOML file of settings by their names here; flags win.
+    preset
+        Named settings: default, reference or small.
+    time_budget
+        How long it may take, from the start of the command to the saved model: 90s, 4m, 1h30m. The default is 4m.
+    epochs
+        How often the training text is read.
+    steps
+        How many batches are trained.
+    save_every
+        How often a checkpoint is saved: 30s, or a number of steps.
+    sample_every
+        How often to show what the model writes by now: 1m.
+    device
+        Where to train; auto takes CUDA, MPS or the CPU, the first that is there.
+    precision
+        Numbers in which products are computed while training; auto takes bfloat16 where the processor supports it.
+    json
+        Print one JSON value at the end.
+    """
+    from charloom.cli.main import STARTED
+    from charloom.cli.output import display, print_json, say
+    from charloom.experiment import Length, begin
+    from charloom.experiment import resume as resume_run
+    from charloom.interruption import Interrupted, catch_signals
+    from charloom.session import SaveEvery
+    from charloom.texts import open_text
+
+    saving = _save_every(save_every)
+    sampling = seconds(sample_every) if sample_every else None
+    length = Length(steps=steps, epochs=epochs, budget=seconds(time_budget) if time_budget else None)
+    with catch_signals() as interruption:
+        if resume:
+            if run is None:
+                raise SettingsError("--resume needs the run to go on with; name it with --run")
+            session = resume_run(run, length, device=device, save_every=SaveEvery(*saving))
+        else:
+            if text is None:
+                raise SettingsError("there is no text to train on; give a file, a folder, - or the name of a corpus")
+            session = begin(
+                open_text(text, corpus),
+                corpus,
+                network,
+                training,
+                length,
+                run=run,
+                origin=from_,
+                device=device,
+                precision=precision,
+                save_every=SaveEvery(*saving),
+                started=STARTED,
+            )
+        _introduce(session, say)
+        try:
+            with display(session.trainer.total, session.trainer.step) as shown:
+                samples = _Samples(session, sampling)
+                for event in session.events(interruption):
+                    shown.show(event)
+                    sample = samples.due()
+                    if sample:
+                        shown.say(sample)
+        except Interrupted:
+            say(f"stopped at step {session.trainer.step:,} of {session.trainer.total:,}, all saved; go on with: {_again(session)}")
+            raise
+    _conclude(session, say)
+    if json:
+        print_json(_result(session))
+
+
+def _save_every(text: str) -> tuple[float | None, int | None]:
+    if text.isdecimal():
+        if int(text) == 0:
+            raise SettingsError("save-every is 0; give a duration such as 30s, or a number of steps from 1")
+        return None, int(text)
+    return seconds(text), None
+
+
+class _Samples:
+    """Shows now and then what the model writes; it only reads the weights."""
+
+    def __init__(self, session: Any, every: float | None) -> None:
+        self._session, self._every, self._last = session, every, session.seconds
+
+    def due(self) -> str:
+        from charloom.generation import generate
+
+        if self._every is None or self._session.seconds - self._last < self._every:
+            return ""
+        text = "".join(generate(self._session.model, "", length=200, temperature=0.8, seed=self._session.trainer.step))
+        self._last = self._session.seconds
+        return f"--- step {self._session.trainer.step:,} writes:\n{text}\n---"
+
+
+def _introduce(session: Any, say: Any) -> None:
+    config, path = session.config, session.run.path
+    text, plan, network = config.text, config.plan, config.network
+    for note in (*text.notes, *session.notices):
+        say(note)
+    if session.resumed_from:
+        say(f"{path}: going on from step {session.resumed_from:,} of {plan.steps:,}")
+        return
+    unit = "byte" if config.corpus.vocabulary == "bytes" else "character"
+    held = "nothing is held out to validate on" if plan.final_validation == "none" else f"the last {_held(config)} validate"
+    say(f"{text.name}: {text.characters:,} characters, {text.distinct_symbols:,} distinct {unit}s; {held}")
+    if text.unseen_in_training:
+        say(f"{text.unseen_in_training} of its {unit}s occur only in the part that is held out")
+    if plan.streams < config.training.batch_size:
+        say(f"the text is short: {plan.streams} rows are trained side by side instead of {config.training.batch_size}")
+    if config.origin is not None:
+        say(f"starting from {config.origin.path}" + (f", with {config.origin.new_symbols} new symbols" if config.origin.new_symbols else ""))
+    budget = f" in {plan.budget_seconds:g} s" if plan.budget_seconds else ""
+    say(
+        f"{path}: {network.cell} {network.layers}x{network.hidden_size}, {plan.parameters:,} parameters, {plan.steps:,} steps "
+        f"({plan.steps / plan.steps_per_epoch:.1f} epochs){budget}, {plan.precision} on {plan.device}: {plan.precision_reason}"
+    )
+
+
+def _held(config: Any) -> str:
+    _, validation, test = config.corpus.split
+    return f"{validation:.0%}" if test == 0 else f"{validation:.0%} before the test text"
+
+
+def _again(session: Any) -> str:
+    return f"charloom train --resume --run {session.run.path}"
+
+
+def _conclude(session: Any, say: Any) -> None:
+    final = session.final_validation()
+    if session.ended_early:
+        say(
+            f"the time budget ended at step {session.trainer.step:,} of {session.trainer.total:,}; "
+            f"for the rest: {_again(session)}"
+        )
+    if final is None:
+        say(f"{session.run.path}: trained to step {session.trainer.step:,}; no validation text, so no figure")
+        return
+    say(
+        f"{session.run.path}: {final['bits_per_character']:.3f} bits ({final['nats_per_character']:.4f} nats) per character on "
+        f"{final['characters']:,} validation characters, state {final['protocol']}"
+    )
+
+
+def _result(session: Any) -> dict[str, Any]:
+    return {
+        "run": str(session.run.path),
+        "steps": session.trainer.step,
+        "resumed_from": session.resumed_from,
+        "characters_seen": session.trainer.characters_seen,
+        "seconds": session.seconds,
+        "characters_per_second": session.characters_per_second,
+        "parameters": session.config.plan.parameters,
+        "validation": session.final_validation(),
+    }

@@ -1,0 +1,112 @@
+"""Texts with a name: those that every Python installation carries, and downloads that are checked.
+
+A text has a name here only if everybody can have it: the embedded ones need nothing, a download needs the extra `text`
+and is refused if its SHA-256 is not the one below.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from charloom.errors import MissingExtraError, TextError, did_you_mean
+
+Documents = Iterator[tuple[str, bytes]]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A named text: what it is, whose it is, and how to get it."""
+
+    name: str
+    description: str
+    licence: str
+    read: Callable[[], Documents]
+    address: str | None = None
+    "Where it is fetched from; None where the Python installation carries it."
+    sha256: str | None = None
+    "What the download must have; None where it differs with the version of Python."
+
+
+def dataset(name: str) -> Dataset:
+    """The text called `name`. Raises `TextError` with what there is."""
+    if name not in DATASETS:
+        raise TextError(f"there is no file, folder or corpus {name!r}{did_you_mean(name, DATASETS)}")
+    return DATASETS[name]
+
+
+def fetch(entry: Dataset) -> Path | None:
+    """The local file of a download, fetched and checked if need be; None for what Python carries."""
+    if entry.address is None:
+        return None
+    try:
+        import pooch
+    except ImportError:
+        raise MissingExtraError(f"fetching {entry.name}", "text") from None
+    try:
+        return Path(
+            pooch.retrieve(
+                entry.address,
+                known_hash=f"sha256:{entry.sha256}",
+                fname=f"{entry.name}.txt",
+                path=pooch.os_cache("charloom"),
+                progressbar=False,
+            )
+        )
+    except ValueError:
+        raise TextError(f"{entry.address} gave another text than the one known as {entry.name}; nothing was kept") from None
+    except (OSError, RuntimeError) as error:
+        raise TextError(
+            f"{entry.name} could not be fetched from {entry.address} ({type(error).__name__}); check the network, or give a file"
+        ) from None
+
+
+def _python_docs() -> Documents:
+    from pydoc_data.topics import topics
+
+    yield "python-docs", "\n\n".join(topics[key].strip("\n") + "\n" for key in sorted(topics)).encode()
+
+
+def _python_source() -> Documents:
+    import sysconfig
+
+    library = Path(sysconfig.get_path("stdlib"))
+    for path in sorted(library.glob("*.py")):
+        data = path.read_bytes()
+        if data.strip():
+            yield path.name, data
+
+
+def _downloaded(name: str) -> Callable[[], Documents]:
+    def read() -> Documents:
+        path = fetch(DATASETS[name])
+        assert path is not None, "a download has a file"
+        yield name, path.read_bytes()
+
+    return read
+
+
+DATASETS = {
+    entry.name: entry
+    for entry in (
+        Dataset(
+            "python-docs",
+            "Topics of Python's built-in help: the language reference, about 465,000 characters",
+            "PSF-2.0",
+            _python_docs,
+        ),
+        Dataset(
+            "python-source",
+            "Modules at the top of Python's standard library, a text each",
+            "PSF-2.0",
+            _python_source,
+        ),
+        Dataset(
+            "tiny-shakespeare",
+            "Plays by Shakespeare, the field's standard small corpus: 1,115,394 characters, 65 distinct",
+            "public domain",
+            _downloaded("tiny-shakespeare"),
+            "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
+            "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+        ),
+    )
+}

@@ -1,0 +1,34 @@
+"""A text as ids: its characters, and the boundary symbol wherever a text ends."""
+
+import numpy as np
+
+from charloom.corpus import Text
+from charloom.settings import Documents
+from charloom.vocabulary import Ids, Vocabulary
+
+
+def encode(text: Text, vocabulary: Vocabulary, documents: Documents = "none") -> Ids:
+    """Ids of `text`, for each character (or byte) one, with boundaries.
+
+    With documents "lines" each newline becomes the boundary: it is the end of a text. Where a text made of several ends
+    (`Text.ends`) a boundary is put in, unless a line has just ended there. Raises `TextError` for an unseen character.
+    """
+    ids = vocabulary.encode_pieces(text.pieces(), text.bytes if vocabulary.kind == "bytes" else text.characters)
+    newline = 10 if vocabulary.kind == "bytes" else vocabulary.characters.find("\n")
+    if documents == "lines" and newline >= 0:
+        ids[ids == newline] = vocabulary.boundary
+    if not text.ends:
+        return ids
+    ends = np.array(text.ends) if vocabulary.kind == "characters" else _byte_ends(text)
+    if documents == "lines":
+        ends = ends[ids[ends - 1] != vocabulary.boundary]
+    return np.insert(ids, ends, vocabulary.boundary)
+
+
+def predicts_end(text: Text, documents: Documents) -> bool:
+    """Whether a model of this text sees ends, and so can learn to end a text."""
+    return documents == "lines" or bool(text.ends)
+
+
+def _byte_ends(text: Text) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    return np.array([text.slice(0, end).bytes for end in text.ends])

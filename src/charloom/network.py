@@ -1,0 +1,108 @@
+"""The network: characters in, the next character's logits out, with the state handed in and out.
+
+    e_t = embedding(c_t)                           (one-hot: the symbol's own unit vector)
+    h_t = f(W_hh h_{t-1} + W_xh e_t + b)           f: tanh, ReLU, or the gates of an LSTM or GRU
+    logits_t = W_ho h_t + b_o                      softmax(logits_t) is the distribution of c_{t+1}
+
+Elman 1990 (RNN); Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000 (LSTM); Cho et al. 2014 (GRU).
+Axes: T time, B streams, E embedding, H hidden, V symbols that can be predicted.
+"""
+
+import torch
+from torch import nn
+
+from charloom.dropout import Dropout
+from charloom.settings import NetworkConfig
+
+State = tuple[torch.Tensor, ...]
+"""What the network remembers: (h,) of shape (layers, B, H), for an LSTM (h, c). The same type for every cell."""
+
+
+class CharRNN(nn.Module):
+    """Embedding, recurrent layers, output.
+
+    `inputs` symbols can be read (the boundary among them), `outputs` symbols can be predicted: where a model never saw
+    the end of a text the boundary has no output at all, so it can be neither drawn nor given a share of the probability.
+    """
+
+    def __init__(self, config: NetworkConfig, *, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.config, self.inputs, self.outputs = config, inputs, outputs
+        self.embedding = nn.Embedding(inputs, config.embedding_size) if config.embedding_size else None
+        sizes = [config.embedding_size or inputs] + [config.hidden_size] * config.layers
+        self.layers = nn.ModuleList(_layer(config, size) for size in sizes[:-1])
+        self.dropout = Dropout(config.dropout)
+        self.output = nn.Linear(config.hidden_size, outputs, bias=True)
+        if config.tied:
+            del self.output.weight  # the embedding's first rows take its place, see forward
+        self._initialize()
+
+    def forward(self, ids: torch.Tensor, state: State | None = None) -> tuple[torch.Tensor, State]:
+        """ids (T, B), state (zero if None) -> logits (T, B, V), state after the last symbol."""
+        if self.embedding is not None:
+            values = self.embedding(ids)
+        else:
+            values = nn.functional.one_hot(ids, self.inputs).to(self.output.bias.dtype)
+        parts: list[tuple[torch.Tensor, ...]] = []
+        for number, layer in enumerate(self.layers):
+            if number:
+                values = self.dropout(values)
+            values, after = layer(values, self._state_of(state, number))
+            parts.append(after if isinstance(after, tuple) else (after,))
+        values = self.dropout(values)
+        weight = self.embedding.weight[: self.outputs] if self.config.tied and self.embedding is not None else self.output.weight
+        logits = nn.functional.linear(values, weight, self.output.bias)
+        return logits, tuple(torch.cat(tensors) for tensors in zip(*parts, strict=True))
+
+    def zero_state(self, streams: int) -> State:
+        """A state (layers, B, H) that remembers nothing."""
+        zeros = self.output.bias.new_zeros(self.config.layers, streams, self.config.hidden_size)
+        return (zeros, zeros.clone()) if self.config.cell == "lstm" else (zeros,)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.output.bias.device
+
+    def parameter_count(self) -> int:
+        """Numbers that are learned."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def _state_of(self, state: State | None, number: int) -> torch.Tensor | tuple[torch.Tensor, ...] | None:
+        if state is None:
+            return None
+        part = tuple(tensor[number : number + 1].contiguous() for tensor in state)
+        return part if self.config.cell == "lstm" else part[0]
+
+    @torch.no_grad()
+    def _initialize(self) -> None:
+        """Recurrent weights as the configuration says, biases zero, and the LSTM's forget gates open.
+
+        Orthogonal: Saxe et al. 2014, a matrix for each gate. Identity: Le, Jaitly and Hinton 2015, for ReLU.
+        Forget bias 1: Jozefowicz, Zaremba and Sutskever 2015.
+        """
+        size = self.config.hidden_size
+        if self.config.tied and self.embedding is not None:
+            nn.init.normal_(self.embedding.weight, std=size**-0.5)  # else the first logits are far from zero
+        if self.config.initialization == "uniform":
+            return
+        for layer in self.layers:
+            for gate in layer.weight_hh_l0.split(size):  # type: ignore[union-attr,operator]
+                if self.config.initialization == "identity":
+                    nn.init.eye_(gate)
+                else:
+                    nn.init.orthogonal_(gate)
+            for bias in (layer.bias_ih_l0, layer.bias_hh_l0):
+                nn.init.zeros_(bias)  # type: ignore[arg-type]
+            if self.config.cell == "lstm":
+                layer.bias_ih_l0[size : 2 * size] = 1.0  # type: ignore[index,operator]
+        nn.init.zeros_(self.output.bias)
+
+
+def _layer(config: NetworkConfig, inputs: int) -> nn.Module:
+    """One recurrent layer, (T, B, inputs) -> (T, B, H), in torch's fused kernel."""
+    if config.cell == "lstm":
+        return nn.LSTM(inputs, config.hidden_size)
+    if config.cell == "gru":
+        return nn.GRU(inputs, config.hidden_size)
+    return nn.RNN(inputs, config.hidden_size, nonlinearity="relu" if config.cell == "rnn-relu" else "tanh")

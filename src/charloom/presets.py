@@ -1,0 +1,38 @@
+"""Named settings. What is not named here is the default of `charloom.settings`."""
+
+from typing import Any
+
+from charloom.errors import SettingsError, did_you_mean
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "reference": {
+        "epochs": 12,
+        "network": {"cell": "lstm", "hidden_size": 512, "layers": 1, "embedding_size": 128, "dropout": 0.3},
+        "training": {
+            "batch_size": 32,
+            "sequence_length": 128,
+            "optimizer": "adamw",
+            "learning_rate": 3e-3,
+            "beta1": 0.9,
+            "beta2": 0.99,
+            "warmup": 0.05,
+            "schedule": "cosine",
+            "final_learning_rate": 0.02,
+            "clip": 1.0,
+            "average": 0.98,
+        },
+    },
+    "small": {
+        "network": {"hidden_size": 128, "embedding_size": 32, "dropout": 0.1},
+        "training": {"sequence_length": 64, "learning_rate": 5e-3},
+    },
+}
+"""reference: the recipe that the README's figures are stated for. small: a few seconds show what is going on."""
+
+
+def preset(name: str) -> dict[str, Any]:
+    """The settings called `name`. Raises `SettingsError`."""
+    if name not in PRESETS:
+        raise SettingsError(f"there is no preset {name!r}{did_you_mean(name, PRESETS)}")
+    return PRESETS[name]

@@ -1,0 +1,188 @@
+"""A run: one directory that holds all there is to know about a training.
+
+    config.json        what is trained, how, on which text; written before the first step
+    text.txt           a copy of the text, only where it came from standard input or from a string
+    metrics.jsonl      a line for each interval of steps and for each validation: a function of the step alone
+    clock.jsonl        how long it took: the only file here that depends on the clock
+    model/             the best model so far, a folder of its own (charloom.language_model)
+    checkpoint.json    which checkpoint is current; checkpoints/ holds it (charloom.checkpoints)
+    lock               held while a process trains into this run
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import filelock
+
+from charloom import disk as disks
+from charloom import records
+from charloom.disk import Disk
+from charloom.errors import FolderError, StorageError
+from charloom.language_model import read_model_file
+from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
+
+LARGEST_METRICS = 1 << 30
+_BEFORE_CONFIG = {"lock", "text.txt", f"text.txt{disks.TEMPORARY}", f"config.json{disks.TEMPORARY}"}
+
+
+@dataclass(frozen=True)
+class CorpusRecord:
+    """Which text a run is trained on."""
+
+    name: str
+    source: str
+    "Where it is read from again: a path, 'corpus NAME', or 'copy' for text.txt of the run."
+    sha256: str
+    characters: int
+    bytes: int
+    texts: int
+    distinct_symbols: int
+    unseen_in_training: int
+    "Symbols of the vocabulary that the training part lacks."
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was decided before the first step, so that everything after is a function of the step."""
+
+    steps: int
+    steps_per_epoch: int
+    streams: int
+    log_every: int
+    validate_every: int
+    validation_characters: int
+    "How much of the validation text is looked at during the run, folded; 0 where there is none."
+    final_validation: Literal["carried", "folded", "none"]
+    device: str
+    precision: Literal["float32", "bfloat16"]
+    precision_reason: str
+    budget_seconds: float | None
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The model that a fine-tuning started from."""
+
+    path: str
+    sha256: str
+    "Of its weights."
+    new_symbols: int
+    "Symbols of the text that it did not know."
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What `config.json` of a run says."""
+
+    text: CorpusRecord
+    corpus: CorpusConfig
+    network: NetworkConfig
+    training: TrainingConfig
+    plan: Plan
+    origin: Origin | None
+    charloom: str
+    "Version that began the run."
+    format: Literal["charloom-run-1"] = "charloom-run-1"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run directory."""
+
+    path: Path
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model"
+
+    def config(self) -> RunConfig:
+        """The configuration. Raises `FolderError` if this is no run directory."""
+        if not (self.path / "config.json").is_file():
+            why = "there is no such folder" if not self.path.exists() else "it has no config.json"
+            raise FolderError(f"{self.path} is not a run directory: {why}; train one with: charloom train TEXT --run {self.path}")
+        where = str(self.path / "config.json")
+        return records.load(
+            RunConfig, records.parse(read_model_file(self.path, "config.json", records.LARGEST_JSON), where), where
+        )
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl; one that is not complete is not there yet."""
+        return read_lines(self.path / "metrics.jsonl")
+
+    def clock(self) -> list[dict[str, Any]]:
+        """The lines of clock.jsonl."""
+        return read_lines(self.path / "clock.jsonl")
+
+    def seconds(self) -> float:
+        """How long the run was trained, all its sessions together."""
+        lines = self.clock()
+        return float(lines[-1]["seconds"]) if lines else 0.0
+
+
+def is_run(path: Path) -> bool:
+    """Whether `path` is a run directory and not a model folder: its config.json has a plan."""
+    return (path / "model").is_dir() or (path / "checkpoints").is_dir()
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The complete lines of a JSON-lines file. Raises `FolderError`."""
+    if not path.exists():
+        return []
+    *lines, _ = read_model_file(path.parent, path.name, LARGEST_METRICS).split(b"\n")
+    try:
+        parsed = [json.loads(line) for line in lines]
+    except (ValueError, RecursionError):
+        raise FolderError(f"{path} is damaged: a line is not JSON; delete it if you can do without the curve") from None
+    if not all(isinstance(line, dict) and isinstance(line.get("step"), int) for line in parsed):
+        raise FolderError(f"{path} is damaged: a line lacks its step; delete it if you can do without the curve")
+    return parsed
+
+
+def new_directory(disk: Disk, wanted: Path | None, name: str) -> Path:
+    """A new run directory: `wanted`, or `runs/name`, then `runs/name-2`, … Raises `FolderError` if `wanted` exists.
+
+    A directory that a crash left before its configuration was written counts as none.
+    """
+    candidates = [wanted] if wanted else [Path("runs") / (f"{name}-{n}" if n > 1 else name) for n in range(1, 10_000)]
+    for path in candidates:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            disks.make_folder(disk, path)
+            return path
+        except FileExistsError:
+            if _never_begun(path):
+                return path
+        except OSError as error:
+            raise StorageError(f"{path} cannot be made: {(error.strerror or str(error)).lower()}; choose another --run") from None
+    raise FolderError(f"{candidates[-1]} exists; choose another --run, or go on with: charloom train --resume --run {candidates[-1]}")
+
+
+def _never_begun(path: Path) -> bool:
+    if not path.is_dir():
+        return False
+    names = {entry.name for entry in path.iterdir()}
+    return "lock" in names and names <= _BEFORE_CONFIG and not _locked(path)
+
+
+def _locked(path: Path) -> bool:
+    try:
+        lock(path).release()
+    except FolderError:
+        return True
+    return False
+
+
+def lock(path: Path) -> filelock.BaseFileLock:
+    """The run's lock, taken; it goes with the process. Raises `FolderError` if another process trains into the run."""
+    held = filelock.FileLock(path / "lock", timeout=0)
+    try:
+        held.acquire()
+    except filelock.Timeout:
+        raise FolderError(f"{path} is being trained by another process; wait for it, or stop it first") from None
+    except OSError as error:
+        raise StorageError(f"{path / 'lock'} cannot be written: {(error.strerror or str(error)).lower()}; mend that") from None
+    return held

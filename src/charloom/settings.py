@@ -1,0 +1,174 @@
+"""Everything that can be set, each setting declared once: the flag, the TOML key, the JSON key and the help follow.
+
+No torch here, so that every `--help` is instant. The string under a field is its help text.
+A value outside its range raises `SettingsError` when the object is made.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from charloom.errors import SettingsError, did_you_mean
+
+Cell = Literal["lstm", "gru", "rnn-tanh", "rnn-relu"]
+Initialization = Literal["orthogonal", "identity", "uniform"]
+Optimizer = Literal["adamw", "adam", "rmsprop", "sgd"]
+Schedule = Literal["cosine", "linear", "constant"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "float32", "bfloat16"]
+VocabularyKind = Literal["characters", "bytes"]
+Documents = Literal["none", "lines"]
+
+
+def _check(owner: str, name: str, value: float, low: float, high: float, *, open_low: bool = False) -> None:
+    """Raise `SettingsError` unless `low <= value <= high` (`low < value` with `open_low`)."""
+    if not (math.isfinite(value) and (low < value if open_low else low <= value) and value <= high):
+        lower = f"above {low:g} and" if open_low else f"at least {low:g} and"
+        raise SettingsError(f"{owner}.{name} is {value:g}; it must be {lower} at most {high:g}")
+
+
+def _choice(owner: str, name: str, value: str, choices: object) -> None:
+    known = get_args(choices)
+    if value not in known:
+        raise SettingsError(f"{owner}.{name} is {value!r}{did_you_mean(str(value), known)}")
+
+
+@dataclass(frozen=True)
+class CorpusConfig:
+    """How a text is read, split and encoded."""
+
+    split: tuple[float, float, float] = (0.9, 0.1, 0.0)
+    "Shares of the text for training, validation and test: contiguous, in this order, by characters."
+    vocabulary: VocabularyKind = "characters"
+    "What a symbol is: a Unicode character, or a byte of UTF-8."
+    documents: Documents = "none"
+    "With 'lines', each line is a text of its own, closed by the boundary symbol."
+    encoding: str = "utf-8"
+    "Encoding of the text file."
+
+    def __post_init__(self) -> None:
+        _choice("corpus", "vocabulary", self.vocabulary, VocabularyKind)
+        _choice("corpus", "documents", self.documents, Documents)
+        shares = self.split
+        if len(shares) != 3 or not all(math.isfinite(s) and 0 <= s <= 1 for s in shares):
+            raise SettingsError(f"split is {_commas(shares)}; it takes three shares from 0 to 1, as in 0.9,0.1,0")
+        if abs(sum(shares) - 1) > 1e-9:
+            raise SettingsError(
+                f"split is {_commas(shares)}, which adds up to {sum(shares):g}; the three shares must add up to 1"
+            )
+        if shares[0] == 0:
+            raise SettingsError(f"split is {_commas(shares)}, which leaves nothing to train on; raise the first share")
+
+
+def _commas(values: tuple[float, ...]) -> str:
+    return ",".join(f"{value:g}" for value in values)
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """The shape of the network."""
+
+    cell: Cell = "lstm"
+    "Recurrent cell."
+    hidden_size: int = 512
+    "Units in each layer."
+    layers: int = 1
+    "Recurrent layers, one above the other."
+    embedding_size: int = 128
+    "Numbers that stand for a character at the input; 0 for one-hot."
+    dropout: float = 0.3
+    "Share of units dropped between layers and before the output, while training."
+    tied: bool = False
+    "Use the embedding as output weights too (needs embedding-size equal to hidden-size)."
+    initialization: Initialization = "orthogonal"
+    "Recurrent weights at the start: orthogonal, identity (for rnn-relu), or PyTorch's uniform."
+
+    def __post_init__(self) -> None:
+        _choice("network", "cell", self.cell, Cell)
+        _choice("network", "initialization", self.initialization, Initialization)
+        _check("network", "hidden_size", self.hidden_size, 1, 16_384)
+        _check("network", "layers", self.layers, 1, 32)
+        _check("network", "embedding_size", self.embedding_size, 0, 16_384)
+        _check("network", "dropout", self.dropout, 0, 0.99)
+        if self.tied and self.embedding_size != self.hidden_size:
+            raise SettingsError(
+                f"network.tied needs embedding_size equal to hidden_size, but they are {self.embedding_size} and "
+                f"{self.hidden_size}; set both to the same number or leave tied off"
+            )
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How the network is trained."""
+
+    batch_size: int = 32
+    "Streams (or documents) trained side by side."
+    sequence_length: int = 128
+    "Characters through which the gradient flows back; the state is carried beyond."
+    optimizer: Optimizer = "adamw"
+    "Rule that turns gradients into updates."
+    learning_rate: float = 3e-3
+    "Learning rate at its peak, after the warm-up."
+    beta1: float = 0.9
+    "Decay of the first moment (adam, adamw); momentum for rmsprop and sgd."
+    beta2: float = 0.99
+    "Decay of the second moment (adam, adamw, rmsprop)."
+    weight_decay: float = 0.01
+    "Weight decay."
+    schedule: Schedule = "cosine"
+    "Shape of the learning rate after the warm-up."
+    warmup: float = 0.05
+    "Share of the steps in which the learning rate rises to its peak."
+    final_learning_rate: float = 0.02
+    "Learning rate at the end, as a share of its peak (cosine, linear)."
+    clip: float = 1.0
+    "Largest norm of the gradient; 0 turns clipping off."
+    average: float = 0.98
+    "Decay of the moving average of the weights that becomes the model; 0 turns it off."
+    validations: int = 10
+    "How often the validation text is looked at during the run."
+    seed: int = 1
+    "Seed of initialisation, dropout and document order."
+
+    def __post_init__(self) -> None:
+        _choice("training", "optimizer", self.optimizer, Optimizer)
+        _choice("training", "schedule", self.schedule, Schedule)
+        _check("training", "batch_size", self.batch_size, 1, 65_536)
+        _check("training", "sequence_length", self.sequence_length, 1, 65_536)
+        _check("training", "learning_rate", self.learning_rate, 0, 1_000, open_low=True)
+        for name in ("beta1", "beta2", "average"):
+            _check("training", name, getattr(self, name), 0, 0.999999)
+        _check("training", "weight_decay", self.weight_decay, 0, 1_000)
+        for name in ("warmup", "final_learning_rate"):
+            _check("training", name, getattr(self, name), 0, 1)
+        _check("training", "clip", self.clip, 0, 1e9)
+        _check("training", "validations", self.validations, 1, 100_000)
+        _check("training", "seed", self.seed, 0, 2**63 - 1)
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """How a symbol is drawn from the probabilities; the filters apply in the order of the fields."""
+
+    temperature: float = 1.0
+    "Below 1 the likely becomes likelier, above 1 the choice becomes wilder."
+    top_k: int = 0
+    "Draw from the k most probable symbols only; 0 for all."
+    top_p: float = 1.0
+    "Draw from the smallest set of symbols that holds this probability."
+    min_p: float = 0.0
+    "Drop symbols less probable than this share of the most probable one."
+    repetition_penalty: float = 1.0
+    "Above 1, symbols among the last 64 are made less likely (Keskar et al. 2019, arXiv 1909.05858)."
+    greedy: bool = False
+    "Always take the most probable symbol."
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.temperature) and self.temperature > 0):
+            raise SettingsError(
+                f"temperature is {self.temperature:g}; it must be above 0 (for the most probable symbol use greedy)"
+            )
+        _check("sampling", "top_k", self.top_k, 0, 2**31)
+        _check("sampling", "top_p", self.top_p, 0, 1, open_low=True)
+        _check("sampling", "min_p", self.min_p, 0, 1)
+        _check("sampling", "repetition_penalty", self.repetition_penalty, 0, 1_000, open_low=True)

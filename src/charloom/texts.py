@@ -1,0 +1,57 @@
+"""From what a user names, a file, a folder, standard input, a corpus or a string, to a corpus."""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from charloom.corpus import Corpus, make_corpus, read_file, read_folder
+from charloom.datasets import dataset
+from charloom.errors import TextError
+from charloom.settings import CorpusConfig
+
+STANDARD_INPUT = "standard input"
+STRING = "a string"
+
+
+def open_text(text: str | Path, config: CorpusConfig) -> Corpus:
+    """The corpus of a TEXT argument: `-` for standard input, a path that exists, or the name of a corpus."""
+    if text == "-":
+        return make_corpus([(STANDARD_INPUT, sys.stdin.buffer.read())], config, name="text", source=STANDARD_INPUT)
+    path = Path(text)
+    documents: Iterable[tuple[str, bytes]]
+    if path.is_dir():
+        documents = read_folder(path)
+    elif path.exists():
+        documents = [read_file(path)]
+    elif isinstance(text, Path) or path.suffix or len(path.parts) > 1:
+        raise TextError(f"there is no file or folder {path}; check the path")
+    else:
+        documents = dataset(text).read()
+        return make_corpus(documents, _utf8(config), name=text, source=f"corpus {text}")
+    name = path.resolve().stem or "text"
+    return make_corpus(documents, config, name=name, source=str(path.resolve()))
+
+
+def string_corpus(text: str, config: CorpusConfig) -> Corpus:
+    """The corpus of a string that is the text itself."""
+    if len(text) < 256 and "\n" not in text and Path(text).exists():
+        raise TextError(f"{text!r} is the path of a file; for its content pass pathlib.Path({text!r})")
+    try:
+        data = text.encode()
+    except UnicodeEncodeError as error:
+        raise TextError(f"character {error.start} (counted from 0) of the text is half of a surrogate pair; remove it") from None
+    return make_corpus([("the text", data)], _utf8(config), name="text", source=STRING)
+
+
+def reopen(source: str, copy: Path, config: CorpusConfig, name: str) -> Corpus:
+    """The corpus of a run again, from where it was read, or from the run's copy."""
+    if source == "copy":
+        return make_corpus([read_file(copy)], _utf8(config), name=name, source=source)
+    if source.startswith("corpus "):
+        return open_text(source.removeprefix("corpus "), config)
+    return open_text(Path(source), config)
+
+
+def _utf8(config: CorpusConfig) -> CorpusConfig:
+    return replace(config, encoding="utf-8")

@@ -1,0 +1,224 @@
+"""The loop that trains a network: one step is one batch, and everything is a function of the step.
+
+`Trainer.steps()` yields a record after each step and keeps nothing hidden: command line, notebook and study all consume
+this one generator. Dropout draws from a random stream of the trainer's own, so that neither evaluating nor other code
+that draws from torch's stream changes a weight.
+"""
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from charloom.batches import IGNORED, Batches
+from charloom.errors import DivergedError
+from charloom.network import CharRNN, State
+from charloom.schedules import learning_rate
+from charloom.settings import TrainingConfig
+
+Tensors = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What is known after a step."""
+
+    step: int
+    "Steps done."
+    steps: int
+    "Steps in all."
+    epoch: float
+    "How often the training text was read."
+    characters_seen: int
+    "Symbols predicted so far."
+    loss_nats: float
+    "Mean surprisal of this step's symbols, dropout on."
+    symbols: int
+    "Symbols of this step."
+    learning_rate: float
+    gradient_norm: float
+    "Norm of the gradient before clipping."
+
+
+@dataclass(frozen=True)
+class TrainerState:
+    """All that a trainer needs to go on as if it had never stopped."""
+
+    step: int
+    characters_seen: int
+    weights: Tensors
+    average: Tensors
+    optimizer: Tensors
+    "Named `parameter/quantity`."
+    carried: Tensors
+    "The network's state, empty where the next batch begins anew."
+    random: Tensors
+
+
+class Trainer:
+    """Trains `network` in place for `steps` steps; `average` is the network to use afterwards.
+
+    `average` is the moving average of the weights (Polyak and Juditsky 1992), with a decay that rises to
+    `config.average` so that a short run is not mostly its first weights; without averaging it is the network itself.
+    """
+
+    def __init__(
+        self,
+        network: CharRNN,
+        batches: Batches,
+        config: TrainingConfig,
+        *,
+        steps: int,
+        precision: str = "float32",
+    ) -> None:
+        self.network, self.batches, self.config, self.total = network.train(), batches, config, steps
+        self.step, self.characters_seen = 0, 0
+        self._bfloat16 = precision == "bfloat16"
+        self._parameters = dict(network.named_parameters())
+        self.optimizer = make_optimizer(self._parameters, config)
+        self.average = copy.deepcopy(network).eval() if config.average else network
+        self._state: State | None = None
+        self._random = {"cpu": torch.Generator().manual_seed(config.seed).get_state()}
+
+    def steps(self) -> Iterator[Progress]:
+        """Train, a step at a time, up to the last. Raises `DivergedError` before a step that would ruin the weights."""
+        while self.step < self.total:
+            yield self.advance()
+
+    def advance(self) -> Progress:
+        """One step."""
+        with _own_random(self):
+            return self._advance()
+
+    def _advance(self) -> Progress:
+        device = self.network.device
+        batch = self.batches[self.step]
+        targets = batch.targets.to(device)
+        rate = learning_rate(self.step, self.total, self.config)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        with torch.autocast(device.type, torch.bfloat16, enabled=self._bfloat16):
+            logits, state = self.network(batch.inputs.to(device), None if batch.begins else self._state)
+        loss = torch.nn.functional.cross_entropy(
+            logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORED
+        )
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters.values(), self.config.clip or math.inf)
+        loss_nats, gradient_norm = loss.item(), norm.item()
+        if not (math.isfinite(loss_nats) and math.isfinite(gradient_norm)):
+            raise DivergedError(
+                f"the loss stopped being a finite number at step {self.step + 1} of {self.total}; the last good model is "
+                f"kept; try a lower --training.learning-rate (it was {self.config.learning_rate:g}) or "
+                f"--training.clip {self.config.clip / 2 or 1:g}"
+            )
+        self.optimizer.step()
+        if self.average is not self.network:
+            decay = min(self.config.average, (1 + self.step) / (10 + self.step))
+            with torch.no_grad():
+                get_ema_multi_avg_fn(decay)(list(self.average.parameters()), list(self.network.parameters()), None)
+        self._state = tuple(part.detach().float() for part in state)
+        self.step += 1
+        self.characters_seen += batch.symbols
+        return Progress(
+            step=self.step,
+            steps=self.total,
+            epoch=self.step / len(self.batches),
+            characters_seen=self.characters_seen,
+            loss_nats=loss_nats,
+            symbols=batch.symbols,
+            learning_rate=rate,
+            gradient_norm=gradient_norm,
+        )
+
+    def state(self) -> TrainerState:
+        """A copy of all that is needed to go on from here."""
+        names = {parameter: name for name, parameter in self._parameters.items()}
+        optimizer = {
+            f"{names[parameter]}/{quantity}": torch.as_tensor(value)
+            for parameter, values in self.optimizer.state.items()
+            for quantity, value in values.items()
+        }
+        carried = {} if self._state is None or self._begins() else dict(zip("hc", self._state, strict=False))
+        average = {} if self.average is self.network else self.average.state_dict()
+        state = TrainerState(
+            self.step, self.characters_seen, self.network.state_dict(), average, optimizer, carried, self._random
+        )
+        return _each(state, lambda tensor: tensor.detach().cpu().clone())
+
+    def restore(self, state: TrainerState) -> None:
+        """Go on from `state`, which has the shapes of `expected_state`."""
+        device = self.network.device
+        state = _each(state, lambda tensor: tensor.clone())
+        self.step, self.characters_seen = state.step, state.characters_seen
+        self.network.load_state_dict(state.weights)
+        if self.average is not self.network:
+            self.average.load_state_dict(state.average)
+        self.optimizer.state.clear()
+        for name, tensor in state.optimizer.items():
+            parameter, quantity = name.split("/")
+            on = tensor if quantity == "step" and device.type == "cpu" else tensor.to(device)
+            self.optimizer.state[self._parameters[parameter]][quantity] = on
+        self._state = tuple(state.carried[name].to(device) for name in "hc" if name in state.carried) or None
+        self._random = dict(state.random)
+
+    def expected_state(self, step: int) -> TrainerState:
+        """A state of step `step` as to names, shapes and types; its values mean nothing."""
+        double = Trainer(
+            copy.deepcopy(self.network).cpu(), self.batches, replace(self.config, clip=1.0), steps=self.total
+        )
+        double.step = step
+        for parameter in double._parameters.values():
+            parameter.grad = torch.zeros_like(parameter)
+        if step:
+            double.optimizer.step()
+            if not double._begins():
+                double._state = double.network.zero_state(self.batches[step].inputs.shape[1])
+        return double.state()
+
+    def _begins(self) -> bool:
+        return self.batches[self.step].begins
+
+
+def make_optimizer(parameters: Mapping[str, torch.nn.Parameter], config: TrainingConfig) -> torch.optim.Optimizer:
+    """The optimizer by its name, in torch's fused form where there is one.
+
+    AdamW: Loshchilov and Hutter 2019 (arXiv 1711.05101). Adam: Kingma and Ba 2015 (arXiv 1412.6980). RMSprop: Hinton 2012.
+    """
+    values = list(parameters.values())
+    rate, decay = config.learning_rate, config.weight_decay
+    fused = values[0].device.type in ("cpu", "cuda")
+    if config.optimizer in ("adamw", "adam"):
+        kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+        return kind(values, lr=rate, betas=(config.beta1, config.beta2), weight_decay=decay, fused=fused)
+    if config.optimizer == "rmsprop":
+        return torch.optim.RMSprop(values, lr=rate, alpha=config.beta2, momentum=config.beta1, weight_decay=decay)
+    return torch.optim.SGD(values, lr=rate, momentum=config.beta1, weight_decay=decay, fused=fused)
+
+
+@contextmanager
+def _own_random(trainer: Trainer) -> Iterator[None]:
+    """Let torch's random stream be the trainer's own for a step; an accelerator's is seeded from seed and step."""
+    outer = torch.get_rng_state()
+    torch.set_rng_state(trainer._random["cpu"])
+    kind = trainer.network.device.type
+    try:
+        with torch.random.fork_rng(enabled=kind != "cpu", device_type=kind):
+            if kind != "cpu":
+                torch.get_device_module(kind).manual_seed(trainer.config.seed + 1_000_003 * trainer.step)
+            yield
+        trainer._random["cpu"] = torch.get_rng_state()
+    finally:
+        torch.set_rng_state(outer)
+
+
+def _each(state: TrainerState, change: Callable[[torch.Tensor], torch.Tensor]) -> TrainerState:
+    """`state` with `change` applied to every tensor."""
+    groups = ("weights", "average", "optimizer", "carried", "random")
+    return replace(
+        state, **{group: {name: change(tensor) for name, tensor in getattr(state, group).items()} for group in groups}
+    )

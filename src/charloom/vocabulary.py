@@ -1,0 +1,160 @@
+"""The symbols that a model knows, and the way from text to numbers and back.
+
+A vocabulary has the characters (Unicode code points) of a text in code point order, or the 256 bytes of UTF-8, and then
+one boundary symbol, which opens and ends a text. An id is a symbol's place in that order; the boundary has the last one.
+"""
+
+import codecs
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charloom.errors import TextError
+from charloom.settings import VocabularyKind
+
+Ids = NDArray[Any]
+"""Symbol ids (T,) in the smallest unsigned integer type that holds the boundary."""
+
+_UNSEEN = -1
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Symbols and their ids. `Vocabulary.of(pieces)` makes one of a text.
+
+    >>> vocabulary = Vocabulary.of(["hello"])
+    >>> vocabulary.encode("hole").tolist()
+    [1, 3, 2, 0]
+    >>> vocabulary.decode([1, 3, 2, 0])
+    'hole'
+    """
+
+    kind: VocabularyKind
+    characters: str = ""
+    "The characters in code point order; empty for bytes."
+
+    def __post_init__(self) -> None:
+        codes = [ord(character) for character in self.characters]
+        if self.kind == "bytes" and codes:
+            raise TextError("a vocabulary of bytes lists no characters; leave the list empty")
+        if self.kind == "characters" and not codes:
+            raise TextError("a vocabulary of characters needs at least one character; give it a text that is not empty")
+        if any(later <= earlier for earlier, later in zip(codes, codes[1:], strict=False)):
+            raise TextError("the characters of a vocabulary must be distinct and in code point order; sort them")
+        if any(0xD800 <= code < 0xE000 for code in codes):
+            raise TextError("a vocabulary cannot hold half of a surrogate pair, which is no character; remove it")
+
+    @classmethod
+    def of(cls, pieces: Iterable[str], kind: VocabularyKind = "characters") -> "Vocabulary":
+        """The vocabulary of a text that comes in pieces. Raises `TextError` if it is empty."""
+        if kind == "bytes":
+            return cls("bytes")
+        seen: set[str] = set()
+        for piece in pieces:
+            seen.update(piece)
+        return cls("characters", "".join(sorted(seen)))
+
+    def __len__(self) -> int:
+        """Number of symbols, the boundary among them."""
+        return self.boundary + 1
+
+    @property
+    def boundary(self) -> int:
+        """Id of the symbol that opens and ends a text."""
+        return 256 if self.kind == "bytes" else len(self.characters)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The smallest unsigned integer type that holds every id."""
+        return np.min_scalar_type(self.boundary)
+
+    def encode(self, text: str, *, offset: int = 0) -> Ids:
+        """Ids (T,) of `text`. A character that is unknown raises `TextError`, its place counted from `offset`."""
+        if self.kind == "bytes":
+            try:
+                return np.frombuffer(text.encode(), np.uint8).astype(self.dtype)
+            except UnicodeEncodeError as error:
+                raise _surrogate(error, offset) from None
+        try:
+            codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+        except UnicodeEncodeError as error:
+            raise _surrogate(error, offset) from None
+        ids = self._table[np.minimum(codes, len(self._table) - 1)]
+        unseen = np.flatnonzero(ids == _UNSEEN)
+        if len(unseen):
+            place = int(unseen[0])
+            raise TextError(
+                f"{_show(text[place])} at character {offset + place} (counted from 0) is not among the "
+                f"{len(self.characters)} characters this model knows; train on text that has it, or use --vocabulary bytes"
+            )
+        return ids.astype(self.dtype)
+
+    def encode_pieces(self, pieces: Iterable[str], size: int) -> Ids:
+        """Ids (size,) of a text that comes in pieces: no more than one piece is held in another form at a time."""
+        ids = np.empty(size, self.dtype)
+        filled, characters = 0, 0
+        for piece in pieces:
+            part = self.encode(piece, offset=characters)
+            ids[filled : filled + len(part)] = part
+            filled += len(part)
+            characters += len(piece)
+        assert filled == size, "the caller knows how many symbols the text has"
+        return ids
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of `ids`; bytes that are no UTF-8 become U+FFFD. Raises `TextError` for the boundary symbol."""
+        decoder = self.decoder()
+        return "".join([decoder.push(int(symbol)) for symbol in ids]) + decoder.finish()
+
+    def decoder(self) -> "Decoder":
+        """A decoder that takes one id at a time and never gives half a character."""
+        return Decoder(self)
+
+    def symbol(self, symbol: int) -> str:
+        """How one symbol is shown: the character, a byte as <0a>, the boundary as <end>."""
+        if symbol == self.boundary:
+            return "<end>"
+        return f"<{symbol:02x}>" if self.kind == "bytes" else self.characters[symbol]
+
+    @cached_property
+    def _table(self) -> NDArray[np.int32]:
+        """Id of each code point up to one beyond the largest known one, which stands for all above."""
+        codes = np.array([ord(character) for character in self.characters])
+        table = np.full(codes[-1] + 2, _UNSEEN, np.int32)
+        table[codes] = np.arange(len(codes))
+        return table
+
+
+class Decoder:
+    """Ids in, text out, a symbol at a time; `finish` gives what an incomplete last character leaves."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def push(self, symbol: int) -> str:
+        """The text that is complete with this symbol: usually one character, for bytes perhaps none yet."""
+        if not 0 <= symbol < self._vocabulary.boundary:
+            raise TextError(f"id {symbol} stands for no character; only ids from 0 to {self._vocabulary.boundary - 1} do")
+        if self._vocabulary.kind == "bytes":
+            return self._utf8.decode(bytes([symbol]))
+        return self._vocabulary.characters[symbol]
+
+    def finish(self) -> str:
+        """What remains of an unfinished character: U+FFFD, or nothing."""
+        return self._utf8.decode(b"", final=True)
+
+
+def _show(character: str) -> str:
+    return f"{character!r} (U+{ord(character):04X})"
+
+
+def _surrogate(error: UnicodeEncodeError, offset: int) -> TextError:
+    return TextError(
+        f"{_show(error.object[error.start])} at character {offset + error.start} (counted from 0) is half of a surrogate "
+        "pair and no character; remove it"
+    )
