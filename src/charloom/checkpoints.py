@@ -33,6 +33,8 @@ class Position:
     characters_seen: int
     evaluated: int
     "The last step at which the validation text was looked at; -1 before the first."
+    finished: bool
+    "Whether the run ended at this step: its figure is taken and its card written."
     best_nats: float | None
     "Nats per character of the model that is kept; None where none was validated."
     best_step: int
@@ -42,7 +44,12 @@ class Position:
     interval_norm: float
     interval_steps: int
     metrics_bytes: int
-    clock_bytes: int
+
+    @property
+    def name(self) -> str:
+        """A name for each thing that can be committed at a step: before it is evaluated, after, and at the end."""
+        state = "-finished" if self.finished else "-evaluated" if self.evaluated == self.step else ""
+        return f"step-{self.step:08d}{state}"
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,7 @@ class Pointer:
 def save(disk: Disk, run: Path, state: TrainerState, position: Position, environment: dict[str, str]) -> None:
     """Commit a checkpoint and delete the one before it. Raises `StorageError`; the one before it is then still current."""
     before = _pointer(run)
-    folder = run / "checkpoints" / _name(position)
+    folder = run / "checkpoints" / position.name
     if before is not None and before.folder == folder.name:
         return
     if not folder.parent.exists():
@@ -124,11 +131,6 @@ def clean(disk: Disk, run: Path) -> None:
                 disks.remove_tree(disk, path)
 
 
-def _name(position: Position) -> str:
-    """A name for each thing that can be committed at a step: before it is evaluated, and after."""
-    return f"step-{position.step:08d}" + ("-evaluated" if position.evaluated == position.step else "")
-
-
 def _write(
     disk: Disk, folder: Path, state: TrainerState, position: Position, environment: dict[str, str]
 ) -> str:
@@ -165,7 +167,7 @@ def _restore(run: Path, pointer: Pointer, trainer: Trainer) -> tuple[Position, d
     files, manifest = _read(folder, pointer)
     where = str(folder / "position.json")
     position = records.load(Position, records.parse(files["position.json"], where), where)
-    if not 0 <= position.step <= trainer.total or min(position.metrics_bytes, position.clock_bytes) < 0:
+    if not 0 <= position.step <= trainer.total or position.metrics_bytes < 0:
         raise FolderError(f"{where}: step {position.step} is not one of the {trainer.total} steps; restore it from a copy")
     expected = trainer.expected_state(position.step)
     groups = {

@@ -35,6 +35,7 @@ from charloom.runs import (
     is_run,
     lock,
     new_directory,
+    read_lines,
 )
 from charloom.session import FIRST, SaveEvery, Session
 from charloom.settings import CorpusConfig, Device, NetworkConfig, Precision, TrainingConfig
@@ -69,6 +70,8 @@ def load(path: str | Path) -> LanguageModel:
     path = Path(path)
     if not path.exists():
         raise FolderError(f"there is no run or model folder {path}; check the path")
+    if not is_run(path) and not (path / "config.json").exists():
+        raise FolderError(f"{path} is neither a run nor a model folder: it has no config.json; check the path")
     return load_folder(path / "model" if is_run(path) else path)
 
 
@@ -188,15 +191,22 @@ def resume(
         position, was, damage = loaded
         notices += [damage] if damage else []
         notices += _changes(was, environment(chosen.name))
-        position = replace(
-            position,
-            metrics_bytes=_cut(disk, run / "metrics.jsonl", position.metrics_bytes, notices),
-            clock_bytes=_cut(disk, run / "clock.jsonl", position.clock_bytes, notices),
-        )
+        position = replace(position, metrics_bytes=_cut(disk, run / "metrics.jsonl", position.metrics_bytes, notices))
     if config != here.config():
         disks.replace(disk, run / "config.json", records.dump(config))
+    clock_bytes = _cut(disk, run / "clock.jsonl", _clock_bytes(run / "clock.jsonl", position.step), notices)
     return _session(
-        here, config, trainer, model, corpus, disk, save_every, held, position=position, notices=tuple(notices)
+        here,
+        config,
+        trainer,
+        model,
+        corpus,
+        disk,
+        save_every,
+        held,
+        position=position,
+        clock_bytes=clock_bytes,
+        notices=tuple(notices),
     )
 
 
@@ -455,6 +465,14 @@ def _cut(disk: Disk, path: Path, size: int, notices: list[str]) -> int:
     if there > size:
         disks.append(disk, path, b"", at=size)
     return size
+
+
+def _clock_bytes(path: Path, step: int) -> int:
+    """Bytes of the lines up to `step`: what came after it is done again."""
+    if not path.exists():
+        return 0
+    lines = path.read_bytes().splitlines(keepends=True)
+    return sum(len(line) for line, entry in zip(lines, read_lines(path), strict=False) if entry["step"] <= step)
 
 
 def text_to_evaluate(

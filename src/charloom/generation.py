@@ -6,6 +6,7 @@ part; the same seed gives the same text. An empty prompt starts from the boundar
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -138,9 +139,19 @@ def _read(model: LanguageModel, ids: list[int], state: State | None) -> tuple["n
     """Logits (V,) after `ids`, and the state. A single symbol is read without oneDNN, whose set-up costs more than it."""
     network = model.network
     column = torch.tensor(ids, device=network.device)[:, None]
-    with reading(network), torch.backends.mkldnn.flags(enabled=len(ids) > 1, allow_tf32=False):
+    with reading(network), _onednn(len(ids) > 1):
         logits, state = network(column, state)
     return logits[-1, 0].float().cpu().numpy(), state
+
+
+@contextmanager
+def _onednn(wanted: bool) -> Iterator[None]:
+    before = torch.backends.mkldnn.enabled
+    torch.backends.mkldnn.enabled = before and wanted  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.enabled = before
 
 
 class StopGate:

@@ -61,6 +61,7 @@ FIRST = Position(
     step=0,
     characters_seen=0,
     evaluated=-1,
+    finished=False,
     best_nats=None,
     best_step=0,
     interval_nats=0.0,
@@ -68,7 +69,6 @@ FIRST = Position(
     interval_norm=0.0,
     interval_steps=0,
     metrics_bytes=0,
-    clock_bytes=0,
 )
 
 
@@ -87,6 +87,7 @@ class Session:
         position: Position,
         save_every: SaveEvery,
         held: filelock.BaseFileLock,
+        clock_bytes: int = 0,
         deadline: float | None = None,
         notices: tuple[str, ...] = (),
     ) -> None:
@@ -98,7 +99,8 @@ class Session:
         self._deadline, self._held = deadline, held
         self._metrics: list[bytes] = []
         self._clock: list[bytes] = []
-        self._saved = (position.step, position.evaluated)
+        self._clock_bytes = clock_bytes
+        self._saved = position.name
         self._last_save = (time.monotonic(), position.step)
         self._began, self._seconds_before = time.monotonic(), run.seconds()
         self._characters_before = trainer.characters_seen
@@ -147,23 +149,20 @@ class Session:
     def save(self) -> None:
         """Commit what was done since the last checkpoint. Raises `StorageError`."""
         position = self._position
-        if self._saved == (position.step, position.evaluated):
+        if self._saved == position.name:
             return
         if position.best_nats is None:
             self._keep(None, "")
         metrics, clock = b"".join(self._metrics), b"".join(self._clock)
         disks.append(self._disk, self.run.path / "metrics.jsonl", metrics, at=position.metrics_bytes)
-        disks.append(self._disk, self.run.path / "clock.jsonl", clock, at=position.clock_bytes)
-        position = replace(
-            position,
-            metrics_bytes=position.metrics_bytes + len(metrics),
-            clock_bytes=position.clock_bytes + len(clock),
-        )
+        disks.append(self._disk, self.run.path / "clock.jsonl", clock, at=self._clock_bytes)
+        position = replace(position, metrics_bytes=position.metrics_bytes + len(metrics))
         checkpoints.save(
             self._disk, self.run.path, self.trainer.state(), position, environment(self.trainer.network.device.type)
         )
         self._position, self._metrics, self._clock = position, [], []
-        self._saved = (position.step, position.evaluated)
+        self._clock_bytes += len(clock)
+        self._saved = position.name
         self._last_save = (time.monotonic(), position.step)
 
     def _account(self, progress: Progress) -> None:
@@ -171,6 +170,7 @@ class Session:
             self._position,
             step=progress.step,
             characters_seen=progress.characters_seen,
+            finished=False,
             interval_nats=self._position.interval_nats + progress.loss_nats * progress.symbols,
             interval_symbols=self._position.interval_symbols + progress.symbols,
             interval_norm=self._position.interval_norm + progress.gradient_norm,
@@ -229,12 +229,10 @@ class Session:
         """Score the model that was kept, once, write its card, and commit."""
         step = self.trainer.step
         self.ended_early = step < self.trainer.total
-        if self._saved == (step, step):  # the run was finished before
+        if self._position.finished:  # by an earlier session
             return
         if self.ended_early and self._position.evaluated != step and self.config.plan.validation_characters:
             self._validate(interruption)
-        with interruption.hold():
-            self.save()
         if self.config.plan.final_validation == "carried":
             self.final = Validation(evaluate(load_folder(self.run.model), self._validation), "carried")
         elif self.config.plan.final_validation == "folded":
@@ -244,7 +242,7 @@ class Session:
             if self.final is not None:
                 self._write_card(self.final.score, self.final.protocol, self._position.best_step)
                 self._metrics.append(records.dump_line({"step": step, "final": self.final.summary()}))
-            self._position = replace(self._position, evaluated=step)
+            self._position = replace(self._position, evaluated=step, finished=True)
             self.save()
 
     def _keep(self, score: Score | None, protocol: str) -> None:

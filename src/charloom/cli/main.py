@@ -59,7 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command; gives its exit code."""
     try:
-        build()(expand_shares(arguments), exit_on_error=False, print_error=False)
+        app = build()
+        if len(arguments) == 2 and arguments[0] in VERBS and arguments[1] in app.help_flags:
+            app.help_print(arguments[:1])  # without parsing first: a quarter sooner
+        else:
+            app(expand_shares(arguments), exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except (CharloomError, CycloptsError) as error:
         complain(str(error))
