@@ -142,11 +142,11 @@ def begin(
             charloom=__version__,
         )
         disks.replace(disk, path / "config.json", records.dump(config))
+        trainer = _trainer(model, batches, config)
+        _first_save(disk, Run(path), config, trainer, model)
     except StorageError:
         disks.discard(disk, path)
         raise
-    trainer = _trainer(model, batches, config)
-    _first_save(disk, Run(path), config, trainer, model)
     return _session(Run(path), config, trainer, model, corpus, disk, save_every, held, deadline=deadline)
 
 
