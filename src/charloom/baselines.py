@@ -28,7 +28,9 @@ class Baseline:
     knew: str
 
 
-def baselines(train: Ids, held_out: Ids, *, outputs: int, characters: int, raw_train: bytes, raw: bytes) -> list[Baseline]:
+def baselines(
+    train: Ids, held_out: Ids, *, outputs: int, characters: int, raw_train: bytes, raw: bytes
+) -> list[Baseline]:
     """All baselines on one held-out text: uniform, n-grams, compressors.
 
     `outputs` is how many symbols can be predicted, `characters` what the figures are divided by, `raw` the text as UTF-8.
@@ -38,7 +40,11 @@ def baselines(train: Ids, held_out: Ids, *, outputs: int, characters: int, raw_t
     return [
         Baseline("uniform", len(held_out) * math.log2(outputs) / characters, "the symbols"),
         *(
-            Baseline(f"{n}-gram", bits, "its counts" + (f" ({order} is best on the training text's tail)" if n == order else ""))
+            Baseline(
+                f"{n}-gram",
+                bits,
+                "its counts" + (f" ({order} is best on the training text's tail)" if n == order else ""),
+            )
             for n, bits in grams.items()
         ),
         *compressors(raw_train, raw, characters),
@@ -112,14 +118,16 @@ class _Table:
     def of(cls, types: Places, contexts: Places, counts: Places) -> "_Table":
         n1, n2, n3, n4 = (max(1, int((counts == n).sum())) for n in (1, 2, 3, 4))
         y = n1 / (n1 + 2 * n2)
-        discounts = np.clip([0, 1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3], 0.05, [1, 0.99, 1.99, 2.99])
+        discounts = np.clip(
+            [0, 1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3], 0.05, [1, 0.99, 1.99, 2.99]
+        )
         discounts[0] = 0
         discount = np.where(counts > 0, discounts[np.minimum(counts, 3)], 0)
         size = int(contexts.max(initial=0)) + 1
-        totals = np.bincount(contexts, counts, size)
+        totals = np.bincount(contexts, counts, size).astype(np.float64)
         given = np.bincount(contexts, discount, size)
         gamma = np.divide(given, totals, out=np.ones(size), where=totals > 0)
-        return cls(types, counts - discount, totals, gamma)
+        return cls(types, (counts - discount).astype(np.float64), totals, gamma)
 
 
 def best_order(train: Ids, symbols: int, *, highest: int = 12) -> int:
@@ -141,7 +149,10 @@ def compressors(train: bytes, held_out: bytes, characters: int) -> Iterator[Base
     32 KiB of the training text as its dictionary, which is all that it can look back to.
     """
     primed: dict[str, tuple[Callable[[bytes], bytes], str]] = {
-        "xz": (lambda data: lzma.compress(data, preset=9 | lzma.PRESET_EXTREME), "the training text (compressed in front)"),
+        "xz": (
+            lambda data: lzma.compress(data, preset=9 | lzma.PRESET_EXTREME),
+            "the training text (compressed in front)",
+        ),
         "bz2": (lambda data: bz2.compress(data, 9), "the training text within its block of 900 kB"),
     }
     for name, (compress, knew) in primed.items():

@@ -5,13 +5,14 @@ Axes: T time, B streams (or documents) side by side.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from charloom.vocabulary import Ids
+Ids = NDArray[Any]
+"""Symbol ids (T,), in any integer type."""
 
 IGNORED = -100
 """Target of a place that holds no symbol: it counts neither in the loss nor in a score."""

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from charloom.corpus import Text
-from charloom.evaluation import carried_batches, evaluate_folded, reading
+from charloom.evaluation import carried_batches, evaluate_folded
 from charloom.language_model import LanguageModel
+from charloom.network import reading
 from charloom.settings import TrainingConfig
 from charloom.training import Trainer
 

@@ -131,9 +131,7 @@ def clean(disk: Disk, run: Path) -> None:
                 disks.remove_tree(disk, path)
 
 
-def _write(
-    disk: Disk, folder: Path, state: TrainerState, position: Position, environment: dict[str, str]
-) -> str:
+def _write(disk: Disk, folder: Path, state: TrainerState, position: Position, environment: dict[str, str]) -> str:
     files = {f"{group}.safetensors": pack(getattr(state, group)) for group in GROUPS}
     files["position.json"] = records.dump(position)
     for name, data in files.items():
@@ -168,7 +166,9 @@ def _restore(run: Path, pointer: Pointer, trainer: Trainer) -> tuple[Position, d
     where = str(folder / "position.json")
     position = records.load(Position, records.parse(files["position.json"], where), where)
     if not 0 <= position.step <= trainer.total or position.metrics_bytes < 0:
-        raise FolderError(f"{where}: step {position.step} is not one of the {trainer.total} steps; restore it from a copy")
+        raise FolderError(
+            f"{where}: step {position.step} is not one of the {trainer.total} steps; restore it from a copy"
+        )
     expected = trainer.expected_state(position.step)
     groups = {
         group: unpack(files[f"{group}.safetensors"], getattr(expected, group), str(folder / f"{group}.safetensors"))

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from charloom.errors import SettingsError, TextError
 from charloom.settings import CorpusConfig
@@ -130,13 +131,13 @@ class Corpus:
         part: Text = getattr(self, name)
         if part.characters == 0:
             shares = ",".join(f"{share:g}" for share in self.split)
-            raise TextError(f"the split {shares} of {self.name} leaves no {name} text; evaluate another part, or use --text")
+            raise TextError(
+                f"the split {shares} of {self.name} leaves no {name} text; evaluate another part, or use --text"
+            )
         return part
 
 
-def make_corpus(
-    documents: Iterable[tuple[str, bytes]], config: CorpusConfig, *, name: str, source: str
-) -> Corpus:
+def make_corpus(documents: Iterable[tuple[str, bytes]], config: CorpusConfig, *, name: str, source: str) -> Corpus:
     """A corpus of one or several raw texts, each with the name that errors call it by.
 
     Several texts are joined in the order given; where each ends is remembered. Raises `TextError`.
@@ -217,7 +218,9 @@ def _is_utf8(encoding: str) -> bool:
         codec = codecs.lookup(encoding)
         b"".decode(encoding)
     except (LookupError, UnicodeError) as error:
-        raise SettingsError(f"encoding is {encoding!r}, which Python does not know as a text encoding; try utf-8") from error
+        raise SettingsError(
+            f"encoding is {encoding!r}, which Python does not know as a text encoding; try utf-8"
+        ) from error
     return codec.name in ("utf-8", "utf-8-sig")
 
 
@@ -261,5 +264,7 @@ def _character_start(data: memoryview, place: int) -> int:
     return place
 
 
-def _starts(data: memoryview) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-    return (np.frombuffer(data, np.uint8) & 0xC0) != 0x80
+def _starts(data: memoryview) -> NDArray[np.bool_]:
+    """Which bytes begin a character."""
+    starts: NDArray[np.bool_] = (np.frombuffer(data, np.uint8) & 0xC0) != 0x80
+    return starts

@@ -53,7 +53,9 @@ def fetch(entry: Dataset) -> Path | None:
             )
         )
     except ValueError:
-        raise TextError(f"{entry.address} gave another text than the one known as {entry.name}; nothing was kept") from None
+        raise TextError(
+            f"{entry.address} gave another text than the one known as {entry.name}; nothing was kept"
+        ) from None
     except (OSError, RuntimeError) as error:
         raise TextError(
             f"{entry.name} could not be fetched from {entry.address} ({type(error).__name__}); check the network, or give a file"

@@ -6,7 +6,6 @@ Everything is computed in float32, whatever the precision of training.
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +16,7 @@ from charloom.batches import IGNORED, Batch, Streams, rows, spans
 from charloom.corpus import Text
 from charloom.errors import CharloomError, SettingsError, TextError
 from charloom.language_model import LanguageModel
-from charloom.network import CharRNN, State
+from charloom.network import CharRNN, State, reading
 from charloom.vocabulary import Ids
 
 CHUNK = 1024
@@ -204,15 +203,3 @@ def _losses(network: CharRNN, batch: Batch, state: State | None) -> tuple[torch.
     )
     hits = int((logits.argmax(-1) == targets).sum())
     return losses.view(targets.shape), hits, state
-
-
-@contextmanager
-def reading(network: CharRNN) -> Iterator[None]:
-    """The network without dropout, without gradients, in float32; afterwards as it was."""
-    training = network.training
-    network.eval()
-    try:
-        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-            yield
-    finally:
-        network.train(training)

@@ -108,7 +108,9 @@ def begin(
     vocabulary = _vocabulary(corpus, corpus_config, parent)
     ids = encode(corpus.train, vocabulary, corpus_config.documents)
     unseen = _unseen(ids, vocabulary, corpus_config, whole)
-    model_config = ModelConfig(network_config, corpus_config.documents, predicts_end(corpus.text, corpus_config.documents))
+    model_config = ModelConfig(
+        network_config, corpus_config.documents, predicts_end(corpus.text, corpus_config.documents)
+    )
     batches = _batches(ids, vocabulary, corpus_config, training_config)
     model = _model(model_config, vocabulary, training_config, parent, chosen_device)
     plan, deadline = _plan(
@@ -176,7 +178,9 @@ def resume(
     else:
         vocabulary = load_folder(here.model).vocabulary
     ids = encode(corpus.train, vocabulary, config.corpus.documents)
-    model_config = ModelConfig(config.network, config.corpus.documents, predicts_end(corpus.text, config.corpus.documents))
+    model_config = ModelConfig(
+        config.network, config.corpus.documents, predicts_end(corpus.text, config.corpus.documents)
+    )
     batches = _batches(ids, vocabulary, config.corpus, config.training)
     config = _extended(config, length, len(batches))
     model = _model(model_config, vocabulary, config.training, parent, chosen)
@@ -446,14 +450,20 @@ def _extended(config: RunConfig, length: Length, steps_per_epoch: int) -> RunCon
     if steps is None:
         return config
     if steps < config.plan.steps:
-        raise SettingsError(f"the run was begun for {config.plan.steps:,} steps; {steps:,} would be fewer, so give more")
+        raise SettingsError(
+            f"the run was begun for {config.plan.steps:,} steps; {steps:,} would be fewer, so give more"
+        )
     return replace(config, plan=replace(config.plan, steps=steps))
 
 
 def _changes(was: dict[str, str], now: dict[str, str]) -> Sequence[str]:
     """One sentence if the machine changed, since then the last bits of the result may too."""
     changed = [f"{name} {was[name]} -> {now[name]}" for name in now if name in was and was[name] != now[name]]
-    return [f"since the last checkpoint {', '.join(changed)}; the results may differ in their last bits"] if changed else []
+    return (
+        [f"since the last checkpoint {', '.join(changed)}; the results may differ in their last bits"]
+        if changed
+        else []
+    )
 
 
 def _cut(disk: Disk, path: Path, size: int, notices: list[str]) -> int:

@@ -12,11 +12,11 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from charloom.errors import SettingsError
-from charloom.evaluation import reading
 from charloom.language_model import LanguageModel
-from charloom.network import State
+from charloom.network import State, reading
 from charloom.sampling import REPETITION_WINDOW, distribution, draw
 from charloom.settings import SamplingConfig
 
@@ -105,7 +105,8 @@ def _write(
     if length == 0:
         yield Piece("", "length")
         return
-    logits, state = _read(model, prompt, None)
+    state: State | None = None
+    logits, state = _read(model, prompt, state)
     while True:
         probabilities = distribution(logits, config, list(recent))
         symbol = draw(probabilities, float(uniform.random()))
@@ -135,7 +136,7 @@ def _write(
         logits, state = _read(model, [symbol], state)
 
 
-def _read(model: LanguageModel, ids: list[int], state: State | None) -> tuple["np.ndarray[tuple[int], np.dtype[np.float32]]", State]:
+def _read(model: LanguageModel, ids: list[int], state: State | None) -> tuple[NDArray[np.float32], State]:
     """Logits (V,) after `ids`, and the state. A single symbol is read without oneDNN, whose set-up costs more than it."""
     network = model.network
     column = torch.tensor(ids, device=network.device)[:, None]

@@ -55,9 +55,9 @@ def choose_precision(wanted: Precision, device: str, cell: Cell) -> Choice:
 
 
 def _processor_multiplies_bfloat16() -> bool:
-    if not torch.backends.mkldnn.is_available():
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     if capabilities:
         return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
     probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # torch before get_capabilities

@@ -142,7 +142,9 @@ def read_model_file(folder: Path, name: str, largest: int) -> bytes:
         reason = error.strerror if isinstance(error, OSError) else error
         raise FolderError(f"{path} cannot be read ({str(reason).lower()}); restore it from a copy") from None
     if size > largest:
-        raise FolderError(f"{path} is no file of at most {largest:,} bytes, so it is not one of ours; restore it from a copy")
+        raise FolderError(
+            f"{path} is no file of at most {largest:,} bytes, so it is not one of ours; restore it from a copy"
+        )
     return data
 
 
@@ -156,7 +158,9 @@ def load_folder(folder: Path) -> LanguageModel:
     where = str(folder / "vocabulary.json")
     record = records.load(
         VocabularyRecord,
-        records.parse(read_model_file(folder, "vocabulary.json", LARGEST_VOCABULARY), where, largest=LARGEST_VOCABULARY),
+        records.parse(
+            read_model_file(folder, "vocabulary.json", LARGEST_VOCABULARY), where, largest=LARGEST_VOCABULARY
+        ),
         where,
     )
     try:

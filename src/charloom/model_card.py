@@ -30,7 +30,11 @@ def model_card(config: RunConfig, step: int, score: Score | None, protocol: str)
             f"seed {config.training.seed}, {plan.precision}",
             "",
             *(
-                [f"On validation text that it was not trained on ({protocol} state, {score.characters:,} characters):", "", *quality]
+                [
+                    f"On validation text that it was not trained on ({protocol} state, {score.characters:,} characters):",
+                    "",
+                    *quality,
+                ]
                 if score
                 else ["It was not measured on text that it was not trained on."]
             ),

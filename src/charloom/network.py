@@ -8,6 +8,9 @@ Elman 1990 (RNN); Hochreiter and Schmidhuber 1997, with the forget gate of Gers 
 Axes: T time, B streams, E embedding, H hidden, V symbols that can be predicted.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import nn
 
@@ -50,7 +53,11 @@ class CharRNN(nn.Module):
             values, after = layer(values, self._state_of(state, number))
             parts.append(after if isinstance(after, tuple) else (after,))
         values = self.dropout(values)
-        weight = self.embedding.weight[: self.outputs] if self.config.tied and self.embedding is not None else self.output.weight
+        weight = (
+            self.embedding.weight[: self.outputs]
+            if self.config.tied and self.embedding is not None
+            else self.output.weight
+        )
         logits = nn.functional.linear(values, weight, self.output.bias)
         return logits, tuple(torch.cat(tensors) for tensors in zip(*parts, strict=True))
 
@@ -87,7 +94,7 @@ class CharRNN(nn.Module):
         if self.config.initialization == "uniform":
             return
         for layer in self.layers:
-            for gate in layer.weight_hh_l0.split(size):  # type: ignore[union-attr,operator]
+            for gate in layer.weight_hh_l0.split(size):  # type: ignore[operator]
                 if self.config.initialization == "identity":
                     nn.init.eye_(gate)
                 else:
@@ -95,7 +102,7 @@ class CharRNN(nn.Module):
             for bias in (layer.bias_ih_l0, layer.bias_hh_l0):
                 nn.init.zeros_(bias)  # type: ignore[arg-type]
             if self.config.cell == "lstm":
-                layer.bias_ih_l0[size : 2 * size] = 1.0  # type: ignore[index,operator]
+                layer.bias_ih_l0[size : 2 * size] = 1.0  # type: ignore[operator]
         nn.init.zeros_(self.output.bias)
 
 
@@ -106,3 +113,15 @@ def _layer(config: NetworkConfig, inputs: int) -> nn.Module:
     if config.cell == "gru":
         return nn.GRU(inputs, config.hidden_size)
     return nn.RNN(inputs, config.hidden_size, nonlinearity="relu" if config.cell == "rnn-relu" else "tanh")
+
+
+@contextmanager
+def reading(network: CharRNN) -> Iterator[None]:
+    """The network without dropout, without gradients, in float32; afterwards as it was."""
+    training = network.training
+    network.eval()
+    try:
+        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+            yield
+    finally:
+        network.train(training)

@@ -33,15 +33,35 @@ def plot_loss(runs: Sequence[Run], output: Path) -> None:
             raise FolderError(f"{run.path} has no metrics yet; train it for some steps first")
         colour = COLOURS[number % len(COLOURS)]
         x = [line["characters_seen"] / 1e6 for line in steps]
-        axes.plot(x, [line["loss_nats"] for line in steps], color=colour, alpha=0.45, linewidth=1, label=f"{run.path.name}: training")
+        axes.plot(
+            x,
+            [line["loss_nats"] for line in steps],
+            color=colour,
+            alpha=0.45,
+            linewidth=1,
+            label=f"{run.path.name}: training",
+        )
         position = {line["step"]: line["characters_seen"] / 1e6 for line in steps}
-        seen = [(_near(position, line["step"]), line["validation"]["nats_per_character"]) for line in lines if "validation" in line]
+        seen = [
+            (_near(position, line["step"]), line["validation"]["nats_per_character"])
+            for line in lines
+            if "validation" in line
+        ]
         if seen:
-            axes.plot(*zip(*seen, strict=True), color=colour, marker="o", markersize=4, linewidth=1.5, label=f"{run.path.name}: validation")
+            axes.plot(
+                *zip(*seen, strict=True),
+                color=colour,
+                marker="o",
+                markersize=4,
+                linewidth=1.5,
+                label=f"{run.path.name}: validation",
+            )
             finals.append((min(value for _, value in seen), run.path.name))
     axes.set_xlabel("characters seen (millions)")
     axes.set_ylabel("loss (nats per character)")
-    highest = max(line["loss_nats"] for run in runs for line in run.metrics()[3:] or run.metrics() if "loss_nats" in line)
+    highest = max(
+        line["loss_nats"] for run in runs for line in run.metrics()[3:] or run.metrics() if "loss_nats" in line
+    )
     lowest = min(line["loss_nats"] for run in runs for line in run.metrics() if "loss_nats" in line)
     axes.set_ylim(max(0.0, min([lowest, *(value for value, _ in finals)]) - 0.1), min(highest, lowest + 2.5) + 0.05)
     axes.set_title(_finding(finals))

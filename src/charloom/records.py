@@ -43,7 +43,9 @@ def plain(value: object) -> Any:
 def parse(data: bytes, where: str, *, largest: int = LARGEST_JSON) -> Any:
     """The JSON value in `data`; `where` names the file in errors. Raises `FolderError`."""
     if len(data) > largest:
-        raise FolderError(f"{where} has {len(data):,} bytes; such a file has at most {largest:,}, so it is not one of ours")
+        raise FolderError(
+            f"{where} has {len(data):,} bytes; such a file has at most {largest:,}, so it is not one of ours"
+        )
     try:
         return json.loads(
             data.decode("utf-8"),

@@ -1,12 +1,12 @@
 """A run: one directory that holds all there is to know about a training.
 
-    config.json        what is trained, how, on which text; written before the first step
-    text.txt           a copy of the text, only where it came from standard input or from a string
-    metrics.jsonl      a line for each interval of steps and for each validation: a function of the step alone
-    clock.jsonl        how long it took: the only file here that depends on the clock
-    model/             the best model so far, a folder of its own (charloom.language_model)
-    checkpoint.json    which checkpoint is current; checkpoints/ holds it (charloom.checkpoints)
-    lock               held while a process trains into this run
+config.json        what is trained, how, on which text; written before the first step
+text.txt           a copy of the text, only where it came from standard input or from a string
+metrics.jsonl      a line for each interval of steps and for each validation: a function of the step alone
+clock.jsonl        how long it took: the only file here that depends on the clock
+model/             the best model so far, a folder of its own (charloom.language_model)
+checkpoint.json    which checkpoint is current; checkpoints/ holds it (charloom.checkpoints)
+lock               held while a process trains into this run
 """
 
 import json
@@ -103,7 +103,9 @@ class Run:
         """The configuration. Raises `FolderError` if this is no run directory."""
         if not (self.path / "config.json").is_file():
             why = "there is no such folder" if not self.path.exists() else "it has no config.json"
-            raise FolderError(f"{self.path} is not a run directory: {why}; train one with: charloom train TEXT --run {self.path}")
+            raise FolderError(
+                f"{self.path} is not a run directory: {why}; train one with: charloom train TEXT --run {self.path}"
+            )
         where = str(self.path / "config.json")
         return records.load(
             RunConfig, records.parse(read_model_file(self.path, "config.json", records.LARGEST_JSON), where), where
@@ -157,8 +159,12 @@ def new_directory(disk: Disk, wanted: Path | None, name: str) -> Path:
             if _never_begun(path):
                 return path
         except OSError as error:
-            raise StorageError(f"{path} cannot be made: {(error.strerror or str(error)).lower()}; choose another --run") from None
-    raise FolderError(f"{candidates[-1]} exists; choose another --run, or go on with: charloom train --resume --run {candidates[-1]}")
+            raise StorageError(
+                f"{path} cannot be made: {(error.strerror or str(error)).lower()}; choose another --run"
+            ) from None
+    raise FolderError(
+        f"{candidates[-1]} exists; choose another --run, or go on with: charloom train --resume --run {candidates[-1]}"
+    )
 
 
 def _never_begun(path: Path) -> bool:
@@ -184,5 +190,7 @@ def lock(path: Path) -> filelock.BaseFileLock:
     except filelock.Timeout:
         raise FolderError(f"{path} is being trained by another process; wait for it, or stop it first") from None
     except OSError as error:
-        raise StorageError(f"{path / 'lock'} cannot be written: {(error.strerror or str(error)).lower()}; mend that") from None
+        raise StorageError(
+            f"{path / 'lock'} cannot be written: {(error.strerror or str(error)).lower()}; mend that"
+        ) from None
     return held

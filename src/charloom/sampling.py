@@ -36,7 +36,7 @@ def distribution(logits: Logits, config: SamplingConfig, recent: Sequence[int] =
         return certain
     with np.errstate(under="ignore", over="ignore"):
         weights = np.exp((scores - scores.max()) / config.temperature)
-    probabilities = weights / weights.sum()
+    probabilities: Probabilities = weights / weights.sum()
     if 0 < config.top_k < len(probabilities):
         order = np.argsort(-probabilities, kind="stable")
         probabilities[order[config.top_k :]] = 0

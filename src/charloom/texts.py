@@ -40,7 +40,9 @@ def string_corpus(text: str, config: CorpusConfig) -> Corpus:
     try:
         data = text.encode()
     except UnicodeEncodeError as error:
-        raise TextError(f"character {error.start} (counted from 0) of the text is half of a surrogate pair; remove it") from None
+        raise TextError(
+            f"character {error.start} (counted from 0) of the text is half of a surrogate pair; remove it"
+        ) from None
     return make_corpus([("the text", data)], _utf8(config), name="text", source=STRING)
 
 

@@ -103,9 +103,7 @@ class Trainer:
             group["lr"] = rate
         with torch.autocast(device.type, torch.bfloat16, enabled=self._bfloat16):
             logits, state = self.network(batch.inputs.to(device), None if batch.begins else self._state)
-        loss = torch.nn.functional.cross_entropy(
-            logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORED
-        )
+        loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self._parameters.values(), self.config.clip or math.inf)
@@ -120,7 +118,8 @@ class Trainer:
         if self.average is not self.network:
             decay = min(self.config.average, (1 + self.step) / (10 + self.step))
             with torch.no_grad():
-                get_ema_multi_avg_fn(decay)(list(self.average.parameters()), list(self.network.parameters()), None)
+                update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+                update(list(self.average.parameters()), list(self.network.parameters()), None)
         self._state = tuple(part.detach().float() for part in state)
         self.step += 1
         self.characters_seen += batch.symbols
@@ -137,7 +136,7 @@ class Trainer:
 
     def state(self) -> TrainerState:
         """A copy of all that is needed to go on from here."""
-        names = {parameter: name for name, parameter in self._parameters.items()}
+        names: dict[torch.Tensor, str] = {parameter: name for name, parameter in self._parameters.items()}
         optimizer = {
             f"{names[parameter]}/{quantity}": torch.as_tensor(value)
             for parameter, values in self.optimizer.state.items()
@@ -218,7 +217,16 @@ def _own_random(trainer: Trainer) -> Iterator[None]:
 
 def _each(state: TrainerState, change: Callable[[torch.Tensor], torch.Tensor]) -> TrainerState:
     """`state` with `change` applied to every tensor."""
-    groups = ("weights", "average", "optimizer", "carried", "random")
-    return replace(
-        state, **{group: {name: change(tensor) for name, tensor in getattr(state, group).items()} for group in groups}
+
+    def changed(tensors: Tensors) -> Tensors:
+        return {name: change(tensor) for name, tensor in tensors.items()}
+
+    return TrainerState(
+        step=state.step,
+        characters_seen=state.characters_seen,
+        weights=changed(state.weights),
+        average=changed(state.average),
+        optimizer=changed(state.optimizer),
+        carried=changed(state.carried),
+        random=changed(state.random),
     )

@@ -5,6 +5,7 @@ one boundary symbol, which opens and ends a text. An id is a symbol's place in t
 """
 
 import codecs
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -43,7 +44,7 @@ class Vocabulary:
             raise TextError("a vocabulary of bytes lists no characters; leave the list empty")
         if self.kind == "characters" and not codes:
             raise TextError("a vocabulary of characters needs at least one character; give it a text that is not empty")
-        if any(later <= earlier for earlier, later in zip(codes, codes[1:], strict=False)):
+        if any(later <= earlier for earlier, later in itertools.pairwise(codes)):
             raise TextError("the characters of a vocabulary must be distinct and in code point order; sort them")
         if any(0xD800 <= code < 0xE000 for code in codes):
             raise TextError("a vocabulary cannot hold half of a surrogate pair, which is no character; remove it")
@@ -139,7 +140,9 @@ class Decoder:
     def push(self, symbol: int) -> str:
         """The text that is complete with this symbol: usually one character, for bytes perhaps none yet."""
         if not 0 <= symbol < self._vocabulary.boundary:
-            raise TextError(f"id {symbol} stands for no character; only ids from 0 to {self._vocabulary.boundary - 1} do")
+            raise TextError(
+                f"id {symbol} stands for no character; only ids from 0 to {self._vocabulary.boundary - 1} do"
+            )
         if self._vocabulary.kind == "bytes":
             return self._utf8.decode(bytes([symbol]))
         return self._vocabulary.characters[symbol]

@@ -5,7 +5,10 @@ import sys
 from cyclopts import App, Parameter
 
 app = App(
-    name="data", help="Texts that have a name: list, fetch, show.", default_parameter=Parameter(negative=()), help_format="plaintext"
+    name="data",
+    help="Texts that have a name: list, fetch, show.",
+    default_parameter=Parameter(negative=()),
+    help_format="plaintext",
 )
 
 
@@ -37,7 +40,9 @@ def list_(*, json: bool = False) -> None:
         return
     for entry in DATASETS.values():
         print(f"{entry.name}\n    {entry.description} ({entry.licence})")
-        print(f"    {'comes with Python' if entry.address is None else f'from {entry.address}, SHA-256 {entry.sha256}'}")
+        print(
+            f"    {'comes with Python' if entry.address is None else f'from {entry.address}, SHA-256 {entry.sha256}'}"
+        )
 
 
 @app.command

@@ -54,7 +54,9 @@ def evaluate(
     }
     if train is not None:
         floor = experiment.compare(model, train, measured)
-        result["baselines"] = {entry.name: {"bits_per_character": entry.bits_per_character, "knew": entry.knew} for entry in floor}
+        result["baselines"] = {
+            entry.name: {"bits_per_character": entry.bits_per_character, "knew": entry.knew} for entry in floor
+        }
     if json:
         print_json(result)
     else:

@@ -82,9 +82,7 @@ def generate(
             continue
         text = "".join(written)
         took = time.monotonic() - started
-        print_json(
-            {"prompt": begin, "text": text, "characters": len(text), "stop_reason": reason, "seconds": took}
-        )
+        print_json({"prompt": begin, "text": text, "characters": len(text), "stop_reason": reason, "seconds": took})
 
 
 def _prompt(prompt: str | None, file: Path | None) -> str:

@@ -40,8 +40,9 @@ def merge_sources(app: App, commands: tuple[str, ...], arguments: ArgumentCollec
         path = Path(given["--config"].tokens[0].value)
         sources.append((_read(path), str(path)))
     named = given["--preset"].tokens[0].value if "--preset" in given else None
-    if named is None and sources and isinstance(sources[0][0].get("preset"), str):
-        named = sources[0][0]["preset"]
+    if named is None and sources:
+        in_file = sources[0][0].get("preset")
+        named = in_file if isinstance(in_file, str) else None
     if named is not None:
         sources.append((preset(named), f"preset {named}"))
     for data, source in sources:
@@ -58,6 +59,8 @@ def _read(path: Path) -> dict[str, object]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}; check the path") from None
+        raise SettingsError(
+            f"{path} cannot be read: {(error.strerror or str(error)).lower()}; check the path"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not TOML: {error}; mend that line") from None

@@ -108,7 +108,9 @@ def train(
                     if sample:
                         shown.say(sample)
         except Interrupted:
-            say(f"stopped at step {session.trainer.step:,} of {session.trainer.total:,}, all saved; go on with: {_again(session)}")
+            say(
+                f"stopped at step {session.trainer.step:,} of {session.trainer.total:,}, all saved; go on with: {_again(session)}"
+            )
             raise
     _conclude(session, say)
     if json:
@@ -148,14 +150,21 @@ def _introduce(session: Any, say: Any) -> None:
         say(f"{path}: going on from step {session.resumed_from:,} of {plan.steps:,}")
         return
     unit = "byte" if config.corpus.vocabulary == "bytes" else "character"
-    held = "nothing is held out to validate on" if plan.final_validation == "none" else f"the last {_held(config)} validate"
+    held = (
+        "nothing is held out to validate on"
+        if plan.final_validation == "none"
+        else f"the last {_held(config)} validate"
+    )
     say(f"{text.name}: {text.characters:,} characters, {text.distinct_symbols:,} distinct {unit}s; {held}")
     if text.unseen_in_training:
         say(f"{text.unseen_in_training} of its {unit}s occur only in the part that is held out")
     if plan.streams < config.training.batch_size:
         say(f"the text is short: {plan.streams} rows are trained side by side instead of {config.training.batch_size}")
     if config.origin is not None:
-        say(f"starting from {config.origin.path}" + (f", with {config.origin.new_symbols} new symbols" if config.origin.new_symbols else ""))
+        say(
+            f"starting from {config.origin.path}"
+            + (f", with {config.origin.new_symbols} new symbols" if config.origin.new_symbols else "")
+        )
     budget = f" in {plan.budget_seconds:g} s" if plan.budget_seconds else ""
     say(
         f"{path}: {network.cell} {network.layers}x{network.hidden_size}, {plan.parameters:,} parameters, {plan.steps:,} steps "

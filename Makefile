@@ -1,0 +1,35 @@
+# Everything here sets up its own virtual environment (.venv) first; nothing is installed twice.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_BUDGET ?= 100s
+
+.PHONY: demo test lint bench clean
+
+$(VENV)/.core.stamp: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+$(VENV)/.dev.stamp: pyproject.toml $(VENV)/.core.stamp
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,text]'
+	touch $@
+
+demo: $(VENV)/.core.stamp
+	@$(BIN)/python benchmarks/demo.py --time-budget $(DEMO_BUDGET)
+
+test: $(VENV)/.dev.stamp
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev.stamp
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev.stamp
+	$(BIN)/python -m pytest -m slow
+	$(BIN)/python benchmarks/reference_recipe.py
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

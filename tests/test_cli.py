@@ -1,0 +1,364 @@
+"""What a person types, and what comes back."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import charloom as package
+from charloom.cli.main import VERBS
+
+Call = Callable[..., subprocess.CompletedProcess[str]]
+SMALL = ("--network.hidden-size", 16, "--network.embedding-size", 8, "--training.batch-size", 4)
+SCORE = {"nats_per_character", "bits_per_character", "bits_per_byte", "perplexity", "accuracy"}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, docs_text: str) -> Path:
+    """A folder with a text, a run of it and a run of its lines."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "text.txt").write_text(docs_text[:12_000])
+    (folder / "names.txt").write_text("anna\nbob\ncarl\ndora\neve\nfred\n" * 30)
+    for arguments in (
+        ["text.txt", "--run", "run", "--split", "0.8,0.1,0.1"],
+        ["names.txt", "--run", "names", "--documents", "lines"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "charloom", "train", *arguments, "--steps", "20", *map(str, SMALL), "--json"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        (folder / f"{arguments[2]}.json").write_text(done.stdout)
+    return folder
+
+
+def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    """Exit code 2, nothing on standard output, one sentence on standard error that has the words."""
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1
+    for word in words:
+        assert word in done.stderr
+
+
+def test_every_verb_has_help_without_torch(charloom: Call) -> None:
+    for verb in ([], *([verb] for verb in VERBS), ["data", "list"]):
+        done = charloom(*verb, "--help")
+        assert done.returncode == 0
+        assert "Usage: charloom" in done.stdout
+    code = (
+        "import sys; from charloom.cli.main import run\n"
+        f"for verb in {list(VERBS)}: run([verb, '--help'])\n"
+        "sys.exit(3 if 'torch' in sys.modules else 0)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+def test_the_version_is_the_package_s(charloom: Call) -> None:
+    assert charloom("--version").stdout.strip() == package.__version__
+
+
+def test_training_prints_one_json_value_with_what_the_contract_names(trained: Path) -> None:
+    result = json.loads((trained / "run.json").read_text())
+    assert {
+        "run",
+        "steps",
+        "resumed_from",
+        "characters_seen",
+        "seconds",
+        "characters_per_second",
+        "parameters",
+        "validation",
+    } <= result.keys()
+    assert result["run"] == "run"
+    assert result["steps"] == 20
+    assert result["resumed_from"] == 0
+    assert SCORE | {"protocol"} <= result["validation"].keys()
+    assert result["validation"]["protocol"] == "carried"
+
+
+def test_evaluate_agrees_with_training_and_names_both_protocols(trained: Path, charloom: Call) -> None:
+    result = json.loads(charloom("evaluate", trained / "run", "--json").stdout)
+    told = json.loads((trained / "run.json").read_text())["validation"]
+    assert result["characters"] == result["bytes"] == 1200
+    assert result["carried"] == {name: told[name] for name in SCORE}
+    assert result["fresh"].keys() == SCORE | {"context"}
+    assert result["fresh"]["context"] == 256
+
+
+def test_evaluate_takes_each_part_and_any_other_text(trained: Path, charloom: Call, docs_text: str) -> None:
+    for part, characters in (("train", 9600), ("validation", 1200), ("test", 1200)):
+        assert (
+            json.loads(charloom("evaluate", trained / "run", "--split", part, "--json").stdout)["characters"]
+            == characters
+        )
+    (trained / "other.txt").write_text(docs_text[500:900])
+    for place in ("run", "run/model"):
+        done = charloom("evaluate", trained / place, "--text", trained / "other.txt", "--json")
+        assert json.loads(done.stdout)["characters"] == 400
+    shown = charloom("evaluate", trained / "run", "--baselines")
+    assert "5-gram" in shown.stdout
+    assert "xz" in shown.stdout
+
+
+def test_generate_streams_the_prompt_first_and_then_just_so_many_characters(trained: Path, charloom: Call) -> None:
+    done = charloom("generate", trained / "run", "--prompt", "The ", "--length", 50, "--seed", 3)
+    assert done.stdout.startswith("The ")
+    assert len(done.stdout) == 4 + 50 + 1
+    told = json.loads(
+        charloom("generate", trained / "run", "--prompt", "The ", "--length", 50, "--seed", 3, "--json").stdout
+    )
+    assert told["prompt"] + told["text"] + "\n" == done.stdout
+    assert told["characters"] == 50
+    assert told["stop_reason"] == "length"
+
+
+def test_generate_writes_several_samples_each_with_a_seed_of_its_own(trained: Path, charloom: Call) -> None:
+    lines = charloom(
+        "generate", trained / "run", "--samples", 3, "--length", 40, "--json", "--seed", 5
+    ).stdout.splitlines()
+    alone = charloom("generate", trained / "run", "--length", 40, "--json", "--seed", 6).stdout
+    assert len(lines) == 3
+    assert json.loads(lines[1])["text"] == json.loads(alone)["text"]
+
+
+def test_generate_stops_before_a_stop_string(trained: Path, charloom: Call) -> None:
+    free = json.loads(charloom("generate", trained / "run", "--length", 200, "--json").stdout)["text"]
+    stop = free[60:62]
+    told = json.loads(charloom("generate", trained / "run", "--length", 200, "--stop", stop, "--json").stdout)
+    assert told["text"] == free[: free.index(stop)]
+    assert told["stop_reason"] == "stop"
+
+
+def test_an_endless_text_ends_quietly_when_nobody_reads_on(trained: Path) -> None:
+    command = [sys.executable, "-m", "charloom", "generate", str(trained / "run"), "--endless"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert len(process.stdout.read(3000)) == 3000
+    process.stdout.close()
+    assert process.wait(60) == 0
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
+def test_a_prompt_can_come_from_a_file(trained: Path, charloom: Call) -> None:
+    (trained / "prompt.txt").write_text("The ")
+    done = charloom("generate", trained / "run", "--prompt-file", trained / "prompt.txt", "--length", 5)
+    assert done.stdout.startswith("The ")
+
+
+def test_a_model_of_lines_writes_lines_and_says_that_they_ended(trained: Path, charloom: Call) -> None:
+    lines = charloom("generate", trained / "names", "--samples", 5, "--json", "--length", 400).stdout.splitlines()
+    told = [json.loads(line) for line in lines]
+    assert any(sample["stop_reason"] == "end" for sample in told)
+    assert all("\n" not in sample["text"] for sample in told if sample["stop_reason"] == "end")
+
+
+def test_info_says_what_a_run_is(trained: Path, charloom: Call) -> None:
+    told = json.loads(charloom("info", trained / "run", "--json").stdout)
+    assert told["step"] == 20
+    assert told["text"]["characters"] == 12_000
+    assert told["validation"]["protocol"] == "carried"
+    assert "lstm" in charloom("info", trained / "run" / "model").stdout
+
+
+def test_plot_draws_several_runs(trained: Path, charloom: Call) -> None:
+    for name, magic in (("loss.png", b"\x89PNG"), ("loss.svg", b"<?xml")):
+        done = charloom("plot", trained / "run", trained / "names", "--output", name, cwd=trained)
+        assert done.stdout.strip() == name
+        assert (trained / name).read_bytes().startswith(magic)
+
+
+def test_data_lists_and_shows_the_texts_with_a_name(charloom: Call) -> None:
+    names = [entry["name"] for entry in json.loads(charloom("data", "list", "--json").stdout)]
+    assert {"python-docs", "tiny-shakespeare"} <= set(names)
+    shown = json.loads(charloom("data", "show", "python-docs", "--json").stdout)
+    assert 400_000 < shown["characters"] < 700_000
+    assert "comes with Python" in charloom("data", "fetch", "python-docs").stdout
+
+
+def test_standard_input_is_kept_so_that_the_run_can_go_on(charloom: Call, docs_text: str, tmp_path: Path) -> None:
+    done = charloom("train", "-", "--run", "run", "--steps", 5, *SMALL, input=docs_text[:3000])
+    assert done.returncode == 0, done.stderr
+    again = charloom("train", "--resume", "--run", "run", "--steps", 8, "--json")
+    told = json.loads(again.stdout)
+    assert (told["steps"], told["resumed_from"]) == (8, 5)
+    assert json.loads(charloom("evaluate", "run", "--json").stdout)["characters"] == 300
+
+
+def test_a_toml_file_sets_what_flags_do_not(charloom: Call, docs_text: str, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text(docs_text[:3000])
+    (tmp_path / "run.toml").write_text(
+        'steps = 4\nsplit = [0.8, 0.2, 0.0]\n[network]\nhidden-size = 8\ncell = "gru"\n[training]\nbatch_size = 2\nseed = 5\n'
+    )
+    done = charloom("train", "text.txt", "--config", "run.toml", "--network.cell", "rnn-tanh", "--run", "run", "--json")
+    assert done.returncode == 0, done.stderr
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["network"]["cell"] == "rnn-tanh"
+    assert config["network"]["hidden_size"] == 8
+    assert config["training"]["seed"] == 5
+    assert config["corpus"]["split"] == [0.8, 0.2, 0.0]
+    assert json.loads(done.stdout)["steps"] == 4
+
+
+def test_a_preset_gives_way_to_the_file_and_to_flags(charloom: Call, docs_text: str, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text(docs_text[:3000])
+    (tmp_path / "run.toml").write_text('preset = "reference"\n[network]\nhidden_size = 8\n')
+    done = charloom("train", "text.txt", "--config", "run.toml", "--steps", 2, "--run", "run", "--training.clip", 0.5)
+    assert done.returncode == 0, done.stderr
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["network"]["hidden_size"] == 8
+    assert config["training"]["clip"] == 0.5
+    assert config["training"]["beta2"] == 0.99
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_after_the_step_with_everything_saved(
+    number: signal.Signals, code: int, docs_text: str, tmp_path: Path, charloom: Call
+) -> None:
+    (tmp_path / "text.txt").write_text(docs_text[:50_000])
+    arguments = ["train", "text.txt", "--run", "run", "--steps", "100000", "--json", *map(str, SMALL)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "charloom", *arguments],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("step "):
+            break
+    time.sleep(0.3)
+    os.kill(process.pid, number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert out == ""
+    assert "charloom train --resume --run run" in err
+    assert "Traceback" not in err
+    stopped = int(err.split("stopped at step ")[1].split(" ")[0].replace(",", ""))
+    position = json.loads(next((tmp_path / "run" / "checkpoints").glob("*/position.json")).read_text())
+    assert position["step"] == stopped > 1
+
+
+def test_samples_are_shown_while_training_and_change_nothing(charloom: Call, docs_text: str, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text(docs_text[:3000])
+    with_samples = charloom("train", "text.txt", "--run", "a", "--steps", 30, *SMALL, "--sample-every", "0.05s")
+    charloom("train", "text.txt", "--run", "b", "--steps", 30, *SMALL)
+    assert "writes:" in with_samples.stderr
+    assert (tmp_path / "a/model/model.safetensors").read_bytes() == (
+        tmp_path / "b/model/model.safetensors"
+    ).read_bytes()
+
+
+def test_fine_tuning_from_a_run_takes_its_network(
+    trained: Path, charloom: Call, docs_text: str, tmp_path: Path
+) -> None:
+    (tmp_path / "more.txt").write_text(docs_text[12_000:15_000])
+    done = charloom("train", "more.txt", "--run", "tuned", "--from", trained / "run", "--steps", 3, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "tuned" / "config.json").read_text())["network"]["hidden_size"] == 16
+
+
+def test_what_is_wrong_with_a_text_is_said_in_one_sentence(charloom: Call, tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").write_text("")
+    (tmp_path / "latin.txt").write_bytes(b"caf\xe9 " * 100)
+    refused(charloom("train", "nowhere.txt"), "nowhere.txt", "no file")
+    refused(charloom("train", "python-dics"), "python-dics", "did you mean 'python-docs'")
+    refused(charloom("train", "empty.txt"), "empty.txt", "empty")
+    refused(charloom("train", "latin.txt"), "latin.txt", "offset 3", "--encoding")
+    refused(charloom("train", "latin.txt", "--encoding", "klingon"), "klingon")
+    refused(charloom("train"), "no text")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_what_is_wrong_with_a_setting_is_said_in_one_sentence(charloom: Call, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("some text " * 50)
+    (tmp_path / "bad.toml").write_text("[training]\nbacth_size = 3\n")
+    (tmp_path / "type.toml").write_text('[training]\nbatch_size = "many"\n')
+    (tmp_path / "broken.toml").write_text("[training\n")
+    train = ("train", "text.txt", "--run", "run")
+    refused(charloom(*train, "--network.hiden-size", 3), "--network.hiden-size", "--network.hidden-size")
+    refused(charloom(*train, "--config", "bad.toml"), "bacth_size", "batch-size")
+    refused(charloom(*train, "--config", "type.toml"), "batch-size", "many")
+    refused(charloom(*train, "--config", "broken.toml"), "broken.toml", "TOML")
+    refused(charloom(*train, "--config", "absent.toml"), "absent.toml")
+    refused(charloom(*train, "--network.hidden-size", 0), "hidden_size", "at least 1")
+    refused(charloom(*train, "--network.hidden-size", "big"), "hidden-size", "big")
+    refused(charloom(*train, "--split", "0.9,0.2,0"), "0.9,0.2,0", "add up to 1")
+    refused(charloom(*train, "--split", "0.9,0.1"), "split")
+    refused(charloom(*train, "--time-budget", "4x"), "4x")
+    refused(charloom(*train, "--steps", 3, "--epochs", 1), "one length")
+    refused(charloom(*train, "--preset", "hugh"), "hugh")
+    refused(charloom(*train, "--precision", "float16"), "precision")
+    refused(charloom("trian", "text.txt"), "trian", "train")
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_is_wrong_with_a_run_is_said_in_one_sentence(trained: Path, charloom: Call, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    before = {path: path.read_bytes() for path in (trained / "run").rglob("*") if path.is_file()}
+    refused(charloom("train", trained / "text.txt", "--run", trained / "run"), "exists")
+    refused(charloom("train", "--resume", "--run", "folder"), "folder", "not a run directory")
+    refused(charloom("train", "--resume", "--run", "nowhere"), "nowhere", "not a run directory")
+    refused(charloom("train", "--resume"), "--run")
+    refused(charloom("train", "--resume", "--run", trained / "run", "--network.layers", 2), "--network.layers")
+    refused(charloom("generate", "nowhere"), "nowhere")
+    refused(charloom("generate", "folder"), "folder", "neither")
+    refused(charloom("evaluate", trained / "run" / "model"), "--text")
+    refused(charloom("plot"), "run")
+    refused(charloom("plot", trained / "run", "--output", "loss.gif"), "loss.gif")
+    assert before == {path: path.read_bytes() for path in (trained / "run").rglob("*") if path.is_file()}
+
+
+def test_what_is_wrong_with_a_request_to_write_is_said_in_one_sentence(trained: Path, charloom: Call) -> None:
+    run = trained / "run"
+    refused(charloom("generate", run, "--prompt", "日本"), "日", "U+65E5", "character 0")
+    refused(charloom("generate", run, "--temperature", 0), "temperature", "greedy")
+    refused(charloom("generate", run, "--temperature", -1), "temperature")
+    refused(charloom("generate", run, "--top-p", 0), "top_p")
+    refused(charloom("generate", run, "--top-p", 1.5), "top_p")
+    refused(charloom("generate", run, "--length", -3), "length")
+    refused(charloom("generate", run, "--samples", 0), "samples")
+    refused(charloom("generate", run, "--endless", "--json"), "endless")
+    refused(charloom("generate", run, "--prompt", "a", "--prompt-file", "b"), "once")
+    refused(charloom("generate", run, "--prompt-file", "nowhere"), "nowhere")
+
+
+def test_a_damaged_model_is_refused(trained: Path, charloom: Call, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(trained / "run" / "model", tmp_path / "model")
+    weights = tmp_path / "model" / "model.safetensors"
+    data = weights.read_bytes()
+    weights.write_bytes(data[: len(data) // 2])
+    refused(charloom("generate", "model"), "model.safetensors", "damaged")
+    weights.write_bytes(data)
+    vocabulary = tmp_path / "model" / "vocabulary.json"
+    vocabulary.write_text(json.dumps({"kind": "characters", "characters": "abc"}))
+    refused(charloom("generate", "model"), "different models")
+
+
+def test_two_processes_cannot_train_into_one_run(docs_text: str, tmp_path: Path, charloom: Call) -> None:
+    (tmp_path / "text.txt").write_text(docs_text[:20_000])
+    arguments = ["train", "text.txt", "--run", "run", "--steps", "100000", *map(str, SMALL)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "charloom", *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("step "):
+            break
+    refused(charloom("train", "--resume", "--run", "run"), "another process")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)

@@ -1,0 +1,220 @@
+"""One step after another, interrupted or not: the same numbers."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+
+from charloom.batches import Documents, Streams
+from charloom.errors import DivergedError
+from charloom.evaluation import evaluate
+from charloom.hardware import choose_precision
+from charloom.language_model import LanguageModel, ModelConfig
+from charloom.schedules import learning_rate
+from charloom.settings import Cell, NetworkConfig, TrainingConfig
+from charloom.training import Trainer, TrainerState
+from charloom.vocabulary import Vocabulary
+from conftest import CELLS
+
+CONFIG = TrainingConfig(batch_size=4, sequence_length=16, learning_rate=1e-2, seed=7)
+STEPS = 23
+
+
+def begin(
+    text: str,
+    cell: Cell = "lstm",
+    config: TrainingConfig = CONFIG,
+    *,
+    documents: bool = False,
+    precision: str = "float32",
+) -> tuple[Trainer, LanguageModel]:
+    vocabulary = Vocabulary.of([text])
+    torch.manual_seed(config.seed)
+    network = NetworkConfig(cell=cell, hidden_size=16, layers=2, embedding_size=8, dropout=0.3)
+    model = LanguageModel.new(ModelConfig(network, "lines" if documents else "none", documents), vocabulary)
+    ids = model.encode(text)
+    sizes = {
+        "boundary": vocabulary.boundary,
+        "batch_size": config.batch_size,
+        "sequence_length": config.sequence_length,
+    }
+    batches = Documents(ids, **sizes, seed=1) if documents else Streams(ids, **sizes)
+    return Trainer(model.network, batches, config, steps=STEPS, precision=precision), model
+
+
+def equal(one: TrainerState, other: TrainerState) -> bool:
+    groups = ("weights", "average", "optimizer", "carried", "random")
+    for group in groups:
+        left, right = getattr(one, group), getattr(other, group)
+        if left.keys() != right.keys() or any(not torch.equal(left[name], right[name]) for name in left):
+            return False
+    return (one.step, one.characters_seen) == (other.step, other.characters_seen)
+
+
+def run(trainer: Trainer, until: int = STEPS) -> list[float]:
+    losses = []
+    while trainer.step < until:
+        losses.append(trainer.advance().loss_nats)
+    return losses
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("stop", [0, 1, 8, 9, 14])
+@pytest.mark.parametrize("cell", CELLS)
+def test_interrupted_and_resumed_equals_uninterrupted_bit_for_bit(
+    cell: Cell, stop: int, precision: str, small_text: str
+) -> None:
+    if choose_precision("auto", "cpu", cell).name != "bfloat16" and precision == "bfloat16":
+        pytest.skip("this processor does not multiply bfloat16")
+    text = small_text[:600]  # an epoch of 10 steps: some stops are in its middle, some near its ends
+    unbroken, _ = begin(text, cell, precision=precision)
+    losses = run(unbroken)
+    first, _ = begin(text, cell, precision=precision)
+    losses_again = run(first, stop)
+    second, _ = begin(text, cell, replace(CONFIG, seed=CONFIG.seed), precision=precision)
+    run(second, 2)  # whatever it did before must not show
+    second.restore(first.state())
+    losses_again += run(second)
+    assert losses_again == losses
+    assert equal(second.state(), unbroken.state())
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_documents_resume_bit_for_bit_too_also_within_a_long_document(cell: Cell, small_text: str) -> None:
+    text = small_text[:900]
+    unbroken, _ = begin(text, cell, documents=True)
+    run(unbroken)
+    for stop in range(1, STEPS, 4):
+        first, _ = begin(text, cell, documents=True)
+        run(first, stop)
+        second, _ = begin(text, cell, documents=True)
+        second.restore(first.state())
+        run(second)
+        assert equal(second.state(), unbroken.state())
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adam", "rmsprop", "sgd"])
+def test_every_optimizer_learns_and_resumes_bit_for_bit(optimizer: str, small_text: str) -> None:
+    rate = {"sgd": 0.5, "rmsprop": 1e-3}.get(optimizer, 1e-2)
+    config = replace(CONFIG, optimizer=optimizer, learning_rate=rate)  # type: ignore[arg-type]
+    unbroken, _ = begin(small_text, config=config)
+    losses = run(unbroken)
+    first, _ = begin(small_text, config=config)
+    run(first, 11)
+    second, _ = begin(small_text, config=config)
+    second.restore(first.state())
+    run(second)
+    assert losses[-1] < losses[0] - 0.2
+    assert equal(second.state(), unbroken.state())
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_expected_state_has_the_names_shapes_and_types_of_the_real_one(cell: Cell, small_text: str) -> None:
+    for step in (0, 1, 10, 13):
+        trainer, _ = begin(small_text[:600], cell)
+        run(trainer, step)
+        real, expected = trainer.state(), trainer.expected_state(step)
+        for group in ("weights", "average", "optimizer", "carried", "random"):
+            describe = [
+                {name: (tensor.shape, tensor.dtype) for name, tensor in getattr(state, group).items()}
+                for state in (real, expected)
+            ]
+            assert describe[0] == describe[1]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_evaluating_after_every_step_changes_no_weight(cell: Cell, small_text: str) -> None:
+    quiet, _ = begin(small_text, cell)
+    run(quiet, 6)
+    watched, model = begin(small_text, cell)
+    for _ in range(6):
+        watched.advance()
+        evaluate(model, small_text[:200])
+        torch.rand(3)  # other code may draw from torch's stream too
+    assert equal(watched.state(), quiet.state())
+
+
+def test_two_trainers_in_turn_equal_each_alone(small_text: str) -> None:
+    alone = [begin(small_text, cell)[0] for cell in ("lstm", "gru")]
+    for trainer in alone:
+        run(trainer, 5)
+    woven = [begin(small_text, cell)[0] for cell in ("lstm", "gru")]
+    for _ in range(5):
+        for trainer in woven:
+            trainer.advance()
+    assert all(equal(one.state(), other.state()) for one, other in zip(alone, woven, strict=True))
+
+
+def test_the_state_is_carried_from_batch_to_batch_and_zero_where_an_epoch_begins(small_text: str) -> None:
+    trainer, model = begin(small_text[:600], config=replace(CONFIG, learning_rate=1e-12, weight_decay=0))
+    trainer.network.dropout.share = 0.0
+    ids, streams = model.encode(small_text[:600]), trainer.batches
+    for epoch_step in range(len(streams)):
+        trainer.advance()
+        inputs = torch.cat([streams[k].inputs for k in range(epoch_step + 1)])
+        with torch.no_grad():
+            _, expected = trainer.network(inputs)
+        for part, wanted in zip(trainer._state, expected, strict=True):
+            torch.testing.assert_close(part, wanted, atol=1e-5, rtol=1e-4)
+    assert streams[len(streams)].begins
+    assert not streams[len(streams) + 1].begins
+    assert len(ids) == 600
+
+
+def test_the_moving_average_is_what_its_formula_says(small_text: str) -> None:
+    trainer, _ = begin(small_text)
+    average = copy.deepcopy(trainer.network.state_dict())
+    for step in range(6):
+        trainer.advance()
+        decay = min(CONFIG.average, (1 + step) / (10 + step))
+        for name, weights in trainer.network.state_dict().items():
+            average[name] = decay * average[name] + (1 - decay) * weights
+    for name, weights in trainer.average.state_dict().items():
+        torch.testing.assert_close(weights, average[name])
+
+
+def test_without_averaging_the_model_is_the_network_itself(small_text: str) -> None:
+    trainer, _ = begin(small_text, config=replace(CONFIG, average=0.0))
+    assert trainer.average is trainer.network
+
+
+def test_a_gradient_beyond_the_clip_is_scaled_to_it(small_text: str) -> None:
+    config = replace(CONFIG, optimizer="sgd", beta1=0.0, weight_decay=0.0, learning_rate=1.0, clip=0.01, warmup=0.0)
+    trainer, _ = begin(small_text, config=config)
+    before = {name: weights.clone() for name, weights in trainer.network.state_dict().items()}
+    progress = trainer.advance()
+    moved = sum(float(((weights - before[name]) ** 2).sum()) for name, weights in trainer.network.state_dict().items())
+    assert progress.gradient_norm > 0.01
+    assert moved**0.5 == pytest.approx(0.01 * learning_rate(0, STEPS, config), rel=1e-3)
+
+
+def test_a_loss_that_is_not_finite_stops_training_before_the_weights_are_ruined(small_text: str) -> None:
+    config = replace(CONFIG, optimizer="sgd", learning_rate=1000.0, clip=0.0, warmup=0.0)
+    trainer, _ = begin(small_text, "rnn-relu", config)
+    with pytest.raises(DivergedError, match=r"step \d+ of 23.*learning-rate"):
+        run(trainer)
+    assert all(torch.isfinite(weights).all() for weights in trainer.network.state_dict().values())
+
+
+def test_padding_of_short_documents_has_no_part_in_the_loss(small_text: str) -> None:
+    text = "a\nbbbbbbbbb\ncc\ndddd\n"
+    trainer, _ = begin(text, documents=True, config=replace(CONFIG, learning_rate=1e-12))
+    trainer.network.dropout.share = 0.0
+    batch = trainer.batches[0]
+    with torch.no_grad():
+        logits, _ = trainer.network(batch.inputs)
+        logs = torch.log_softmax(logits, -1)
+    real = batch.targets >= 0
+    expected = -logs[real].gather(-1, batch.targets[real][:, None]).mean().item()
+    assert trainer.advance().loss_nats == pytest.approx(expected, rel=1e-5)
+    assert batch.symbols == int(real.sum())
+
+
+def test_a_progress_record_says_how_far_the_run_is(small_text: str) -> None:
+    trainer, _ = begin(small_text[:600])
+    records = list(trainer.steps())
+    assert [record.step for record in records] == list(range(1, STEPS + 1))
+    assert records[9].epoch == 1.0
+    assert records[9].characters_seen == 600
+    assert records[-1].steps == STEPS

@@ -1,0 +1,31 @@
+"""What is built installs into an empty environment, without the tools of development, and does its job there."""
+
+import json
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(*command: object, cwd: Path) -> str:
+    done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_built_wheel_trains_generates_and_evaluates_in_an_empty_environment(tmp_path: Path, docs_text: str) -> None:
+    run(sys.executable, "-m", "build", "--outdir", tmp_path / "dist", ROOT, cwd=tmp_path)  # the wheel, from the sdist
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    venv.create(tmp_path / "env", with_pip=True)
+    binaries = tmp_path / "env" / ("Scripts" if sys.platform == "win32" else "bin")
+    run(binaries / "python", "-m", "pip", "install", "--quiet", wheel, cwd=tmp_path)
+    installed = run(binaries / "python", "-m", "pip", "list", cwd=tmp_path)
+    assert "pytest" not in installed
+
+    (tmp_path / "text.txt").write_text(docs_text[:5000])
+    charloom = binaries / "charloom"
+    run(charloom, "train", "text.txt", "--preset", "small", "--steps", 5, "--run", "run", cwd=tmp_path)
+    assert len(run(charloom, "generate", "run", "--length", 20, cwd=tmp_path)) == 21
+    assert json.loads(run(charloom, "evaluate", "run", "--json", cwd=tmp_path))["characters"] == 500
