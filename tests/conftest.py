@@ -1,6 +1,6 @@
 """What several tests need: small real texts, small networks, a run that was trained once."""
 
-import os
+import io
 import subprocess
 import sys
 from collections.abc import Callable
@@ -34,20 +34,47 @@ def small_text(docs_text: str) -> str:
     return docs_text[20_000:26_000]
 
 
+class Standard(io.StringIO):
+    """A standard stream that has a `buffer`, as the real ones do."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(text)
+        self.buffer = io.BytesIO(text.encode())
+
+
 @pytest.fixture
-def charloom(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def charloom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The command line in this process, in a folder of its own: what `main` does, without a new interpreter."""
+
+    def call(*arguments: object, cwd: Path = tmp_path, input: str = "") -> subprocess.CompletedProcess[str]:
+        from charloom.cli.main import run
+
+        words = [str(argument) for argument in arguments]
+        out, err = Standard(), Standard()
+        with monkeypatch.context() as patch:
+            patch.chdir(cwd)
+            patch.setenv("COLUMNS", "120")
+            patch.setattr(sys, "stdout", out)
+            patch.setattr(sys, "stderr", err)
+            patch.setattr(sys, "stdin", Standard(input))
+            code = run(words)
+        return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
+
+    return call
+
+
+@pytest.fixture
+def charloom_process(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """The command line in a process of its own, in a folder of its own."""
 
-    def call(*arguments: object, **more: object) -> subprocess.CompletedProcess[str]:
+    def call(*arguments: object) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "charloom", *map(str, arguments)],
             capture_output=True,
             text=True,
             encoding="utf-8",
-            cwd=more.pop("cwd", tmp_path),
-            env={**os.environ, "COLUMNS": "120", **more.pop("env", {})},  # type: ignore[dict-item]
+            cwd=tmp_path,
             timeout=300,
-            **more,  # type: ignore[call-overload]
         )
 
     return call

@@ -290,7 +290,7 @@ def test_what_is_wrong_with_a_setting_is_said_in_one_sentence(charloom: Call, tm
     train = ("train", "text.txt", "--run", "run")
     refused(charloom(*train, "--network.hiden-size", 3), "--network.hiden-size", "--network.hidden-size")
     refused(charloom(*train, "--config", "bad.toml"), "bacth_size", "batch-size")
-    refused(charloom(*train, "--config", "type.toml"), "batch-size", "many")
+    refused(charloom(*train, "--config", "type.toml"), "batch_size", "type.toml", "many")
     refused(charloom(*train, "--config", "broken.toml"), "broken.toml", "TOML")
     refused(charloom(*train, "--config", "absent.toml"), "absent.toml")
     refused(charloom(*train, "--network.hidden-size", 0), "hidden_size", "at least 1")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from charloom.cli.main import build
-from charloom.cli.sources import expand_shares
+from charloom.cli.sources import prepare
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -30,7 +30,7 @@ def test_there_are_commands_to_check() -> None:
 
 @pytest.mark.parametrize(("document", "command"), commands())
 def test_a_command_in_the_documents_is_understood(document: str, command: str) -> None:
-    arguments = expand_shares(shlex.split(command)[1:])
+    arguments = prepare(shlex.split(command)[1:])
     if arguments[-1] in ("--help", "--version"):
         return
     app = build()

@@ -154,7 +154,7 @@ def make_corpus(documents: Iterable[tuple[str, bytes]], config: CorpusConfig, *,
         cleaned.append(data)
         ends.append(characters)
     if not cleaned:
-        raise TextError(f"{name} is empty; give it a text with at least a few hundred characters")
+        raise TextError(f"{source} is empty; give a text of at least a few hundred characters")
     whole = cleaned[0] if len(cleaned) == 1 else b"".join(cleaned)
     text = Text(memoryview(whole), characters, tuple(ends) if len(ends) > 1 else ())
     corpus = Corpus(text, config.split, name, source, tuple(notes))

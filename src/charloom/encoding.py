@@ -14,8 +14,8 @@ def encode(text: Text, vocabulary: Vocabulary, documents: Documents = "none") ->
     (`Text.ends`) a boundary is put in, unless a line has just ended there. Raises `TextError` for an unseen character.
     """
     ids = vocabulary.encode_pieces(text.pieces(), text.bytes if vocabulary.kind == "bytes" else text.characters)
-    newline = 10 if vocabulary.kind == "bytes" else vocabulary.characters.find("\n")
-    if documents == "lines" and newline >= 0:
+    newline = newline_id(vocabulary)
+    if documents == "lines" and newline is not None:
         ids[ids == newline] = vocabulary.boundary
     if not text.ends:
         return ids
@@ -23,6 +23,14 @@ def encode(text: Text, vocabulary: Vocabulary, documents: Documents = "none") ->
     if documents == "lines":
         ends = ends[ids[ends - 1] != vocabulary.boundary]
     return np.insert(ids, ends, vocabulary.boundary)
+
+
+def newline_id(vocabulary: Vocabulary) -> int | None:
+    """Id of the newline, if the vocabulary has it."""
+    if vocabulary.kind == "bytes":
+        return 10
+    place = vocabulary.characters.find("\n")
+    return place if place >= 0 else None
 
 
 def predicts_end(text: Text, documents: Documents) -> bool:

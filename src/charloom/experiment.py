@@ -118,9 +118,8 @@ def begin(
     )
     if length.budget is not None:  # the measured steps changed the weights
         model = _model(model_config, vocabulary, training_config, parent, chosen_device)
-    path = new_directory(disk, run, corpus.name)
+    path, held = new_directory(disk, run, corpus.name)
     try:
-        held = lock(path)
         copied = corpus.source in (STANDARD_INPUT, STRING)
         if copied:
             disks.replace(disk, path / "text.txt", bytes(corpus.text.data))
@@ -146,8 +145,10 @@ def begin(
         disks.replace(disk, path / "config.json", records.dump(config))
         trainer = _trainer(model, batches, config)
         _first_save(disk, Run(path), config, trainer, model)
-    except StorageError:
-        disks.discard(disk, path)
+    except BaseException as error:
+        if isinstance(error, StorageError):
+            disks.discard(disk, path)
+        held.release()  # whoever keeps the error, as a notebook does, would keep the lock with it
         raise
     return _session(Run(path), config, trainer, model, corpus, disk, save_every, held, deadline=deadline)
 
@@ -165,9 +166,25 @@ def resume(
     Raises `FolderError` if `run` is no run, if another process trains it, or if its text has changed since.
     """
     prepare_processor()
-    disk, save_every, here = disk or Disk(), save_every or SaveEvery(), Run(run)
-    config = here.config()
+    config = Run(run).config()
     held = lock(run)
+    try:
+        return _resume(Run(run), config, length, device, save_every or SaveEvery(), disk or Disk(), held)
+    except BaseException:
+        held.release()
+        raise
+
+
+def _resume(
+    here: Run,
+    config: RunConfig,
+    length: Length,
+    device: Device,
+    save_every: SaveEvery,
+    disk: Disk,
+    held: filelock.BaseFileLock,
+) -> Session:
+    run = here.path
     corpus = _same_text(here, config)
     chosen = choose_device(device if device != "auto" else _available(config.plan.device))
     checkpoints.clean(disk, run)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from charloom.encoding import newline_id
 from charloom.errors import SettingsError
 from charloom.language_model import LanguageModel
 from charloom.network import State, reading
@@ -107,7 +108,9 @@ def _write(
         return
     state: State | None = None
     logits, state = _read(model, prompt, state)
+    impossible = _never_drawn(model)
     while True:
+        logits[impossible] = NEVER
         probabilities = distribution(logits, config, list(recent))
         symbol = draw(probabilities, float(uniform.random()))
         if symbol == boundary:
@@ -136,13 +139,25 @@ def _write(
         logits, state = _read(model, [symbol], state)
 
 
+NEVER = -1e30
+"""A logit so low that its symbol has no probability at all."""
+
+
+def _never_drawn(model: LanguageModel) -> list[int]:
+    """Symbols that stand in no text of this kind: in a model of lines the newline, for which the boundary stands."""
+    if model.config.documents == "none":
+        return []
+    newline = newline_id(model.vocabulary)
+    return [] if newline is None else [newline]
+
+
 def _read(model: LanguageModel, ids: list[int], state: State | None) -> tuple[NDArray[np.float32], State]:
     """Logits (V,) after `ids`, and the state. A single symbol is read without oneDNN, whose set-up costs more than it."""
     network = model.network
     column = torch.tensor(ids, device=network.device)[:, None]
     with reading(network), _onednn(len(ids) > 1):
         logits, state = network(column, state)
-    return logits[-1, 0].float().cpu().numpy(), state
+    return logits[-1, 0].float().cpu().numpy().copy(), state
 
 
 @contextmanager

@@ -144,42 +144,43 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     return parsed
 
 
-def new_directory(disk: Disk, wanted: Path | None, name: str) -> Path:
-    """A new run directory: `wanted`, or `runs/name`, then `runs/name-2`, … Raises `FolderError` if `wanted` exists.
+def new_directory(disk: Disk, wanted: Path | None, name: str) -> tuple[Path, filelock.BaseFileLock]:
+    """A new run directory and its lock: `wanted`, or `runs/name`, then `runs/name-2`, …
 
-    A directory that a crash left before its configuration was written counts as none.
+    Raises `FolderError` if `wanted` exists. A directory that a crash left before its configuration was written counts as none, and so does an empty one.
     """
     candidates = [wanted] if wanted else [Path("runs") / (f"{name}-{n}" if n > 1 else name) for n in range(1, 10_000)]
     for path in candidates:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             disks.make_folder(disk, path)
-            return path
         except FileExistsError:
-            if _never_begun(path):
-                return path
+            if not _never_begun(path):
+                continue
         except OSError as error:
             raise StorageError(
                 f"{path} cannot be made: {(error.strerror or str(error)).lower()}; choose another --run"
             ) from None
+        try:
+            held = lock(path)
+        except FolderError:  # another process begins a run there at this moment
+            if wanted:
+                raise
+            continue
+        if _never_begun(path):  # no other process has begun one before the lock was ours
+            for left in _BEFORE_CONFIG - {"lock"}:
+                disks.discard(disk, path / left)
+            return path, held
+        held.release()
     raise FolderError(
         f"{candidates[-1]} exists; choose another --run, or go on with: charloom train --resume --run {candidates[-1]}"
     )
 
 
 def _never_begun(path: Path) -> bool:
-    if not path.is_dir():
-        return False
-    names = {entry.name for entry in path.iterdir()}
-    return "lock" in names and names <= _BEFORE_CONFIG and not _locked(path)
-
-
-def _locked(path: Path) -> bool:
-    try:
-        lock(path).release()
-    except FolderError:
-        return True
-    return False
+    """Whether `path` is a folder with nothing in it, or with what a crash leaves of a run that had no configuration yet."""
+    names = {entry.name for entry in path.iterdir()} if path.is_dir() else {path.name}
+    return not names or ("lock" in names and names <= _BEFORE_CONFIG)
 
 
 def lock(path: Path) -> filelock.BaseFileLock:

@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 from typing import Any, Literal
 
+from charloom.cli.sources import HYPHEN
+
 
 def evaluate(
     run: Path,
@@ -43,7 +45,8 @@ def evaluate(
     from charloom.evaluation import evaluate as score
 
     model = experiment.load(run)
-    measured, name, train = experiment.text_to_evaluate(run, split, text, encoding, with_train=baselines)
+    given = "-" if text == HYPHEN else text
+    measured, name, train = experiment.text_to_evaluate(run, split, given, encoding, with_train=baselines)
     carried = score(model, measured)
     fresh = score(model, measured, context=context)
     result: dict[str, Any] = {

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from charloom.cli.sources import HYPHEN
 from charloom.errors import SettingsError, TextError
 from charloom.settings import SamplingConfig
 
@@ -35,7 +36,7 @@ def generate(
     prompt
         Text to continue; without it the model begins a text of its own.
     prompt_file
-        A file with the text to continue.
+        A file with the text to continue; - for standard input.
     length
         New characters at most, and exactly as many where nothing stops it; the prompt does not count.
     endless
@@ -91,7 +92,7 @@ def _prompt(prompt: str | None, file: Path | None) -> str:
     if file is None:
         return prompt or ""
     try:
-        data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        data = sys.stdin.buffer.read() if str(file) == HYPHEN else file.read_bytes()
         return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except OSError as error:
         raise TextError(f"{file} cannot be read: {(error.strerror or str(error)).lower()}; check the path") from None

@@ -14,7 +14,7 @@ STARTED = time.monotonic()
 
 from cyclopts import App, CycloptsError, Parameter  # noqa: E402
 
-from charloom.cli.sources import expand_shares, merge_sources  # noqa: E402
+from charloom.cli.sources import merge_sources, prepare  # noqa: E402
 from charloom.errors import CharloomError  # noqa: E402
 from charloom.version import __version__  # noqa: E402
 
@@ -37,6 +37,7 @@ def build() -> App:
         default_parameter=Parameter(negative=()),
         help_epilogue="Start with: charloom train python-docs --time-budget 90s",
         result_action="return_value",
+        suppress_keyboard_interrupt=False,
         config=(merge_sources,),
         help_format="plaintext",
     )
@@ -63,7 +64,7 @@ def run(arguments: Sequence[str]) -> int:
         if len(arguments) == 2 and arguments[0] in VERBS and arguments[1] in app.help_flags:
             app.help_print(arguments[:1])  # without parsing first: a quarter sooner
         else:
-            app(expand_shares(arguments), exit_on_error=False, print_error=False)
+            app(prepare(arguments), exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except (CharloomError, CycloptsError) as error:
         complain(str(error))

@@ -15,16 +15,23 @@ LENGTHS = ("--steps", "--epochs", "--time-budget")
 RESUMABLE = {"--resume", "--run", "--steps", "--epochs", "--save-every", "--sample-every", "--device", "--json"}
 
 
-def expand_shares(arguments: Sequence[str]) -> list[str]:
-    """`--split 0.9,0.1,0` as the three values that the parser wants."""
-    expanded: list[str] = []
+HYPHEN = "\0"
+"""Stands for the argument `-`, which the parser would take for an option; no argument can hold this character."""
+
+
+def prepare(arguments: Sequence[str]) -> list[str]:
+    """The arguments as the parser wants them: `--split 0.9,0.1,0` as three values, `-` as `HYPHEN`."""
+    prepared: list[str] = []
     for argument in arguments:
         if argument.startswith("--split="):
-            expanded.append("--split")
+            prepared.append("--split")
             argument = argument.removeprefix("--split=")
-        is_shares = bool(expanded) and expanded[-1] == "--split" and "," in argument
-        expanded.extend(argument.split(",") if is_shares else [argument])
-    return expanded
+        before = prepared[-1] if prepared else ""
+        if before == "--split" and "," in argument:
+            prepared.extend(argument.split(","))
+        else:
+            prepared.append(HYPHEN if argument == "-" and before not in ("--prompt", "--stop") else argument)
+    return prepared
 
 
 def merge_sources(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from charloom.cli.sources import HYPHEN
 from charloom.durations import seconds
 from charloom.errors import SettingsError
 from charloom.settings import CorpusConfig, Device, NetworkConfig, Precision, TrainingConfig
@@ -86,7 +87,7 @@ def train(
             if text is None:
                 raise SettingsError("there is no text to train on; give a file, a folder, - or the name of a corpus")
             session = begin(
-                open_text(text, corpus),
+                open_text("-" if text == HYPHEN else text, corpus),
                 corpus,
                 network,
                 training,

@@ -1,0 +1,167 @@
+"""Runs so small that hundreds of them can be broken, what it means that two runs are the same, and a disk that is watched."""
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from charloom import experiment
+from charloom.datasets import dataset
+from charloom.disk import Disk
+from charloom.experiment import Length
+from charloom.session import SaveEvery, Session
+from charloom.settings import Cell, CorpusConfig, Documents, NetworkConfig, TrainingConfig
+from charloom.texts import string_corpus
+
+NOT_COMPARED = {"clock.jsonl", "lock"}
+"""Files of a run that depend on the clock, or on who trains; they must exist, but not be equal."""
+
+
+@dataclass(frozen=True)
+class TinyRun:
+    """What is trained. Its text is read a bit more than once, so that an epoch ends within the run."""
+
+    cell: Cell = "lstm"
+    documents: Documents = "none"
+    characters: int = 2000
+    hidden_size: int = 10
+    steps: int = 12
+    validations: int = 3
+    save_every: int = 3
+    extended_to: int | None = None
+    "Steps that are asked for when the run is gone on with."
+
+    def begin(self, path: Path, disk: Disk | None = None) -> Session:
+        corpus = CorpusConfig(documents=self.documents)
+        return experiment.begin(
+            string_corpus(_text(self.characters), corpus),
+            corpus,
+            NetworkConfig(cell=self.cell, hidden_size=self.hidden_size, embedding_size=4, dropout=0.3),
+            TrainingConfig(batch_size=8, sequence_length=24, validations=self.validations, learning_rate=0.02),
+            Length(steps=self.steps),
+            run=path,
+            device="cpu",
+            precision="float32",
+            save_every=SaveEvery(steps=self.save_every),
+            disk=disk,
+        )
+
+    def go_on(self, path: Path, disk: Disk | None = None) -> Session:
+        """Do what a user does with a run that broke: resume it, or begin it where it was never begun."""
+        if not (path / "config.json").exists():
+            return self.begin(path, disk)
+        save_every = SaveEvery(steps=self.save_every)
+        return experiment.resume(path, Length(steps=self.extended_to), save_every=save_every, disk=disk)
+
+
+def finish(session: Session) -> None:
+    """Train to the end."""
+    for _ in session.events():
+        pass
+
+
+@cache
+def _text(characters: int) -> str:
+    whole = "".join(data.decode() for _, data in dataset("python-docs").read())
+    return whole[20_000 : 20_000 + characters]
+
+
+class Difference(NamedTuple):
+    """A way in which a run is not what it would be, had nothing happened to it."""
+
+    kind: str
+    "differing, missing or stray, of a file; lost or doubled, of a line."
+    what: str
+
+
+def differences(run: Path, unbroken: Path) -> list[Difference]:
+    """How `run` differs from a run that was left alone: in any byte of any file, and in the lines of its logs."""
+    mine, theirs = ({str(path.relative_to(folder)) for path in folder.rglob("*")} for folder in (run, unbroken))
+    found = [Difference("stray", name) for name in sorted(mine - theirs)]
+    found += [Difference("missing", name) for name in sorted(theirs - mine)]
+    for name in sorted((mine & theirs) - NOT_COMPARED):
+        if (unbroken / name).is_file() and _bytes(run / name) != _bytes(unbroken / name):
+            found.append(Difference("differing", name))
+    for lines in (_metrics_lines, _clock_lines):
+        here, there = lines(run), lines(unbroken)
+        found += [Difference("doubled", line) for line in (here - there).elements()]
+        found += [Difference("lost", line) for line in (there - here).elements()]
+    return found
+
+
+def _bytes(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
+
+
+def _metrics_lines(run: Path) -> Counter[str]:
+    data = _bytes(run / "metrics.jsonl") or b""
+    return Counter(data.decode(errors="replace").splitlines())
+
+
+def _clock_lines(run: Path) -> Counter[str]:
+    """The steps that the clock was read at; how late it was is another matter in each run."""
+    data = _bytes(run / "clock.jsonl") or b""
+    return Counter(f"clock of step {_step(line)}" for line in data.splitlines())
+
+
+def _step(line: bytes) -> Any:
+    try:
+        return json.loads(line)["step"]
+    except (ValueError, KeyError, TypeError):
+        return line
+
+
+def remove(path: Path) -> None:
+    """Remove a run, if it is there."""
+    if path.exists():
+        shutil.rmtree(path)
+
+
+class WatchedDisk(Disk):
+    """A disk of which every operation passes through `operation`."""
+
+    def __init__(self) -> None:
+        self.operations: list[str] = []
+        "Names of the operations so far."
+
+    def operation(self, name: str, perform: Callable[..., Any], *arguments: Any) -> Any:
+        self.operations.append(name)
+        return perform(*arguments)
+
+    def open(self, path: Path, flags: int) -> int:
+        return self.operation("open", super().open, path, flags)
+
+    def write(self, file: int, data: memoryview) -> int:
+        return self.operation("write", super().write, file, data)
+
+    def force(self, file: int) -> None:
+        self.operation("force", super().force, file)
+
+    def truncate(self, file: int, size: int) -> None:
+        self.operation("truncate", super().truncate, file, size)
+
+    def close(self, file: int) -> None:
+        self.operation("close", super().close, file)
+
+    def rename(self, source: Path, target: Path) -> None:
+        self.operation("rename", super().rename, source, target)
+
+    def remove(self, path: Path) -> None:
+        self.operation("remove", super().remove, path)
+
+    def make_folder(self, path: Path) -> None:
+        self.operation("make_folder", super().make_folder, path)
+
+    def remove_folder(self, path: Path) -> None:
+        self.operation("remove_folder", super().remove_folder, path)
+
+    def force_folder(self, path: Path) -> None:
+        self.operation("force_folder", super().force_folder, path)
+
+
+EVERY_OPERATION = {name for name in vars(Disk) if not name.startswith("_")}
+"""Names of all that a disk can do."""
