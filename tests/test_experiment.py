@@ -12,7 +12,7 @@ import charloom
 from charloom import experiment
 from charloom.errors import CharloomError, FolderError, SettingsError
 from charloom.evaluation import evaluate
-from charloom.experiment import Length
+from charloom.planning import Length
 from charloom.runs import Run
 from charloom.session import SaveEvery, Session
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from charloom.corpus import Corpus, Text
     from charloom.errors import CharloomError
     from charloom.evaluation import Score, evaluate, surprisal
-    from charloom.experiment import load, train
+    from charloom.experiment import train
     from charloom.generation import generate
     from charloom.language_model import LanguageModel
     from charloom.network import CharRNN, State
-    from charloom.runs import Run
+    from charloom.runs import Run, load
     from charloom.settings import CorpusConfig, NetworkConfig, SamplingConfig, TrainingConfig
     from charloom.training import Progress, Trainer
     from charloom.vocabulary import Vocabulary
@@ -49,7 +49,7 @@ _HOMES = {
     "Vocabulary": "vocabulary",
     "evaluate": "evaluation",
     "generate": "generation",
-    "load": "experiment",
+    "load": "runs",
     "surprisal": "evaluation",
     "train": "experiment",
 }

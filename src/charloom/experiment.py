@@ -1,10 +1,9 @@
 """A text and its settings become a run: the only place where everything is wired together."""
 
 import hashlib
-import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,67 +11,31 @@ import filelock
 import numpy as np
 import torch
 
-from charloom import budget, checkpoints, records
+from charloom import checkpoints, records
 from charloom import disk as disks
-from charloom.baselines import Baseline, baselines
 from charloom.batches import Batches, Documents, Streams
-from charloom.corpus import Corpus, Text
+from charloom.corpus import Corpus
 from charloom.disk import Disk
 from charloom.durations import seconds
 from charloom.encoding import encode, predicts_end
-from charloom.errors import FolderError, SettingsError, StorageError
+from charloom.errors import StorageError
+from charloom.fine_tuning import inherit, vocabulary_of
 from charloom.hardware import Choice, choose_device, choose_precision, environment, prepare_processor
 from charloom.interruption import catch_signals
 from charloom.language_model import LanguageModel, ModelConfig, VocabularyRecord, load_folder
 from charloom.model_card import model_card
-from charloom.network import CharRNN
-from charloom.runs import (
-    CorpusRecord,
-    Origin,
-    Plan,
-    Run,
-    RunConfig,
-    is_run,
-    lock,
-    new_directory,
-    read_lines,
-)
+from charloom.planning import Length, extended, make_plan
+from charloom.reports import same_text
+from charloom.runs import CorpusRecord, Origin, Run, RunConfig, load, lock, new_directory, read_lines
 from charloom.session import FIRST, SaveEvery, Session
 from charloom.settings import CorpusConfig, Device, NetworkConfig, Precision, TrainingConfig
-from charloom.texts import STANDARD_INPUT, STRING, open_text, reopen, string_corpus
+from charloom.texts import STANDARD_INPUT, STRING, open_text, string_corpus
 from charloom.training import Trainer
 from charloom.version import __version__
 from charloom.vocabulary import Ids, Vocabulary
 
-
-@dataclass(frozen=True)
-class Length:
-    """How long to train: one of three."""
-
-    steps: int | None = None
-    epochs: float | None = None
-    budget: float | None = None
-    "Seconds, from the start of the command to the saved model."
-
-    def __post_init__(self) -> None:
-        given = [value for value in (self.steps, self.epochs, self.budget) if value is not None]
-        if len(given) > 1:
-            raise SettingsError("a run has one length; give only one of --steps, --epochs and --time-budget")
-        if given and not (math.isfinite(given[0]) and given[0] > 0):
-            raise SettingsError(f"a run's length is {given[0]:g}; it must be above 0")
-
-
 DEFAULT_BUDGET = 240.0
-
-
-def load(path: str | Path) -> LanguageModel:
-    """The model of a run directory or a model folder. Raises `FolderError`."""
-    path = Path(path)
-    if not path.exists():
-        raise FolderError(f"there is no run or model folder {path}; check the path")
-    if not is_run(path) and not (path / "config.json").exists():
-        raise FolderError(f"{path} is neither a run nor a model folder: it has no config.json; check the path")
-    return load_folder(path / "model" if is_run(path) else path)
+"""Seconds that a run takes where nobody says how long."""
 
 
 def begin(
@@ -104,8 +67,8 @@ def begin(
         network_config = replace(parent.config.network, dropout=network_config.dropout)
     chosen_device = choose_device(device)
     chosen_precision = choose_precision(precision, chosen_device.name, network_config.cell)
-    whole = _vocabulary(corpus, corpus_config, None)
-    vocabulary = _vocabulary(corpus, corpus_config, parent)
+    whole = vocabulary_of(corpus.text, corpus_config.vocabulary, None)
+    vocabulary = vocabulary_of(corpus.text, corpus_config.vocabulary, parent)
     ids = encode(corpus.train, vocabulary, corpus_config.documents)
     unseen = _unseen(ids, vocabulary, corpus_config, whole)
     model_config = ModelConfig(
@@ -113,8 +76,16 @@ def begin(
     )
     batches = _batches(ids, vocabulary, corpus_config, training_config)
     model = _model(model_config, vocabulary, training_config, parent, chosen_device)
-    plan, deadline = _plan(
-        model, batches, corpus.validation, training_config, length, chosen_device, chosen_precision, save_every, started
+    plan, deadline = make_plan(
+        model,
+        batches,
+        corpus.validation,
+        training_config,
+        length,
+        device=chosen_device,
+        precision=chosen_precision,
+        save_every=save_every.seconds or 30.0,
+        started=started,
     )
     if length.budget is not None:  # the measured steps changed the weights
         model = _model(model_config, vocabulary, training_config, parent, chosen_device)
@@ -185,13 +156,13 @@ def _resume(
     held: filelock.BaseFileLock,
 ) -> Session:
     run = here.path
-    corpus = _same_text(here, config)
+    corpus = same_text(here, config)
     chosen = choose_device(device if device != "auto" else _available(config.plan.device))
     checkpoints.clean(disk, run)
     fresh = not (run / checkpoints.POINTER).exists()
     parent = load(config.origin.path) if fresh and config.origin else None
     if fresh:
-        vocabulary = _vocabulary(corpus, config.corpus, parent)
+        vocabulary = vocabulary_of(corpus.text, config.corpus.vocabulary, parent)
     else:
         vocabulary = load_folder(here.model).vocabulary
     ids = encode(corpus.train, vocabulary, config.corpus.documents)
@@ -199,7 +170,7 @@ def _resume(
         config.network, config.corpus.documents, predicts_end(corpus.text, config.corpus.documents)
     )
     batches = _batches(ids, vocabulary, config.corpus, config.training)
-    config = _extended(config, length, len(batches))
+    config = extended(config, length, len(batches))
     model = _model(model_config, vocabulary, config.training, parent, chosen)
     trainer = _trainer(model, batches, config)
     notices: list[str] = []
@@ -274,18 +245,6 @@ def train(
     return session.run
 
 
-def _vocabulary(corpus: Corpus, config: CorpusConfig, parent: LanguageModel | None) -> Vocabulary:
-    """Every symbol of the whole text, and of the model that a fine-tuning starts from."""
-    vocabulary = Vocabulary.of(corpus.text.pieces(), config.vocabulary)
-    if parent is None:
-        return vocabulary
-    if parent.vocabulary.kind != vocabulary.kind:
-        raise SettingsError(
-            f"the model to start from has a vocabulary of {parent.vocabulary.kind}; use --vocabulary {parent.vocabulary.kind}"
-        )
-    return Vocabulary.of([vocabulary.characters, parent.vocabulary.characters], config.vocabulary)
-
-
 def _unseen(ids: Ids, vocabulary: Vocabulary, corpus: CorpusConfig, whole: Vocabulary) -> int:
     """Symbols of the whole text that its training part lacks."""
     if vocabulary.kind == "bytes":
@@ -320,82 +279,9 @@ def _model(
         torch.manual_seed(training.seed)
         model = LanguageModel.new(config, vocabulary)
     if parent is not None:
-        _inherit(model, parent)
+        inherit(model, parent)
     model.network.to(device.name)
     return model
-
-
-@torch.no_grad()
-def _inherit(model: LanguageModel, parent: LanguageModel) -> None:
-    """Copy the parent's weights; a row that belongs to a symbol goes to where the symbol is now."""
-    symbols = {character: place for place, character in enumerate(model.vocabulary.characters)}
-    known = [symbols[character] for character in parent.vocabulary.characters] or list(range(256))
-    reads = torch.tensor([*known, model.vocabulary.boundary])
-    predicts = reads if model.config.predicts_end and parent.config.predicts_end else reads[:-1]
-    mine = model.network.state_dict()
-    for name, weights in parent.network.state_dict().items():
-        if name == "embedding.weight":
-            mine[name][reads] = weights
-        elif name.startswith("output."):
-            mine[name][predicts] = weights[: len(predicts)]
-        elif name == "layers.0.weight_ih_l0" and parent.network.embedding is None:
-            mine[name][:, reads] = weights
-        else:
-            mine[name].copy_(weights)
-
-
-def _plan(
-    model: LanguageModel,
-    batches: Batches,
-    validation: Text,
-    training: TrainingConfig,
-    length: Length,
-    device: Choice,
-    precision: Choice,
-    save_every: SaveEvery,
-    started: float,
-) -> tuple[Plan, float | None]:
-    """What is fixed before the first step, and the moment at which a time budget ends the run."""
-    deadline, carried = None, True
-    if length.budget is not None:
-        probe = Trainer(model.network, batches, training, steps=1_000_000, precision=precision.name)
-        speed = budget.measure(probe, replace_network(model, probe.average), validation, length.budget)
-        allowance = budget.allow(
-            length.budget,
-            time.monotonic() - started,
-            speed,
-            validation,
-            training,
-            save_every=save_every.seconds or 30.0,
-        )
-        steps, part, carried = allowance.steps, allowance.validation_characters, allowance.carried
-        steps = min(steps, budget.MOST_EPOCHS * len(batches))
-        final = validation.characters * speed.carried_character if carried else part * speed.folded_character
-        deadline = started + 1.03 * length.budget - final - 1.0
-    else:
-        steps = length.steps or max(1, round((length.epochs or 1) * len(batches)))
-        seen = steps * batches.streams * training.sequence_length
-        part = min(validation.characters, max(4096, min(65_536, seen // 100)))
-    plan = Plan(
-        steps=steps,
-        steps_per_epoch=len(batches),
-        streams=batches.streams,
-        log_every=max(1, steps // 500),
-        validate_every=max(1, math.ceil(steps / training.validations)),
-        validation_characters=part,
-        final_validation="none" if validation.characters == 0 else "carried" if carried else "folded",
-        device=device.name,
-        precision="bfloat16" if precision.name == "bfloat16" else "float32",
-        precision_reason=precision.reason,
-        budget_seconds=length.budget,
-        parameters=model.network.parameter_count(),
-    )
-    return plan, deadline
-
-
-def replace_network(model: LanguageModel, network: CharRNN) -> LanguageModel:
-    """The same model with other weights."""
-    return replace(model, network=network)
 
 
 def _origin(path: Path | None, parent: LanguageModel | None, vocabulary: Vocabulary) -> Origin | None:
@@ -416,7 +302,7 @@ def _first_save(disk: Disk, run: Run, config: RunConfig, trainer: Trainer, model
     vocabulary = VocabularyRecord(model.vocabulary.kind, model.vocabulary.characters)
     disks.replace(disk, run.model / "config.json", records.dump(model.config))
     disks.replace(disk, run.model / "vocabulary.json", records.dump(vocabulary))
-    disks.replace(disk, run.model / "model.safetensors", replace_network(model, trainer.average).weights())
+    disks.replace(disk, run.model / "model.safetensors", model.with_network(trainer.average).weights())
     disks.replace(disk, run.model / "README.md", model_card(config, 0, None, "").encode())
     checkpoints.save(disk, run.path, trainer.state(), FIRST, environment(config.plan.device))
 
@@ -436,7 +322,7 @@ def _session(
         run,
         config,
         trainer,
-        replace_network(model, trainer.average),
+        model.with_network(trainer.average),
         corpus.validation,
         disk=disk,
         save_every=save_every,
@@ -445,32 +331,8 @@ def _session(
     )
 
 
-def _same_text(run: Run, config: RunConfig) -> Corpus:
-    """The run's text, which must be the one it was begun with."""
-    corpus = reopen(config.text.source, run.path / "text.txt", config.corpus, config.text.name)
-    if corpus.text.sha256 != config.text.sha256:
-        raise FolderError(
-            f"the text {config.text.source} has changed since {run.path} was begun; restore it, or begin a new run"
-        )
-    return corpus
-
-
 def _available(device: str) -> Device:
     return device if device == "cpu" or (device == "cuda" and torch.cuda.is_available()) else "auto"  # type: ignore[return-value]
-
-
-def _extended(config: RunConfig, length: Length, steps_per_epoch: int) -> RunConfig:
-    """The configuration with a longer plan, where one is asked for."""
-    if length.budget is not None:
-        raise SettingsError("a run that is resumed keeps its steps; extend it with --steps or --epochs")
-    steps = length.steps or (round(length.epochs * steps_per_epoch) if length.epochs else None)
-    if steps is None:
-        return config
-    if steps < config.plan.steps:
-        raise SettingsError(
-            f"the run was begun for {config.plan.steps:,} steps; {steps:,} would be fewer, so give more"
-        )
-    return replace(config, plan=replace(config.plan, steps=steps))
 
 
 def _changes(was: dict[str, str], now: dict[str, str]) -> Sequence[str]:
@@ -500,64 +362,3 @@ def _clock_bytes(path: Path, step: int) -> int:
         return 0
     lines = path.read_bytes().splitlines(keepends=True)
     return sum(len(line) for line, entry in zip(lines, read_lines(path), strict=False) if entry["step"] <= step)
-
-
-def text_to_evaluate(
-    run: Path, split: str, text: str | None, encoding: str, *, with_train: bool
-) -> tuple[Text, str, Text | None]:
-    """The text to score, what to call it, and the run's training text where it is asked for. Raises `CharloomError`."""
-    config = Run(run).config() if is_run(run) else None
-    if config is None and (text is None or with_train):
-        raise FolderError(f"{run} is a model folder and has no text of its own; give one with --text, or name the run")
-    own = _same_text(Run(run), config) if config is not None and (text is None or with_train) else None
-    train = own.train if own is not None and with_train else None
-    if text is not None:
-        other = open_text(text, CorpusConfig(split=(1.0, 0.0, 0.0), encoding=encoding))
-        return other.text, other.name, train
-    assert own is not None, "a run has a text"
-    return own.part(split), f"the {split} part of {own.name}", train
-
-
-def compare(model: LanguageModel, train: Text, held_out: Text) -> list[Baseline]:
-    """What simple models and compressors reach on `held_out`, told of `train`."""
-    return baselines(
-        model.encode(train),
-        model.encode(held_out),
-        outputs=model.network.outputs,
-        characters=held_out.characters,
-        raw_train=bytes(train.data),
-        raw=bytes(held_out.data),
-    )
-
-
-def describe(path: Path) -> dict[str, Any]:
-    """What a run directory or a model folder is, as plain values."""
-    model = load(path)
-    facts: dict[str, Any] = {
-        "path": str(path),
-        "kind": "run" if is_run(path) else "model",
-        "network": records.plain(model.config.network),
-        "parameters": model.network.parameter_count(),
-        "vocabulary": model.vocabulary.kind,
-        "symbols": model.vocabulary.boundary,
-        "documents": model.config.documents,
-        "ends_texts": model.config.predicts_end,
-    }
-    if not is_run(path):
-        return facts
-    run = Run(path)
-    config, metrics = run.config(), run.metrics()
-    last = next((line for line in reversed(metrics) if "loss_nats" in line), None)
-    final = next((line for line in reversed(metrics) if "final" in line), None)
-    validations = [line for line in metrics if "validation" in line]
-    return facts | {
-        "text": records.plain(config.text),
-        "split": list(config.corpus.split),
-        "training": records.plain(config.training),
-        "plan": records.plain(config.plan),
-        "step": last["step"] if last else 0,
-        "characters_seen": last["characters_seen"] if last else 0,
-        "seconds": run.seconds(),
-        "training_loss_nats": last["loss_nats"] if last else None,
-        "validation": final["final"] if final else validations[-1]["validation"] if validations else None,
-    }

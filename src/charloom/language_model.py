@@ -4,10 +4,9 @@ A model folder holds `config.json`, `vocabulary.json`, `model.safetensors` and a
 executed or unpickled, and sizes are checked against the configuration before a network is built.
 """
 
-import hashlib
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -70,6 +69,10 @@ class LanguageModel:
         with torch.device(device):
             network = CharRNN(config.network, inputs=inputs, outputs=outputs)
         return cls(network.eval(), vocabulary, config)
+
+    def with_network(self, network: CharRNN) -> "LanguageModel":
+        """The same model with other weights."""
+        return replace(self, network=network)
 
     def encode(self, text: str | Text) -> Ids:
         """Ids (T,) of a text, with the boundaries that this model knows. Raises `TextError` for an unseen character."""
@@ -174,8 +177,3 @@ def load_folder(folder: Path) -> LanguageModel:
     model = LanguageModel.new(config, vocabulary, device="meta")
     model.network.load_state_dict(tensors, assign=True)
     return model
-
-
-def fingerprint(model: LanguageModel) -> str:
-    """SHA-256 of the weights: two models with the same one are the same."""
-    return hashlib.sha256(model.weights()).hexdigest()

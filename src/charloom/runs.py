@@ -20,7 +20,7 @@ from charloom import disk as disks
 from charloom import records
 from charloom.disk import Disk
 from charloom.errors import FolderError, StorageError
-from charloom.language_model import read_model_file
+from charloom.language_model import LanguageModel, load_folder, read_model_file
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
 
 LARGEST_METRICS = 1 << 30
@@ -130,6 +130,16 @@ def is_run(path: Path) -> bool:
     return (path / "model").is_dir() or (path / "checkpoints").is_dir()
 
 
+def load(path: str | Path) -> LanguageModel:
+    """The model of a run directory or a model folder. Raises `FolderError`."""
+    path = Path(path)
+    if not path.exists():
+        raise FolderError(f"there is no run or model folder {path}; check the path")
+    if not is_run(path) and not (path / "config.json").exists():
+        raise FolderError(f"{path} is neither a run nor a model folder: it has no config.json; check the path")
+    return load_folder(path / "model" if is_run(path) else path)
+
+
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The complete lines of a JSON-lines file. Raises `FolderError`."""
     if not path.exists():
@@ -147,7 +157,8 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 def new_directory(disk: Disk, wanted: Path | None, name: str) -> tuple[Path, filelock.BaseFileLock]:
     """A new run directory and its lock: `wanted`, or `runs/name`, then `runs/name-2`, …
 
-    Raises `FolderError` if `wanted` exists. A directory that a crash left before its configuration was written counts as none, and so does an empty one.
+    Raises `FolderError` if `wanted` exists. A directory that a crash left before its configuration was written counts as none,
+    and so does an empty one.
     """
     candidates = [wanted] if wanted else [Path("runs") / (f"{name}-{n}" if n > 1 else name) for n in range(1, 10_000)]
     for path in candidates:

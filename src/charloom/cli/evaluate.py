@@ -40,13 +40,14 @@ def evaluate(
     json
         Print one JSON value.
     """
-    from charloom import experiment
     from charloom.cli.output import print_json
     from charloom.evaluation import evaluate as score
+    from charloom.reports import compare, text_to_evaluate
+    from charloom.runs import load
 
-    model = experiment.load(run)
+    model = load(run)
     given = "-" if text == HYPHEN else text
-    measured, name, train = experiment.text_to_evaluate(run, split, given, encoding, with_train=baselines)
+    measured, name, train = text_to_evaluate(run, split, given, encoding, with_train=baselines)
     carried = score(model, measured)
     fresh = score(model, measured, context=context)
     result: dict[str, Any] = {
@@ -56,7 +57,7 @@ def evaluate(
         "fresh": {**fresh.summary(), "context": context},
     }
     if train is not None:
-        floor = experiment.compare(model, train, measured)
+        floor = compare(model, train, measured)
         result["baselines"] = {
             entry.name: {"bits_per_character": entry.bits_per_character, "knew": entry.knew} for entry in floor
         }

@@ -53,8 +53,8 @@ def generate(
     import time
 
     from charloom.cli.output import print_json
-    from charloom.experiment import load
     from charloom.generation import generate_pieces
+    from charloom.runs import load
 
     if endless and json:
         raise SettingsError("an endless text has no JSON value, because it never ends; leave out --endless or --json")

@@ -16,7 +16,7 @@ def info(run: Path, /, *, json: bool = False) -> None:
         Print one JSON value.
     """
     from charloom.cli.output import print_json
-    from charloom.experiment import describe
+    from charloom.reports import describe
 
     facts = describe(run)
     if json:

@@ -69,9 +69,10 @@ def train(
     """
     from charloom.cli.main import STARTED
     from charloom.cli.output import display, print_json, say
-    from charloom.experiment import Length, begin
+    from charloom.experiment import begin
     from charloom.experiment import resume as resume_run
     from charloom.interruption import Interrupted, catch_signals
+    from charloom.planning import Length
     from charloom.session import SaveEvery
     from charloom.texts import open_text
 

@@ -1,0 +1,96 @@
+"""What is decided before the first step: how many there will be, and when the validation text is looked at."""
+
+import math
+import time
+from dataclasses import dataclass, replace
+
+from charloom import budget
+from charloom.batches import Batches
+from charloom.corpus import Text
+from charloom.errors import SettingsError
+from charloom.hardware import Choice
+from charloom.language_model import LanguageModel
+from charloom.runs import Plan, RunConfig
+from charloom.settings import TrainingConfig
+from charloom.training import Trainer
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long to train: one of three."""
+
+    steps: int | None = None
+    epochs: float | None = None
+    budget: float | None = None
+    "Seconds, from the start of the command to the saved model."
+
+    def __post_init__(self) -> None:
+        given = [value for value in (self.steps, self.epochs, self.budget) if value is not None]
+        if len(given) > 1:
+            raise SettingsError("a run has one length; give only one of --steps, --epochs and --time-budget")
+        if given and not (math.isfinite(given[0]) and given[0] > 0):
+            raise SettingsError(f"a run's length is {given[0]:g}; it must be above 0")
+
+
+def make_plan(
+    model: LanguageModel,
+    batches: Batches,
+    validation: Text,
+    training: TrainingConfig,
+    length: Length,
+    *,
+    device: Choice,
+    precision: Choice,
+    save_every: float,
+    started: float,
+) -> tuple[Plan, float | None]:
+    """What is fixed before the first step, and the moment at which a time budget ends the run."""
+    deadline, carried = None, True
+    if length.budget is not None:
+        probe = Trainer(model.network, batches, training, steps=1_000_000, precision=precision.name)
+        speed = budget.measure(probe, model.with_network(probe.average), validation, length.budget)
+        allowance = budget.allow(
+            length.budget,
+            time.monotonic() - started,
+            speed,
+            validation,
+            training,
+            save_every=save_every,
+        )
+        steps, part, carried = allowance.steps, allowance.validation_characters, allowance.carried
+        steps = min(steps, budget.MOST_EPOCHS * len(batches))
+        final = validation.characters * speed.carried_character if carried else part * speed.folded_character
+        deadline = started + 1.03 * length.budget - final - 1.0
+    else:
+        steps = length.steps or max(1, round((length.epochs or 1) * len(batches)))
+        seen = steps * batches.streams * training.sequence_length
+        part = min(validation.characters, max(4096, min(65_536, seen // 100)))
+    plan = Plan(
+        steps=steps,
+        steps_per_epoch=len(batches),
+        streams=batches.streams,
+        log_every=max(1, steps // 500),
+        validate_every=max(1, math.ceil(steps / training.validations)),
+        validation_characters=part,
+        final_validation="none" if validation.characters == 0 else "carried" if carried else "folded",
+        device=device.name,
+        precision="bfloat16" if precision.name == "bfloat16" else "float32",
+        precision_reason=precision.reason,
+        budget_seconds=length.budget,
+        parameters=model.network.parameter_count(),
+    )
+    return plan, deadline
+
+
+def extended(config: RunConfig, length: Length, steps_per_epoch: int) -> RunConfig:
+    """The configuration with a longer plan, where one is asked for."""
+    if length.budget is not None:
+        raise SettingsError("a run that is resumed keeps its steps; extend it with --steps or --epochs")
+    steps = length.steps or (round(length.epochs * steps_per_epoch) if length.epochs else None)
+    if steps is None:
+        return config
+    if steps < config.plan.steps:
+        raise SettingsError(
+            f"the run was begun for {config.plan.steps:,} steps; {steps:,} would be fewer, so give more"
+        )
+    return replace(config, plan=replace(config.plan, steps=steps))
