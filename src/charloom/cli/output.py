@@ -44,7 +44,7 @@ def display(steps: int, done: int) -> Iterator[Display]:
         yield _Lines(steps, done)
         return
     columns = (
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=16),
         TextColumn("{task.percentage:>3.0f} %"),
         TextColumn("{task.fields[figures]}"),
     )
@@ -71,14 +71,12 @@ class _Pace:
         return time.monotonic() - self._since
 
     def figures(self, event: Event) -> str:
+        """Loss, speed and time left since the last call; begins anew."""
         now, step = time.monotonic(), event.progress.step
         left = (now - self._began) / max(1, step - self._done) * (self._steps - step)
-        text = (
-            f"step {step:,}/{self._steps:,}  epoch {event.progress.epoch:.2f}  loss {self._nats / max(1, self._symbols):.3f}"
-            f"{self.validation} nats  {self._symbols / max(now - self._since, 1e-9):,.0f} chars/s  {duration(left)} left"
-        )
+        loss, speed = self._nats / max(1, self._symbols), self._symbols / max(now - self._since, 1e-9)
         self._nats, self._symbols, self._since = 0.0, 0, now
-        return text
+        return f"loss {loss:.3f}{self.validation} nats  {speed:,.0f} chars/s  {duration(left)} left"
 
 
 class _Lines:
@@ -91,7 +89,8 @@ class _Lines:
         last = event.progress.step == event.progress.steps
         if self._first or last or event.validation or self._pace.age() > LINE_SECONDS:
             self._first = False
-            say(self._pace.figures(event))
+            step = f"step {event.progress.step:,}/{event.progress.steps:,}  epoch {event.progress.epoch:.2f}"
+            say(f"{step}  {self._pace.figures(event)}")
 
     def say(self, text: str) -> None:
         say(text)

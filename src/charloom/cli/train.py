@@ -49,7 +49,7 @@ def train(
     config
         A TOML file of settings by their names here; flags win.
     preset
-        Named settings: default, reference or small.
+        Named settings: default, reference, quick or small.
     time_budget
         How long it may take, from the start of the command to the saved model: 90s, 4m, 1h30m. The default is 4m.
     epochs
@@ -161,7 +161,9 @@ def _introduce(session: Any, say: Any) -> None:
     if text.unseen_in_training:
         say(f"{text.unseen_in_training} of its {unit}s occur only in the part that is held out")
     if plan.streams < config.training.batch_size:
-        say(f"the text is short: {plan.streams} rows are trained side by side instead of {config.training.batch_size}")
+        say(
+            f"the text is short: it is trained in {plan.streams} of the {config.training.batch_size} streams side by side"
+        )
     if config.origin is not None:
         say(
             f"starting from {config.origin.path}"
