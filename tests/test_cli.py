@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -336,8 +337,6 @@ def test_what_is_wrong_with_a_request_to_write_is_said_in_one_sentence(trained: 
 
 
 def test_a_damaged_model_is_refused(trained: Path, charloom: Call, tmp_path: Path) -> None:
-    import shutil
-
     shutil.copytree(trained / "run" / "model", tmp_path / "model")
     weights = tmp_path / "model" / "model.safetensors"
     data = weights.read_bytes()
@@ -347,6 +346,40 @@ def test_a_damaged_model_is_refused(trained: Path, charloom: Call, tmp_path: Pat
     vocabulary = tmp_path / "model" / "vocabulary.json"
     vocabulary.write_text(json.dumps({"kind": "characters", "characters": "abc"}))
     refused(charloom("generate", "model"), "different models")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda config: config["network"].update(hiden_size=3), ("hiden_size", "did you mean 'hidden_size'")),
+        (lambda config: config["network"].pop("layers"), ("network", "lacks 'layers'")),
+        (lambda config: config["network"].update(hidden_size="16"), ("hidden_size", "whole number")),
+        (lambda config: config.update(format="other"), ("format",)),
+    ],
+)
+@pytest.mark.parametrize("place", ["config.json", "model/config.json"])
+def test_a_configuration_with_a_mistake_is_refused(
+    change: Callable[[dict], object], words: tuple[str, ...], place: str, trained: Path, charloom: Call, tmp_path: Path
+) -> None:
+    shutil.copytree(trained / "run", tmp_path / "run")
+    config = json.loads((tmp_path / "run" / place).read_text())
+    change(config)
+    (tmp_path / "run" / place).write_text(json.dumps(config))
+    command = ("train", "--resume", "--run", "run") if place == "config.json" else ("generate", "run")
+    refused(charloom(*command), place, *words)
+
+
+def test_a_text_of_one_repeated_character_trains(charloom: Call, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a" * 2000)
+    done = charloom("train", "a.txt", "--steps", 3, *SMALL, "--json")
+    assert json.loads(done.stdout)["validation"]["bits_per_character"] == pytest.approx(0, abs=1e-6)
+
+
+def test_a_split_that_leaves_nothing_to_validate_on_trains_and_says_so(charloom: Call, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("some text " * 100)
+    done = charloom("train", "text.txt", "--steps", 3, *SMALL, "--split", "1,0,0", "--json")
+    assert json.loads(done.stdout)["validation"] is None
+    assert "nothing is held out to validate on" in done.stderr
 
 
 def test_two_processes_cannot_train_into_one_run(docs_text: str, tmp_path: Path, charloom: Call) -> None:
