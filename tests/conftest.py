@@ -1,15 +1,28 @@
 """What several tests need: small real texts, small networks, a run that was trained once."""
 
 import io
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the networks here are so small that two threads only wait for each other
+hypothesis.settings.register_profile("charloom", deadline=None)  # a busy machine is no defect
+hypothesis.settings.load_profile("charloom")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 CELLS = ("lstm", "gru", "rnn-tanh", "rnn-relu")
+
+
+@pytest.fixture(autouse=True)
+def ordinary_numbers() -> None:
+    """Floating point as Python promises it: training in this process makes the processor take tiny numbers for zero."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)
 
 
 @pytest.fixture(scope="session")

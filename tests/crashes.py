@@ -25,13 +25,14 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn, get_args
 
 import torch
 import torch._dynamo  # the first step of an optimizer would import it, in every child again
 
-from charloom import checkpoints, experiment
+from charloom import checkpoints, experiment, records
 from charloom.settings import Cell
 from tiny_runs import Difference, TinyRun, WatchedDisk, differences, remove
 
@@ -128,17 +129,29 @@ class Unbroken:
     stop: int
     seconds: float
 
-    @property
-    def points(self) -> list[tuple[int | None, Kill]]:
-        """Every operation of a sitting, and of the saving when the user stops one: each moment, and where it is stopped."""
+    def points(self, seed: int) -> list[tuple[int | None, Kill]]:
+        """Every moment of every operation of a sitting, and of the saving when the user stops one: the step of that, the kill.
+
+        Neighbours in this list are operations of different kinds and lie far apart; the list begins anywhere.
+        """
         whole = [(None, number, name) for number, name in enumerate(self.operations, 1)]
         saving = [(self.stop, number, name) for number, name in enumerate(self.stopped, 1)][self.stopped_from :]
-        moments = {"write": get_args(Moment)}
-        return [
-            (stop, Kill(number, moment))
-            for stop, number, name in whole + saving
-            for moment in moments.get(name, ("before", "after"))
-        ]
+        kinds: dict[str, list[tuple[int | None, Kill]]] = {}
+        for stop, number, name in whole + saving:
+            kinds.setdefault(name, []).extend((stop, Kill(number, moment)) for moment in ("before", "after"))
+            if name == "write":
+                kinds.setdefault("half a write", []).append((stop, Kill(number, "within")))
+        draw = random.Random(seed)
+        rows = zip_longest(*(_far_apart(points, draw.randrange(len(points))) for points in kinds.values()))
+        return [point for row in rows for point in row if point is not None]
+
+
+def _far_apart(points: list[Any], first: int) -> list[Any]:
+    """The same points, each far from the one before it."""
+    stride = round(len(points) * (math.sqrt(5) - 1) / 2)
+    while math.gcd(stride, len(points)) > 1:
+        stride += 1
+    return [points[(first + number * stride) % len(points)] for number in range(len(points))]
 
 
 class Bench:
@@ -155,7 +168,9 @@ class Bench:
             folder.mkdir()
             start = None
             if run.extended_to is not None:
-                start = self.unbroken(replace(run, extended_to=None)).path
+                start = folder / "start"
+                _copy(self.unbroken(replace(run, extended_to=None)).path, start)
+                _log_every(start, 4)
             # a step that is validated: what is saved there once more is another checkpoint of the same step
             stop = 8 if start is None else 16
             seconds, traces = [], []
@@ -274,6 +289,13 @@ def _be_a_sitting(run: TinyRun, path: Path, kill: Kill, stop: int | None, trace:
         os._exit(status)
 
 
+def _log_every(run: Path, steps: int) -> None:
+    """Let a line of metrics stand for several steps, as in long runs, so that some of them are pending when a run is saved."""
+    config = json.loads((run / "config.json").read_text())
+    config["plan"]["log_every"] = steps
+    (run / "config.json").write_bytes(records.dump(config))
+
+
 def _copy(start: Path | None, path: Path) -> None:
     if start is not None:
         shutil.copytree(start, path)
@@ -293,9 +315,8 @@ def plan(bench: Bench, *, kills: int, documents: int, extended: int, seed: int) 
             draw = random.Random(f"{seed} {name}")
             unbroken = bench.unbroken(run)
             if index // len(runs) % 2 == 0:
-                points = unbroken.points
-                place = enumerated + random.Random(seed).randrange(len(points)) if seed else enumerated
-                stop, first = points[place * _stride(len(points)) % len(points)]
+                points = unbroken.points(seed)
+                stop, first = points[enumerated % len(points)]
                 enumerated += 1
             else:
                 last = run.extended_to or run.steps
@@ -311,14 +332,6 @@ def _kill_of_a_resumed_sitting(draw: random.Random, unbroken: Unbroken) -> Kill:
         return Kill(share=draw.random() * 0.8)
     last = draw.choice((4, 12, 40, len(unbroken.operations) // 2))
     return Kill(draw.randint(1, last), draw.choice(("before", "after")))
-
-
-def _stride(length: int) -> int:
-    """A step that leads far away each time, and to every place once."""
-    stride = round(length * (math.sqrt(5) - 1) / 2)
-    while math.gcd(stride, length) > 1:
-        stride += 1
-    return stride
 
 
 def main() -> int:
@@ -344,7 +357,7 @@ def main() -> int:
                 print(json.dumps(asdict(result)), flush=True)
             elif result.error or result.differences:
                 print(f"{result.name}: {', '.join(result.sittings)}\n{result.error}{result.differences}", flush=True)
-        points = len(bench.unbroken(PLAIN[0]).points)
+        points = len(bench.unbroken(PLAIN[0]).points(options.seed))
     kinds = Counter(difference.kind for result in results for difference in result.differences)
     failed = sum(bool(result.error) for result in results)
     if not options.lines:

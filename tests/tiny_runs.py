@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from charloom import experiment
+from charloom.corpus import Corpus
 from charloom.datasets import dataset
 from charloom.disk import Disk
-from charloom.experiment import Length
+from charloom.planning import Length
 from charloom.session import SaveEvery, Session
 from charloom.settings import Cell, CorpusConfig, Documents, NetworkConfig, TrainingConfig
 from charloom.texts import string_corpus
@@ -35,11 +36,11 @@ class TinyRun:
     extended_to: int | None = None
     "Steps that are asked for when the run is gone on with."
 
-    def begin(self, path: Path, disk: Disk | None = None) -> Session:
-        corpus = CorpusConfig(documents=self.documents)
+    def begin(self, path: Path | None, disk: Disk | None = None, corpus: Corpus | None = None) -> Session:
+        config = CorpusConfig(documents=self.documents)
         return experiment.begin(
-            string_corpus(_text(self.characters), corpus),
-            corpus,
+            corpus or string_corpus(_text(self.characters), config),
+            config,
             NetworkConfig(cell=self.cell, hidden_size=self.hidden_size, embedding_size=4, dropout=0.3),
             TrainingConfig(batch_size=8, sequence_length=24, validations=self.validations, learning_rate=0.02),
             Length(steps=self.steps),
@@ -47,7 +48,7 @@ class TinyRun:
             device="cpu",
             precision="float32",
             save_every=SaveEvery(steps=self.save_every),
-            disk=disk,
+            disk=disk or WatchedDisk(),
         )
 
     def go_on(self, path: Path, disk: Disk | None = None) -> Session:
@@ -55,7 +56,8 @@ class TinyRun:
         if not (path / "config.json").exists():
             return self.begin(path, disk)
         save_every = SaveEvery(steps=self.save_every)
-        return experiment.resume(path, Length(steps=self.extended_to), save_every=save_every, disk=disk)
+        length = Length(steps=self.extended_to)
+        return experiment.resume(path, length, save_every=save_every, disk=disk or WatchedDisk())
 
 
 def finish(session: Session) -> None:
@@ -122,7 +124,10 @@ def remove(path: Path) -> None:
 
 
 class WatchedDisk(Disk):
-    """A disk of which every operation passes through `operation`."""
+    """A disk of which every operation passes through `operation`.
+
+    It forces nothing: neither a kill nor an error loses what the system has in memory, and forcing takes most of the time.
+    """
 
     def __init__(self) -> None:
         self.operations: list[str] = []
@@ -139,7 +144,7 @@ class WatchedDisk(Disk):
         return self.operation("write", super().write, file, data)
 
     def force(self, file: int) -> None:
-        self.operation("force", super().force, file)
+        self.operation("force", lambda file: None, file)
 
     def truncate(self, file: int, size: int) -> None:
         self.operation("truncate", super().truncate, file, size)
@@ -160,7 +165,7 @@ class WatchedDisk(Disk):
         self.operation("remove_folder", super().remove_folder, path)
 
     def force_folder(self, path: Path) -> None:
-        self.operation("force_folder", super().force_folder, path)
+        self.operation("force_folder", lambda path: None, path)
 
 
 EVERY_OPERATION = {name for name in vars(Disk) if not name.startswith("_")}

@@ -129,7 +129,7 @@ def spans(ids: Ids, boundary: int) -> tuple[NDArray[np.int64], NDArray[np.int64]
     stops = np.flatnonzero(ids == boundary) + 1
     if len(ids) and (len(stops) == 0 or stops[-1] != len(ids)):
         stops = np.append(stops, len(ids))
-    starts = np.concatenate(([0], stops[:-1])).astype(np.int64)
+    starts = np.concatenate(([0], stops))[: len(stops)].astype(np.int64)
     return starts, stops - starts
 
 

@@ -9,19 +9,24 @@ then is the one before it deleted. Whatever the moment of a crash, `checkpoint.j
 """
 
 import hashlib
+import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import torch
 
 from charloom import disk as disks
 from charloom import records
 from charloom.disk import Disk
 from charloom.errors import FolderError, StorageError
-from charloom.language_model import pack, read_model_file, unpack
+from charloom.language_model import largest_file, pack, read_model_file, unpack
 from charloom.training import Trainer, TrainerState
 
 GROUPS = ("weights", "average", "optimizer", "carried", "random")
 POINTER = "checkpoint.json"
+_NAME = re.compile(r"step-[0-9]{8,20}(-evaluated|-finished)?")
 LARGEST_PART = 64 << 30
 
 
@@ -45,6 +50,12 @@ class Position:
     interval_steps: int
     metrics_bytes: int
 
+    def __post_init__(self) -> None:
+        counts = ("step", "characters_seen", "best_step", "interval_symbols", "interval_steps", "metrics_bytes")
+        for name, least in (*((name, 0) for name in counts), ("evaluated", -1)):
+            if getattr(self, name) < least:
+                raise FolderError(f"{name} is {getattr(self, name)}, below {least}; restore the file from a copy")
+
     @property
     def name(self) -> str:
         """A name for each thing that can be committed at a step: before it is evaluated, after, and at the end."""
@@ -59,7 +70,12 @@ class Manifest:
     files: dict[str, str]
     "SHA-256 of each file."
     environment: dict[str, str]
+    "What may change the last bits of a result; a change is told to the user."
     format: Literal["charloom-checkpoint-1"] = "charloom-checkpoint-1"
+
+    def __post_init__(self) -> None:
+        if any(len(text) > 200 or not text.isprintable() for pair in self.environment.items() for text in pair):
+            raise FolderError("its environment holds what cannot be shown; restore the file from a copy")
 
 
 @dataclass(frozen=True)
@@ -84,7 +100,9 @@ def save(disk: Disk, run: Path, state: TrainerState, position: Position, environ
     try:
         disks.make_folder(disk, folder)
         pointer = Pointer(folder.name, _write(disk, folder, state, position, environment))
-        _read(folder, pointer)
+        manifest = _manifest(folder, pointer)
+        for name in manifest.files:
+            _part(folder, name, manifest, LARGEST_PART)
         disks.replace(disk, run / POINTER, records.dump(pointer))
     except (StorageError, FolderError):
         if _pointer(run) == before:
@@ -127,8 +145,13 @@ def clean(disk: Disk, run: Path) -> None:
                 disk.remove(path)
     if (run / "checkpoints").is_dir():
         for path in sorted((run / "checkpoints").iterdir()):
-            if pointer is None or path.name != pointer.folder:
+            if (pointer is not None and path.name == pointer.folder) or not _NAME.fullmatch(path.name):
+                continue
+            if stat.S_ISDIR(path.lstat().st_mode):
                 disks.remove_tree(disk, path)
+            else:  # a link is removed, never followed
+                with disks.storage_errors(path):
+                    disk.remove(path)
 
 
 def _write(disk: Disk, folder: Path, state: TrainerState, position: Position, environment: dict[str, str]) -> str:
@@ -143,8 +166,8 @@ def _write(disk: Disk, folder: Path, state: TrainerState, position: Position, en
     return _sha256(manifest)
 
 
-def _read(folder: Path, pointer: Pointer) -> tuple[dict[str, bytes], Manifest]:
-    """The files of a checkpoint, each with the SHA-256 that the manifest says. Raises `FolderError`."""
+def _manifest(folder: Path, pointer: Pointer) -> Manifest:
+    """The manifest of a checkpoint, with the SHA-256 that the pointer says. Raises `FolderError`."""
     where = folder / "manifest.json"
     raw = read_model_file(folder, "manifest.json", records.LARGEST_JSON)
     if _sha256(raw) != pointer.manifest:
@@ -152,28 +175,36 @@ def _read(folder: Path, pointer: Pointer) -> tuple[dict[str, bytes], Manifest]:
     manifest = records.load(Manifest, records.parse(raw, str(where)), str(where))
     if sorted(manifest.files) != sorted([*(f"{group}.safetensors" for group in GROUPS), "position.json"]):
         raise FolderError(f"{where} does not name the files of a checkpoint; restore it from a copy")
-    files = {}
-    for name, digest in manifest.files.items():
-        files[name] = read_model_file(folder, name, LARGEST_PART)
-        if _sha256(files[name]) != digest:
-            raise FolderError(f"{folder / name} is damaged: its checksum is wrong; restore it from a copy")
-    return files, manifest
+    return manifest
+
+
+def _part(folder: Path, name: str, manifest: Manifest, largest: int) -> bytes:
+    """A file of a checkpoint, with the SHA-256 that the manifest says. Raises `FolderError`."""
+    data = read_model_file(folder, name, largest)
+    if _sha256(data) != manifest.files[name]:
+        raise FolderError(f"{folder / name} is damaged: its checksum is wrong; restore it from a copy")
+    return data
 
 
 def _restore(run: Path, pointer: Pointer, trainer: Trainer) -> tuple[Position, dict[str, str]]:
     folder = run / "checkpoints" / pointer.folder
-    files, manifest = _read(folder, pointer)
+    manifest = _manifest(folder, pointer)
     where = str(folder / "position.json")
-    position = records.load(Position, records.parse(files["position.json"], where), where)
-    if not 0 <= position.step <= trainer.total or position.metrics_bytes < 0:
+    data = _part(folder, "position.json", manifest, records.LARGEST_JSON)
+    position = records.load(Position, records.parse(data, where), where)
+    if position.step > trainer.total:
         raise FolderError(
             f"{where}: step {position.step} is not one of the {trainer.total} steps; restore it from a copy"
         )
     expected = trainer.expected_state(position.step)
-    groups = {
-        group: unpack(files[f"{group}.safetensors"], getattr(expected, group), str(folder / f"{group}.safetensors"))
-        for group in GROUPS
-    }
+    groups = {}
+    for group in GROUPS:
+        name, tensors = f"{group}.safetensors", getattr(expected, group)
+        groups[group] = unpack(_part(folder, name, manifest, largest_file(tensors)), tensors, str(folder / name))
+    try:
+        torch.Generator().set_state(groups["random"]["cpu"])
+    except RuntimeError:
+        raise FolderError(f"{folder / 'random.safetensors'} holds no state of a random stream; restore it") from None
     trainer.restore(TrainerState(position.step, position.characters_seen, **groups))
     return position, manifest.environment
 
@@ -184,7 +215,7 @@ def _pointer(run: Path) -> Pointer | None:
     where = str(run / POINTER)
     raw = read_model_file(run, POINTER, records.LARGEST_JSON)
     pointer = records.load(Pointer, records.parse(raw, where), where)
-    if not pointer.folder.startswith("step-") or "/" in pointer.folder or "\\" in pointer.folder:
+    if not _NAME.fullmatch(pointer.folder):
         raise FolderError(f"{where} names no checkpoint of this run; restore it from a copy")
     return pointer
 

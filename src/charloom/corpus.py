@@ -6,7 +6,7 @@ would make every character cost four bytes.
 
 import codecs
 import hashlib
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -53,7 +53,7 @@ class Text:
         return len(self.data)
 
     def pieces(self, size: int = PIECE) -> Iterator[str]:
-        """The text as a sequence of `str`, each decoded from at most `size` bytes."""
+        """The text as a sequence of `str`, each decoded from at most `size` >= 4 bytes."""
         start = 0
         while start < len(self.data):
             stop = _character_start(self.data, min(start + size, len(self.data)))
@@ -77,14 +77,13 @@ class Text:
     def _byte_of(self, character: int) -> int:
         if len(self.data) == self.characters:
             return character
+        if character == self.characters:
+            return len(self.data)
         counts = self._character_counts
-        block = bisect_left(counts, character)
-        if block == 0:
-            return 0
-        start = (block - 1) * PIECE
+        block = bisect_right(counts, character) - 1
+        start = block * PIECE
         starts = np.flatnonzero(_starts(self.data[start : start + PIECE]))
-        rest = character - counts[block - 1]
-        return len(self.data) if character == self.characters else start + int(starts[rest])
+        return start + int(starts[character - counts[block]])
 
     @cached_property
     def _character_counts(self) -> list[int]:
@@ -147,10 +146,10 @@ def make_corpus(documents: Iterable[tuple[str, bytes]], config: CorpusConfig, *,
     ends: list[int] = []
     characters = 0
     for document, raw in documents:
-        data = _clean(raw, config.encoding, document, notes)
-        if len(data) == 0:
+        data, length = _clean(raw, config.encoding, document, notes)
+        if length == 0:
             continue
-        characters += _count(data, document)
+        characters += length
         cleaned.append(data)
         ends.append(characters)
     if not cleaned:
@@ -187,37 +186,34 @@ def read_folder(folder: Path) -> Iterator[tuple[str, bytes]]:
         yield read_file(path)
 
 
-def _clean(raw: bytes, encoding: str, name: str, notes: list[str]) -> bytes | memoryview:
-    """`raw` as UTF-8 without a byte order mark and with newlines as line ends; what was changed goes into `notes`."""
-    data: bytes | memoryview = raw
-    if not _is_utf8(encoding):
-        data = b"".join(_recode(raw, encoding, name))
-    if bytes(data[:3]) == codecs.BOM_UTF8:
-        data = memoryview(data)[3:]
+def _clean(raw: bytes, encoding: str, name: str, notes: list[str]) -> tuple[bytes | memoryview, int]:
+    """`raw` as UTF-8 without a byte order mark and with newlines as line ends, and how many characters that is.
+
+    What was changed goes into `notes`. Cleaning again changes nothing. Raises `TextError`.
+    """
+    whole = raw if _is_utf8(encoding) else b"".join(_recode(raw, encoding, name))
+    characters = _count(whole, name)  # before anything is left out, so that an error names the place in the file
+    marks = 0
+    while whole.startswith(codecs.BOM_UTF8, 3 * marks):
+        marks += 1
+    data: bytes | memoryview = memoryview(whole)[3 * marks :] if marks else whole
+    if marks:
         notes.append(f"{name}: left out the byte order mark")
-    returns, pairs = _count_byte_strings(data, b"\r"), _count_byte_strings(data, b"\r\n")
+    returns, pairs = whole.count(b"\r"), whole.count(b"\r\n")
     if returns:
-        newlines = _count_byte_strings(data, b"\n") - pairs
+        newlines = whole.count(b"\n") - pairs
         data = bytes(data).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         kinds = [f"{count:,} {kind}" for count, kind in ((pairs, "CRLF"), (returns - pairs, "CR")) if count]
         mixed = f" (mixed with {newlines:,} newlines)" if newlines else ""
         notes.append(f"{name}: read {' and '.join(kinds)} line ends as newlines{mixed}")
-    return data
-
-
-def _count_byte_strings(data: bytes | memoryview, pattern: bytes) -> int:
-    if isinstance(data, bytes):
-        return data.count(pattern)
-    whole = data.obj
-    assert isinstance(whole, bytes), "a view of the bytes behind the byte order mark"
-    return whole.count(pattern, 3)
+    return data, characters - marks - pairs
 
 
 def _is_utf8(encoding: str) -> bool:
     try:
         codec = codecs.lookup(encoding)
-        b"".decode(encoding)
-    except (LookupError, UnicodeError) as error:
+        "".encode(encoding)  # decoding nothing would not ask whether the codec is one of texts
+    except (LookupError, ValueError) as error:
         raise SettingsError(
             f"encoding is {encoding!r}, which Python does not know as a text encoding; try utf-8"
         ) from error
@@ -236,7 +232,7 @@ def _recode(raw: bytes, encoding: str, name: str) -> Iterator[bytes]:
             ) from None
 
 
-def _count(data: bytes | memoryview, name: str) -> int:
+def _count(data: bytes, name: str) -> int:
     """Characters in `data`. Raises `TextError` with the offset of the first byte that is not UTF-8."""
     view, start, characters = memoryview(data), 0, 0
     while start < len(view):

@@ -30,7 +30,7 @@ class Dataset:
 def dataset(name: str) -> Dataset:
     """The text called `name`. Raises `TextError` with what there is."""
     if name not in DATASETS:
-        raise TextError(f"there is no file, folder or corpus {name!r}{did_you_mean(name, DATASETS)}")
+        raise TextError(f"there is no file, folder or corpus {name[:100]!r}{did_you_mean(name, DATASETS)}")
     return DATASETS[name]
 
 

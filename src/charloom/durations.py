@@ -18,8 +18,8 @@ def seconds(text: str) -> float:
     if not match or not match.group(0):
         raise SettingsError(f"{text!r} is not a duration; write it like 90s, 4m or 1h30m")
     total = sum(float(number) * unit for number, unit in zip(match.groups(), _UNITS.values(), strict=True) if number)
-    if total <= 0:
-        raise SettingsError(f"the duration {text!r} must be longer than 0")
+    if not 0 < total < 1e12:
+        raise SettingsError(f"the duration {text[:40]!r} must be above 0 and below 1e12 seconds")
     return total
 
 

@@ -116,13 +116,13 @@ def unpack(data: bytes, expected: Mapping[str, torch.Tensor], where: str) -> dic
         shape = entry.get("shape") if isinstance(entry, dict) else None
         if shape != list(tensor.shape):
             raise FolderError(
-                f"{where}: tensor {name!r} has the shape {str(shape)[:60]}, but configuration and vocabulary ask for "
+                f"{where}: tensor {name!r} has the shape {records.shown(shape)}, but configuration and vocabulary ask for "
                 f"{list(tensor.shape)}; the files belong to different models"
             )
     try:
         tensors = safetensors.torch.load(data)
     except Exception as error:  # safetensors has an exception of its own, and others for what it did not foresee
-        reason = str(error).split("\n")[0][:150]
+        reason = repr(str(error)[:150])[1:-1]  # it may quote what the file says
         raise FolderError(f"{where} is damaged: {reason}; restore it from a copy") from None
     for name, tensor in tensors.items():
         if tensor.dtype != expected[name].dtype:
@@ -130,6 +130,11 @@ def unpack(data: bytes, expected: Mapping[str, torch.Tensor], where: str) -> dic
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise FolderError(f"{where}: tensor {name!r} holds numbers that are not finite; restore it from a copy")
     return {name: tensor.clone() for name, tensor in tensors.items()}  # aligned, and independent of `data`
+
+
+def largest_file(expected: Mapping[str, torch.Tensor]) -> int:
+    """Bytes that a safetensors file of such tensors has at most."""
+    return 8 + LARGEST_HEADER + sum(tensor.numel() * tensor.element_size() for tensor in expected.values())
 
 
 def read_model_file(folder: Path, name: str, largest: int) -> bytes:
@@ -171,8 +176,7 @@ def load_folder(folder: Path) -> LanguageModel:
     except CharloomError as error:
         raise FolderError(f"{where}: {error}") from None
     expected = LanguageModel.new(config, vocabulary, device="meta").network.state_dict()
-    needed = sum(tensor.numel() * tensor.element_size() for tensor in expected.values())
-    data = read_model_file(folder, "model.safetensors", min(LARGEST_WEIGHTS, needed + LARGEST_HEADER + 8))
+    data = read_model_file(folder, "model.safetensors", min(LARGEST_WEIGHTS, largest_file(expected)))
     tensors = unpack(data, expected, str(folder / "model.safetensors"))
     model = LanguageModel.new(config, vocabulary, device="meta")
     model.network.load_state_dict(tensors, assign=True)

@@ -1,9 +1,15 @@
 """Pictures of what a run recorded; no training here."""
 
+import math
+import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from charloom import disk as disks
 from charloom.disk import Disk
@@ -11,76 +17,144 @@ from charloom.errors import FolderError, SettingsError
 from charloom.runs import Run
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito's palette, which colour-blind people can tell apart."""
+"""Okabe and Ito's palette, which colour-blind people can tell apart; each goes with a marker of its own."""
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+Points = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Characters seen, and nats per character."""
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What a run recorded."""
+
+    name: str
+    training: Points
+    validation: Points
+    "Looked at during the run, perhaps on a part of the text."
+    final: Points
+    "Of the model that was kept; empty while the run is not finished."
 
 
 def plot_loss(runs: Sequence[Run], output: Path) -> None:
-    """Loss against characters seen, one colour for each run: training as a line, validation as points, in `output`.
+    """Loss against characters seen, a colour for each run, in `output`: training as a line, validation as points.
 
     The title says what came out. Raises `FolderError` for a run without metrics, `SettingsError` for an unknown ending.
     """
-    if output.suffix not in (".png", ".svg"):
+    kind = output.suffix.lower()
+    if kind not in (".png", ".svg"):
         raise SettingsError(f"{output} does not end in .png or .svg, which are the formats of a plot; rename it")
+    names = [run.path.resolve().name for run in runs]
+    if len(set(names)) < len(names):
+        names = [str(run.path) for run in runs]
+    curves = [read_curves(run, name) for run, name in zip(runs, names, strict=True)]
+    import matplotlib
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 4.8), layout="constrained")
-    axes = figure.add_subplot()
-    finals = []
-    for number, run in enumerate(runs):
-        lines = run.metrics()
-        steps = [line for line in lines if "loss_nats" in line]
-        if not steps:
-            raise FolderError(f"{run.path} has no metrics yet; train it for some steps first")
-        colour = COLOURS[number % len(COLOURS)]
-        x = [line["characters_seen"] / 1e6 for line in steps]
-        axes.plot(
-            x,
-            [line["loss_nats"] for line in steps],
-            color=colour,
-            alpha=0.45,
-            linewidth=1,
-            label=f"{run.path.name}: training",
-        )
-        position = {line["step"]: line["characters_seen"] / 1e6 for line in steps}
-        seen = [
-            (_near(position, line["step"]), line["validation"]["nats_per_character"])
-            for line in lines
-            if "validation" in line
-        ]
-        if seen:
-            axes.plot(
-                *zip(*seen, strict=True),
-                color=colour,
-                marker="o",
-                markersize=4,
-                linewidth=1.5,
-                label=f"{run.path.name}: validation",
-            )
-            finals.append((min(value for _, value in seen), run.path.name))
-    axes.set_xlabel("characters seen (millions)")
-    axes.set_ylabel("loss (nats per character)")
-    highest = max(
-        line["loss_nats"] for run in runs for line in run.metrics()[3:] or run.metrics() if "loss_nats" in line
-    )
-    lowest = min(line["loss_nats"] for run in runs for line in run.metrics() if "loss_nats" in line)
-    axes.set_ylim(max(0.0, min([lowest, *(value for value, _ in finals)]) - 0.1), min(highest, lowest + 2.5) + 0.05)
-    axes.set_title(_finding(finals))
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    figure = Figure(figsize=(8, 5.2), layout="constrained")
+    draw(figure, curves)
     buffer = BytesIO()
-    figure.savefig(buffer, format=output.suffix[1:], dpi=150, facecolor="white")
+    with matplotlib.rc_context({"svg.hashsalt": "charloom"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # a name in a script that the font lacks
+        figure.savefig(
+            buffer, format=kind[1:], dpi=150, facecolor="white", metadata={"Date": None} if kind == ".svg" else None
+        )
     disks.replace(Disk(), output, buffer.getvalue())
 
 
-def _near(position: dict[int, Any], step: int) -> float:
-    return float(position[min(position, key=lambda known: abs(known - step))])
+def read_curves(run: Run, name: str) -> Curves:
+    """The curves of a run. Raises `FolderError` if it has no metrics yet."""
+    lines = run.metrics()
+    logged = [line for line in lines if "loss_nats" in line]
+    if not logged:
+        raise FolderError(f"{run.path} has no metrics yet; train it for some steps first")
+    steps, seen = ([line[key] for line in logged] for key in ("step", "characters_seen"))
+
+    def validated(key: str) -> Points:
+        found = [line for line in lines if key in line]
+        places = np.interp([line["step"] for line in found], steps, seen)
+        return places, np.array([line[key]["nats_per_character"] for line in found])
+
+    training = np.array(seen, np.float64), np.array([line["loss_nats"] for line in logged])
+    return Curves(name, training, validated("validation"), validated("final"))
 
 
-def _finding(finals: list[tuple[float, str]]) -> str:
-    if not finals:
-        return "Training loss (nothing was held out to validate on)"
-    best = min(finals)
-    if len(finals) == 1:
-        return f"Validation loss fell to {best[0]:.3f} nats per character"
-    return f"{best[1]} has the lowest validation loss: {best[0]:.3f} nats per character"
+def finding(curves: Sequence[Curves]) -> str:
+    """The title: what came out, in one sentence. The figures compared are of one kind: final, or else the lowest so far."""
+    finished = all(len(one.final[1]) for one in curves)
+    validated = [one for one in curves if finished or len(one.validation[1])]
+    figures = [one.final[1][-1] if finished else one.validation[1].min() for one in validated]
+    if not figures:
+        lowest, one = min((one.training[1].min(), one.name) for one in curves)
+        return (
+            f"{_short(one)} reaches a training loss of {_per_character(lowest)}\n(there is no validation)"
+        )
+    (best, name), *others = sorted((figure, _short(one.name)) for figure, one in zip(figures, validated, strict=True))
+    if not others:
+        return f"{name} reaches a validation loss of\n{_per_character(best)}"
+    behind, second = others[0]
+    if f"{behind:.3f}" == f"{best:.3f}":
+        return f"{name} and {second} reach the same validation loss,\n{_per_character(best)}"
+    return f"{name} has the lowest validation loss, {_per_character(best)},\n{behind - best:.3f} nats below {second}"
+
+
+def limits(curves: Sequence[Curves]) -> tuple[float, float]:
+    """Lowest and highest loss in the picture: all of it, but not how badly a network began that has long been better."""
+    kinds = [points[1] for one in curves for points in (one.training, one.validation, one.final) if len(points[1])]
+    low = float(min(losses.min() for losses in kinds))
+    high = min(float(max(losses.max() for losses in kinds)), max(low + 2.5, *(float(losses[-1]) for losses in kinds)))
+    margin = 0.04 * (high - low) or 0.1
+    return low - margin, high + margin
+
+
+def draw(figure: Any, curves: Sequence[Curves]) -> None:
+    from matplotlib.lines import Line2D
+
+    most = max(one.training[0][-1] for one in curves)
+    unit, scale = ("millions", 1e6) if most >= 1e6 else ("thousands", 1e3)
+    axes = figure.add_subplot()
+    styles: dict[str, dict[str, Any]] = {
+        "training": {"alpha": 0.45, "linewidth": 1},
+        "validation, while training": {"linewidth": 1.5, "markersize": 4},
+        "validation, at the end": {"linewidth": 0, "markersize": 8, "markeredgecolor": "white", "zorder": 4},
+    }
+    handles = []
+    for number, one in enumerate(curves):
+        look: dict[str, Any] = {"color": COLOURS[number % len(COLOURS)]}
+        marker = MARKERS[number % len(MARKERS)]
+        alone = "." if len(one.training[0]) == 1 else ""
+        for (name, style), (x, y) in zip(styles.items(), (one.training, one.validation, one.final), strict=True):
+            axes.plot(x / scale, y, marker=alone if name == "training" else marker, **style, **look)
+        handles.append((one.name, Line2D([], [], marker=marker, markersize=6, linewidth=1.5, **look)))
+    for name, style in styles.items():
+        if name == "training" or any(len(one.final[0] if "end" in name else one.validation[0]) for one in curves):
+            marker = "" if name == "training" else "o"
+            handles.append((name, Line2D([], [], marker=marker, color="0.35", **style)))
+    axes.set_xlabel(f"characters seen ({unit})")
+    axes.set_ylabel("loss (nats per character)")
+    axes.set_xlim(left=0)
+    axes.set_ylim(*limits(curves))
+    bits = axes.secondary_yaxis("right", functions=(lambda nats: nats / math.log(2), lambda bits: bits * math.log(2)))
+    bits.set_ylabel("bits per character")
+    axes.set_title(finding(curves), parse_math=False, fontsize=11)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    legend = figure.legend(
+        [handle for _, handle in handles],
+        ["name"] * len(handles),  # put in below, since matplotlib gives a meaning to $ and to a leading _
+        loc="outside lower center",
+        ncols=min(3, len(handles)),
+        frameon=False,
+    )
+    for text, (name, _) in zip(legend.get_texts(), handles, strict=True):
+        text.set_parse_math(False)
+        text.set_text(_short(name))
+
+
+def _per_character(nats: float) -> str:
+    return f"{nats:.3f} nats ({nats / math.log(2):.3f} bits) per character"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 26 else f"{name[:25]}…"

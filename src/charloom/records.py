@@ -51,6 +51,7 @@ def parse(data: bytes, where: str, *, largest: int = LARGEST_JSON) -> Any:
             data.decode("utf-8"),
             object_pairs_hook=_no_duplicates,
             parse_constant=_no_constant,
+            parse_int=_whole,
             parse_float=_finite,
         )
     except (ValueError, RecursionError) as error:
@@ -62,7 +63,7 @@ def load(kind: type[Record], value: Any, where: str, path: str = "") -> Record:
     """`value` (parsed JSON) as a `kind` dataclass with every key present and of its type. Raises `FolderError`."""
     at = path or "it"
     if not isinstance(value, dict):
-        raise FolderError(f"{where}: {at} should hold named values, not {_what(value)}")
+        raise FolderError(f"{where}: {at} should hold named values, not {shown(value)}")
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for key in value:
         if key not in fields:
@@ -84,7 +85,7 @@ def _load_value(hint: Any, value: Any, where: str, path: str) -> Any:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Literal:
         if not isinstance(value, str) or value not in arguments:
-            raise FolderError(f"{where}: {path} is {_what(value)}{did_you_mean(str(value)[:100], arguments)}")
+            raise FolderError(f"{where}: {path} is {shown(value)}{did_you_mean(str(value)[:100], arguments)}")
         return value
     if origin in (Union, types.UnionType):
         if value is None and type(None) in arguments:
@@ -93,7 +94,7 @@ def _load_value(hint: Any, value: Any, where: str, path: str) -> Any:
         return _load_value(inner, value, where, path)
     if origin is tuple:
         if not isinstance(value, list):
-            raise FolderError(f"{where}: {path} should be a list, not {_what(value)}")
+            raise FolderError(f"{where}: {path} should be a list, not {shown(value)}")
         if len(arguments) == 2 and arguments[1] is Ellipsis:
             return tuple(_load_value(arguments[0], item, where, path) for item in value)
         if len(value) != len(arguments):
@@ -101,20 +102,24 @@ def _load_value(hint: Any, value: Any, where: str, path: str) -> Any:
         return tuple(_load_value(inner, item, where, path) for inner, item in zip(arguments, value, strict=True))
     if origin is dict:
         if not isinstance(value, dict):
-            raise FolderError(f"{where}: {path} should hold named values, not {_what(value)}")
-        return {key: _load_value(arguments[1], item, where, f"{path}.{key[:100]}") for key, item in value.items()}
+            raise FolderError(f"{where}: {path} should hold named values, not {shown(value)}")
+        return {key: _load_value(arguments[1], item, where, f"{path}[{key[:100]!r}]") for key, item in value.items()}
     if hint is float and type(value) is int and abs(value) < 2**53:
         return float(value)
     if type(value) is not hint:
-        raise FolderError(f"{where}: {path} should be {_NAMES[hint]}, not {_what(value)}")
+        raise FolderError(f"{where}: {path} should be {_NAMES[hint]}, not {shown(value)}")
     return value
 
 
 _NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 
-def _what(value: Any) -> str:
-    text = json.dumps(value)
+def shown(value: Any) -> str:
+    """How a value from a file is shown in a sentence: short, and on one line."""
+    try:
+        text = json.dumps(value)
+    except RecursionError:  # writing needs a little more depth than reading did
+        return "a value that is nested too deeply"
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -129,6 +134,12 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number that JSON knows")
+
+
+def _whole(text: str) -> int:
+    if len(text) > 20:  # the sign and digits of 64 bits; more would overflow wherever it is used
+        raise ValueError(f"{text[:20]}... is too large a number")
+    return int(text)
 
 
 def _finite(text: str) -> float:

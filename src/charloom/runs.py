@@ -9,7 +9,7 @@ checkpoint.json    which checkpoint is current; checkpoints/ holds it (charloom.
 lock               held while a process trains into this run
 """
 
-import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -62,6 +62,12 @@ class Plan:
     budget_seconds: float | None
     parameters: int
 
+    def __post_init__(self) -> None:
+        counts = ("steps", "steps_per_epoch", "streams", "log_every", "validate_every")
+        for name, least in (*((name, 1) for name in counts), ("validation_characters", 0)):
+            if getattr(self, name) < least:
+                raise FolderError(f"plan.{name} is {getattr(self, name)}, below {least}; restore the file from a copy")
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -113,11 +119,11 @@ class Run:
 
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl; one that is not complete is not there yet."""
-        return read_lines(self.path / "metrics.jsonl")
+        return read_lines(self.path / "metrics.jsonl", _has_figures)
 
     def clock(self) -> list[dict[str, Any]]:
         """The lines of clock.jsonl."""
-        return read_lines(self.path / "clock.jsonl")
+        return read_lines(self.path / "clock.jsonl", lambda line: _is_number(line.get("seconds")))
 
     def seconds(self) -> float:
         """How long the run was trained, all its sessions together."""
@@ -140,18 +146,33 @@ def load(path: str | Path) -> LanguageModel:
     return load_folder(path / "model" if is_run(path) else path)
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The complete lines of a JSON-lines file. Raises `FolderError`."""
+def read_lines(path: Path, complete: Callable[[dict[str, Any]], bool] = lambda line: True) -> list[dict[str, Any]]:
+    """The complete lines of a JSON-lines file, each with a step and whatever `complete` asks for. Raises `FolderError`."""
     if not path.exists():
         return []
     *lines, _ = read_model_file(path.parent, path.name, LARGEST_METRICS).split(b"\n")
     try:
-        parsed = [json.loads(line) for line in lines]
-    except (ValueError, RecursionError):
+        parsed = [records.parse(line, str(path)) for line in lines]
+    except FolderError:
         raise FolderError(f"{path} is damaged: a line is not JSON; delete it if you can do without the curve") from None
-    if not all(isinstance(line, dict) and isinstance(line.get("step"), int) for line in parsed):
-        raise FolderError(f"{path} is damaged: a line lacks its step; delete it if you can do without the curve")
+    if not all(isinstance(line, dict) and type(line.get("step")) is int and complete(line) for line in parsed):
+        raise FolderError(
+            f"{path} is damaged: a line lacks its step or its figures; delete it if you can do without the curve"
+        )
     return parsed
+
+
+def _has_figures(line: dict[str, Any]) -> bool:
+    """Whether a line of metrics.jsonl has what is read from it again: of a step, of a validation, or of the end."""
+    figures = [line[key] for key in ("validation", "final") if key in line]
+    figures = [score.get("nats_per_character") if isinstance(score, dict) else None for score in figures]
+    if "loss_nats" in line:
+        figures += [line["loss_nats"], line.get("characters_seen")]
+    return bool(figures) and all(map(_is_number, figures))
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float)
 
 
 def new_directory(disk: Disk, wanted: Path | None, name: str) -> tuple[Path, filelock.BaseFileLock]:
@@ -195,7 +216,15 @@ def _never_begun(path: Path) -> bool:
 
 
 def lock(path: Path) -> filelock.BaseFileLock:
-    """The run's lock, taken; it goes with the process. Raises `FolderError` if another process trains into the run."""
+    """The run's lock, taken; it goes with the process.
+
+    Raises `FolderError` if another process trains into the run, or if what training writes into is a link out of it.
+    """
+    for name in ("lock", "model", "checkpoints", "metrics.jsonl", "clock.jsonl"):
+        if (path / name).is_symlink():
+            raise FolderError(
+                f"{path / name} is a link, and training would write where it leads; put a copy in its place"
+            )
     held = filelock.FileLock(path / "lock", timeout=0)
     try:
         held.acquire()

@@ -4,7 +4,6 @@ No torch here, so that every `--help` is instant. The string under a field is it
 A value outside its range raises `SettingsError` when the object is made.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -22,9 +21,16 @@ Documents = Literal["none", "lines"]
 
 def _check(owner: str, name: str, value: float, low: float, high: float, *, open_low: bool = False) -> None:
     """Raise `SettingsError` unless `low <= value <= high` (`low < value` with `open_low`)."""
-    if not (math.isfinite(value) and (low < value if open_low else low <= value) and value <= high):
+    if not ((low < value if open_low else low <= value) and value <= high):
         lower = f"above {low:g} and" if open_low else f"at least {low:g} and"
-        raise SettingsError(f"{owner}.{name} is {value:g}; it must be {lower} at most {high:g}")
+        raise SettingsError(f"{owner}.{name} is {_figure(value)}; it must be {lower} at most {high:g}")
+
+
+def _figure(value: float) -> str:
+    try:
+        return f"{value:g}"
+    except OverflowError:  # a whole number beyond what a float holds
+        return "too large"
 
 
 def _choice(owner: str, name: str, value: str, choices: object) -> None:
@@ -50,7 +56,7 @@ class CorpusConfig:
         _choice("corpus", "vocabulary", self.vocabulary, VocabularyKind)
         _choice("corpus", "documents", self.documents, Documents)
         shares = self.split
-        if len(shares) != 3 or not all(math.isfinite(s) and 0 <= s <= 1 for s in shares):
+        if len(shares) != 3 or not all(0 <= share <= 1 for share in shares):
             raise SettingsError(f"split is {_commas(shares)}; it takes three shares from 0 to 1, as in 0.9,0.1,0")
         if abs(sum(shares) - 1) > 1e-9:
             raise SettingsError(
@@ -61,7 +67,7 @@ class CorpusConfig:
 
 
 def _commas(values: tuple[float, ...]) -> str:
-    return ",".join(f"{value:g}" for value in values)
+    return ",".join(_figure(value) for value in values)
 
 
 @dataclass(frozen=True)
@@ -148,7 +154,7 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class SamplingConfig:
-    """How a symbol is drawn from the probabilities; the filters apply in the order of the fields."""
+    """How a symbol is drawn from the probabilities: after the repetition penalty, in the order of the fields."""
 
     temperature: float = 1.0
     "Below 1 the likely becomes likelier, above 1 the choice becomes wilder."
@@ -164,9 +170,9 @@ class SamplingConfig:
     "Always take the most probable symbol."
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.temperature) and self.temperature > 0):
+        if not 0 < self.temperature <= 1e300:
             raise SettingsError(
-                f"temperature is {self.temperature:g}; it must be above 0 (for the most probable symbol use greedy)"
+                f"temperature is {_figure(self.temperature)}; it must be above 0 (for the most probable symbol use greedy)"
             )
         _check("sampling", "top_k", self.top_k, 0, 2**31)
         _check("sampling", "top_p", self.top_p, 0, 1, open_low=True)

@@ -19,23 +19,18 @@ def open_text(text: str | Path, config: CorpusConfig) -> Corpus:
     if text == "-":
         return make_corpus([(STANDARD_INPUT, sys.stdin.buffer.read())], config, name="text", source=STANDARD_INPUT)
     path = Path(text)
-    documents: Iterable[tuple[str, bytes]]
-    if path.is_dir():
-        documents = read_folder(path)
-    elif path.exists():
-        documents = [read_file(path)]
-    elif isinstance(text, Path) or path.suffix or len(path.parts) > 1:
-        raise TextError(f"there is no file or folder {path}; check the path")
-    else:
-        documents = dataset(text).read()
-        return make_corpus(documents, _utf8(config), name=text, source=f"corpus {text}")
+    if text == "" or not _exists(path):
+        if isinstance(text, Path) or path.suffix or len(path.parts) > 1:
+            raise TextError(f"there is no file or folder {path}; check the path")
+        return _named(text, config)
+    documents: Iterable[tuple[str, bytes]] = read_folder(path) if path.is_dir() else [read_file(path)]
     name = path.resolve().stem or "text"
     return make_corpus(documents, config, name=name, source=str(path.resolve()))
 
 
 def string_corpus(text: str, config: CorpusConfig) -> Corpus:
     """The corpus of a string that is the text itself."""
-    if len(text) < 256 and "\n" not in text and Path(text).exists():
+    if 0 < len(text) < 256 and "\n" not in text and _exists(Path(text)):
         raise TextError(f"{text!r} is the path of a file; for its content pass pathlib.Path({text!r})")
     try:
         data = text.encode()
@@ -51,8 +46,19 @@ def reopen(source: str, copy: Path, config: CorpusConfig, name: str) -> Corpus:
     if source == "copy":
         return make_corpus([read_file(copy)], _utf8(config), name=name, source=source)
     if source.startswith("corpus "):
-        return open_text(source.removeprefix("corpus "), config)
+        return _named(source.removeprefix("corpus "), config)  # even where a file has that name by now
     return open_text(Path(source), config)
+
+
+def _named(name: str, config: CorpusConfig) -> Corpus:
+    return make_corpus(dataset(name).read(), _utf8(config), name=name, source=f"corpus {name}")
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a text that is too long for the name of a file
+        return False
 
 
 def _utf8(config: CorpusConfig) -> CorpusConfig:
