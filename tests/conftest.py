@@ -10,7 +10,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # the networks here are so small that two threads only wait for each other
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # the networks here are so small that two threads only wait for each other
 hypothesis.settings.register_profile("charloom", deadline=None)  # a busy machine is no defect
 hypothesis.settings.load_profile("charloom")
 

@@ -108,7 +108,7 @@ def test_only_the_symbols_before_a_symbol_have_a_say() -> None:
 def random_text(length: int, depth: int, seed: int) -> Ids:
     """A text in which what comes next depends on the last `depth` symbols."""
     draw = np.random.default_rng(seed)
-    table = draw.dirichlet(np.full(3, 0.1), 3**depth)
+    table = draw.dirichlet(np.full(3, 0.5), 3**depth)
     ids = draw.integers(0, 3, depth).tolist()
     for u in draw.random(length):
         context = sum(3**place * symbol for place, symbol in enumerate(ids[-depth:]))

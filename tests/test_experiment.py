@@ -10,7 +10,7 @@ import torch
 
 import charloom
 from charloom import experiment
-from charloom.errors import CharloomError, FolderError, SettingsError
+from charloom.errors import CharloomError, DivergedError, FolderError, SettingsError
 from charloom.evaluation import evaluate
 from charloom.planning import Length
 from charloom.runs import Run
@@ -156,6 +156,21 @@ def test_leaving_the_loop_early_saves_the_last_step(small_text: str, tmp_path: P
         if event.progress.step == 5:
             break
     assert experiment.resume(tmp_path / "run").resumed_from == 5
+
+
+@pytest.mark.parametrize("save_every", [1, 1000])
+def test_a_run_that_diverges_keeps_a_model_that_can_be_used_and_a_checkpoint_that_loads(
+    save_every: int, small_text: str, tmp_path: Path
+) -> None:
+    training = replace(TRAINING, optimizer="sgd", learning_rate=1000.0, clip=0.0, warmup=0.0)
+    network = replace(NETWORK, cell="rnn-relu")
+    session = begin(
+        small_text, tmp_path / "run", training=training, network=network, save_every=SaveEvery(None, save_every)
+    )
+    with pytest.raises(DivergedError, match="stopped being finite"):
+        finish(session)
+    assert evaluate(charloom.load(tmp_path / "run"), small_text[:100]).symbols == 100
+    experiment.resume(tmp_path / "run")
 
 
 def test_two_processes_cannot_train_into_one_run(small_text: str, tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_a_run_without_validation_is_drawn_and_said_to_have_none(small_text: str
     assert "there is no validation" in said
 
 
-@pytest.mark.parametrize("name", ["_hidden", "cost $x^$ in $", "ひらがな", "a" * 100, "<&>"])
+@pytest.mark.parametrize("name", ["_hidden", "cost $x^$", "ひらがな", "a" * 100, "<&>"])
 def test_a_run_of_any_name_is_drawn_with_its_name(name: str, runs: list[Run], tmp_path: Path) -> None:
     shutil.copytree(runs[0].path, tmp_path / name)
     plot_loss([Run(tmp_path / name), runs[1]], tmp_path / "loss.svg")

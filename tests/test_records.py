@@ -16,7 +16,7 @@ from charloom import records, settings
 from charloom.checkpoints import Manifest, Pointer, Position
 from charloom.errors import CharloomError, FolderError
 from charloom.language_model import ModelConfig, VocabularyRecord
-from charloom.runs import RunConfig
+from charloom.runs import Plan, RunConfig
 
 RECORDS = (RunConfig, ModelConfig, VocabularyRecord, Position, Manifest, Pointer)
 
@@ -51,7 +51,10 @@ def made_of(hint: Any) -> st.SearchStrategy[Any]:
         return valid_settings(hint)
     if dataclasses.is_dataclass(hint):
         hints = get_type_hints(hint)
-        return st.builds(hint, **{field.name: made_of(hints[field.name]) for field in dataclasses.fields(hint)})
+        values = {field.name: made_of(hints[field.name]) for field in dataclasses.fields(hint)}
+        if hint in (Plan, Position):  # which refuse counts that lie below their least
+            values |= {name: st.integers(1, 2**63) for name in values if hints[name] is int}
+        return st.builds(hint, **values)
     if origin is Literal:
         return st.sampled_from(arguments)
     if origin in (Union, types.UnionType):
@@ -59,7 +62,9 @@ def made_of(hint: Any) -> st.SearchStrategy[Any]:
     if origin is tuple:
         return st.lists(made_of(arguments[0])).map(tuple)
     if origin is dict:
-        return st.dictionaries(made_of(arguments[0]), made_of(arguments[1]))
+        # as what a manifest says of the environment must be
+        shown = st.text(st.characters(exclude_categories=("C", "Z")), max_size=200)
+        return st.dictionaries(shown, shown)
     return {
         int: st.integers(-(2**63), 2**63),
         float: st.floats(allow_nan=False, allow_infinity=False),

@@ -19,7 +19,7 @@ from charloom.disk import Disk
 from charloom.durations import seconds
 from charloom.encoding import encode, predicts_end
 from charloom.errors import StorageError
-from charloom.fine_tuning import inherit, vocabulary_of
+from charloom.fine_tuning import inherit, joined
 from charloom.hardware import Choice, choose_device, choose_precision, environment, prepare_processor
 from charloom.interruption import catch_signals
 from charloom.language_model import LanguageModel, ModelConfig, VocabularyRecord, load_folder
@@ -67,8 +67,8 @@ def begin(
         network_config = replace(parent.config.network, dropout=network_config.dropout)
     chosen_device = choose_device(device)
     chosen_precision = choose_precision(precision, chosen_device.name, network_config.cell)
-    whole = vocabulary_of(corpus.text, corpus_config.vocabulary, None)
-    vocabulary = vocabulary_of(corpus.text, corpus_config.vocabulary, parent)
+    whole = Vocabulary.of(corpus.text.pieces(), corpus_config.vocabulary)
+    vocabulary = joined(whole, parent)
     ids = encode(corpus.train, vocabulary, corpus_config.documents)
     unseen = _unseen(ids, vocabulary, corpus_config, whole)
     model_config = ModelConfig(
@@ -162,7 +162,7 @@ def _resume(
     fresh = not (run / checkpoints.POINTER).exists()
     parent = load(config.origin.path) if fresh and config.origin else None
     if fresh:
-        vocabulary = vocabulary_of(corpus.text, config.corpus.vocabulary, parent)
+        vocabulary = joined(Vocabulary.of(corpus.text.pieces(), config.corpus.vocabulary), parent)
     else:
         vocabulary = load_folder(here.model).vocabulary
     ids = encode(corpus.train, vocabulary, config.corpus.documents)

@@ -2,23 +2,20 @@
 
 import torch
 
-from charloom.corpus import Text
 from charloom.errors import SettingsError
 from charloom.language_model import LanguageModel
-from charloom.settings import VocabularyKind
 from charloom.vocabulary import Vocabulary
 
 
-def vocabulary_of(text: Text, kind: VocabularyKind, parent: LanguageModel | None) -> Vocabulary:
-    """Every symbol of the whole text, and of the model that a fine-tuning starts from."""
-    vocabulary = Vocabulary.of(text.pieces(), kind)
+def joined(vocabulary: Vocabulary, parent: LanguageModel | None) -> Vocabulary:
+    """The symbols of a text, and of the model that a fine-tuning starts from. Raises `SettingsError` if they differ in kind."""
     if parent is None:
         return vocabulary
     if parent.vocabulary.kind != vocabulary.kind:
         raise SettingsError(
             f"the model to start from has a vocabulary of {parent.vocabulary.kind}; use --vocabulary {parent.vocabulary.kind}"
         )
-    return Vocabulary.of([vocabulary.characters, parent.vocabulary.characters], kind)
+    return Vocabulary.of([vocabulary.characters, parent.vocabulary.characters], vocabulary.kind)
 
 
 @torch.no_grad()

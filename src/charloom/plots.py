@@ -87,9 +87,7 @@ def finding(curves: Sequence[Curves]) -> str:
     figures = [one.final[1][-1] if finished else one.validation[1].min() for one in validated]
     if not figures:
         lowest, one = min((one.training[1].min(), one.name) for one in curves)
-        return (
-            f"{_short(one)} reaches a training loss of {_per_character(lowest)}\n(there is no validation)"
-        )
+        return f"{_short(one)} reaches a training loss of {_per_character(lowest)}\n(there is no validation)"
     (best, name), *others = sorted((figure, _short(one.name)) for figure, one in zip(figures, validated, strict=True))
     if not others:
         return f"{name} reaches a validation loss of\n{_per_character(best)}"
@@ -109,6 +107,7 @@ def limits(curves: Sequence[Curves]) -> tuple[float, float]:
 
 
 def draw(figure: Any, curves: Sequence[Curves]) -> None:
+    """The picture, drawn on an empty matplotlib figure, its legend below the data."""
     from matplotlib.lines import Line2D
 
     most = max(one.training[0][-1] for one in curves)

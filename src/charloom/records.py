@@ -103,7 +103,10 @@ def _load_value(hint: Any, value: Any, where: str, path: str) -> Any:
     if origin is dict:
         if not isinstance(value, dict):
             raise FolderError(f"{where}: {path} should hold named values, not {shown(value)}")
-        return {key: _load_value(arguments[1], item, where, f"{path}[{key[:100]!r}]") for key, item in value.items()}
+        return {
+            key: _load_value(arguments[1], item, where, f"{path}.{repr(key[:100])[1:-1]}")
+            for key, item in value.items()
+        }
     if hint is float and type(value) is int and abs(value) < 2**53:
         return float(value)
     if type(value) is not hint:

@@ -147,19 +147,18 @@ class Session:
             self._held.release()
 
     def save(self) -> None:
-        """Commit what was done since the last checkpoint. Raises `StorageError`."""
+        """Commit what was done since the last checkpoint. Raises `StorageError`, or `DivergedError` if it is ruined."""
         position = self._position
         if self._saved == position.name:
             return
+        state = self.trainer.state()
         if position.best_nats is None:
             self._keep(None, "")
         metrics, clock = b"".join(self._metrics), b"".join(self._clock)
         disks.append(self._disk, self.run.path / "metrics.jsonl", metrics, at=position.metrics_bytes)
         disks.append(self._disk, self.run.path / "clock.jsonl", clock, at=self._clock_bytes)
         position = replace(position, metrics_bytes=position.metrics_bytes + len(metrics))
-        checkpoints.save(
-            self._disk, self.run.path, self.trainer.state(), position, environment(self.trainer.network.device.type)
-        )
+        checkpoints.save(self._disk, self.run.path, state, position, environment(self.trainer.network.device.type))
         self._position, self._metrics, self._clock = position, [], []
         self._clock_bytes += len(clock)
         self._saved = position.name

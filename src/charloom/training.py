@@ -109,11 +109,7 @@ class Trainer:
         norm = torch.nn.utils.clip_grad_norm_(self._parameters.values(), self.config.clip or math.inf)
         loss_nats, gradient_norm = loss.item(), norm.item()
         if not (math.isfinite(loss_nats) and math.isfinite(gradient_norm)):
-            raise DivergedError(
-                f"the loss stopped being a finite number at step {self.step + 1} of {self.total}; the last good model is "
-                f"kept; try a lower --training.learning-rate (it was {self.config.learning_rate:g}) or "
-                f"--training.clip {self.config.clip / 2 or 1:g}"
-            )
+            raise self._diverged("loss", self.step + 1)
         self.optimizer.step()
         if self.average is not self.network:
             decay = min(self.config.average, (1 + self.step) / (10 + self.step))
@@ -134,8 +130,16 @@ class Trainer:
             gradient_norm=gradient_norm,
         )
 
+    def _diverged(self, what: str, step: int) -> DivergedError:
+        return DivergedError(
+            f"the {what} stopped being finite at step {step} of {self.total}; the last good model is kept; try a lower "
+            f"--training.learning-rate (it was {self.config.learning_rate:g}) or --training.clip {self.config.clip / 2 or 1:g}"
+        )
+
     def state(self) -> TrainerState:
-        """A copy of all that is needed to go on from here."""
+        """A copy of all that is needed to go on from here. Raises `DivergedError` where that is ruined already."""
+        if not all(bool(torch.isfinite(weights).all()) for weights in self._parameters.values()):
+            raise self._diverged("weights", self.step)
         names: dict[torch.Tensor, str] = {parameter: name for name, parameter in self._parameters.items()}
         optimizer = {
             f"{names[parameter]}/{quantity}": torch.as_tensor(value)
