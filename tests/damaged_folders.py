@@ -13,6 +13,7 @@ import shutil
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -31,10 +32,12 @@ class Link(NamedTuple):
     target: str
 
 
+@dataclass(frozen=True)
 class Subfolder:
     """A folder where a file was."""
 
 
+@dataclass(frozen=True)
 class Pipe:
     """A named pipe, which nobody writes into."""
 

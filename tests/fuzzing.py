@@ -38,12 +38,24 @@ from charloom.errors import CharloomError
 from charloom.language_model import LanguageModel, ModelConfig, VocabularyRecord
 from charloom.planning import Length
 from charloom.reports import describe
-from charloom.runs import Run
+from charloom.runs import Run, is_run
 from charloom.session import SaveEvery
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
 from charloom.texts import open_text, string_corpus
 from charloom.vocabulary import Vocabulary
-from damaged_folders import Folder, Pairs, bytes_of, mutate, places, read, read_json, seal, write, write_json
+from damaged_folders import (
+    Folder,
+    Pairs,
+    bytes_of,
+    mutate,
+    places,
+    read,
+    read_json,
+    seal,
+    tensors_of,
+    write,
+    write_json,
+)
 
 LONGEST = 1.0
 """Seconds of the processor that reading a folder may take."""
@@ -248,10 +260,12 @@ def judge(path: Path, *, train: bool = False) -> list[Outcome]:
     loaded = attempt("load", lambda: charloom.load(path), Watch((path,)))
     outcomes = [loaded]
     if loaded.value is not None:
+        loaded.findings += unfaithful(path, loaded.value)
         outcomes.append(attempt("generate", lambda: some_text(loaded.value), Watch((path,))))
     if not is_training(path):
         return outcomes
-    outcomes.append(attempt("describe", lambda: describe(path), Watch((path,))))
+    if loaded.value is not None:  # it begins with the same
+        outcomes.append(attempt("describe", lambda: describe(path), Watch((path,))))
     if asks_for_much(path) or has_known_defect(path):
         return outcomes
     around = path.parent  # where the text may be that the run was begun on, and the model that it started from
@@ -263,6 +277,36 @@ def judge(path: Path, *, train: bool = False) -> list[Outcome]:
     if train:
         outcomes.append(attempt("train", lambda: train_for_a_step(path), Watch((around,), (path,), SAVING)))
     return outcomes
+
+
+def unfaithful(path: Path, model: LanguageModel) -> list[str]:
+    """Where what was loaded is not exactly what the files say, as read by other code than ours, or may not be said."""
+    folder = path / "model" if is_run(path) else path
+    config, vocabulary = (read_json((folder / f"{name}.json").read_bytes()) for name in ("config", "vocabulary"))
+    listed = VocabularyRecord(model.vocabulary.kind, model.vocabulary.characters)
+    found = []
+    if not says(config, records.plain(model.config)):
+        found.append("loads another configuration than the file has")
+    if not says(vocabulary, records.plain(listed)):
+        found.append("loads another vocabulary than the file has")
+    weights = [(tensor.name, tensor.type, tensor.shape, tensor.data) for tensor in tensors_of(model.weights())]
+    said = tensors_of((folder / "model.safetensors").read_bytes())
+    if sorted(weights) != sorted((tensor.name, tensor.type, tensor.shape, tensor.data) for tensor in said):
+        found.append("loads other weights than the file has")
+    if not all(bool(torch.isfinite(weight).all()) for weight in model.network.state_dict().values()):
+        found.append("loads weights that are not finite")
+    return found
+
+
+def says(value: Any, plain: Any) -> bool:
+    """Whether a JSON value, each key of it once, is what a record was made of; a whole number may stand for a float."""
+    if isinstance(value, Pairs):
+        keys = [key for key, _ in value]
+        same = isinstance(plain, dict) and sorted(keys) == sorted(plain)
+        return same and all(says(item, plain[key]) for key, item in value)
+    if isinstance(value, list):
+        return isinstance(plain, list) and len(value) == len(plain) and all(map(says, value, plain))
+    return value == plain and (type(value) is type(plain) or (type(value) is int and type(plain) is float))
 
 
 def some_text(model: LanguageModel) -> str:
@@ -546,7 +590,8 @@ def main() -> int:
     warnings.simplefilter("error")
     torch.set_num_threads(1)
     keep = options.keep.absolute() if options.keep else None
-    with tempfile.TemporaryDirectory(prefix="charloom-fuzzing-") as folder:
+    memory = Path("/dev/shm")  # where no disk is waited for
+    with tempfile.TemporaryDirectory(prefix="charloom-", dir=memory if memory.is_dir() else None) as folder:
         os.chdir(folder)
         if options.only is not None:
             good = originals()

@@ -6,6 +6,7 @@
     |-- FolderError         a run directory or a model folder that cannot be used
     |-- StorageError        the disk refused an operation
     |-- DivergedError       the loss stopped being a finite number
+    |-- NotFiniteError      a model's output is not a finite number
     `-- MissingExtraError   an optional package is not installed
 
 A mistake of ours is an `assert` or any other exception: those show a traceback.
@@ -37,6 +38,13 @@ class StorageError(CharloomError):
 
 class DivergedError(CharloomError):
     """The loss stopped being a finite number; the last good model is kept."""
+
+
+class NotFiniteError(CharloomError):
+    """A model's output is not a finite number, so its weights are of no use."""
+
+    def __init__(self) -> None:
+        super().__init__("the model's output is not a finite number, so its weights are damaged; train it again")
 
 
 class MissingExtraError(CharloomError):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from charloom.batches import IGNORED, Batch, Streams, rows, spans
 from charloom.corpus import Text
-from charloom.errors import CharloomError, SettingsError, TextError
+from charloom.errors import NotFiniteError, SettingsError, TextError
 from charloom.language_model import LanguageModel
 from charloom.network import CharRNN, State, reading
 from charloom.vocabulary import Ids
@@ -189,7 +189,7 @@ def _score(model: LanguageModel, batches: Iterator[Batch], characters: int, size
             symbols += batch.symbols
             correct += hits
     if not math.isfinite(nats):
-        raise CharloomError("the model's output is not a finite number, so its weights are damaged; train it again")
+        raise NotFiniteError
     return Score(nats, symbols, correct, characters, size)
 
 

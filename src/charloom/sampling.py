@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from charloom.errors import CharloomError
+from charloom.errors import NotFiniteError
 from charloom.settings import SamplingConfig
 
 Logits = NDArray[np.floating]
@@ -27,7 +27,7 @@ def distribution(logits: Logits, config: SamplingConfig, recent: Sequence[int] =
     """
     scores = np.asarray(logits, np.float64)
     if not np.isfinite(scores).all():
-        raise CharloomError("the model's output is not a finite number, so its weights are damaged; train it again")
+        raise NotFiniteError
     if config.repetition_penalty != 1 and recent:
         scores = _penalized(scores, config.repetition_penalty, recent)
     if config.greedy:

@@ -16,6 +16,7 @@ from charloom import disk as disks
 from charloom.checkpoints import Position
 from charloom.corpus import Text
 from charloom.disk import Disk
+from charloom.errors import NotFiniteError
 from charloom.evaluation import Score, evaluate, evaluate_folded
 from charloom.hardware import environment
 from charloom.interruption import Interruption
@@ -214,7 +215,10 @@ class Session:
         with interruption.hold():
             self.save()
         part = self._validation.slice(0, self.config.plan.validation_characters)
-        validation = Validation(evaluate_folded(self.model, part), "folded")
+        try:
+            validation = Validation(evaluate_folded(self.model, part), "folded")
+        except NotFiniteError:
+            raise self.trainer.diverged("validation loss", self.trainer.step) from None
         with interruption.hold():
             nats, best = validation.score.nats_per_character, self._position.best_nats
             if best is None or nats < best:

@@ -16,11 +16,14 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from charloom.batches import IGNORED, Batches
 from charloom.errors import DivergedError
-from charloom.network import CharRNN, State
+from charloom.network import CharRNN, State, reading
 from charloom.schedules import learning_rate
 from charloom.settings import TrainingConfig
 
 Tensors = dict[str, torch.Tensor]
+
+LONGEST_MEMORY = 512
+"""Symbols over which a network is watched before it is saved: one that explodes does so within them."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ class Trainer:
         norm = torch.nn.utils.clip_grad_norm_(self._parameters.values(), self.config.clip or math.inf)
         loss_nats, gradient_norm = loss.item(), norm.item()
         if not (math.isfinite(loss_nats) and math.isfinite(gradient_norm)):
-            raise self._diverged("loss", self.step + 1)
+            raise self.diverged("loss", self.step + 1)
         self.optimizer.step()
         if self.average is not self.network:
             decay = min(self.config.average, (1 + self.step) / (10 + self.step))
@@ -130,16 +133,21 @@ class Trainer:
             gradient_norm=gradient_norm,
         )
 
-    def _diverged(self, what: str, step: int) -> DivergedError:
+    def diverged(self, what: str, step: int) -> DivergedError:
+        """The error that says so, and what to try."""
         return DivergedError(
             f"the {what} stopped being finite at step {step} of {self.total}; the last good model is kept; try a lower "
             f"--training.learning-rate (it was {self.config.learning_rate:g}) or --training.clip {self.config.clip / 2 or 1:g}"
         )
 
     def state(self) -> TrainerState:
-        """A copy of all that is needed to go on from here. Raises `DivergedError` where that is ruined already."""
-        if not all(bool(torch.isfinite(weights).all()) for weights in self._parameters.values()):
-            raise self._diverged("weights", self.step)
+        """A copy of all that is needed to go on from here. Raises `DivergedError` where the last step ruined the weights."""
+        few = self.batches[self.step].inputs[:, :4].repeat(LONGEST_MEMORY, 1)[:LONGEST_MEMORY]
+        with reading(self.average):
+            logits, _ = self.average(few.to(self.average.device))
+        for values in (logits, *self._parameters.values()):
+            if not bool(torch.isfinite(values).all()):
+                raise self.diverged("output", self.step)
         names: dict[torch.Tensor, str] = {parameter: name for name, parameter in self._parameters.items()}
         optimizer = {
             f"{names[parameter]}/{quantity}": torch.as_tensor(value)
