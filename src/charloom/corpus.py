@@ -111,7 +111,8 @@ class Corpus:
         """The characters at which validation and test begin. They depend on the text and the shares alone."""
         n, (train, validation, test) = self.text.characters, self.split
         first = int(train * n)
-        return first, n if test == 0 else max(first, int((train + validation) * n))
+        second = n if test == 0 else int(round((train + validation) * n, 6))  # 0.7 + 0.2 is a little less than 0.9
+        return first, max(first, second)
 
     @cached_property
     def train(self) -> Text:

@@ -120,7 +120,7 @@ def train(
 
 
 def _save_every(text: str) -> tuple[float | None, int | None]:
-    if text.isdecimal():
+    if text.isdecimal() and len(text) < 16:
         if int(text) == 0:
             raise SettingsError("save-every is 0; give a duration such as 30s, or a number of steps from 1")
         return None, int(text)
