@@ -355,15 +355,20 @@ def change_weights(data: bytes, draw: random.Random) -> tuple[bytes, str]:
         done = change_value(root, draw)
         return join(write_json(root[0]), body), f"header: {done}"
     at = draw.randrange(len(tensors))
-    tensor, other = tensors[at], draw.choice(tensors)
+    tensor = tensors[at]
     if kind == "names":
-        name = draw.choice((other.name, tensor.name + "x", "__metadata__", *TEXTS))
+        name = draw.choice((draw.choice(tensors).name, tensor.name + "x", "__metadata__", *TEXTS))
         tensors[at] = tensor._replace(name=name)
     elif kind == "shapes":
         tensors[at] = tensor._replace(shape=another_shape(tensor.shape, draw))
     elif kind == "types":
-        data = draw.choice((tensor.data, tensor.data * 2, tensor.data[: len(tensor.data) // 2], b""))
-        tensors[at] = tensor._replace(type=draw.choice((*TYPES, *WRONG_TYPES)), data=data)
+        half, double = tensor.data[: len(tensor.data) // 2], tensor.data * 2
+        consistent = draw.choice(
+            (("I32", tensor.data), ("F64", double), ("I64", double), ("F16", half), ("BF16", half))
+        )
+        other = draw.choice((*TYPES, *WRONG_TYPES)), draw.choice((tensor.data, double, half, b""))
+        new, data = draw.choice((consistent, other))
+        tensors[at] = tensor._replace(type=new, data=data)
     elif kind == "offsets":
         return join(write_json(other_offsets(header, len(body), draw)), body), kind
     elif kind == "more":
@@ -652,7 +657,13 @@ def mutate(folder: Folder, draw: random.Random) -> list[str]:
             )
         try:
             folder[name], what = change(data, draw)
-        except (ValueError, TypeError, KeyError, RecursionError):  # it was changed before, and can no longer be read
+        except (
+            ValueError,
+            TypeError,
+            KeyError,
+            ArithmeticError,
+            RecursionError,
+        ):  # it can no longer be read, or added to
             folder[name], what = change_bytes(data, draw)
         done.append(f"{name}: {what}")
     if "checkpoint.json" in folder and draw.random() < 0.75:

@@ -266,7 +266,7 @@ def judge(path: Path, *, train: bool = False) -> list[Outcome]:
         return outcomes
     if loaded.value is not None:  # it begins with the same
         outcomes.append(attempt("describe", lambda: describe(path), Watch((path,))))
-    if asks_for_much(path) or has_known_defect(path):
+    if asks_for_much(path):
         return outcomes
     around = path.parent  # where the text may be that the run was begun on, and the model that it started from
     watch = Watch((around,), (path / "lock", Path(os.devnull)), SAVING)
@@ -331,21 +331,6 @@ def asks_for_much(path: Path) -> bool:
     except CharloomError:
         return False
     return max(network.hidden_size, network.embedding_size, 10 * network.layers) > 100
-
-
-def has_known_defect(path: Path) -> bool:
-    """Whether `resume` is known to fail in another way than with a sentence; see the examples that are expected to fail."""
-    if any((path / name).exists() and not (path / name).is_file() for name in ("text.txt", "clock.jsonl")):
-        return True
-    try:
-        config, network = Run(path).config(), charloom.load(path).config.network
-    except CharloomError:
-        return False
-    return (
-        config.network != network
-        or config.plan.validation_characters > len(TEXT) * config.corpus.split[1] + 1
-        or not (config.text.source + (config.origin.path if config.origin else "")).isprintable()
-    )
 
 
 def resume_without_a_trace(path: Path) -> Any:

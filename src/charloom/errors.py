@@ -54,6 +54,12 @@ class MissingExtraError(CharloomError):
         super().__init__(f"{need} needs an optional package; install it with: pip install 'charloom[{extra}]'")
 
 
+def shown(name: object) -> str:
+    """A name as it may be shown: what would command the terminal, or break the line, is escaped."""
+    text = str(name)
+    return text if text.isprintable() else repr(text)
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The clause "; did you mean 'x'?" where a known name is close to `name`, else the list of what is known."""
     names = list(known)

@@ -18,7 +18,7 @@ from charloom.corpus import Corpus
 from charloom.disk import Disk
 from charloom.durations import seconds
 from charloom.encoding import encode, predicts_end
-from charloom.errors import StorageError
+from charloom.errors import FolderError, StorageError
 from charloom.fine_tuning import inherit, joined
 from charloom.hardware import Choice, choose_device, choose_precision, environment, prepare_processor
 from charloom.interruption import catch_signals
@@ -161,14 +161,19 @@ def _resume(
     checkpoints.clean(disk, run)
     fresh = not (run / checkpoints.POINTER).exists()
     parent = load(config.origin.path) if fresh and config.origin else None
-    if fresh:
-        vocabulary = joined(Vocabulary.of(corpus.text.pieces(), config.corpus.vocabulary), parent)
-    else:
-        vocabulary = load_folder(here.model).vocabulary
-    ids = encode(corpus.train, vocabulary, config.corpus.documents)
     model_config = ModelConfig(
         config.network, config.corpus.documents, predicts_end(corpus.text, config.corpus.documents)
     )
+    if fresh:
+        vocabulary = joined(Vocabulary.of(corpus.text.pieces(), config.corpus.vocabulary), parent)
+    else:
+        kept = load_folder(here.model)
+        vocabulary = kept.vocabulary
+        if kept.config != model_config:
+            raise FolderError(
+                f"{here.model} holds another network than {run / 'config.json'} says; restore them from a copy"
+            )
+    ids = encode(corpus.train, vocabulary, config.corpus.documents)
     batches = _batches(ids, vocabulary, config.corpus, config.training)
     config = extended(config, length, len(batches))
     model = _model(model_config, vocabulary, config.training, parent, chosen)
@@ -360,5 +365,6 @@ def _clock_bytes(path: Path, step: int) -> int:
     """Bytes of the lines up to `step`: what came after it is done again."""
     if not path.exists():
         return 0
+    entries = read_lines(path)
     lines = path.read_bytes().splitlines(keepends=True)
-    return sum(len(line) for line, entry in zip(lines, read_lines(path), strict=False) if entry["step"] <= step)
+    return sum(len(line) for line, entry in zip(lines, entries, strict=False) if entry["step"] <= step)

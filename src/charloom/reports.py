@@ -6,7 +6,7 @@ from typing import Any
 from charloom import records
 from charloom.baselines import Baseline, baselines
 from charloom.corpus import Corpus, Text
-from charloom.errors import FolderError
+from charloom.errors import FolderError, shown
 from charloom.language_model import LanguageModel
 from charloom.runs import Run, RunConfig, is_run, load
 from charloom.settings import CorpusConfig
@@ -18,7 +18,7 @@ def same_text(run: Run, config: RunConfig) -> Corpus:
     corpus = reopen(config.text.source, run.path / "text.txt", config.corpus, config.text.name)
     if corpus.text.sha256 != config.text.sha256:
         raise FolderError(
-            f"the text {config.text.source} has changed since {run.path} was begun; restore it, or begin a new run"
+            f"the text {shown(config.text.source)} has changed since {run.path} was begun; restore it, or begin a new run"
         )
     return corpus
 

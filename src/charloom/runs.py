@@ -19,7 +19,7 @@ import filelock
 from charloom import disk as disks
 from charloom import records
 from charloom.disk import Disk
-from charloom.errors import FolderError, StorageError
+from charloom.errors import FolderError, StorageError, shown
 from charloom.language_model import LanguageModel, load_folder, read_model_file
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
 
@@ -140,9 +140,9 @@ def load(path: str | Path) -> LanguageModel:
     """The model of a run directory or a model folder. Raises `FolderError`."""
     path = Path(path)
     if not path.exists():
-        raise FolderError(f"there is no run or model folder {path}; check the path")
+        raise FolderError(f"there is no run or model folder {shown(path)}; check the path")
     if not is_run(path) and not (path / "config.json").exists():
-        raise FolderError(f"{path} is neither a run nor a model folder: it has no config.json; check the path")
+        raise FolderError(f"{shown(path)} is neither a run nor a model folder: it has no config.json; check the path")
     return load_folder(path / "model" if is_run(path) else path)
 
 

@@ -214,9 +214,8 @@ class Session:
         """Save, score the validation text, and keep the model if it is the best so far."""
         with interruption.hold():
             self.save()
-        part = self._validation.slice(0, self.config.plan.validation_characters)
         try:
-            validation = Validation(evaluate_folded(self.model, part), "folded")
+            validation = Validation(evaluate_folded(self.model, self._part()), "folded")
         except NotFiniteError:
             raise self.trainer.diverged("validation loss", self.trainer.step) from None
         with interruption.hold():
@@ -239,14 +238,17 @@ class Session:
         if self.config.plan.final_validation == "carried":
             self.final = Validation(evaluate(load_folder(self.run.model), self._validation), "carried")
         elif self.config.plan.final_validation == "folded":
-            part = self._validation.slice(0, self.config.plan.validation_characters)
-            self.final = Validation(evaluate_folded(load_folder(self.run.model), part), "folded")
+            self.final = Validation(evaluate_folded(load_folder(self.run.model), self._part()), "folded")
         with interruption.hold():
             if self.final is not None:
                 self._write_card(self.final.score, self.final.protocol, self._position.best_step)
                 self._metrics.append(records.dump_line({"step": step, "final": self.final.summary()}))
             self._position = replace(self._position, evaluated=step, finished=True)
             self.save()
+
+    def _part(self) -> Text:
+        """What of the validation text is looked at during the run."""
+        return self._validation.slice(0, min(self.config.plan.validation_characters, self._validation.characters))
 
     def _keep(self, score: Score | None, protocol: str) -> None:
         """Make the present weights the run's model."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from charloom.corpus import Corpus, make_corpus, read_file, read_folder
 from charloom.datasets import dataset
-from charloom.errors import TextError
+from charloom.errors import TextError, shown
 from charloom.settings import CorpusConfig
 
 STANDARD_INPUT = "standard input"
@@ -21,11 +21,12 @@ def open_text(text: str | Path, config: CorpusConfig) -> Corpus:
     path = Path(text)
     if text == "" or not _exists(path):
         if isinstance(text, Path) or path.suffix or len(path.parts) > 1:
-            raise TextError(f"there is no file or folder {path}; check the path")
+            raise TextError(f"there is no file or folder {shown(path)}; check the path")
         return _named(text, config)
     documents: Iterable[tuple[str, bytes]] = read_folder(path) if path.is_dir() else [read_file(path)]
     name = path.resolve().stem or "text"
-    return make_corpus(documents, config, name=name, source=str(path.resolve()))
+    read_once = not (path.is_dir() or path.is_file())  # a pipe: it cannot be read again, as standard input cannot
+    return make_corpus(documents, config, name=name, source=STANDARD_INPUT if read_once else str(path.resolve()))
 
 
 def string_corpus(text: str, config: CorpusConfig) -> Corpus:
@@ -43,11 +44,14 @@ def string_corpus(text: str, config: CorpusConfig) -> Corpus:
 
 def reopen(source: str, copy: Path, config: CorpusConfig, name: str) -> Corpus:
     """The corpus of a run again, from where it was read, or from the run's copy."""
+    path = copy if source == "copy" else Path(source)
+    if not source.startswith("corpus ") and _exists(path) and not (path.is_file() or path.is_dir()):
+        raise TextError(f"{shown(path)} is no file and no folder, so the run's text cannot be read again; restore it")
     if source == "copy":
         return make_corpus([read_file(copy)], _utf8(config), name=name, source=source)
     if source.startswith("corpus "):
         return _named(source.removeprefix("corpus "), config)  # even where a file has that name by now
-    return open_text(Path(source), config)
+    return open_text(path, config)
 
 
 def _named(name: str, config: CorpusConfig) -> Corpus:
