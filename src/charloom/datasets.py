@@ -42,6 +42,7 @@ def fetch(entry: Dataset) -> Path | None:
         import pooch
     except ImportError:
         raise MissingExtraError(f"fetching {entry.name}", "text") from None
+    pooch.get_logger().setLevel("WARNING")
     try:
         return Path(
             pooch.retrieve(
