@@ -252,6 +252,25 @@ def change_json(data: bytes, draw: random.Random) -> tuple[bytes, str]:
     return write_json(root[0]).encode("utf-8", "surrogatepass"), ", ".join(done)
 
 
+def change_vocabulary(data: bytes, draw: random.Random) -> tuple[bytes, str]:
+    """Change the characters of a vocabulary, often to as many: twins, another order, halves of characters."""
+    vocabulary = read_json(data)
+    characters = value_of(vocabulary, "characters")
+    if not (isinstance(characters, str) and characters):
+        raise ValueError("no characters")
+    at = draw.randrange(len(characters))
+    before, after = characters[:at], characters[at + 1 :]
+    changed = draw.choice(
+        (
+            *(before + characters[at - 1] + after, before + "\udfff" + after, characters[:-1] + "\ud800"),
+            *(characters[::-1], characters[at:] + before, characters.upper(), characters[:-1] + "\U0010ffff"),
+            *(before + after, characters + "\U0010ffff", characters * 2, ""),
+        )
+    )
+    set_value(vocabulary, "characters", changed)
+    return write_json(vocabulary).encode(), "characters"
+
+
 def change_lines(data: bytes, draw: random.Random) -> tuple[bytes, str]:
     """Change a file of JSON lines."""
     lines = data.splitlines(keepends=True)
@@ -655,6 +674,8 @@ def mutate(folder: Folder, draw: random.Random) -> list[str]:
             change = {".json": change_json, ".jsonl": change_lines, ".safetensors": change_weights}.get(
                 Path(name).suffix, change_bytes
             )
+        if change is change_json and name.endswith("vocabulary.json") and draw.random() < 0.5:
+            change = change_vocabulary
         try:
             folder[name], what = change(data, draw)
         except (

@@ -289,6 +289,9 @@ def unfaithful(path: Path, model: LanguageModel) -> list[str]:
         found.append("loads another configuration than the file has")
     if not says(vocabulary, records.plain(listed)):
         found.append("loads another vocabulary than the file has")
+    symbols = model.vocabulary.characters
+    if list(symbols) != sorted(set(symbols)) or any("\ud800" <= symbol <= "\udfff" for symbol in symbols):
+        found.append("loads a vocabulary that is none")
     weights = [(tensor.name, tensor.type, tensor.shape, tensor.data) for tensor in tensors_of(model.weights())]
     said = tensors_of((folder / "model.safetensors").read_bytes())
     if sorted(weights) != sorted((tensor.name, tensor.type, tensor.shape, tensor.data) for tensor in said):
