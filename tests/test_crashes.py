@@ -12,7 +12,7 @@ import pytest
 from charloom.errors import FolderError, SettingsError
 from charloom.experiment import resume
 from charloom.planning import Length
-from charloom.runs import lock
+from charloom.runs import Run, lock
 from charloom.settings import CorpusConfig
 from charloom.texts import open_text
 from conftest import CELLS
@@ -79,6 +79,15 @@ def test_the_kills_meet_operations_of_all_kinds_at_each_moment_and_runs_that_are
     assert {moment for _, moment in operations} == {"before", "within", "after"}
     assert sum(name == "in a resumed sitting" for name, _ in operations) >= 5
     assert sum("% of the time" in sitting for result in all_of_them for sitting in result["sittings"]) >= KILLS // 2
+
+
+def test_a_run_that_is_left_alone_has_a_line_for_each_step_validation_and_end(tmp_path: Path) -> None:
+    finish(TinyRun().begin(tmp_path / "run"))
+    lines = Run(tmp_path / "run").metrics()
+    assert [line["step"] for line in lines if "loss_nats" in line] == list(range(1, 13))
+    assert [line["step"] for line in lines if "validation" in line] == [4, 8, 12]
+    assert [line["step"] for line in lines if "final" in line] == [12]
+    assert [line["step"] for line in Run(tmp_path / "run").clock()] == list(range(1, 13))
 
 
 @pytest.mark.slow

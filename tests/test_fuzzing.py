@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+import charloom
 from charloom.errors import FolderError
 from damaged_folders import Entry, Folder, Link, Pipe, Subfolder, bytes_of, file_of, put, read, seal, tensors_of, write
 from fuzzing import ELSEWHERE, LONGEST, Outcome, Watch, attempt, flaws, judge, made_of, originals
@@ -139,6 +140,9 @@ REFUSED = {
     ),
     "a whole number in words": Example(
         "model-lstm", "config.json", replaced('"layers": 1', '"layers": "1"'), "load", '"1"'
+    ),
+    "true for a whole number": Example(
+        "model-lstm", "config.json", replaced('"layers": 1', '"layers": true'), "load", "a whole number, not true"
     ),
     "a number beyond every float": Example(
         "model-lstm", "config.json", replaced("0.3", "1e999"), "load", "too large a number"
@@ -302,6 +306,14 @@ def check(example: Example, good: dict[str, Folder]) -> None:
 @pytest.mark.parametrize("example", REFUSED.values(), ids=REFUSED)
 def test_what_is_damaged_or_lies_is_refused_in_one_sentence(example: Example, good: dict[str, Folder]) -> None:
     check(example, good)
+
+
+def test_however_deeply_a_value_is_nested_it_is_refused_in_one_sentence(good: dict[str, Folder]) -> None:
+    path, config = write(good["model-lstm"], Path("case")).absolute(), bytes_of(good["model-lstm"], "config.json")
+    for depth in [*range(1, 600, 100), *range(600, 1000), 10_000, 100_000]:
+        (path / "config.json").write_bytes(config.replace(b'"layers": 1', b'"layers": ' + b"[" * depth + b"]" * depth))
+        outcome = attempt("load", lambda: charloom.load(path), Watch((path,)))
+        assert (outcome.findings, outcome.sentence is None) == ([], False), depth
 
 
 @pytest.mark.parametrize("example", EXAMPLES.values(), ids=EXAMPLES)
