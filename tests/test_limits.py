@@ -135,7 +135,7 @@ def test_the_log_of_a_run_is_not_read_beyond_its_limit(trained: Folder, tmp_path
 
 def test_weights_are_not_read_beyond_what_the_configuration_asks_for(folder: Path) -> None:
     load_folder(folder)
-    os.truncate(folder / "model.safetensors", 8 << 30)
+    os.truncate(folder / "model.safetensors", 64 << 20)
     refused(lambda: load_folder(folder), r"model\.safetensors is no file of at most")
 
 
@@ -154,7 +154,7 @@ def test_a_checkpoint_is_not_read_beyond_what_the_configuration_asks_for(
 ) -> None:
     run = write(trained, tmp_path / "run")
     (path,) = run.glob(f"checkpoints/*/{group}.safetensors")
-    os.truncate(path, 8 << 30)
+    os.truncate(path, 64 << 20)
     with pytest.raises(FolderError, match=f"{group}.safetensors is no file of at most"):
         experiment.resume(run)
 
