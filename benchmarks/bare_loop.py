@@ -35,7 +35,7 @@ class Plain(nn.Module):
 def reference_seconds(measured: float = 30.0) -> float:
     """R, from `measured` seconds of steps."""
     torch.manual_seed(0)
-    model, bfloat16 = Plain(), choose_precision("auto", "cpu", "lstm").name == "bfloat16"
+    model, bfloat16 = Plain(), choose_precision("auto", "cpu", "lstm", 512).name == "bfloat16"
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, betas=(0.9, 0.99), fused=True)
     ids = torch.randint(0, SYMBOLS, (TIME + 1, STREAMS))
     state, steps, began = None, -5, time.perf_counter()

@@ -132,3 +132,24 @@ def test_dropout_hides_the_same_units_from_the_gradient() -> None:
     dropped = Dropout(0.5)(values)
     dropped.sum().backward()
     assert torch.equal(values.grad, dropped.detach())
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_weight_dropout_drops_recurrent_weights_for_the_whole_batch_and_rests_outside_training(cell: Cell) -> None:
+    net, same = network(cell, weight_dropout=0.4), network(cell)
+    ids = torch.randint(0, 8, (6, 3))
+    assert torch.equal(net.eval()(ids)[0], same.eval()(ids)[0])
+    net.train()
+    torch.manual_seed(5)
+    logits, _ = net(ids)
+    logits.sum().backward()
+    torch.manual_seed(5)
+    with torch.no_grad():
+        for layer, twin in zip(net.layers, same.layers, strict=True):
+            twin.weight_hh_l0.copy_(net.weight_dropout(layer.weight_hh_l0))
+    assert torch.allclose(logits, same(ids)[0])
+    for layer, twin in zip(net.layers, same.layers, strict=True):
+        dropped = twin.weight_hh_l0 == 0
+        assert 0.15 < dropped.double().mean() < 0.65
+        assert not layer.weight_hh_l0.grad[dropped].any()
+        assert layer.weight_hh_l0.grad[~dropped].any()

@@ -5,11 +5,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+import torch
+
+from charloom.batches import Streams
 from charloom.corpus import Text
 from charloom.evaluation import carried_batches, evaluate_folded
+from charloom.hardware import Choice
 from charloom.language_model import LanguageModel
-from charloom.network import reading
-from charloom.settings import TrainingConfig
+from charloom.network import CharRNN, reading
+from charloom.settings import NetworkConfig, TrainingConfig
 from charloom.training import Trainer
 
 SHARE = 0.97
@@ -39,6 +44,19 @@ class Allowance:
     validation_characters: int
     carried: bool
     "Whether the final figure can be taken with carried state within a twentieth of the budget."
+
+
+def characters_per_second(device: Choice, precision: Choice) -> float:
+    """How fast a 1x512 LSTM is trained here: the speed from which a recipe is chosen, in half a second or so."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = CharRNN(NetworkConfig(), inputs=66, outputs=65).to(device.name)
+    config = TrainingConfig(optimizer="adamw", batch_size=32, sequence_length=64)
+    ids = np.random.Generator(np.random.PCG64(0)).integers(0, 65, 32 * 64, np.uint8)
+    batches = Streams(ids, boundary=65, batch_size=config.batch_size, sequence_length=config.sequence_length)
+    steps = iter(Trainer(network, batches, config, steps=1_000_000, precision=precision.name).steps())
+    next(steps)
+    return len(ids) / _fastest(lambda: next(steps))
 
 
 def measure(trainer: Trainer, model: LanguageModel, validation: Text, budget: float) -> Speed:
@@ -82,6 +100,15 @@ def allow(
     usable = SHARE * budget - spent - overhead
     per_step = speed.step * (1 + _SAVE_SECONDS / max(save_every, 1.0))
     return Allowance(max(1, int(usable / per_step)) if per_step else 1, part, carried)
+
+
+def _fastest(do: Callable[[], object], times: int = 4) -> float:
+    durations = []
+    for _ in range(times):
+        began = time.monotonic()
+        do()
+        durations.append(time.monotonic() - began)
+    return min(durations)
 
 
 def _seconds(do: Callable[[], object]) -> float:

@@ -2,8 +2,8 @@
 
 import hashlib
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import filelock
 import numpy as np
 import torch
 
-from charloom import checkpoints, records
+from charloom import budget, checkpoints, records
 from charloom import disk as disks
 from charloom.batches import Batches, Documents, Streams
 from charloom.corpus import Corpus
@@ -25,6 +25,7 @@ from charloom.interruption import catch_signals
 from charloom.language_model import LanguageModel, ModelConfig, VocabularyRecord, load_folder
 from charloom.model_card import model_card
 from charloom.planning import Length, extended, make_plan
+from charloom.recipes import Recipe, choose, fill_in
 from charloom.reports import same_text
 from charloom.runs import CorpusRecord, Origin, Run, RunConfig, load, lock, new_directory, read_lines
 from charloom.session import FIRST, SaveEvery, Session
@@ -52,10 +53,13 @@ def begin(
     save_every: SaveEvery | None = None,
     disk: Disk | None = None,
     started: float | None = None,
+    chosen: Collection[str] | None = None,
 ) -> Session:
     """A new run, its first checkpoint saved, ready for its first step.
 
-    `started` is the moment (`time.monotonic()`) from which a time budget counts. Raises `CharloomError`.
+    `started` is the moment (`time.monotonic()`) from which a time budget counts. `chosen` names the settings that the
+    user chose, as in `network.hidden_size`: with a time budget, a recipe fills in the others; None leaves all as they are.
+    Raises `CharloomError`.
     """
     prepare_processor()
     disk, save_every = disk or Disk(), save_every or SaveEvery()
@@ -66,7 +70,14 @@ def begin(
     if parent is not None:
         network_config = replace(parent.config.network, dropout=network_config.dropout)
     chosen_device = choose_device(device)
-    chosen_precision = choose_precision(precision, chosen_device.name, network_config.cell)
+    recipe = None
+    if chosen is not None and length.budget is not None and parent is None:
+        usual = choose_precision(precision, chosen_device.name, "lstm", 512)
+        speed = budget.characters_per_second(chosen_device, usual)
+        settings, reason = choose(corpus.train.characters, length.budget - (time.monotonic() - started), speed)
+        network_config, training_config, filled = fill_in(network_config, training_config, settings, chosen)
+        recipe = Recipe(reason, filled)
+    chosen_precision = choose_precision(precision, chosen_device.name, network_config.cell, network_config.hidden_size)
     whole = Vocabulary.of(corpus.text.pieces(), corpus_config.vocabulary)
     vocabulary = joined(whole, parent)
     ids = encode(corpus.train, vocabulary, corpus_config.documents)
@@ -86,6 +97,7 @@ def begin(
         precision=chosen_precision,
         save_every=save_every.seconds or 30.0,
         started=started,
+        recipe=recipe,
     )
     if length.budget is not None:  # the measured steps changed the weights
         model = _model(model_config, vocabulary, training_config, parent, chosen_device)
@@ -215,8 +227,8 @@ def train(
     epochs: float | None = None,
     steps: int | None = None,
     corpus: CorpusConfig = CorpusConfig(),
-    network: NetworkConfig = NetworkConfig(),
-    training: TrainingConfig = TrainingConfig(),
+    network: NetworkConfig | None = None,
+    training: TrainingConfig | None = None,
     origin: str | Path | None = None,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -224,7 +236,8 @@ def train(
     """Train a model on a text and return its run directory.
 
     `text` is the text itself, or a `pathlib.Path` of a file or folder. `time_budget` is seconds or a string such as "4m";
-    without any length it is four minutes. Ctrl-C saves and raises `KeyboardInterrupt`.
+    without any length it is four minutes. With a time budget, `network` and `training` are chosen by a recipe where they
+    are left out. Ctrl-C saves and raises `KeyboardInterrupt`.
 
     >>> run = charloom.train(text, run="runs/hamlet", time_budget="4m")  # doctest: +SKIP
     """
@@ -236,18 +249,24 @@ def train(
         session = begin(
             opened,
             corpus,
-            network,
-            training,
+            network or NetworkConfig(),
+            training or TrainingConfig(),
             length,
             run=Path(run) if run else None,
             origin=Path(origin) if origin else None,
             device=device,
             precision=precision,
             started=started,
+            chosen=[*_names("network", network), *_names("training", training)],
         )
         for _ in session.events(interruption):
             pass
     return session.run
+
+
+def _names(prefix: str, config: NetworkConfig | TrainingConfig | None) -> list[str]:
+    """The settings that a configuration chooses: all of them, or none where there is none."""
+    return [] if config is None else [f"{prefix}.{field.name}" for field in fields(config)]
 
 
 def _unseen(ids: Ids, vocabulary: Vocabulary, corpus: CorpusConfig, whole: Vocabulary) -> int:

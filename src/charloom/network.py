@@ -20,6 +20,9 @@ from charloom.settings import NetworkConfig
 State = tuple[torch.Tensor, ...]
 """What the network remembers: (h,) of shape (layers, B, H), for an LSTM (h, c). The same type for every cell."""
 
+LayerState = torch.Tensor | tuple[torch.Tensor, ...] | None
+"""A layer's share of it, as torch's modules take and give it."""
+
 
 class CharRNN(nn.Module):
     """Embedding, recurrent layers, output.
@@ -34,7 +37,7 @@ class CharRNN(nn.Module):
         self.embedding = nn.Embedding(inputs, config.embedding_size) if config.embedding_size else None
         sizes = [config.embedding_size or inputs] + [config.hidden_size] * config.layers
         self.layers = nn.ModuleList(_layer(config, size) for size in sizes[:-1])
-        self.dropout = Dropout(config.dropout)
+        self.dropout, self.weight_dropout = Dropout(config.dropout), Dropout(config.weight_dropout)
         self.output = nn.Linear(config.hidden_size, outputs, bias=True)
         if config.tied:
             del self.output.weight  # the embedding's first rows take its place, see forward
@@ -50,8 +53,8 @@ class CharRNN(nn.Module):
         for number, layer in enumerate(self.layers):
             if number:
                 values = self.dropout(values)
-            values, after = layer(values, self._state_of(state, number))
-            parts.append(after if isinstance(after, tuple) else (after,))
+            values, after = self._read(layer, values, self._state_of(state, number))
+            parts.append(after if isinstance(after, tuple) else (after,))  # type: ignore[arg-type]
         values = self.dropout(values)
         weight = (
             self.embedding.weight[: self.outputs]
@@ -71,11 +74,27 @@ class CharRNN(nn.Module):
         """Where the weights are."""
         return self.output.bias.device
 
+    @property
+    def gates(self) -> int:
+        """Blocks of H rows in each matrix of a layer: four for an LSTM, three for a GRU, else one."""
+        return {"lstm": 4, "gru": 3}.get(self.config.cell, 1)
+
     def parameter_count(self) -> int:
         """Numbers that are learned."""
         return sum(parameter.numel() for parameter in self.parameters())
 
-    def _state_of(self, state: State | None, number: int) -> torch.Tensor | tuple[torch.Tensor, ...] | None:
+    def _read(self, layer: nn.Module, values: torch.Tensor, state: LayerState) -> tuple[torch.Tensor, LayerState]:
+        """One layer over the sequence; while training, perhaps with some of its recurrent weights at zero.
+
+        DropConnect on the recurrent matrix, the same weights for all steps of a batch: Merity, Keskar and Socher 2018
+        (arXiv 1708.02182).
+        """
+        if not self.training or self.config.weight_dropout == 0:
+            return layer(values, state)  # type: ignore[no-any-return]
+        weights = {"weight_hh_l0": self.weight_dropout(layer.weight_hh_l0)}
+        return torch.func.functional_call(layer, weights, (values, state))  # type: ignore[no-any-return]
+
+    def _state_of(self, state: State | None, number: int) -> LayerState:
         if state is None:
             return None
         part = tuple(tensor[number : number + 1].contiguous() for tensor in state)

@@ -10,6 +10,7 @@ from charloom.corpus import Text
 from charloom.errors import SettingsError
 from charloom.hardware import Choice
 from charloom.language_model import LanguageModel
+from charloom.recipes import Recipe
 from charloom.runs import Plan, RunConfig
 from charloom.settings import TrainingConfig
 from charloom.training import Trainer
@@ -43,6 +44,7 @@ def make_plan(
     precision: Choice,
     save_every: float,
     started: float,
+    recipe: Recipe | None = None,
 ) -> tuple[Plan, float | None]:
     """What is fixed before the first step, and the moment at which a time budget ends the run."""
     deadline, carried = None, True
@@ -77,6 +79,7 @@ def make_plan(
         precision="bfloat16" if precision.name == "bfloat16" else "float32",
         precision_reason=precision.reason,
         budget_seconds=length.budget,
+        recipe=recipe,
         parameters=model.network.parameter_count(),
     )
     return plan, deadline

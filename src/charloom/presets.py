@@ -1,11 +1,13 @@
-"""Named settings. What is not named here is the default of `charloom.settings`."""
+"""Named settings. What a preset does not name is a recipe's where there is a time budget, else `charloom.settings`' default."""
 
+from dataclasses import asdict
 from typing import Any
 
 from charloom.errors import SettingsError, did_you_mean
+from charloom.settings import NetworkConfig, TrainingConfig
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "default": {},
+    "default": {"network": asdict(NetworkConfig()), "training": asdict(TrainingConfig())},
     "reference": {
         "epochs": 12,
         "network": {"cell": "lstm", "hidden_size": 512, "layers": 1, "embedding_size": 128, "dropout": 0.3},
@@ -19,17 +21,18 @@ PRESETS: dict[str, dict[str, Any]] = {
             "warmup": 0.05,
             "schedule": "cosine",
             "final_learning_rate": 0.02,
+            "weight_decay": 0.01,
             "clip": 1.0,
             "average": 0.98,
         },
     },
     "quick": {
         "network": {"hidden_size": 256, "embedding_size": 64, "dropout": 0.1},
-        "training": {"learning_rate": 8e-3},
+        "training": {"optimizer": "muon", "learning_rate": 8e-3},
     },
     "small": {
         "network": {"hidden_size": 128, "embedding_size": 32, "dropout": 0.1},
-        "training": {"sequence_length": 64, "learning_rate": 5e-3},
+        "training": {"sequence_length": 64, "optimizer": "muon", "learning_rate": 8e-3},
     },
 }
 """What each is for.

@@ -21,6 +21,7 @@ from charloom import records
 from charloom.disk import Disk
 from charloom.errors import FolderError, StorageError, shown
 from charloom.language_model import LanguageModel, load_folder, read_model_file
+from charloom.recipes import Recipe
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
 
 LARGEST_METRICS = 1 << 30
@@ -60,6 +61,8 @@ class Plan:
     precision: Literal["float32", "bfloat16"]
     precision_reason: str
     budget_seconds: float | None
+    recipe: Recipe | None
+    "What was chosen for the user, and why."
     parameters: int
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ from charloom.errors import SettingsError, did_you_mean
 
 Cell = Literal["lstm", "gru", "rnn-tanh", "rnn-relu"]
 Initialization = Literal["orthogonal", "identity", "uniform"]
-Optimizer = Literal["adamw", "adam", "rmsprop", "sgd"]
+Optimizer = Literal["muon", "adamw", "adam", "rmsprop", "sgd"]
 Schedule = Literal["cosine", "linear", "constant"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -84,6 +84,8 @@ class NetworkConfig:
     "Numbers that stand for a character at the input; 0 for one-hot."
     dropout: float = 0.3
     "Share of units dropped between layers and before the output, while training."
+    weight_dropout: float = 0.0
+    "Share of the recurrent weights dropped, anew for each batch, while training."
     tied: bool = False
     "Use the embedding as output weights too (needs embedding-size equal to hidden-size)."
     initialization: Initialization = "orthogonal"
@@ -96,6 +98,7 @@ class NetworkConfig:
         _check("network", "layers", self.layers, 1, 32)
         _check("network", "embedding_size", self.embedding_size, 0, 16_384)
         _check("network", "dropout", self.dropout, 0, 0.99)
+        _check("network", "weight_dropout", self.weight_dropout, 0, 0.99)
         if self.tied and self.embedding_size != self.hidden_size:
             raise SettingsError(
                 f"network.tied needs embedding_size equal to hidden_size, but they are {self.embedding_size} and "
@@ -111,12 +114,12 @@ class TrainingConfig:
     "Streams (or documents) trained side by side."
     sequence_length: int = 128
     "Characters through which the gradient flows back; the state is carried beyond."
-    optimizer: Optimizer = "adamw"
-    "Rule that turns gradients into updates."
-    learning_rate: float = 3e-3
+    optimizer: Optimizer = "muon"
+    "Rule that turns gradients into updates; muon trains the recurrent layers' matrices by it, the rest by adamw."
+    learning_rate: float = 8e-3
     "Learning rate at its peak, after the warm-up."
-    beta1: float = 0.9
-    "Decay of the first moment (adam, adamw); momentum for rmsprop and sgd."
+    beta1: float = 0.95
+    "Decay of the first moment (adam, adamw); momentum for muon, rmsprop and sgd."
     beta2: float = 0.99
     "Decay of the second moment (adam, adamw, rmsprop)."
     weight_decay: float = 0.01

@@ -7,7 +7,7 @@ that draws from torch's stream changes a weight.
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -17,6 +17,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from charloom.batches import IGNORED, Batches
 from charloom.errors import DivergedError
 from charloom.network import CharRNN, State, reading
+from charloom.optimizers import make_optimizer
 from charloom.schedules import learning_rate
 from charloom.settings import TrainingConfig
 
@@ -82,7 +83,7 @@ class Trainer:
         self.step, self.characters_seen = 0, 0
         self._bfloat16 = precision == "bfloat16"
         self._parameters = dict(network.named_parameters())
-        self.optimizer = make_optimizer(self._parameters, config)
+        self.optimizer = make_optimizer(self._parameters, config, gates=network.gates, bfloat16=self._bfloat16)
         self.average = copy.deepcopy(network).eval() if config.average else network
         self._state: State | None = None
         self._random = {"cpu": torch.Generator().manual_seed(config.seed).get_state()}
@@ -193,22 +194,6 @@ class Trainer:
 
     def _begins(self) -> bool:
         return self.batches[self.step].begins
-
-
-def make_optimizer(parameters: Mapping[str, torch.nn.Parameter], config: TrainingConfig) -> torch.optim.Optimizer:
-    """The optimizer by its name, in torch's fused form where there is one.
-
-    AdamW: Loshchilov and Hutter 2019 (arXiv 1711.05101). Adam: Kingma and Ba 2015 (arXiv 1412.6980). RMSprop: Hinton 2012.
-    """
-    values = list(parameters.values())
-    rate, decay = config.learning_rate, config.weight_decay
-    fused = values[0].device.type in ("cpu", "cuda")
-    if config.optimizer in ("adamw", "adam"):
-        kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-        return kind(values, lr=rate, betas=(config.beta1, config.beta2), weight_decay=decay, fused=fused)
-    if config.optimizer == "rmsprop":
-        return torch.optim.RMSprop(values, lr=rate, alpha=config.beta2, momentum=config.beta1, weight_decay=decay)
-    return torch.optim.SGD(values, lr=rate, momentum=config.beta1, weight_decay=decay, fused=fused)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Sequence
+from contextvars import ContextVar
 from pathlib import Path
 
 from cyclopts import App
@@ -14,6 +15,9 @@ from charloom.presets import preset
 LENGTHS = ("--steps", "--epochs", "--time-budget")
 RESUMABLE = {"--resume", "--run", "--steps", "--epochs", "--save-every", "--sample-every", "--device", "--json"}
 
+
+CHOSEN: ContextVar[frozenset[str]] = ContextVar("CHOSEN", default=frozenset())
+"""Settings that flags, file or preset of this command name, as in `network.hidden_size`: no recipe may change them."""
 
 HYPHEN = "\0"
 """Stands for the argument `-`, which the parser would take for an option; no argument can hold this character."""
@@ -37,6 +41,7 @@ def prepare(arguments: Sequence[str]) -> list[str]:
 def merge_sources(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
     """Fill in what the flags left open, from `--config` and `--preset`; with `--resume` nothing may be given at all."""
     given = {argument.name: argument for argument in arguments if argument.tokens}
+    CHOSEN.set(frozenset())
     if "--resume" in given and given["--resume"].tokens[0].value != "false":
         for name in given:
             if name not in RESUMABLE:
@@ -56,6 +61,7 @@ def merge_sources(app: App, commands: tuple[str, ...], arguments: ArgumentCollec
         has_length = any(argument.tokens for argument in arguments if argument.name in LENGTHS)
         kept = {key: value for key, value in data.items() if not (has_length and _flag(key) in LENGTHS)}
         Dict(kept, source=source, use_commands_as_keys=False)(app, commands, arguments)
+    CHOSEN.set(frozenset(argument.name[2:].replace("-", "_") for argument in arguments if argument.tokens))
 
 
 def _flag(key: str) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from charloom.cli.sources import HYPHEN
+from charloom.cli.sources import CHOSEN, HYPHEN
 from charloom.durations import seconds
 from charloom.errors import SettingsError
 from charloom.settings import CorpusConfig, Device, NetworkConfig, Precision, TrainingConfig
@@ -99,6 +99,7 @@ def train(
                 precision=precision,
                 save_every=SaveEvery(*saving),
                 started=STARTED,
+                chosen=CHOSEN.get(),
             )
         _introduce(session, say)
         try:
@@ -169,11 +170,23 @@ def _introduce(session: Any, say: Any) -> None:
             f"starting from {config.origin.path}"
             + (f", with {config.origin.new_symbols} new symbols" if config.origin.new_symbols else "")
         )
+    if plan.recipe is not None and plan.recipe.settings:
+        values = ", ".join(
+            f"{name.split('.')[1].replace('_', ' ')} {_value(config, name)}" for name in plan.recipe.settings
+        )
+        say(f"recipe: {plan.recipe.reason}")
+        say(f"        so {values}; a flag or --preset changes any of it (docs/recipes.md)")
     budget = f" in {plan.budget_seconds:g} s" if plan.budget_seconds else ""
     say(
         f"{path}: {network.cell} {network.layers}x{network.hidden_size}, {plan.parameters:,} parameters, {plan.steps:,} steps "
         f"({plan.steps / plan.steps_per_epoch:.1f} epochs){budget}, {plan.precision} on {plan.device}: {plan.precision_reason}"
     )
+
+
+def _value(config: Any, name: str) -> str:
+    group, field = name.split(".")
+    value = getattr(getattr(config, group), field)
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _held(config: Any) -> str:

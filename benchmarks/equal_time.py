@@ -1,0 +1,186 @@
+"""At equal time on this machine: `charloom train`, nanoGPT's recipe for a CPU, and the LSTM of the tutorials.
+
+Usage: python benchmarks/equal_time.py [--seconds 266] [--seeds 3] [--text tiny-shakespeare] [--output FILE.json]
+
+The two others are rewritten from their published figures and train in this process for SECONDS of training time; start-up
+and scoring are not counted for them. charloom gets a time budget for its whole command: SECONDS, and a tenth of it, so that
+the second column says whether it is ten times as fast. All are scored on every character of the last tenth of the text:
+the transformer with at least half of its window as context, which is more than its own protocol gives it; both LSTMs in one
+piece, state carried; the middle of the seeds is reported. The three take turns, seed by seed.
+"""
+
+import argparse
+import json
+import math
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from charloom.settings import CorpusConfig
+from charloom.texts import open_text
+
+
+class Block(nn.Module):
+    """Attention and a four times wider layer, each after a norm and beside a residual (the plain GPT-2 block)."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.before, self.between = nn.LayerNorm(width, bias=False), nn.LayerNorm(width, bias=False)
+        self.query_key_value, self.mixed = nn.Linear(width, 3 * width, bias=False), nn.Linear(width, width, bias=False)
+        self.wider, self.back = nn.Linear(width, 4 * width, bias=False), nn.Linear(4 * width, width, bias=False)
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        rows, times, width = values.shape
+        parts = self.query_key_value(self.before(values)).view(rows, times, 3, self.heads, width // self.heads)
+        query, key, value = parts.permute(2, 0, 3, 1, 4)
+        looked = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+        values = values + self.mixed(looked.transpose(1, 2).reshape(rows, times, width))
+        return values + self.back(functional.gelu(self.wider(self.between(values))))
+
+
+class Transformer(nn.Module):
+    """nanoGPT's shape for a laptop: 4 layers, 4 heads, width 128, window 64, no dropout, output tied to the embedding."""
+
+    WINDOW, ROWS, RATE = 64, 12, 1e-3
+
+    def __init__(self, symbols: int) -> None:
+        super().__init__()
+        self.token, self.place = nn.Embedding(symbols, 128), nn.Embedding(self.WINDOW, 128)
+        self.blocks = nn.Sequential(*(Block(128, 4) for _ in range(4)))
+        self.norm = nn.LayerNorm(128, bias=False)
+        for name, parameter in self.named_parameters():
+            if parameter.ndim == 2:
+                deep = name.endswith(("mixed.weight", "back.weight"))
+                nn.init.normal_(parameter, std=0.02 / math.sqrt(8) if deep else 0.02)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        values = self.token(ids) + self.place.weight[: ids.shape[1]]
+        return functional.linear(self.norm(self.blocks(values)), self.token.weight)
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        large = [parameter for parameter in self.parameters() if parameter.ndim == 2]
+        small = [parameter for parameter in self.parameters() if parameter.ndim < 2]
+        groups = [{"params": large, "weight_decay": 0.1}, {"params": small, "weight_decay": 0.0}]
+        return torch.optim.AdamW(groups, lr=self.RATE, betas=(0.9, 0.99))
+
+    def rate(self, share: float, step: int) -> float:
+        """A rise of 100 steps, then a cosine down to a tenth; over the time instead of over 2,000 steps."""
+        return min(1.0, (step + 1) / 100) * (0.1 + 0.9 * (1 + math.cos(math.pi * share)) / 2)
+
+    @torch.no_grad()
+    def nats(self, ids: torch.Tensor) -> float:
+        half, total, count = self.WINDOW // 2, 0.0, len(ids) - 1
+        starts = range(0, count - self.WINDOW, half)
+        for first in range(0, len(starts), 256):
+            rows = torch.stack([ids[start : start + self.WINDOW + 1] for start in starts[first : first + 256]])
+            losses = self._losses(rows)
+            total += losses[:, half:].sum().item() + (losses[0, :half].sum().item() if first == 0 else 0.0)
+        reached = starts[-1] + self.WINDOW
+        tail = self._losses(ids[None, count - self.WINDOW :])
+        return (total + tail[0, self.WINDOW - (count - reached) :].sum().item()) / count
+
+    def _losses(self, rows: torch.Tensor) -> torch.Tensor:
+        return functional.cross_entropy(self(rows[:, :-1]).mT, rows[:, 1:], reduction="none")
+
+
+class Tutorial(nn.Module):
+    """One LSTM of 256 over embeddings of 64, shuffled windows of 100, 64 at a time, from a zero state; Adam at 1e-3."""
+
+    WINDOW, ROWS = 100, 64
+
+    def __init__(self, symbols: int) -> None:
+        super().__init__()
+        self.embedding, self.lstm = nn.Embedding(symbols, 64), nn.LSTM(64, 256, batch_first=True)
+        self.output = nn.Linear(256, symbols)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.output(self.lstm(self.embedding(ids))[0])
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self.parameters(), lr=1e-3)
+
+    def rate(self, share: float, step: int) -> float:
+        return 1.0
+
+    @torch.no_grad()
+    def nats(self, ids: torch.Tensor) -> float:
+        return functional.cross_entropy(self(ids[None, :-1])[0], ids[1:]).item()
+
+
+def trained(model: Transformer | Tutorial, ids: torch.Tensor, seconds: float, seed: int) -> int:
+    """Train for so many seconds, as the recipe says, in float32; gives the steps."""
+    optimizer, step, began = model.optimizer(), 0, time.perf_counter()
+    first = [group["lr"] for group in optimizer.param_groups]
+    draw = torch.Generator().manual_seed(seed)
+    while (spent := time.perf_counter() - began) < seconds:
+        starts = torch.randint(len(ids) - model.WINDOW, (model.ROWS, 1), generator=draw)
+        rows = ids[starts + torch.arange(model.WINDOW + 1)]
+        for group, rate in zip(optimizer.param_groups, first, strict=True):
+            group["lr"] = rate * model.rate(spent / seconds, step)
+        loss = functional.cross_entropy(model(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        if isinstance(model, Transformer):
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        step += 1
+    return step
+
+
+def charloom(text: str, seconds: float, seed: int) -> float:
+    """Nats per character of the whole command's model, carried."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = str(Path(folder) / "run")
+        command = [sys.executable, "-m", "charloom"]
+        budget = ["--time-budget", f"{seconds:.0f}s", "--training.seed", str(seed), "--run", run]
+        subprocess.run([*command, "train", text, *budget], check=True, stderr=subprocess.DEVNULL)
+        done = subprocess.run([*command, "evaluate", run, "--json"], check=True, stdout=subprocess.PIPE)
+        return json.loads(done.stdout)["carried"]["nats_per_character"]
+
+
+def split_ids(name: str) -> tuple[torch.Tensor, torch.Tensor, int]:
+    corpus = open_text(name, CorpusConfig())
+    characters = "".join(corpus.text.pieces())
+    numbers = {character: number for number, character in enumerate(sorted(set(characters)))}
+    ids = torch.tensor([numbers[character] for character in characters])
+    return ids[: corpus.train.characters], ids[corpus.train.characters :], len(numbers)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Quality at equal time, against two recipes that people know.")
+    parser.add_argument("--seconds", type=float, default=240.0)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--text", default="tiny-shakespeare")
+    parser.add_argument("--output", type=Path, default=None)
+    options = parser.parse_args()
+    train, validation, symbols = split_ids(options.text)
+    rows: dict[str, list[float]] = {}
+    for seed in range(1, options.seeds + 1):
+        for kind in (Transformer, Tutorial):
+            torch.manual_seed(seed)
+            model = kind(symbols)
+            trained(model, train, options.seconds, seed)
+            rows.setdefault(kind.__name__, []).append(model.eval().nats(validation))
+        for name, seconds in (("charloom", options.seconds), ("charloom, a tenth of the time", options.seconds / 10)):
+            rows.setdefault(name, []).append(charloom(options.text, seconds, seed))
+        print({name: round(values[-1], 4) for name, values in rows.items()}, file=sys.stderr, flush=True)
+    print(
+        f"{options.seconds:.0f} s on {platform.processor() or platform.machine()}, nats per character on {options.text}"
+    )
+    for name, values in rows.items():
+        print(f"  {name:<32} {statistics.median(values):.4f}   ({min(values):.4f} to {max(values):.4f})")
+    if options.output:
+        options.output.write_text(json.dumps({"seconds": options.seconds, "nats": rows}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
