@@ -79,6 +79,8 @@ HARMLESS = {
     *("os.listdir", "os.scandir", "pathlib.Path.glob", "pathlib.Path.rglob", "glob.glob"),
 }
 """Events that read nothing but the process itself, or names of files."""
+ALLOCATOR = {("ctypes.dlopen", "(None,)"), ("ctypes.dlsym", "('mallopt',)")}
+"""Events of a process that tells its own C library to keep freed memory."""
 SAVING = frozenset({"fcntl.flock", "object.__setattr__"})
 """Events of a lock that is taken, and of weights that are packed (through ctypes)."""
 CHANGING = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod", "os.link", "os.symlink"}
@@ -95,7 +97,7 @@ class Watch:
     "What was done that may not be done."
 
     def event(self, name: str, arguments: tuple[Any, ...]) -> None:
-        if name in HARMLESS or name in self.harmless:
+        if name in HARMLESS or name in self.harmless or (name, str(arguments[-1:])) in ALLOCATOR:
             return
         if name == "open":
             path, mode, flags = arguments

@@ -22,6 +22,7 @@ RANGES = [
     (NetworkConfig, "layers", 1, 32),
     (NetworkConfig, "embedding_size", 0, 16_384),
     (NetworkConfig, "dropout", 0, 0.99),
+    (NetworkConfig, "weight_dropout", 0, 0.99),
     (TrainingConfig, "batch_size", 1, 65_536),
     (TrainingConfig, "sequence_length", 1, 65_536),
     (TrainingConfig, "learning_rate", 5e-324, 1_000),
