@@ -5,19 +5,32 @@ it decides the size of the network. `readings`: reach over the characters of the
 network is kept from learning the text by heart.
 """
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from charloom.settings import NetworkConfig, TrainingConfig
 
-SIZES = ((0.15e6, 128), (1.2e6, 256), (30e6, 512))
-LARGEST = 768
-"""(reach up to, units of the layer), and the units beyond."""
+Settings = dict[str, Any]
+"""Values by name, as in `network.hidden_size`."""
 
-DROPOUTS = ((6, 0.1), (12, 0.3))
-MOST_DROPOUT = 0.5
-"""(readings up to, dropout), and the dropout beyond."""
+SIZES: tuple[tuple[float, Settings], ...] = (
+    (0.1e6, {"network.hidden_size": 128, "network.embedding_size": 32}),
+    (0.6e6, {"network.hidden_size": 256, "network.embedding_size": 64}),
+    (30e6, {"network.hidden_size": 512, "network.embedding_size": 128}),
+    (math.inf, {"network.hidden_size": 768, "network.embedding_size": 128}),
+)
+"""Reach up to which a row holds, and the row."""
+
+RESTRAINTS: tuple[tuple[float, Settings], ...] = (
+    (6, {"network.dropout": 0.1, "network.weight_dropout": 0.0, "training.weight_decay": 0.05}),
+    (30, {"network.dropout": 0.4, "network.weight_dropout": 0.05, "training.weight_decay": 0.15}),
+    (math.inf, {"network.dropout": 0.5, "network.weight_dropout": 0.2, "training.weight_decay": 0.15}),
+)
+"""Readings up to which a row holds, and the row."""
+
+ALWAYS: Settings = {"training.learning_rate": 12e-3}
 
 
 @dataclass(frozen=True)
@@ -29,20 +42,14 @@ class Recipe:
     "Names, as in `network.hidden_size`."
 
 
-def choose(characters: int, seconds: float, characters_per_second: float) -> tuple[dict[str, Any], str]:
+def choose(characters: int, seconds: float, characters_per_second: float) -> tuple[Settings, str]:
     """Settings by name for a training text of so many characters, and why.
 
     `characters_per_second`: how fast a 1x512 LSTM is trained here.
     """
     reach = seconds * characters_per_second
     readings = reach / max(1, characters)
-    size = next((size for limit, size in SIZES if reach <= limit), LARGEST)
-    dropout = next((share for limit, share in DROPOUTS if readings <= limit), MOST_DROPOUT)
-    settings = {
-        "network.hidden_size": size,
-        "network.embedding_size": min(128, size // 4),
-        "network.dropout": dropout,
-    }
+    settings = {**_row(SIZES, reach), **_row(RESTRAINTS, readings), **ALWAYS}
     reason = (
         f"this machine trains a 1x512 LSTM on {characters_per_second:,.0f} characters a second, "
         f"which would read the text {readings:.2g} times in the time there is"
@@ -66,3 +73,7 @@ def fill_in(
         for prefix in ("network", "training")
     }
     return replace(network, **parts["network"]), replace(training, **parts["training"]), tuple(sorted(left))
+
+
+def _row(table: tuple[tuple[float, Settings], ...], value: float) -> Settings:
+    return next(settings for limit, settings in table if value <= limit)
