@@ -29,7 +29,10 @@ lint: $(VENV)/.dev.stamp
 
 bench: $(VENV)/.dev.stamp
 	$(BIN)/python -m pytest -m slow
-	$(BIN)/python benchmarks/reference_recipe.py
+	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/time_to_quality.py
+	$(BIN)/python benchmarks/equal_time.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

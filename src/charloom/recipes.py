@@ -25,6 +25,7 @@ SIZES: tuple[tuple[float, Settings], ...] = (
 
 RESTRAINTS: tuple[tuple[float, Settings], ...] = (
     (6, {"network.dropout": 0.1, "network.weight_dropout": 0.0, "training.weight_decay": 0.05}),
+    (12, {"network.dropout": 0.3, "network.weight_dropout": 0.02, "training.weight_decay": 0.1}),
     (30, {"network.dropout": 0.4, "network.weight_dropout": 0.05, "training.weight_decay": 0.15}),
     (math.inf, {"network.dropout": 0.5, "network.weight_dropout": 0.2, "training.weight_decay": 0.15}),
 )
@@ -52,7 +53,7 @@ def choose(characters: int, seconds: float, characters_per_second: float) -> tup
     settings = {**_row(SIZES, reach), **_row(RESTRAINTS, readings), **ALWAYS}
     reason = (
         f"this machine trains a 1x512 LSTM on {characters_per_second:,.0f} characters a second, "
-        f"which would read the text {readings:.2g} times in the time there is"
+        f"which would read the text {readings:,.{0 if readings >= 10 else 1}f} times in the time there is"
     )
     return settings, reason
 
