@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train, write and measure on the text that comes with Python.")
     parser.add_argument("--time-budget", default="100s")
     run = str(new_folder())
-    train = ["train", TEXT, "--run", run, "--preset", "quick", "--time-budget", parser.parse_args().time_budget]
+    train = ["train", TEXT, "--run", run, "--time-budget", parser.parse_args().time_budget]
     show(*train)
     subprocess.run(command(*train), check=True)
 
