@@ -13,8 +13,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from machine import machine, title
 from matplotlib.figure import Figure
+
+from machine import machine, title
 from time_to_quality import measured
 
 

@@ -23,7 +23,9 @@ SHARE = 0.97
 MOST_EPOCHS = 100
 """A small text is not read more often than this, whatever the budget: it would be learned by heart."""
 
-_SAVE_SECONDS = 0.4
+_SAVE_SECONDS, _SAVED_A_SECOND = 0.03, 10e6
+"""A save takes this long, and a second for so many parameters (each stands in it four times): a slow disk's figures."""
+
 _PROBE = 4096
 
 
@@ -34,6 +36,8 @@ class Speed:
     step: float
     folded_character: float
     carried_character: float
+    save: float
+    "Estimated, not measured."
 
 
 @dataclass(frozen=True)
@@ -71,8 +75,9 @@ def measure(trainer: Trainer, model: LanguageModel, validation: Text, budget: fl
             break
         times.append(time.monotonic() - began)
     step = statistics.fmean(times) if times else 0.0
+    save = _SAVE_SECONDS + model.network.parameter_count() / _SAVED_A_SECOND
     if validation.characters == 0:
-        return Speed(step, 0.0, 0.0)
+        return Speed(step, 0.0, 0.0, save)
     probe = validation.slice(0, min(validation.characters, _PROBE))
     folded = _seconds(lambda: evaluate_folded(model, probe))
     ids = model.encode(validation.slice(0, min(validation.characters, 512)))
@@ -83,7 +88,7 @@ def measure(trainer: Trainer, model: LanguageModel, validation: Text, budget: fl
                 model.network(batch.inputs.to(model.network.device))
 
     carried = _seconds(read_carried)
-    return Speed(step, folded / probe.characters, carried / min(validation.characters, 512))
+    return Speed(step, folded / probe.characters, carried / min(validation.characters, 512), save)
 
 
 def allow(
@@ -96,9 +101,9 @@ def allow(
         part = min(characters, max(2048, int(0.03 * budget / config.validations / speed.folded_character)))
     carried = characters * speed.carried_character <= max(1.0, 0.05 * budget)
     final = characters * speed.carried_character if carried else part * speed.folded_character
-    overhead = config.validations * (part * speed.folded_character + _SAVE_SECONDS) + final + 2 * _SAVE_SECONDS
+    overhead = config.validations * (part * speed.folded_character + speed.save) + final + 2 * speed.save
     usable = SHARE * budget - spent - overhead
-    per_step = speed.step * (1 + _SAVE_SECONDS / max(save_every, 1.0))
+    per_step = speed.step * (1 + speed.save / max(save_every, 1.0))
     return Allowance(max(1, int(usable / per_step)) if per_step else 1, part, carried)
 
 
