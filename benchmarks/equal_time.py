@@ -12,11 +12,8 @@ piece, state carried; the middle of the seeds is reported. The three take turns,
 import argparse
 import json
 import math
-import platform
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -24,8 +21,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from charloom.encoding import encode
 from charloom.settings import CorpusConfig
 from charloom.texts import open_text
+from charloom.vocabulary import Vocabulary
+from machine import machine, title
+from time_to_quality import measured
 
 
 class Block(nn.Module):
@@ -116,8 +117,8 @@ class Tutorial(nn.Module):
         return functional.cross_entropy(self(ids[None, :-1])[0], ids[1:]).item()
 
 
-def trained(model: Transformer | Tutorial, ids: torch.Tensor, seconds: float, seed: int) -> int:
-    """Train for so many seconds, as the recipe says, in float32; gives the steps."""
+def train(model: Transformer | Tutorial, ids: torch.Tensor, seconds: float, seed: int) -> None:
+    """Train for so many seconds, as the recipe says, in float32."""
     optimizer, step, began = model.optimizer(), 0, time.perf_counter()
     first = [group["lr"] for group in optimizer.param_groups]
     draw = torch.Generator().manual_seed(seed)
@@ -133,26 +134,15 @@ def trained(model: Transformer | Tutorial, ids: torch.Tensor, seconds: float, se
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         step += 1
-    return step
-
-
-def charloom(text: str, seconds: float, seed: int) -> float:
-    """Nats per character of the whole command's model, carried."""
-    with tempfile.TemporaryDirectory() as folder:
-        run = str(Path(folder) / "run")
-        command = [sys.executable, "-m", "charloom"]
-        budget = ["--time-budget", f"{seconds:.0f}s", "--training.seed", str(seed), "--run", run]
-        subprocess.run([*command, "train", text, *budget], check=True, stderr=subprocess.DEVNULL)
-        done = subprocess.run([*command, "evaluate", run, "--json"], check=True, stdout=subprocess.PIPE)
-        return json.loads(done.stdout)["carried"]["nats_per_character"]
 
 
 def split_ids(name: str) -> tuple[torch.Tensor, torch.Tensor, int]:
+    """The training ids; those of the validation text with the one before it, which is read and not scored; how many symbols."""
     corpus = open_text(name, CorpusConfig())
-    characters = "".join(corpus.text.pieces())
-    numbers = {character: number for number, character in enumerate(sorted(set(characters)))}
-    ids = torch.tensor([numbers[character] for character in characters])
-    return ids[: corpus.train.characters], ids[corpus.train.characters :], len(numbers)
+    vocabulary = Vocabulary.of(corpus.text.pieces(), "characters")
+    ids = torch.from_numpy(encode(corpus.text, vocabulary).astype("int64"))
+    boundary = corpus.train.characters
+    return ids[:boundary], ids[boundary - 1 :], len(vocabulary)
 
 
 def main() -> None:
@@ -162,24 +152,24 @@ def main() -> None:
     parser.add_argument("--text", default="tiny-shakespeare")
     parser.add_argument("--output", type=Path, default=None)
     options = parser.parse_args()
-    train, validation, symbols = split_ids(options.text)
+    training, validation, symbols = split_ids(options.text)
     rows: dict[str, list[float]] = {}
     for seed in range(1, options.seeds + 1):
         for kind in (Transformer, Tutorial):
             torch.manual_seed(seed)
             model = kind(symbols)
-            trained(model, train, options.seconds, seed)
+            train(model, training, options.seconds, seed)
             rows.setdefault(kind.__name__, []).append(model.eval().nats(validation))
         for name, seconds in (("charloom", options.seconds), ("charloom, a tenth of the time", options.seconds / 10)):
-            rows.setdefault(name, []).append(charloom(options.text, seconds, seed))
+            rows.setdefault(name, []).append(measured(options.text, seconds, seed, [])["carried"])
         print({name: round(values[-1], 4) for name, values in rows.items()}, file=sys.stderr, flush=True)
-    print(
-        f"{options.seconds:.0f} s on {platform.processor() or platform.machine()}, nats per character on {options.text}"
-    )
+    print(f"{options.seconds:.0f} s, nats per character on {options.text}; {title()}")
     for name, values in rows.items():
         print(f"  {name:<32} {statistics.median(values):.4f}   ({min(values):.4f} to {max(values):.4f})")
     if options.output:
-        options.output.write_text(json.dumps({"seconds": options.seconds, "nats": rows}, indent=2) + "\n")
+        options.output.write_text(
+            json.dumps({"machine": machine(), "seconds": options.seconds, "nats": rows}, indent=2) + "\n"
+        )
 
 
 if __name__ == "__main__":

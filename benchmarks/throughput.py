@@ -10,9 +10,6 @@ to the end: validations, checkpoints, the final figure. The peak is that of one 
 import argparse
 import json
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -21,19 +18,10 @@ import torch
 from bare_loop import STEPS, STREAMS, TIME, Plain, reference_seconds
 from charloom.hardware import choose_precision
 from machine import machine, title
+from time_to_quality import measured
 
 TEXT = "python-docs"
 SAME = ["--preset", "reference"]
-
-
-def command_line(seconds: float) -> float:
-    """Characters a second of a whole training from the command line."""
-    with tempfile.TemporaryDirectory() as folder:
-        run = str(Path(folder) / "run")
-        command = [sys.executable, "-m", "charloom", "train", TEXT, "--run", run, *SAME, "--json"]
-        budget = ["--time-budget", f"{seconds:.0f}s"]
-        done = subprocess.run([*command, *budget], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        return float(json.loads(done.stdout)["characters_per_second"])
 
 
 def peak(kind: torch.dtype, size: int = 2048) -> float:
@@ -58,7 +46,7 @@ def main() -> None:
     bare, ours = [], []
     for _ in range(options.rounds):
         bare.append(characters / reference_seconds(options.seconds / 2))
-        ours.append(command_line(options.seconds))
+        ours.append(measured(TEXT, options.seconds, 1, SAME)["characters_per_second"])
     most = peak(kind)
     work = 6 * sum(parameter.numel() for name, parameter in Plain().named_parameters() if "embed" not in name)
     ratios = [mine / plain for mine, plain in zip(ours, bare, strict=True)]

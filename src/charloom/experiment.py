@@ -11,7 +11,7 @@ import filelock
 import numpy as np
 import torch
 
-from charloom import budget, checkpoints, records
+from charloom import checkpoints, records
 from charloom import disk as disks
 from charloom.batches import Batches, Documents, Streams
 from charloom.corpus import Corpus
@@ -24,8 +24,7 @@ from charloom.hardware import Choice, choose_device, choose_precision, environme
 from charloom.interruption import catch_signals
 from charloom.language_model import LanguageModel, ModelConfig, VocabularyRecord, load_folder
 from charloom.model_card import model_card
-from charloom.planning import Length, extended, make_plan
-from charloom.recipes import Recipe, choose, fill_in
+from charloom.planning import Length, by_recipe, extended, make_plan
 from charloom.reports import same_text
 from charloom.runs import CorpusRecord, Origin, Run, RunConfig, load, lock, new_directory, read_lines
 from charloom.session import FIRST, SaveEvery, Session
@@ -72,11 +71,15 @@ def begin(
     chosen_device = choose_device(device)
     recipe = None
     if chosen is not None and length.budget is not None and parent is None:
-        usual = choose_precision(precision, chosen_device.name, "lstm", 512)
-        speed = budget.characters_per_second(chosen_device, usual)
-        settings, reason = choose(corpus.train.characters, length.budget - (time.monotonic() - started), speed)
-        network_config, training_config, filled = fill_in(network_config, training_config, settings, chosen)
-        recipe = Recipe(reason, filled)
+        network_config, training_config, recipe = by_recipe(
+            network_config,
+            training_config,
+            chosen,
+            characters=corpus.train.characters,
+            seconds=length.budget - (time.monotonic() - started),
+            device=chosen_device,
+            precision=precision,
+        )
     chosen_precision = choose_precision(precision, chosen_device.name, network_config.cell, network_config.hidden_size)
     whole = Vocabulary.of(corpus.text.pieces(), corpus_config.vocabulary)
     vocabulary = joined(whole, parent)

@@ -37,12 +37,13 @@ def orthogonalized(matrices: torch.Tensor, *, bfloat16: bool) -> torch.Tensor:
     at 1: what counts is that every direction moves. `bfloat16` multiplies in that type.
     """
     values = matrices.bfloat16() if bfloat16 else matrices
-    wide = values if values.shape[-2] <= values.shape[-1] else values.mT
+    tall = values.shape[-2] > values.shape[-1]
+    wide = values.mT if tall else values
     wide = wide / (torch.linalg.matrix_norm(wide.float()).to(wide.dtype)[..., None, None] + 1e-7)
     for _ in range(ROUNDS):
         square = wide @ wide.mT
         wide = torch.baddbmm(wide, torch.baddbmm(square, square, square, beta=_B, alpha=_C), wide, beta=_A)
-    return (wide if values.shape[-2] <= values.shape[-1] else wide.mT).to(matrices.dtype)
+    return (wide.mT if tall else wide).to(matrices.dtype)
 
 
 class Muon(torch.optim.Optimizer):
@@ -117,11 +118,13 @@ def make_optimizer(
     rate, decay = config.learning_rate, config.weight_decay
     fused = values[0].device.type in ("cpu", "cuda")
     if config.optimizer == "muon":
-        matrices = {name for name, value in parameters.items() if name.startswith("layers.") and value.ndim == 2}
-        rest = [value for name, value in parameters.items() if name not in matrices]
+        matrices: list[torch.nn.Parameter] = []
+        rest: list[torch.nn.Parameter] = []
+        for name, value in parameters.items():
+            (matrices if name.startswith("layers.") and value.ndim == 2 else rest).append(value)
         return Together(
             Muon(
-                [parameters[name] for name in parameters if name in matrices],
+                matrices,
                 gates=gates,
                 lr=rate,
                 momentum=config.beta1,

@@ -2,17 +2,18 @@
 
 import math
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from charloom import budget
 from charloom.batches import Batches
 from charloom.corpus import Text
 from charloom.errors import SettingsError
-from charloom.hardware import Choice
+from charloom.hardware import Choice, choose_precision
 from charloom.language_model import LanguageModel
-from charloom.recipes import Recipe
+from charloom.recipes import Recipe, choose, fill_in
 from charloom.runs import Plan, RunConfig
-from charloom.settings import TrainingConfig
+from charloom.settings import NetworkConfig, Precision, TrainingConfig
 from charloom.training import Trainer
 
 
@@ -31,6 +32,23 @@ class Length:
             raise SettingsError("a run has one length; give only one of --steps, --epochs and --time-budget")
         if given and not (math.isfinite(given[0]) and given[0] > 0):
             raise SettingsError(f"a run's length is {given[0]:g}; it must be above 0")
+
+
+def by_recipe(
+    network: NetworkConfig,
+    training: TrainingConfig,
+    chosen: Collection[str],
+    *,
+    characters: int,
+    seconds: float,
+    device: Choice,
+    precision: Precision,
+) -> tuple[NetworkConfig, TrainingConfig, Recipe]:
+    """The configurations with what nobody chose set for a training text of so many characters and the time there is."""
+    usual = choose_precision(precision, device.name, "lstm", 512)
+    settings, reason = choose(characters, seconds, budget.characters_per_second(device, usual))
+    network, training, filled = fill_in(network, training, settings, chosen)
+    return network, training, Recipe(reason, filled)
 
 
 def make_plan(
