@@ -271,6 +271,18 @@ def test_fine_tuning_from_a_run_takes_its_network(
     assert json.loads((tmp_path / "tuned" / "config.json").read_text())["network"]["hidden_size"] == 16
 
 
+@pytest.mark.parametrize("kind", ["dropout", "weight-dropout"])
+def test_fine_tuning_takes_its_dropout_from_the_flags(
+    kind: str, trained: Path, charloom: Call, docs_text: str, tmp_path: Path
+) -> None:
+    (tmp_path / "more.txt").write_text(docs_text[12_000:15_000])
+    flag = (f"--network.{kind}", "0.25")
+    done = charloom("train", "more.txt", "--run", "tuned", "--from", trained / "run", "--steps", 1, *flag)
+    assert done.returncode == 0, done.stderr
+    network = json.loads((tmp_path / "tuned" / "config.json").read_text())["network"]
+    assert network[kind.replace("-", "_")] == 0.25
+
+
 def test_what_is_wrong_with_a_text_is_said_in_one_sentence(charloom: Call, tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text("")
     (tmp_path / "latin.txt").write_bytes(b"caf\xe9 " * 100)

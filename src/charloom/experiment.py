@@ -67,7 +67,9 @@ def begin(
         length = Length(budget=DEFAULT_BUDGET)
     parent = load(origin) if origin else None
     if parent is not None:
-        network_config = replace(parent.config.network, dropout=network_config.dropout)
+        network_config = replace(
+            parent.config.network, dropout=network_config.dropout, weight_dropout=network_config.weight_dropout
+        )
     chosen_device = choose_device(device)
     recipe = None
     if chosen is not None and length.budget is not None and parent is None:
