@@ -19,7 +19,8 @@ from typing import Any, NamedTuple, get_args
 
 from charloom import records
 from charloom.errors import CharloomError
-from charloom.language_model import LanguageModel, ModelConfig, VocabularyRecord
+from charloom.language_model import LanguageModel
+from charloom.model_files import ModelConfig, VocabularyRecord
 from charloom.settings import Cell
 from charloom.vocabulary import Vocabulary
 

@@ -35,10 +35,11 @@ from charloom import experiment, records
 from charloom.checkpoints import POINTER
 from charloom.disk import Disk
 from charloom.errors import CharloomError
-from charloom.language_model import LanguageModel, ModelConfig, VocabularyRecord
+from charloom.language_model import LanguageModel
+from charloom.model_files import ModelConfig, VocabularyRecord, is_run
 from charloom.planning import Length
 from charloom.reports import describe
-from charloom.runs import Run, is_run
+from charloom.runs import Run
 from charloom.session import SaveEvery
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
 from charloom.texts import open_text, string_corpus

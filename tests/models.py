@@ -4,7 +4,8 @@ import numpy as np
 import torch
 
 from charloom.corpus import Text
-from charloom.language_model import LanguageModel, ModelConfig
+from charloom.language_model import LanguageModel
+from charloom.model_files import ModelConfig
 from charloom.settings import Cell, Documents, NetworkConfig
 from charloom.vocabulary import Vocabulary
 

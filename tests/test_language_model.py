@@ -8,7 +8,8 @@ import torch
 
 from charloom import records
 from charloom.errors import FolderError
-from charloom.language_model import LanguageModel, VocabularyRecord, load_folder
+from charloom.language_model import LanguageModel, load_folder
+from charloom.model_files import VocabularyRecord
 from charloom.settings import Cell
 from conftest import CELLS
 from models import small_model

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 
-from charloom import checkpoints, experiment, language_model, records, runs
+from charloom import checkpoints, experiment, model_files, records, runs, tensor_files
 from charloom.errors import FolderError
-from charloom.language_model import LanguageModel, ModelConfig, VocabularyRecord, load_folder
+from charloom.language_model import LanguageModel, expected_of, load_folder
+from charloom.model_files import ModelConfig, VocabularyRecord
 from charloom.runs import Run
 from charloom.settings import NetworkConfig
 from charloom.vocabulary import Vocabulary
@@ -67,7 +68,7 @@ def refused(action: Callable[[], object], sentence: str) -> None:
 @around
 @pytest.mark.parametrize(
     ("name", "limit"),
-    [("config.json", records.LARGEST_JSON), ("vocabulary.json", language_model.LARGEST_VOCABULARY)],
+    [("config.json", records.LARGEST_JSON), ("vocabulary.json", model_files.LARGEST_VOCABULARY)],
 )
 def test_a_file_of_a_model_is_read_up_to_its_limit_and_not_beyond(
     name: str, limit: int, beyond: int, folder: Path
@@ -91,7 +92,7 @@ def test_json_is_parsed_up_to_its_limit_and_not_beyond(beyond: int) -> None:
 
 @around
 def test_the_header_of_weights_is_read_up_to_its_limit_and_not_beyond(beyond: int, folder: Path) -> None:
-    path, limit = folder / "model.safetensors", language_model.LARGEST_HEADER
+    path, limit = folder / "model.safetensors", tensor_files.LARGEST_HEADER
     data = path.read_bytes()
     length = int.from_bytes(data[:8], "little")
     header = data[8 : 8 + length].ljust(limit + beyond)
@@ -101,7 +102,7 @@ def test_the_header_of_weights_is_read_up_to_its_limit_and_not_beyond(beyond: in
     else:
         refused(lambda: load_folder(folder), r"model\.safetensors is no file of at most")
         with pytest.raises(FolderError, match="cut off or is no safetensors file"):
-            language_model.unpack(path.read_bytes(), safetensors.torch.load(data), "it")
+            tensor_files.unpack(path.read_bytes(), expected_of(safetensors.torch.load(data)), "it")
 
 
 @around
@@ -143,7 +144,7 @@ def test_weights_are_not_read_beyond_the_limit_of_all_weights(folder: Path) -> N
     load_folder(folder)
     network = NetworkConfig(hidden_size=16_384, layers=8)
     (folder / "config.json").write_bytes(records.dump(ModelConfig(network, "none", False)))
-    os.truncate(folder / "model.safetensors", language_model.LARGEST_WEIGHTS + 1)
+    os.truncate(folder / "model.safetensors", model_files.LARGEST_WEIGHTS + 1)
     with pytest.raises(FolderError, match="is no file of at most 17,179,869,184 bytes"):
         load_folder(folder)
 
@@ -170,8 +171,8 @@ def test_a_network_that_the_weights_are_not_there_for_is_never_built(folder: Pat
 def test_the_largest_vocabulary_there_can_be_is_below_its_limit() -> None:
     every = "".join(map(chr, [*range(0xD800), *range(0xE000, 0x110000)]))
     data = records.dump(VocabularyRecord("characters", every))
-    assert len(data) <= language_model.LARGEST_VOCABULARY
-    where, largest = "it", language_model.LARGEST_VOCABULARY
+    assert len(data) <= model_files.LARGEST_VOCABULARY
+    where, largest = "it", model_files.LARGEST_VOCABULARY
     record = records.load(VocabularyRecord, records.parse(data, where, largest=largest), where)
     assert len(Vocabulary(record.kind, record.characters)) == 0x110000 - 0x800 + 1
 
@@ -183,7 +184,7 @@ def test_the_largest_network_there_can_be_has_a_header_below_its_limit() -> None
         name: {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [10**13, 10**13]}
         for name, tensor in tensors.items()
     }
-    assert len(json.dumps(header)) <= language_model.LARGEST_HEADER
+    assert len(json.dumps(header)) <= tensor_files.LARGEST_HEADER
 
 
 # --- the package's own text ---

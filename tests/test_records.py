@@ -15,7 +15,7 @@ import charloom
 from charloom import records, settings
 from charloom.checkpoints import Manifest, Pointer, Position
 from charloom.errors import CharloomError, FolderError
-from charloom.language_model import ModelConfig, VocabularyRecord
+from charloom.model_files import ModelConfig, VocabularyRecord
 from charloom.runs import Plan, RunConfig
 
 RECORDS = (RunConfig, ModelConfig, VocabularyRecord, Position, Manifest, Pointer)

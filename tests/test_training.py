@@ -10,7 +10,8 @@ from charloom.batches import Documents, Streams
 from charloom.errors import DivergedError
 from charloom.evaluation import evaluate
 from charloom.hardware import choose_precision
-from charloom.language_model import LanguageModel, ModelConfig
+from charloom.language_model import LanguageModel
+from charloom.model_files import ModelConfig
 from charloom.schedules import learning_rate
 from charloom.settings import Cell, NetworkConfig, TrainingConfig
 from charloom.training import Trainer, TrainerState

@@ -16,6 +16,7 @@ from charloom.version import __version__
 
 if TYPE_CHECKING:
     from charloom.batches import Batch, Documents, Streams
+    from charloom.beam import Continuation, beam_search
     from charloom.corpus import Corpus, Text
     from charloom.errors import CharloomError
     from charloom.evaluation import Score, evaluate, surprisal
@@ -24,14 +25,17 @@ if TYPE_CHECKING:
     from charloom.language_model import LanguageModel
     from charloom.network import CharRNN, State
     from charloom.runs import Run, load
+    from charloom.samples import Sample, generate_many
     from charloom.settings import CorpusConfig, NetworkConfig, SamplingConfig, TrainingConfig
     from charloom.training import Progress, Trainer
     from charloom.vocabulary import Vocabulary
+    from charloom.writer import Writer
 
 _HOMES = {
     "Batch": "batches",
     "CharRNN": "network",
     "CharloomError": "errors",
+    "Continuation": "beam",
     "Corpus": "corpus",
     "CorpusConfig": "settings",
     "Documents": "batches",
@@ -39,6 +43,7 @@ _HOMES = {
     "NetworkConfig": "settings",
     "Progress": "training",
     "Run": "runs",
+    "Sample": "samples",
     "SamplingConfig": "settings",
     "Score": "evaluation",
     "State": "network",
@@ -47,8 +52,11 @@ _HOMES = {
     "Trainer": "training",
     "TrainingConfig": "settings",
     "Vocabulary": "vocabulary",
+    "Writer": "writer",
+    "beam_search": "beam",
     "evaluate": "evaluation",
     "generate": "generation",
+    "generate_many": "samples",
     "load": "runs",
     "surprisal": "evaluation",
     "train": "experiment",
@@ -58,6 +66,7 @@ __all__ = [
     "Batch",
     "CharRNN",
     "CharloomError",
+    "Continuation",
     "Corpus",
     "CorpusConfig",
     "Documents",
@@ -65,6 +74,7 @@ __all__ = [
     "NetworkConfig",
     "Progress",
     "Run",
+    "Sample",
     "SamplingConfig",
     "Score",
     "State",
@@ -73,9 +83,12 @@ __all__ = [
     "Trainer",
     "TrainingConfig",
     "Vocabulary",
+    "Writer",
     "__version__",
+    "beam_search",
     "evaluate",
     "generate",
+    "generate_many",
     "load",
     "surprisal",
     "train",

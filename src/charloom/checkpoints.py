@@ -21,7 +21,9 @@ from charloom import disk as disks
 from charloom import records
 from charloom.disk import Disk
 from charloom.errors import FolderError, StorageError
-from charloom.language_model import largest_file, pack, read_model_file, unpack
+from charloom.language_model import as_tensors, expected_of, pack
+from charloom.model_files import read_model_file
+from charloom.tensor_files import largest_file, unpack
 from charloom.training import Trainer, TrainerState
 
 GROUPS = ("weights", "average", "optimizer", "carried", "random")
@@ -199,8 +201,9 @@ def _restore(run: Path, pointer: Pointer, trainer: Trainer) -> tuple[Position, d
     expected = trainer.expected_state(position.step)
     groups = {}
     for group in GROUPS:
-        name, tensors = f"{group}.safetensors", getattr(expected, group)
-        groups[group] = unpack(_part(folder, name, manifest, largest_file(tensors)), tensors, str(folder / name))
+        name, shapes = f"{group}.safetensors", expected_of(getattr(expected, group))
+        data = _part(folder, name, manifest, largest_file(shapes))
+        groups[group] = as_tensors(unpack(data, shapes, str(folder / name)))
     try:
         torch.Generator().set_state(groups["random"]["cpu"])
     except RuntimeError:

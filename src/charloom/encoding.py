@@ -25,6 +25,17 @@ def encode(text: Text, vocabulary: Vocabulary, documents: Documents = "none") ->
     return np.insert(ids, ends, vocabulary.boundary)
 
 
+def remembered(ids: Ids, boundary: int, *, begun: bool) -> Ids:
+    """What of a text a model remembers at its end: from the last boundary on.
+
+    Where no boundary is in it, all of it; a boundary opens it unless the text was `begun` before.
+    """
+    ids, ends = ids.astype(np.int64), np.flatnonzero(ids == boundary)
+    if len(ends):
+        return ids[ends[-1] :]
+    return ids if begun else np.concatenate(([boundary], ids))
+
+
 def newline_id(vocabulary: Vocabulary) -> int | None:
     """Id of the newline, if the vocabulary has it."""
     if vocabulary.kind == "bytes":

@@ -15,12 +15,9 @@ from numpy.typing import NDArray
 from charloom.batches import IGNORED, Batch, Streams, rows, spans
 from charloom.corpus import Text
 from charloom.errors import NotFiniteError, SettingsError, TextError
-from charloom.language_model import LanguageModel
+from charloom.language_model import CHUNK, LanguageModel
 from charloom.network import CharRNN, State, reading
 from charloom.vocabulary import Ids
-
-CHUNK = 1024
-"""Symbols that are read at a time: bounds the memory, changes no figure."""
 
 ROWS = 64
 FOLDS = 16

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,13 @@ from charloom.errors import FolderError, StorageError
 from charloom.fine_tuning import inherit, joined
 from charloom.hardware import Choice, choose_device, choose_precision, environment, prepare_processor
 from charloom.interruption import catch_signals
-from charloom.language_model import LanguageModel, ModelConfig, VocabularyRecord, load_folder
+from charloom.language_model import LanguageModel, load_folder
 from charloom.model_card import model_card
+from charloom.model_files import ModelConfig, VocabularyRecord
 from charloom.planning import Length, by_recipe, extended, make_plan
 from charloom.reports import same_text
-from charloom.runs import CorpusRecord, Origin, Run, RunConfig, load, lock, new_directory, read_lines
+from charloom.resumption import changes, clock_bytes, cut
+from charloom.runs import CorpusRecord, Origin, Run, RunConfig, load, lock, new_directory
 from charloom.session import FIRST, SaveEvery, Session
 from charloom.settings import CorpusConfig, Device, NetworkConfig, Precision, TrainingConfig
 from charloom.texts import STANDARD_INPUT, STRING, open_text, string_corpus
@@ -204,11 +206,12 @@ def _resume(
         assert loaded is not None, "there is a pointer to a checkpoint"
         position, was, damage = loaded
         notices += [damage] if damage else []
-        notices += _changes(was, environment(chosen.name))
-        position = replace(position, metrics_bytes=_cut(disk, run / "metrics.jsonl", position.metrics_bytes, notices))
+        notices += changes(was, environment(chosen.name))
+        position = replace(position, metrics_bytes=cut(disk, run / "metrics.jsonl", position.metrics_bytes, notices))
     if config != here.config():
         disks.replace(disk, run / "config.json", records.dump(config))
-    clock_bytes = _cut(disk, run / "clock.jsonl", _clock_bytes(run / "clock.jsonl", position.step), notices)
+    clock = run / "clock.jsonl"
+    clock_size = cut(disk, clock, clock_bytes(clock, position.step), notices)
     return _session(
         here,
         config,
@@ -219,7 +222,7 @@ def _resume(
         save_every,
         held,
         position=position,
-        clock_bytes=clock_bytes,
+        clock_bytes=clock_size,
         notices=tuple(notices),
     )
 
@@ -362,33 +365,3 @@ def _session(
 
 def _available(device: str) -> Device:
     return device if device == "cpu" or (device == "cuda" and torch.cuda.is_available()) else "auto"  # type: ignore[return-value]
-
-
-def _changes(was: dict[str, str], now: dict[str, str]) -> Sequence[str]:
-    """One sentence if the machine changed, since then the last bits of the result may too."""
-    changed = [f"{name} {was[name]} -> {now[name]}" for name in now if name in was and was[name] != now[name]]
-    return (
-        [f"since the last checkpoint {', '.join(changed)}; the results may differ in their last bits"]
-        if changed
-        else []
-    )
-
-
-def _cut(disk: Disk, path: Path, size: int, notices: list[str]) -> int:
-    """Cut off what was written after the checkpoint; gives the size that is left."""
-    there = path.stat().st_size if path.exists() else 0
-    if there < size:
-        notices.append(f"{path} has {there:,} of {size:,} bytes; the lines that are missing cannot be made again")
-        return there
-    if there > size:
-        disks.append(disk, path, b"", at=size)
-    return size
-
-
-def _clock_bytes(path: Path, step: int) -> int:
-    """Bytes of the lines up to `step`: what came after it is done again."""
-    if not path.exists():
-        return 0
-    entries = read_lines(path)
-    lines = path.read_bytes().splitlines(keepends=True)
-    return sum(len(line) for line, entry in zip(lines, entries, strict=False) if entry["step"] <= step)

@@ -19,7 +19,8 @@ SIZES: tuple[tuple[float, Settings], ...] = (
     (0.1e6, {"network.hidden_size": 128, "network.embedding_size": 32}),
     (0.6e6, {"network.hidden_size": 256, "network.embedding_size": 64}),
     (30e6, {"network.hidden_size": 512, "network.embedding_size": 128}),
-    (math.inf, {"network.hidden_size": 768, "network.embedding_size": 128}),
+    (120e6, {"network.hidden_size": 768, "network.embedding_size": 128}),
+    (math.inf, {"network.hidden_size": 1024, "network.embedding_size": 128}),
 )
 """Reach up to which a row holds, and the row."""
 
@@ -27,7 +28,8 @@ RESTRAINTS: tuple[tuple[float, Settings], ...] = (
     (6, {"network.dropout": 0.1, "network.weight_dropout": 0.0, "training.weight_decay": 0.05}),
     (12, {"network.dropout": 0.3, "network.weight_dropout": 0.02, "training.weight_decay": 0.1}),
     (30, {"network.dropout": 0.4, "network.weight_dropout": 0.05, "training.weight_decay": 0.15}),
-    (math.inf, {"network.dropout": 0.5, "network.weight_dropout": 0.2, "training.weight_decay": 0.15}),
+    (100, {"network.dropout": 0.5, "network.weight_dropout": 0.2, "training.weight_decay": 0.15}),
+    (math.inf, {"network.dropout": 0.5, "network.weight_dropout": 0.3, "training.weight_decay": 0.15}),
 )
 """Readings up to which a row holds, and the row."""
 

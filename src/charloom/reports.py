@@ -8,7 +8,8 @@ from charloom.baselines import Baseline, baselines
 from charloom.corpus import Corpus, Text
 from charloom.errors import FolderError, shown
 from charloom.language_model import LanguageModel
-from charloom.runs import Run, RunConfig, is_run, load
+from charloom.model_files import is_run
+from charloom.runs import Run, RunConfig, load
 from charloom.settings import CorpusConfig
 from charloom.texts import open_text, reopen
 

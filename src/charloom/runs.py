@@ -19,8 +19,9 @@ import filelock
 from charloom import disk as disks
 from charloom import records
 from charloom.disk import Disk
-from charloom.errors import FolderError, StorageError, shown
-from charloom.language_model import LanguageModel, load_folder, read_model_file
+from charloom.errors import FolderError, StorageError
+from charloom.language_model import LanguageModel, load_folder
+from charloom.model_files import model_folder, read_model_file
 from charloom.recipes import Recipe
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
 
@@ -134,19 +135,9 @@ class Run:
         return float(lines[-1]["seconds"]) if lines else 0.0
 
 
-def is_run(path: Path) -> bool:
-    """Whether `path` is a run directory and not a model folder: its config.json has a plan."""
-    return (path / "model").is_dir() or (path / "checkpoints").is_dir()
-
-
 def load(path: str | Path) -> LanguageModel:
     """The model of a run directory or a model folder. Raises `FolderError`."""
-    path = Path(path)
-    if not path.exists():
-        raise FolderError(f"there is no run or model folder {shown(path)}; check the path")
-    if not is_run(path) and not (path / "config.json").exists():
-        raise FolderError(f"{shown(path)} is neither a run nor a model folder: it has no config.json; check the path")
-    return load_folder(path / "model" if is_run(path) else path)
+    return load_folder(model_folder(path))
 
 
 def read_lines(path: Path, complete: Callable[[dict[str, Any]], bool] = lambda line: True) -> list[dict[str, Any]]:

@@ -1,10 +1,11 @@
-"""From logits to a distribution to a symbol: pure functions in double precision.
+"""From logits to a distribution to a symbol: pure functions in double precision, for one text or for many at once.
 
 The drawing rule: one uniform number u in [0, 1) a symbol; the symbol is the first one, in the order of the ids, at which
 the cumulative probability exceeds u. Whoever follows it with the same numbers writes the same text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,62 +15,96 @@ from charloom.settings import SamplingConfig
 
 Logits = NDArray[np.floating]
 Probabilities = NDArray[np.float64]
+Symbols = NDArray[np.integer]
+Kept = NDArray[np.bool_]
 
 REPETITION_WINDOW = 64
 """Symbols back to which the repetition penalty looks."""
 
 
-def distribution(logits: Logits, config: SamplingConfig, recent: Sequence[int] = ()) -> Probabilities:
+def distribution(logits: Logits, config: SamplingConfig, recent: Collection[int] = ()) -> Probabilities:
     """Probabilities (V,) that add up to 1, from logits (V,): penalty, temperature, top-k, top-p, min-p, in this order.
 
     `recent` are the last symbols of the text, for the repetition penalty. Ties in top-k and top-p go to the smaller id.
     Top-p: Holtzman et al. 2020 (arXiv 1904.09751); min-p: Nguyen et al. 2024 (arXiv 2407.01082).
     """
-    scores = np.asarray(logits, np.float64)
-    if not np.isfinite(scores).all():
+    found: Probabilities = distributions(np.asarray(logits)[None], config, [recent])[0]
+    return found
+
+
+def distributions(logits: Logits, config: SamplingConfig, recent: Sequence[Collection[int]] = ()) -> Probabilities:
+    """The same for each row of logits (B, V); `recent`: the last symbols of each text, needed only for the penalty."""
+    scores: Probabilities = logits.astype(np.float64)
+    if not np.isfinite(scores.sum()):
         raise NotFiniteError
-    if config.repetition_penalty != 1 and recent:
+    if config.repetition_penalty != 1:
         scores = _penalized(scores, config.repetition_penalty, recent)
     if config.greedy:
-        certain = np.zeros(len(scores))
-        certain[int(scores.argmax())] = 1
+        certain = np.zeros_like(scores)
+        certain[np.arange(len(scores)), scores.argmax(1)] = 1
         return certain
-    with np.errstate(under="ignore", over="ignore"):
-        weights = np.exp((scores - scores.max()) / config.temperature)
-    probabilities: Probabilities = weights / weights.sum()
-    if 0 < config.top_k < len(probabilities):
-        order = np.argsort(-probabilities, kind="stable")
-        probabilities[order[config.top_k :]] = 0
-        probabilities /= probabilities.sum()
+    scores -= scores.max(1, keepdims=True)
+    if config.temperature != 1:
+        with np.errstate(over="ignore"):
+            scores /= config.temperature
+    probabilities: Probabilities = np.exp(scores, out=scores)
+    _normalize(probabilities)
+    if 0 < config.top_k < probabilities.shape[1]:
+        kth = np.partition(probabilities, -config.top_k, 1)[:, -config.top_k, None]
+        _drop(probabilities, ~_largest(probabilities, kth, np.array(config.top_k)))
     if config.top_p < 1:
-        order = np.argsort(-probabilities, kind="stable")
-        held = np.cumsum(probabilities[order])
-        count = int(np.searchsorted(held, config.top_p, side="left")) + 1
-        probabilities[order[count:]] = 0
-        probabilities /= probabilities.sum()
+        ordered = np.sort(probabilities, 1)[:, ::-1]
+        count = (ordered.cumsum(1) < config.top_p).sum(1, keepdims=True) + 1
+        count = np.minimum(count, ordered.shape[1])
+        least = np.take_along_axis(ordered, count - 1, 1)
+        _drop(probabilities, ~_largest(probabilities, least, count))
     if config.min_p > 0:
-        probabilities[probabilities < config.min_p * probabilities.max()] = 0
-        probabilities /= probabilities.sum()
+        _drop(probabilities, probabilities < config.min_p * probabilities.max(1, keepdims=True))
     return probabilities
 
 
 def draw(probabilities: Probabilities, uniform: float) -> int:
     """The first symbol at which the cumulative probability exceeds `uniform`, which lies in [0, 1)."""
-    cumulative = np.cumsum(probabilities)
-    symbol = int(np.searchsorted(cumulative, uniform, side="right"))
+    symbol = int(probabilities.cumsum().searchsorted(uniform, side="right"))
     if symbol < len(probabilities):
         return symbol
     return int(np.flatnonzero(probabilities)[-1])  # the sum was rounded to just below `uniform`
 
 
-def _penalized(scores: Probabilities, penalty: float, recent: Sequence[int]) -> Probabilities:
+def draws(probabilities: Probabilities, uniforms: NDArray[np.float64]) -> Symbols:
+    """The same for each row of probabilities (B, V), with a number (B,) of its own."""
+    exceeded = probabilities.cumsum(1) > uniforms[:, None]
+    symbols: Symbols = exceeded.argmax(1)
+    for row in np.flatnonzero(~exceeded[:, -1]):
+        symbols[row] = np.flatnonzero(probabilities[row])[-1]
+    return symbols
+
+
+def _normalize(probabilities: Probabilities) -> None:
+    probabilities /= probabilities.sum(1, keepdims=True)
+
+
+def _drop(probabilities: Probabilities, dropped: Kept) -> None:
+    probabilities[dropped] = 0
+    _normalize(probabilities)
+
+
+def _largest(probabilities: Probabilities, least: Probabilities, count: NDArray[Any]) -> Kept:
+    """Which are the `count` largest of each row (`least`: the smallest of them); of equal ones the first."""
+    above, equal = probabilities > least, probabilities == least
+    kept: Kept = above | (equal & (equal.cumsum(1) <= count - above.sum(1, keepdims=True)))
+    return kept
+
+
+def _penalized(scores: Probabilities, penalty: float, recent: Sequence[Collection[int]]) -> Probabilities:
     """Scores with those of recent symbols divided by the penalty where positive, multiplied where negative.
 
     Keskar et al. 2019 (arXiv 1909.05858), section 4.1. The scores are log-probabilities, so that adding a constant to
     all logits changes nothing.
     """
-    scores = scores - scores.max()
-    scores = scores - np.log(np.exp(scores).sum())
-    symbols = np.unique(np.asarray(recent[-REPETITION_WINDOW:]))
-    scores[symbols] = np.where(scores[symbols] > 0, scores[symbols] / penalty, scores[symbols] * penalty)
+    scores = scores - scores.max(1, keepdims=True)
+    scores = scores - np.log(np.exp(scores).sum(1, keepdims=True))
+    for row, symbols in enumerate(recent):
+        seen = np.unique(np.array(list(symbols)[-REPETITION_WINDOW:], np.int64))
+        scores[row, seen] = np.where(scores[row, seen] > 0, scores[row, seen] / penalty, scores[row, seen] * penalty)
     return scores

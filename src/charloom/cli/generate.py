@@ -1,21 +1,29 @@
 """charloom generate"""
 
 import sys
+import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from charloom.cli.sources import HYPHEN
 from charloom.errors import SettingsError, TextError
-from charloom.settings import SamplingConfig
+from charloom.settings import SamplingConfig, Weights
+
+if TYPE_CHECKING:
+    from charloom.generation import Piece
+
+FLUSH_SECONDS = 0.03
+"""Text that is made faster than this is shown together: thirty times a second looks like a flow."""
 
 
 def generate(
     run: Path,
     /,
     *,
-    prompt: str | None = None,
+    prompt: list[str] | None = None,
     prompt_file: Path | None = None,
     length: int = 500,
     endless: bool = False,
@@ -23,18 +31,20 @@ def generate(
     stop: list[str] | None = None,
     seed: int = 0,
     samples: int = 1,
+    weights: Weights = "float32",
     json: bool = False,
 ) -> None:
     """Write text with a model.
 
-    The text streams as it is made, the prompt first. The same seed gives the same text.
+    A single text streams as it is made, the prompt first; several are made together and shown in their order. The same
+    seed gives the same text.
 
     Parameters
     ----------
     run
         A run directory or a model folder.
     prompt
-        Text to continue; without it the model begins a text of its own.
+        Text to continue; without it the model begins a text of its own. Given several times, each is continued.
     prompt_file
         A file with the text to continue; - for standard input.
     length
@@ -44,56 +54,75 @@ def generate(
     stop
         Stop before this string would appear; it is not printed. Can be given several times.
     seed
-        Seed of the draws; sample i of several uses seed + i.
+        Seed of the draws; text i of several uses seed + i.
     samples
-        How many texts to write.
+        How many texts to write for each prompt.
+    weights
+        Numbers that the weights are kept in: int8 reads a quarter of the bytes, which a large model gains from.
     json
-        Print one JSON value for each sample.
+        Print one JSON value for each text.
     """
-    import time
-
     from charloom.cli.output import print_json
     from charloom.generation import generate_pieces
-    from charloom.runs import load
+    from charloom.samples import write_samples
+    from charloom.writer import Writer
 
     if endless and json:
         raise SettingsError("an endless text has no JSON value, because it never ends; leave out --endless or --json")
     if samples < 1:
         raise SettingsError(f"samples is {samples}; it must be at least 1")
-    begin = _prompt(prompt, prompt_file)
-    model = load(run)
-    for number in range(samples):
-        started = time.monotonic()
+    prompts = [text for text in _prompts(prompt, prompt_file) for _ in range(samples)]
+    if endless and len(prompts) > 1:
+        raise SettingsError("an endless text is followed by no other; leave out --endless, or ask for one text")
+    writer = Writer.load(run, weights=weights)
+    if len(prompts) == 1 and not json:
         pieces = generate_pieces(
-            model, begin, sampling, length=None if endless else length, stop=stop or (), seed=seed + number
+            writer, prompts[0], sampling, length=None if endless else length, stop=stop or (), seed=seed
         )
-        if not json:
-            if number and not model.config.predicts_end:
-                print(f"--- sample {number + 1}")
-            print(begin, end="", flush=True)
-        written, reason = [], "length"
-        for piece in pieces:
-            reason = piece.stop_reason or reason
-            if json:
-                written.append(piece.text)
-            else:
-                print(piece.text, end="", flush=True)
-        if not json:
-            print(flush=True)
+        _stream(prompts[0], pieces)
+        return
+    seeds = range(seed, seed + len(prompts))
+    written = write_samples(writer, prompts, sampling, length=length, stop=stop or (), seeds=seeds)
+    for number, sample in enumerate(written):
+        if json:
+            print_json(
+                {
+                    "prompt": sample.prompt,
+                    "text": sample.text,
+                    "characters": len(sample.text),
+                    "stop_reason": sample.stop_reason,
+                    "seconds": sample.seconds,
+                }
+            )
             continue
-        text = "".join(written)
-        took = time.monotonic() - started
-        print_json({"prompt": begin, "text": text, "characters": len(text), "stop_reason": reason, "seconds": took})
+        if number and not writer.config.predicts_end:
+            print(f"--- sample {number + 1}")
+        print(sample.prompt + sample.text, flush=True)
 
 
-def _prompt(prompt: str | None, file: Path | None) -> str:
-    if prompt is not None and file is not None:
+def _stream(prompt: str, pieces: "Iterable[Piece]") -> None:
+    """The prompt and then the text as it comes, on standard output."""
+    print(prompt, end="", flush=True)
+    shown = 0.0
+    try:
+        for piece in pieces:
+            sys.stdout.write(piece.text)
+            if time.monotonic() - shown > FLUSH_SECONDS:
+                sys.stdout.flush()
+                shown = time.monotonic()
+    finally:
+        sys.stdout.flush()
+    print(flush=True)
+
+
+def _prompts(prompts: list[str] | None, file: Path | None) -> list[str]:
+    if prompts and file is not None:
         raise SettingsError("give the prompt once: --prompt or --prompt-file")
     if file is None:
-        return prompt or ""
+        return prompts or [""]
     try:
         data = sys.stdin.buffer.read() if str(file) == HYPHEN else file.read_bytes()
-        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+        return [data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")]
     except OSError as error:
         raise TextError(f"{file} cannot be read: {(error.strerror or str(error)).lower()}; check the path") from None
     except UnicodeDecodeError as error:

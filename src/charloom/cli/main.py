@@ -24,6 +24,7 @@ VERBS = {
     "evaluate": "Measure a model on text that it was not trained on.",
     "info": "What a run or model is, on what it was trained, how far, how good.",
     "plot": "Draw the loss curves of runs.",
+    "bench": "Measure how fast this machine trains and writes.",
     "data": "Texts that have a name: list, fetch, show.",
 }
 

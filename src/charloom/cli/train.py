@@ -67,8 +67,9 @@ def train(
     json
         Print one JSON value at the end.
     """
+    from charloom.cli.display import display
     from charloom.cli.main import STARTED
-    from charloom.cli.output import display, print_json, say
+    from charloom.cli.output import print_json, say
     from charloom.experiment import begin
     from charloom.experiment import resume as resume_run
     from charloom.interruption import Interrupted, catch_signals

@@ -1,0 +1,73 @@
+"""charloom bench"""
+
+from pathlib import Path
+from typing import Any
+
+
+def bench(run: Path | None = None, /, *, seconds: float = 1.0, json: bool = False) -> None:
+    """Measure how fast this machine trains and writes.
+
+    Keep the machine quiet meanwhile: whatever else runs is measured too.
+
+    Parameters
+    ----------
+    run
+        A run directory or a model folder whose writing is measured; without it an LSTM of 512 units over 65 characters.
+    seconds
+        How long each figure is measured.
+    json
+        Print one JSON value.
+    """
+    from charloom.cli.output import print_json
+
+    facts = _measure(run, seconds)
+    if json:
+        print_json(facts)
+        return
+    machine, training, writing = facts["machine"], facts["training"], facts["writing"]
+    megabytes, bandwidth = writing["weight_bytes"] / 1e6, writing["bandwidth"] / 1e9
+    lines = (
+        f"{machine['processor']}, {machine['threads']} threads, torch {machine['torch']}",
+        f"precision   {training['precision']}: {training['precision_reason']}",
+        f"training    {training['characters_per_second']:,.0f} characters a second, lstm 1x512, batch 32",
+        f"writing     {writing['network']}, {writing['parameters']:,} parameters",
+        f"  one text  {writing['one_text']:,.0f} characters a second, {writing['share']:.0%} of {writing['limit']:,.0f}, which",
+        f"            {megabytes:.2f} MB of weights a character allow at {bandwidth:,.1f} GB/s ({writing['bandwidth_by']})",
+        f"  {writing['texts_together']} texts  {writing['together']:,.0f} characters a second together",
+        f"  prompt    {writing['prompt']:,.0f} characters read a second",
+    )
+    print("\n".join(lines))
+
+
+def _measure(run: Path | None, seconds: float) -> dict[str, Any]:
+    from charloom import budget, speed
+    from charloom.hardware import choose_device, choose_precision, machine
+    from charloom.settings import NetworkConfig
+    from charloom.writer import Writer
+
+    writer = Writer.load(run) if run else Writer(speed.fresh_model(NetworkConfig()))
+    device = choose_device("auto")
+    precision = choose_precision("auto", device.name, "lstm", 512)
+    found, network = speed.writing(writer, seconds=seconds), writer.config.network
+    return {
+        "machine": machine(),
+        "training": {
+            "device": device.name,
+            "precision": precision.name,
+            "precision_reason": precision.reason,
+            "characters_per_second": budget.characters_per_second(device, precision),
+        },
+        "writing": {
+            "network": f"{network.cell} {network.layers}x{network.hidden_size}",
+            "parameters": sum(array.size for array in writer.arrays().weights.values()),
+            "one_text": found.one_text,
+            "texts_together": found.texts_together,
+            "together": found.together,
+            "prompt": found.prompt,
+            "weight_bytes": found.weight_bytes,
+            "bandwidth": found.bandwidth,
+            "bandwidth_by": found.bandwidth_by,
+            "limit": found.limit,
+            "share": found.share,
+        },
+    }
