@@ -1,12 +1,14 @@
 """Does a model write as fast as its weights can be read, and how soon is the first character there?
 
-Usage: python benchmarks/writing.py [--seconds 3] [--rounds 5] [--characters 1000000] [--output FILE.json]
+Usage: python benchmarks/writing.py [--seconds 1] [--processes 5] [--characters 1000000] [--run RUN --text FILE] [--output JSON]
 
-By turns in one process, characters and draws included: the loop of the tutorials (`nn.LSTM` one step, softmax, `multinomial`,
-`.item()`) and charloom, for 1x512 and 2x256 over 65 symbols, with all cores. Beside one text stands its limit: the bytes of
-weights that a character needs at the speed at which the fastest of numpy's, torch's and (where it is installed) numba's
-products reads them; beside 64 texts at once the best product of that shape. Then whole commands: from the start of
-`charloom generate` to the first character. At last one text of many characters: is the last as cheap as the first?
+By turns in one process, and in several processes, because the tutorials' loop is two or three times as fast in one as in the
+next, characters and draws included: the loop of the tutorials (`nn.LSTM` one step, softmax, `multinomial`,
+`.item()`) and charloom in numpy, compiled, and compiled with weights in eight bits, for 1x512 and 2x256 over 65 symbols, with
+all cores. Beside them stands a text's limit: the bytes of weights that a character needs (in float32) at the speed at which the
+fastest of numpy's, torch's and numba's products reads them; beside 64 texts at once the best product of that shape. Then whole
+commands: from the start of `charloom generate` to the first character. At last one text of many characters: is the last as
+cheap as the first? With --run and --text also what eight bits cost a trained model, in nats per character.
 """
 
 import argparse
@@ -22,14 +24,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 import torch
 from torch import nn
 
 from charloom import records
+from charloom.compiled import Loop, _dots
+from charloom.gates import aligned
 from charloom.generation import generate_pieces
 from charloom.language_model import LanguageModel
-from charloom.model_files import VocabularyRecord
+from charloom.model_files import VocabularyRecord, model_folder, read_model
 from charloom.samples import write_samples
 from charloom.settings import NetworkConfig, SamplingConfig
 from charloom.speed import fresh_model, median_seconds, vector_bandwidth
@@ -38,6 +43,8 @@ from machine import machine, title
 
 NETWORKS = ((1, 512), (2, 256))
 TEXTS = 64
+KINDS = (None, "float32", "int8")
+"""numpy, the compiled loop, the compiled loop with weights in eight bits."""
 
 
 class Tutorial(nn.Module):
@@ -59,24 +66,20 @@ class Tutorial(nn.Module):
 
 
 def numba_bandwidth(size: int, rows: int, seconds: float) -> float:
-    """Bytes a second of a loop over a float32 matrix of that many bytes, compiled by numba; 0 where it is not installed."""
-    try:
-        from numba import njit  # type: ignore[import-not-found]
-    except ImportError:
-        return 0.0
-
-    @njit(fastmath=True)  # type: ignore[untyped-decorator]
-    def product(matrix: Any, vector: Any, out: Any) -> None:
-        for row in range(matrix.shape[0]):
-            total = np.float32(0)
-            for column in range(matrix.shape[1]):
-                total += matrix[row, column] * vector[column]
-            out[row] = total
-
+    """Bytes a second that numba's product reads of a float32 matrix of that many bytes, shared by all cores."""
     draw = np.random.Generator(np.random.PCG64(0))
-    matrix, vector = draw.random((size // (4 * rows), rows), np.float32), draw.random(rows, np.float32)
-    out = np.empty(len(matrix), np.float32)
-    return float(matrix.nbytes / median_seconds(lambda: product(matrix, vector, out), seconds, least=50))
+    matrix, vector = aligned(draw.random((size // (4 * rows), rows), np.float32)), draw.random(rows, np.float32)
+    out, scale = np.empty(len(matrix), np.float32), np.ones(len(matrix), np.float32)
+    parts = numba.get_num_threads()
+    return float(
+        matrix.nbytes / median_seconds(lambda: _shared_product(matrix, vector, scale, out, parts), seconds, least=50)
+    )
+
+
+@numba.njit(parallel=True)
+def _shared_product(matrix: Any, vector: Any, scale: Any, out: Any, parts: int) -> None:
+    for part in numba.prange(parts):
+        _dots(matrix, vector, scale, out, 0, part * len(matrix) // parts, (part + 1) * len(matrix) // parts)
 
 
 def product_seconds(writer: Writer, rows: int, seconds: float) -> float:
@@ -96,46 +99,85 @@ def product_seconds(writer: Writer, rows: int, seconds: float) -> float:
     return total
 
 
-def writes(layers: int, size: int, seconds: float, rounds: int) -> dict[str, Any]:
-    """The figures of one network."""
+def writes(layers: int, size: int, seconds: float) -> dict[str, Any]:
+    """The figures of one network in this process."""
     model = fresh_model(NetworkConfig(layers=layers, hidden_size=size))
-    writer, tutorial = Writer(model), Tutorial(layers, size)
-    pieces = generate_pieces(writer, "", SamplingConfig(), length=10**12)
+    tutorial, writers = Tutorial(layers, size), {kind: Writer(model, compiled=kind) for kind in KINDS}
+    texts = {kind: generate_pieces(writer, "", SamplingConfig(), length=10**12) for kind, writer in writers.items()}
+    writer = writers[None]
+    prompt = writer.vocabulary.characters[0] * 2000
 
-    def ours() -> None:
-        for _ in range(200):
-            next(pieces)
+    def several() -> None:
+        list(write_samples(writer, [""] * TEXTS, SamplingConfig(), length=100, stop=(), seeds=range(TEXTS)))
 
-    def together() -> None:
-        texts = [""] * TEXTS
-        list(write_samples(writer, texts, SamplingConfig(), length=100, stop=(), seeds=range(TEXTS)))
-
-    plain, single, many, prompt = [], [], [], []
-    text = "a" * 2000
-    for _ in range(rounds):
-        plain.append(median_seconds(lambda: tutorial.write(200), seconds) / 200)
-        single.append(median_seconds(ours, seconds) / 200)
-        many.append(median_seconds(together, seconds) / 100 / TEXTS)
-        prompt.append(median_seconds(lambda: writer.read(text), seconds) / len(text))
-    bytes_needed = writer.stepper.weight_bytes
-    bandwidth, by = vector_bandwidth(bytes_needed, size, seconds)
-    compiled = numba_bandwidth(bytes_needed, size, seconds / 3)
-    if compiled > bandwidth:
-        bandwidth, by = compiled, "numba"
-    product = product_seconds(writer, TEXTS, seconds / 5) / TEXTS
+    times: dict[str, list[float]] = {}
+    for _ in range(2):
+        times.setdefault("tutorial", []).append(median_seconds(lambda: tutorial.write(200), seconds) / 200)
+        for kind, pieces in texts.items():
+            taken = median_seconds(lambda pieces=pieces: [next(pieces) for _ in range(1000)], seconds) / 1000
+            times.setdefault(kind or "numpy", []).append(taken)
+    needed = writer.stepper.weight_bytes
+    bandwidth, by = max(
+        vector_bandwidth(needed, size, seconds), (numba_bandwidth(needed, size, seconds / 3), "numba, shared")
+    )
     return {
-        "network": f"{layers}x{size}",
-        "tutorial": 1 / statistics.median(plain),
-        "one_text": 1 / statistics.median(single),
-        "ratios": [theirs / mine for theirs, mine in zip(plain, single, strict=True)],
-        "weight_bytes": bytes_needed,
+        "seconds_a_character": {name: statistics.fmean(values) for name, values in times.items()},
+        "together": median_seconds(several, seconds) / 100 / TEXTS,
+        "prompt": {
+            kind or "numpy": median_seconds(lambda reader=reader: reader.read(prompt), seconds) / len(prompt)
+            for kind, reader in writers.items()
+        },
+        "weight_bytes": needed,
         "bandwidth": bandwidth,
         "bandwidth_by": by,
-        "share_of_bandwidth": bytes_needed / bandwidth / statistics.median(single),
-        "together": 1 / statistics.median(many),
-        "share_of_product": product / statistics.median(many),
-        "prompt": 1 / statistics.median(prompt),
+        "product": product_seconds(writer, TEXTS, seconds / 5) / TEXTS,
     }
+
+
+def in_processes(layers: int, size: int, seconds: float, processes: int) -> list[dict[str, Any]]:
+    """The figures of one network in several processes, one after the other."""
+    command = [sys.executable, __file__, "--network", f"{layers}x{size}", "--seconds", str(seconds)]
+    return [json.loads(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(processes)]
+
+
+def show(network: str, rows: list[dict[str, Any]]) -> None:
+    """Medians over the processes, and the range of the ratios."""
+
+    def middle(of: Callable[[dict[str, Any]], float]) -> float:
+        return statistics.median(map(of, rows))
+
+    print(
+        f"{network}  {rows[0]['weight_bytes'] / 1e6:.2f} MB of weights a character, "
+        f"{middle(lambda row: row['bandwidth']) / 1e9:,.0f} GB/s ({rows[0]['bandwidth_by']})"
+    )
+    for name in ("tutorial", "numpy", "float32", "int8"):
+        taken = [row["seconds_a_character"] for row in rows]
+        ratios = [each["tutorial"] / each[name] for each in taken]
+        line = f"  {name:9}{1 / statistics.median(each[name] for each in taken):9,.0f} characters a second"
+        if name != "tutorial":
+            line += f", {statistics.median(ratios):.1f} times ({min(ratios):.1f} to {max(ratios):.1f})"
+        else:
+            speeds = [1 / each[name] for each in taken]
+            line += f" ({min(speeds):,.0f} to {max(speeds):,.0f})"
+        if name in ("numpy", "float32"):
+            share = middle(
+                lambda row, name=name: row["weight_bytes"] / row["bandwidth"] / row["seconds_a_character"][name]
+            )
+            line += f", {share:.0%} of the bandwidth"
+        print(line)
+    print(
+        f"  {TEXTS} texts {1 / middle(lambda row: row['together']):9,.0f} together, "
+        f"{middle(lambda row: row['product'] / row['together']):.0%} of the product alone"
+    )
+    reading = (f"{1 / middle(lambda row, kind=kind: row['prompt'][kind]):,.0f} {kind}" for kind in rows[0]["prompt"])
+    print(f"  characters of a prompt read a second: {', '.join(reading)}")
+
+
+def cost_of_eight_bits(run: Path, text: Path) -> dict[str, float]:
+    """Nats per character of a text, carried, by the compiled loop's weights in float32 and rounded."""
+    model = read_model(model_folder(run))
+    ids = model.encode(text.read_text("utf-8-sig").replace("\r\n", "\n"))
+    return {kind: Loop(model, kind, []).nats(ids) / len(ids) for kind in ("float32", "int8")}
 
 
 def save(model: LanguageModel, folder: Path) -> None:
@@ -184,32 +226,35 @@ def flatness(characters: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Writing speed against the tutorials' loop and the machine's limits.")
-    parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--processes", type=int, default=5)
     parser.add_argument("--characters", type=int, default=1_000_000)
+    parser.add_argument("--run", type=Path, default=None)
+    parser.add_argument("--text", type=Path, default=None)
+    parser.add_argument("--network", default=None, help="one network in this process, as JSON")
     parser.add_argument("--output", type=Path, default=None)
     options = parser.parse_args()
+    if options.network:
+        layers, size = map(int, options.network.split("x"))
+        print(json.dumps(writes(layers, size, options.seconds)))
+        return
     print(title(), f"numpy {np.__version__}, {os.cpu_count()} cores")
-    rows = [writes(layers, size, options.seconds, options.rounds) for layers, size in NETWORKS]
-    for row in rows:
-        ratios = row["ratios"]
-        print(
-            f"{row['network']}  tutorial {row['tutorial']:,.0f}, charloom {row['one_text']:,.0f} characters a second: "
-            f"{statistics.median(ratios):.1f} times ({min(ratios):.1f} to {max(ratios):.1f}); "
-            f"{row['share_of_bandwidth']:.0%} of {row['bandwidth'] / 1e9:,.0f} GB/s ({row['bandwidth_by']}), "
-            f"{row['weight_bytes'] / 1e6:.2f} MB a character\n"
-            f"       {TEXTS} texts {row['together']:,.0f} together, {row['share_of_product']:.0%} of the product alone; "
-            f"prompt {row['prompt']:,.0f} read"
-        )
-    starts = first_character(options.rounds)
+    networks = {}
+    for layers, size in NETWORKS:
+        rows = networks[f"{layers}x{size}"] = in_processes(layers, size, options.seconds, options.processes)
+        show(f"{layers}x{size}", rows)
+    starts = first_character(options.processes)
     print(f"first character after {statistics.median(starts):.2f} s ({min(starts):.2f} to {max(starts):.2f})")
     flat = flatness(options.characters)
     print(
         f"{options.characters:,} characters, 1x256: {flat['first'] * 1e6:.1f} us each at first, {flat['last'] * 1e6:.1f} us at "
         f"the end; memory grew by {flat['grown_megabytes']:.1f} MB"
     )
+    cost = cost_of_eight_bits(options.run, options.text) if options.run and options.text else None
+    if cost:
+        print(f"{options.text.name}: {cost['float32']:.5f} nats per character, {cost['int8']:.5f} in eight bits")
     if options.output:
-        report = {"machine": machine(), "networks": rows, "first_character": starts, "flatness": flat}
+        report = {"machine": machine(), "networks": networks, "first_character": starts, "flatness": flat, "int8": cost}
         options.output.write_text(json.dumps(report, indent=2) + "\n")
 
 

@@ -132,6 +132,47 @@ def test_generate_writes_several_samples_each_with_a_seed_of_its_own(trained: Pa
     assert json.loads(lines[1])["text"] == json.loads(alone)["text"]
 
 
+def test_several_prompts_are_continued_each_with_its_samples(trained: Path, charloom: Call) -> None:
+    told = [
+        json.loads(line)
+        for line in charloom(
+            "generate", trained / "run", "--prompt", "The ", "--prompt", "a", "--samples", 2, "--length", 30, "--json"
+        ).stdout.splitlines()
+    ]
+    assert [sample["prompt"] for sample in told] == ["The ", "The ", "a", "a"]
+    alone = charloom("generate", trained / "run", "--prompt", "a", "--length", 30, "--seed", 3, "--json").stdout
+    assert told[3]["text"] == json.loads(alone)["text"]
+    shown = charloom("generate", trained / "run", "--prompt", "The ", "--prompt", "a", "--length", 30).stdout
+    assert shown.startswith("The " + told[0]["text"] + "\n--- sample 2\na")
+
+
+def test_writing_never_imports_torch(trained: Path) -> None:
+    code = "import sys; from charloom.cli.main import run; code = run(sys.argv[1:]); sys.exit(code or 'torch' in sys.modules)"
+    for more in ([], ["--samples", "2"], ["--json"]):
+        command = [sys.executable, "-c", code, "generate", str(trained / "run"), "--prompt", "The ", "--length", "5"]
+        subprocess.run([*command, *more], check=True, capture_output=True)
+
+
+def test_weights_in_eight_bits_write_too(trained: Path, charloom: Call) -> None:
+    done = charloom("generate", trained / "run", "--compiled", "int8", "--prompt", "The ", "--length", 40)
+    assert done.returncode == 0
+    assert len(done.stdout) == 4 + 40 + 1
+    refused(charloom("generate", trained / "run", "--compiled", "int4"), "int4")
+
+
+def test_bench_measures_writing_and_training(trained: Path, charloom: Call) -> None:
+    told = json.loads(charloom("bench", trained / "run", "--seconds", 0.01, "--json").stdout)
+    writing = told["writing"]
+    assert writing["network"].startswith("lstm")
+    assert all(writing[name] > 0 for name in ("one_text", "together", "prompt", "limit", "weight_bytes"))
+    assert writing["share"] == pytest.approx(writing["one_text"] / writing["limit"])
+    assert told["training"]["characters_per_second"] > 0
+    assert told["training"]["precision"] in ("float32", "bfloat16")
+    shown = charloom("bench", trained / "run", "--seconds", 0.01)
+    assert "one text" in shown.stdout
+    assert told["training"]["precision_reason"] in shown.stdout
+
+
 def test_generate_stops_before_a_stop_string(trained: Path, charloom: Call) -> None:
     free = json.loads(charloom("generate", trained / "run", "--length", 200, "--json").stdout)["text"]
     stop = free[60:62]
@@ -343,6 +384,8 @@ def test_what_is_wrong_with_a_request_to_write_is_said_in_one_sentence(trained: 
     refused(charloom("generate", run, "--top-p", 1.5), "top_p")
     refused(charloom("generate", run, "--length", -3), "length")
     refused(charloom("generate", run, "--samples", 0), "samples")
+    refused(charloom("generate", run, "--samples", 2, "--endless"), "--endless")
+    refused(charloom("generate", run, "--prompt", "a", "--prompt", "b", "--endless"), "--endless")
     refused(charloom("generate", run, "--endless", "--json"), "endless")
     refused(charloom("generate", run, "--prompt", "a", "--prompt-file", "b"), "once")
     refused(charloom("generate", run, "--prompt-file", "nowhere"), "nowhere")

@@ -4,14 +4,13 @@ The prompt is always read, whole; the length counts new characters only; a stop 
 part; the same seed gives the same text. An empty prompt starts from the boundary symbol, as every text does.
 """
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from charloom.errors import SettingsError
-from charloom.sampling import REPETITION_WINDOW, distributions, draw
+from charloom.sampling import REPETITION_WINDOW
 from charloom.settings import SamplingConfig
 from charloom.stopping import Outlet, StopReason
 from charloom.tensor_files import Array
@@ -102,21 +101,12 @@ def _write(
     if length == 0:
         yield Piece("", "length")
         return
-    boundary, outlet = writer.vocabulary.boundary, Outlet(writer.vocabulary, length, stop)
+    outlet = Outlet(writer.vocabulary, length, stop)
     uniform = np.random.Generator(np.random.PCG64(seed))
-    recent: deque[int] = deque(ids[ids != boundary].tolist(), maxlen=REPETITION_WINDOW)
-    rows, latest = writer.begin([ids], state), np.empty(1, np.int64)
-    while True:
-        probabilities = distributions(writer.logits(rows), config, (recent,))
-        symbol = draw(probabilities[0], uniform.random())
+    recent = ids[ids != writer.vocabulary.boundary][-REPETITION_WINDOW:].tolist()
+    for symbol in writer.symbols(writer.begin([ids], state), recent, config, uniform):
         text, reason = outlet.push(symbol)
         if text or reason:
             yield Piece(text, reason)
         if reason:
             return
-        if symbol == boundary:
-            rows = writer.stepper.begin()
-        else:
-            recent.append(symbol)
-        latest[0] = symbol
-        rows.advance(latest)

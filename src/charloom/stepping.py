@@ -4,9 +4,9 @@
     h_t = f(W_hh h_{t-1} + x_t)    one matrix product for all gates of a layer, one tanh for all of them
     logits_t = W_ho h_t + b_o      only where somebody asks
 
-The gates' sigmoid is taken as (1 + tanh(z / 2)) / 2, its half already in the weights. What one row costs is the reading of
-the weights; several rows share it. The same equations as `charloom.network`, in float32, in another order of additions: the
-logits agree to some 1e-6 of their size. Axes: B rows, T time, H hidden, G gates, V symbols that can be predicted.
+What one row costs is the reading of the weights; several rows share it. The same equations as `charloom.network`, in
+float32, in another order of additions: the logits agree to some 1e-6 of their size.
+Axes: B rows, T time, H hidden, G gates, V symbols that can be predicted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charloom.products import Floats, Product, product
-from charloom.settings import Cell, NetworkConfig, Weights
+from charloom.gates import Floats, aligned, gates, output_weights
+from charloom.settings import NetworkConfig
 from charloom.tensor_files import Array
 
 Arrays = tuple[Floats, ...]
@@ -23,31 +23,30 @@ Arrays = tuple[Floats, ...]
 
 _HALF = np.float32(0.5)
 
+_CHUNK = 256
+"""Symbols of a text that go through a layer before the next one: bounds the memory."""
+
 
 @dataclass(frozen=True, eq=False)
 class _Layer:
-    """One layer's weights."""
+    """One layer's weights, each matrix (from, G H) with contiguous columns: as fast as contiguous rows, or faster."""
 
-    table: Floats | None
-    "Of the first layer: what each symbol adds to the gates, (symbols, G H), biases and all."
-    below: Product | None
-    "Of the others: from the layer below to the gates."
-    bias: Floats
-    "Of the others."
-    recurrent: Product
-    recurrent_bias: Floats | None
-    "Only a GRU's candidate needs its two biases apart."
+    start: Floats
+    recurrent: Floats
+    recurrent_bias: Floats
+    below: Floats | None
+    both: Floats | None
+    "`below` above `recurrent`, one product for a single step; a GRU's candidate needs them apart."
 
 
 class Stepper:
     """A network's weights in the form that single steps like best."""
 
-    def __init__(self, config: NetworkConfig, weights: Mapping[str, Array], kind: Weights = "float32") -> None:
+    def __init__(self, config: NetworkConfig, weights: Mapping[str, Array]) -> None:
         self.config = config
-        self._layers = tuple(_layer(config, weights, number, kind) for number in range(config.layers))
-        self._output_bias = weights["output.bias"].astype(np.float32)
-        matrix = weights["embedding.weight"][: self.outputs] if config.tied else weights["output.weight"]
-        self._output = product(matrix, "float32", bounded=False)
+        self._layers = tuple(_layer(config, weights, number) for number in range(config.layers))
+        matrix, self._output_bias = output_weights(config, weights)
+        self._output = _columns(matrix)
 
     @property
     def outputs(self) -> int:
@@ -56,12 +55,11 @@ class Stepper:
 
     @property
     def weight_bytes(self) -> int:
-        """Bytes that a step and its logits read: all matrices, and one row of the table."""
-        read = self._output.weight_bytes + self._output_bias.nbytes
+        """Bytes that a step and its logits read: all matrices, and of each `start` one row."""
+        read = self._output.nbytes + self._output_bias.nbytes
         for layer in self._layers:
-            read += layer.recurrent.weight_bytes + 4 * layer.recurrent.columns
-            read += layer.below.weight_bytes if layer.below else 0
-        return read
+            read += layer.recurrent.nbytes + layer.start[0].nbytes + (0 if layer.below is None else layer.below.nbytes)
+        return int(read)
 
     def begin(self, rows: int = 1) -> "Rows":
         """Rows that remember nothing."""
@@ -93,10 +91,6 @@ class Stepper:
         return rows.keep(np.argsort(order))
 
 
-_CHUNK = 256
-"""Symbols of a text that go through a layer before the next one: bounds the memory."""
-
-
 _QUIETLY = np.errstate(over="ignore", invalid="ignore", under="ignore")
 """A network that explodes is refused where its logits are looked at, with a sentence."""
 
@@ -107,11 +101,11 @@ class Rows:
     def __init__(self, stepper: Stepper, state: Arrays) -> None:
         self._stepper, self.state = stepper, state
         _, count, size = state[0].shape
-        gates = stepper._layers[0].recurrent.columns
+        columns = stepper._layers[0].recurrent.shape[1]
         self._step = _STEPS[stepper.config.cell]
         self._parts = [tuple(part[layer] for part in state) for layer in range(len(stepper._layers))]
-        self._inputs, self._gates = np.empty((count, gates), np.float32), np.empty((count, gates), np.float32)
-        self._spare = np.empty((count, size), np.float32)
+        self._inputs, self._gates = np.empty((count, columns), np.float32), np.empty((count, columns), np.float32)
+        self._spare, self._joint = np.empty((count, size), np.float32), np.empty((count, 2 * size), np.float32)
         self._logits = np.empty((count, stepper.outputs), np.float32)
 
     def __len__(self) -> int:
@@ -120,21 +114,27 @@ class Rows:
     @_QUIETLY
     def advance(self, symbols: Array) -> None:
         """Read one symbol a row, (B,)."""
-        below: Floats | None = None
+        h, size = self._parts[0][0], self._spare.shape[1]
         for layer, part in zip(self._stepper._layers, self._parts, strict=True):
-            if layer.table is not None:
-                layer.table.take(symbols, axis=0, out=self._inputs, mode="clip")
-            elif layer.below is not None and below is not None:
-                layer.below(below, self._inputs)
-                self._inputs += layer.bias
-            layer.recurrent(part[0], self._gates)
-            self._step(part, self._inputs, self._gates, self._spare, layer.recurrent_bias)
-            below = part[0]
+            inputs = self._inputs
+            if layer.below is None:
+                layer.start.take(symbols, axis=0, out=inputs, mode="clip")
+                np.dot(part[0], layer.recurrent, out=self._gates)
+            elif layer.both is not None:
+                self._joint[:, :size], self._joint[:, size:] = h, part[0]
+                np.dot(self._joint, layer.both, out=self._gates)
+                inputs = layer.start
+            else:
+                np.dot(h, layer.below, out=inputs)
+                inputs += layer.start
+                np.dot(part[0], layer.recurrent, out=self._gates)
+            h = part[0]
+            self._step(part, inputs, self._gates, self._spare, layer.recurrent_bias)
 
     @_QUIETLY
     def logits(self) -> Floats:
         """Logits (B, V) of the next symbol; the array is used again by the next call."""
-        self._stepper._output(self._parts[-1][0], self._logits)
+        np.dot(self._parts[-1][0], self._stepper._output, out=self._logits)
         self._logits += self._stepper._output_bias
         return self._logits
 
@@ -146,15 +146,15 @@ class Rows:
         outputs = np.empty((steps, rows, size), np.float32)
         active = [int((lengths > time).sum()) for time in range(steps)]
         for layer, part in zip(self._stepper._layers, self._parts, strict=True):
-            if layer.table is not None:
-                inputs = layer.table[symbols]
-            elif layer.below is not None:
-                layer.below(outputs.reshape(-1, size), inputs.reshape(steps * rows, -1))
-                inputs += layer.bias
+            if layer.below is None:
+                inputs = layer.start[symbols]
+            else:
+                np.dot(outputs.reshape(-1, size), layer.below, out=inputs.reshape(steps * rows, -1))
+                inputs += layer.start
             for time, count in enumerate(active):
                 now = tuple(values[:count] for values in part)
                 gates = self._gates[:count]
-                layer.recurrent(now[0], gates)
+                np.dot(now[0], layer.recurrent, out=gates)
                 self._step(now, inputs[time, :count], gates, self._spare[:count], layer.recurrent_bias)
                 outputs[time, :count] = now[0]
 
@@ -163,46 +163,21 @@ class Rows:
         return Rows(self._stepper, tuple(np.ascontiguousarray(part[:, chosen]) for part in self.state))
 
 
-def _layer(config: NetworkConfig, weights: Mapping[str, Array], number: int, kind: Weights) -> _Layer:
-    """A layer's arrays: gates in the order that its step wants, halves in place, what can be added beforehand added."""
-    blocks = {
-        name: np.split(weights[f"layers.{number}.{name}_l0"].astype(np.float64), _gates(config.cell))
-        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    }
-    order, halves = _ORDERS[config.cell]
-    matrices = {
-        name: np.concatenate([parts[gate] * half for gate, half in zip(order, halves, strict=True)])
-        for name, parts in blocks.items()
-    }
-    bias, recurrent_bias = matrices["bias_ih"] + matrices["bias_hh"], None
-    if config.cell == "gru":  # the reset gate multiplies the candidate's recurrent bias too
-        candidate = slice(2 * config.hidden_size, None)
-        bias[candidate] = matrices["bias_ih"][candidate]
-        recurrent_bias = matrices["bias_hh"][candidate].astype(np.float32)
-    bounded = config.cell != "rnn-relu"
-    recurrent = product(matrices["weight_hh"], kind, bounded=bounded)
-    if number:
-        below = product(matrices["weight_ih"], kind, bounded=bounded)
-        return _Layer(None, below, bias.astype(np.float32), recurrent, recurrent_bias)
-    table = matrices["weight_ih"].T
-    if config.embedding_size:
-        table = weights["embedding.weight"].astype(np.float64) @ table
-    return _Layer((table + bias).astype(np.float32), None, np.empty(0, np.float32), recurrent, recurrent_bias)
+def _layer(config: NetworkConfig, weights: Mapping[str, Array], number: int) -> _Layer:
+    found = gates(config, weights, number)
+    below = both = None
+    if found.below is not None:
+        below = _columns(found.below)
+        both = None if config.cell == "gru" else _columns(np.concatenate((found.below, found.recurrent), axis=1))
+    return _Layer(found.start, _columns(found.recurrent), found.recurrent_bias, below, both)
 
 
-def _gates(cell: Cell) -> int:
-    return len(_ORDERS[cell][0])
+def _columns(matrix: Floats) -> Floats:
+    """A matrix (to, from) as (from, to) with contiguous columns."""
+    return aligned(matrix).T
 
 
-_ORDERS: dict[Cell, tuple[tuple[int, ...], tuple[float, ...]]] = {
-    "lstm": ((0, 1, 3, 2), (0.5, 0.5, 0.5, 1)),  # torch's: input, forget, candidate, output; here the candidate last
-    "gru": ((0, 1, 2), (0.5, 0.5, 1)),  # reset, update, candidate
-    "rnn-tanh": ((0,), (1,)),
-    "rnn-relu": ((0,), (1,)),
-}
-
-
-def _lstm(part: tuple[Floats, ...], inputs: Floats, gates: Floats, spare: Floats, bias: Floats | None) -> None:
+def _lstm(part: tuple[Floats, ...], inputs: Floats, gates: Floats, spare: Floats, bias: Floats) -> None:
     h, c = part
     size = h.shape[1]
     gates += inputs
@@ -217,9 +192,8 @@ def _lstm(part: tuple[Floats, ...], inputs: Floats, gates: Floats, spare: Floats
     np.multiply(spare, gates[:, 2 * size : 3 * size], out=h)
 
 
-def _gru(part: tuple[Floats, ...], inputs: Floats, gates: Floats, spare: Floats, bias: Floats | None) -> None:
+def _gru(part: tuple[Floats, ...], inputs: Floats, gates: Floats, spare: Floats, bias: Floats) -> None:
     (h,) = part
-    assert bias is not None
     size = h.shape[1]
     sigmoids, candidate = gates[:, : 2 * size], gates[:, 2 * size :]
     sigmoids += inputs[:, : 2 * size]
@@ -235,12 +209,12 @@ def _gru(part: tuple[Floats, ...], inputs: Floats, gates: Floats, spare: Floats,
     np.add(candidate, spare, out=h)
 
 
-def _rnn_tanh(part: tuple[Floats, ...], inputs: Floats, gates: Floats, spare: Floats, bias: Floats | None) -> None:
+def _rnn_tanh(part: tuple[Floats, ...], inputs: Floats, gates: Floats, spare: Floats, bias: Floats) -> None:
     gates += inputs
     np.tanh(gates, out=part[0])
 
 
-def _rnn_relu(part: tuple[Floats, ...], inputs: Floats, gates: Floats, spare: Floats, bias: Floats | None) -> None:
+def _rnn_relu(part: tuple[Floats, ...], inputs: Floats, gates: Floats, spare: Floats, bias: Floats) -> None:
     gates += inputs
     np.maximum(gates, 0, out=part[0])
 

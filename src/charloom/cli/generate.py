@@ -31,7 +31,7 @@ def generate(
     stop: list[str] | None = None,
     seed: int = 0,
     samples: int = 1,
-    weights: Weights = "float32",
+    compiled: Weights | None = None,
     json: bool = False,
 ) -> None:
     """Write text with a model.
@@ -57,8 +57,9 @@ def generate(
         Seed of the draws; text i of several uses seed + i.
     samples
         How many texts to write for each prompt.
-    weights
-        Numbers that the weights are kept in: int8 reads a quarter of the bytes, which a large model gains from.
+    compiled
+        Write a single long text faster, after some seconds of preparation: by a compiled loop (needs the extra fast), with
+        weights in float32 or rounded to int8.
     json
         Print one JSON value for each text.
     """
@@ -74,7 +75,7 @@ def generate(
     prompts = [text for text in _prompts(prompt, prompt_file) for _ in range(samples)]
     if endless and len(prompts) > 1:
         raise SettingsError("an endless text is followed by no other; leave out --endless, or ask for one text")
-    writer = Writer.load(run, weights=weights)
+    writer = Writer.load(run, compiled=compiled)
     if len(prompts) == 1 and not json:
         pieces = generate_pieces(
             writer, prompts[0], sampling, length=None if endless else length, stop=stop or (), seed=seed

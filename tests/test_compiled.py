@@ -1,0 +1,127 @@
+"""The compiled loop writes what the numpy path writes."""
+
+import itertools
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from charloom.errors import CharloomError, MissingExtraError
+from charloom.generation import generate, generate_pieces
+from charloom.language_model import LanguageModel
+from charloom.settings import Cell, SamplingConfig
+from charloom.writer import Writer
+from conftest import CELLS
+from models import brute_force_nats, log_probabilities, small_model
+
+pytest.importorskip("numba")
+
+from charloom.compiled import BLOCK, Loop
+
+ALPHABET = "abcdefgh \n"
+SETTINGS: list[dict[str, object]] = [
+    {},
+    {"temperature": 0.6},
+    {"top_k": 3},
+    {"top_p": 0.8},
+    {"min_p": 0.1},
+    {"repetition_penalty": 1.4},
+    {"repetition_penalty": 0.7},
+    {"greedy": True},
+    {"temperature": 1.5, "top_k": 5, "top_p": 0.9, "min_p": 0.02, "repetition_penalty": 1.1},
+]
+
+
+def text_of(model: object, prompt: str = "head", **more: object) -> str:
+    return "".join(generate(model, prompt, **{"length": 300, "seed": 2, **more}))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("layers", [1, 3])
+def test_the_compiled_loop_writes_the_same_text_with_every_setting(cell: Cell, layers: int) -> None:
+    model = small_model(ALPHABET, cell, layers=layers, sharpness=1)
+    writer = Writer(model, compiled="float32")
+    for settings in SETTINGS:
+        assert text_of(writer, **settings) == text_of(model, **settings), settings
+
+
+def test_a_network_that_several_threads_share_writes_the_same() -> None:
+    model = small_model(ALPHABET, hidden_size=256, sharpness=1)
+    writer = Writer(model, compiled="float32")
+    ours, theirs = text_of(writer), text_of(model)
+    if ours != theirs:  # rounding differs; then the draw must lie at the border of two symbols
+        place = next(i for i, (one, other) in enumerate(zip(ours, theirs, strict=True)) if one != other)
+        cumulative = np.exp(log_probabilities(model, model.encode("head" + ours[: place + 1]).tolist())[-1]).cumsum()
+        assert np.abs(cumulative - np.random.Generator(np.random.PCG64(2)).random(place + 1)[-1]).min() < 1e-5
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("layers", [1, 2])
+def test_its_surprisal_of_a_text_is_the_networks(cell: Cell, layers: int) -> None:
+    model = small_model(ALPHABET, cell, layers=layers)
+    ids = model.encode("bad cafe\nhead " * 8)
+    assert Loop(model.arrays(), "float32", []).nats(ids) == pytest.approx(
+        brute_force_nats(model, ids.tolist()), rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_weights_in_eight_bits_cost_little(cell: Cell) -> None:
+    model = small_model(ALPHABET, cell, hidden_size=64, sharpness=0.3)
+    ids = model.encode("bad cafe\nhead " * 8)
+    exact, rounded = (Loop(model.arrays(), kind, []).nats(ids) / len(ids) for kind in ("float32", "int8"))  # type: ignore[arg-type]
+    assert rounded != exact
+    assert abs(rounded - exact) < 0.02
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_it_reads_a_prompt_as_the_network_does(cell: Cell) -> None:
+    model = small_model(ALPHABET, cell)
+    writer = Writer(model, compiled="float32")
+    state = writer.read("bad cafe")
+    for ours, theirs in zip(writer.read("head", state), model.read("bad cafehead"), strict=True):
+        assert np.allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_two_interleaved_texts_of_one_writer_equal_each_alone() -> None:
+    writer = Writer(small_model(ALPHABET), compiled="float32")
+    alone = [text_of(writer, seed=seed) for seed in (1, 2)]
+    both = [generate(writer, "head", length=300, seed=seed) for seed in (1, 2)]
+    woven = ["", ""]
+    for pieces in itertools.zip_longest(*both, fillvalue=""):
+        woven = [text + piece for text, piece in zip(woven, pieces, strict=True)]
+    assert woven == alone
+
+
+def test_endings_stop_strings_and_states_are_the_same() -> None:
+    model = small_model("abc\nhed", documents="lines")
+    with torch.no_grad():
+        model.network.output.bias[model.vocabulary.boundary] += 1
+    writer = Writer(model, compiled="float32")
+    for seed in range(5):
+        ours, theirs = (list(generate_pieces(m, "a", SamplingConfig(), length=90, seed=seed)) for m in (writer, model))
+        assert ours == theirs
+    endless = ["".join(itertools.islice(generate(m, "", length=None, seed=1), 5 * BLOCK)) for m in (writer, model)]
+    assert endless[0] == endless[1]
+    assert text_of(writer, stop=["ca", "hh"]) == text_of(model, stop=["ca", "hh"])
+    assert text_of(writer, "b", state=writer.read("cc")) == text_of(model, "ccb")
+
+
+def test_bytes_that_are_half_a_character_are_waited_for() -> None:
+    model = small_model("añ日🙂b", kind="bytes")
+    assert text_of(Writer(model, compiled="float32"), "añ", length=70) == text_of(model, "añ", length=70)
+
+
+def test_logits_that_are_not_finite_are_refused() -> None:
+    model: LanguageModel = small_model(ALPHABET)
+    with torch.no_grad():
+        model.network.output.bias[0] = float("nan")
+    with pytest.raises(CharloomError, match="not a finite number"):
+        text_of(Writer(model, compiled="float32"))
+
+
+def test_without_numba_it_is_said_which_extra_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "charloom.compiled", None)
+    with pytest.raises(MissingExtraError, match=r"charloom\[fast\]"):
+        Writer(small_model(ALPHABET), compiled="float32")
