@@ -31,6 +31,7 @@ bench: $(VENV)/.dev.stamp
 	$(BIN)/python -m pytest -m slow
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/writing.py
 	$(BIN)/python benchmarks/time_to_quality.py
 	$(BIN)/python benchmarks/equal_time.py
 

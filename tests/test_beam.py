@@ -45,13 +45,14 @@ def test_a_beam_of_one_is_greedy() -> None:
 
 
 def test_endings_count_in_the_probability_and_are_not_in_the_text() -> None:
-    model = small_model("ab ", documents="lines", sharpness=1)
+    model = small_model("ab \n", documents="lines", sharpness=1)
     with torch.no_grad():
         model.network.output.bias[model.vocabulary.boundary] += 1
+        model.network.output.bias[model.vocabulary.characters.index("\n")] -= 40  # it never stands in such a text
     found = beam_search(model, "a", length=6, width=300, stop=[" "])
     space, boundary = model.vocabulary.characters.index(" "), model.vocabulary.boundary
     assert {continuation.stop_reason for continuation in found} == {"length", "stop", "end"}
-    assert not any(" " in continuation.text for continuation in found)
+    assert not any(set(" \n") & set(continuation.text) for continuation in found)
     for continuation in found:
         ending = {"length": [], "stop": [space], "end": [boundary]}[continuation.stop_reason]
         ids = [*model.vocabulary.encode(continuation.text).tolist(), *ending]
@@ -66,9 +67,19 @@ def test_what_was_read_before_can_be_gone_on_from() -> None:
     assert [c.nats for c in whole] == pytest.approx([c.nats for c in rest], rel=1e-4)
 
 
-def test_bytes_come_as_whole_characters() -> None:
-    found = beam_search(small_model("añ日", kind="bytes"), "añ", length=3, width=8)
-    assert all(len(continuation.text) == 3 for continuation in found)
+def test_bytes_come_as_whole_characters_as_many_as_asked_for() -> None:
+    model = small_model("añ日", kind="bytes", sharpness=0.3)
+    for length in (1, 2, 3):
+        found = beam_search(model, "añ", length=length, width=300)
+        assert len({continuation.text for continuation in found}) == len(found)
+        assert all(len(continuation.text) == length for continuation in found)
+
+
+def test_a_stop_string_is_found_wherever_it_ends() -> None:
+    model = small_model("abc", sharpness=0.5)
+    found = beam_search(model, "a", length=5, width=3**5, stop=["ab", "bca"])
+    assert not any("ab" in c.text or "bca" in c.text for c in found)
+    assert sum(c.probability for c in found) == pytest.approx(1, rel=1e-3)
 
 
 def test_nothing_to_write_is_certain() -> None:

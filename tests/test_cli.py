@@ -157,6 +157,9 @@ def test_weights_in_eight_bits_write_too(trained: Path, charloom: Call) -> None:
     done = charloom("generate", trained / "run", "--compiled", "int8", "--prompt", "The ", "--length", 40)
     assert done.returncode == 0
     assert len(done.stdout) == 4 + 40 + 1
+    told = charloom("generate", trained / "run", "--compiled", "int8", "--prompt", "The ", "--length", 40, "--json")
+    assert "The " + json.loads(told.stdout)["text"] + "\n" == done.stdout
+    refused(charloom("generate", trained / "run", "--compiled", "int8", "--samples", 2), "--compiled")
     refused(charloom("generate", trained / "run", "--compiled", "int4"), "int4")
 
 
@@ -168,6 +171,8 @@ def test_bench_measures_writing_and_training(trained: Path, charloom: Call) -> N
     assert writing["share"] == pytest.approx(writing["one_text"] / writing["limit"])
     assert told["training"]["characters_per_second"] > 0
     assert told["training"]["precision"] in ("float32", "bfloat16")
+    lines = json.loads(charloom("bench", trained / "names", "--seconds", 0.01, "--json").stdout)
+    assert lines["writing"]["together"] > 0
     shown = charloom("bench", trained / "run", "--seconds", 0.01)
     assert "one text" in shown.stdout
     assert told["training"]["precision_reason"] in shown.stdout

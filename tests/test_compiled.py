@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from charloom.errors import CharloomError, MissingExtraError
+from charloom.errors import CharloomError, MissingExtraError, SettingsError
 from charloom.generation import generate, generate_pieces
 from charloom.language_model import LanguageModel
 from charloom.settings import Cell, SamplingConfig
@@ -121,7 +121,17 @@ def test_logits_that_are_not_finite_are_refused() -> None:
         text_of(Writer(model, compiled="float32"))
 
 
+def test_a_numba_that_cannot_keep_what_it_compiles_gives_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_folder(*_: object) -> None:
+        raise RuntimeError("cannot cache function '_write': no locator available")
+
+    monkeypatch.delitem(sys.modules, "charloom.compiled")
+    monkeypatch.setattr("numba.core.caching.FunctionCache.__init__", no_folder)
+    with pytest.raises(SettingsError, match="NUMBA_CACHE_DIR"):
+        Writer(small_model(ALPHABET), compiled="float32")
+
+
 def test_without_numba_it_is_said_which_extra_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "charloom.compiled", None)
+    monkeypatch.setitem(sys.modules, "numba", None)
     with pytest.raises(MissingExtraError, match=r"charloom\[fast\]"):
         Writer(small_model(ALPHABET), compiled="float32")

@@ -116,11 +116,22 @@ def test_seeds_can_be_given_one_for_each() -> None:
         generate_many(model, ["a"] * 3, seeds=[1])
 
 
+def test_a_text_that_has_ended_does_not_take_the_others_with_it() -> None:
+    """A ReLU that would explode just after the end of a text, where its row goes on for the rest of the block."""
+    model = small_model(ALPHABET, "rnn-relu", layers=1)
+    with torch.no_grad():
+        model.network.layers[0].weight_hh_l0.fill_(1e4)  # infinite within ten steps
+    samples = generate_many(model, ["", ""], length=3, stop=["\n"])
+    assert together(samples) == [alone(model, "", i, length=3, stop=("\n",)) for i in range(2)]
+    with pytest.raises(CharloomError, match="not a finite number"):
+        generate_many(model, [""], length=60)
+
+
 def test_what_is_wrong_is_refused_before_anything_is_written() -> None:
     model = small_model(ALPHABET)
     with pytest.raises(TextError, match="U\\+00E9"):
         generate_many(model, ["a", "é"])
-    for wrong in ({"length": -1}, {"stop": [""]}, {"seed": -1}, {"temperature": 0}):
+    for wrong in ({"length": None}, {"length": -1}, {"stop": [""]}, {"seed": -1}, {"temperature": 0}):
         with pytest.raises(SettingsError):
             generate_many(model, ["a"], **wrong)  # type: ignore[arg-type]
     with torch.no_grad():

@@ -99,6 +99,26 @@ def test_a_state_of_another_model_is_refused() -> None:
         text_of(small_model(ALPHABET, "gru"), state=small_model(ALPHABET).read("a"))
 
 
+def test_a_state_of_a_writer_fits_the_model_and_the_other_way_round() -> None:
+    model = small_model(ALPHABET)
+    ours, theirs = Writer(model).read("cafe", model.read("head")), model.read("cafe", Writer(model).read("head"))
+    assert all(np.allclose(a, b, rtol=1e-4, atol=1e-5) for a, b in zip(ours, theirs, strict=True))
+    with pytest.raises(SettingsError, match="the state has parts"):
+        model.read("a", small_model(ALPHABET, hidden_size=8).read("a"))
+
+
+def test_a_prompt_that_several_texts_share_is_read_once() -> None:
+    writer = Writer(small_model(ALPHABET))
+    seen = []
+    read = writer.stepper.read
+    writer.stepper.read = lambda texts, state=None: seen.append(len(texts)) or read(texts, state)  # type: ignore[method-assign]
+    rows = writer.begin(writer.prompts(["head"] * 5 + ["cafe"]))
+    assert seen == [2]
+    assert len(rows) == 6
+    assert np.array_equal(rows.state[0][:, 0], rows.state[0][:, 4])
+    assert not np.array_equal(rows.state[0][:, 0], rows.state[0][:, 5])
+
+
 def test_an_unseen_character_is_refused_when_it_is_read() -> None:
     for reader in (small_model(ALPHABET), Writer(small_model(ALPHABET))):
         with pytest.raises(TextError, match="U\\+007A"):

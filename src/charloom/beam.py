@@ -14,9 +14,8 @@ import numpy as np
 
 from charloom.errors import NotFiniteError, SettingsError
 from charloom.generation import check
-from charloom.stopping import StopReason
-from charloom.vocabulary import Vocabulary
-from charloom.writer import Model, Writer
+from charloom.stopping import Outlet, StopReason
+from charloom.writer import NEVER, Model, Writer
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,18 @@ class Continuation:
 
 @dataclass(frozen=True)
 class _Beginning:
-    symbols: tuple[int, ...]
+    """A beginning that is followed, or has just ended."""
+
+    text: str
+    outlet: Outlet
     nats: float
+    last: int
+    stop_reason: StopReason | None = None
+
+    def with_symbol(self, symbol: int, nats: float) -> "_Beginning":
+        outlet = self.outlet.fork()
+        text, reason = outlet.push(symbol)
+        return _Beginning(self.text + text, outlet, nats, symbol, reason)
 
 
 def beam_search(
@@ -54,53 +63,52 @@ def beam_search(
     Each has `length` characters, or fewer where a stop string (not part of the text) or the end of the text comes first.
     Raises `SettingsError` for a setting outside its range, `TextError` for a prompt with an unseen character.
     """
+    if length is None:
+        raise SettingsError("a continuation that never ends has no probability; give a length")
     check(length, stop, [])
     if width < 1:
         raise SettingsError(f"width is {width}; it must be at least 1")
+    if length == 0:
+        return [Continuation("", 0.0, "length")]
     writer = Writer.of(model)
     rows = writer.begin(writer.prompts([prompt], state), state)
-    boundary = writer.vocabulary.boundary
-    alive = [_Beginning((), 0.0)] if length else []
-    done = [] if length else [Continuation("", 0.0, "length")]
+    alive, done = [_Beginning("", Outlet(writer.vocabulary, length, stop), 0.0, -1)], list[_Beginning]()
     while alive and not (len(done) >= width and done[width - 1].nats <= alive[0].nats):
         nats = np.array([beginning.nats for beginning in alive])[:, None] - _log_softmax(writer.logits(rows))
-        best = np.argsort(nats, axis=None, kind="stable")[:width]
         parents, following = [], []
-        for parent, symbol in zip(*(part.tolist() for part in np.unravel_index(best, nats.shape)), strict=True):
-            beginning = _Beginning((*alive[parent].symbols, symbol), float(nats[parent, symbol]))
-            ended = _ended(writer.vocabulary, beginning, length, stop, boundary)
-            if ended is None:
+        for place in np.argsort(nats, axis=None, kind="stable")[:width].tolist():
+            parent, symbol = divmod(place, nats.shape[1])
+            if nats[parent, symbol] >= -NEVER / 2:
+                break  # what never stands in a text, and all after it
+            beginning = alive[parent].with_symbol(symbol, float(nats[parent, symbol]))
+            if beginning.stop_reason is None:
                 parents.append(parent)
                 following.append(beginning)
             else:
-                done.append(ended)
-        done.sort(key=lambda continuation: continuation.nats)
+                done.append(beginning)
+        done.sort(key=lambda beginning: beginning.nats)
         alive = following
         if alive:
             rows = rows.keep(np.array(parents, np.int64))
-            rows.advance(np.array([beginning.symbols[-1] for beginning in alive], np.int64))
-    return done[:width]
+            rows.advance(np.array([beginning.last for beginning in alive], np.int64))
+    return _merged(done[:width])
 
 
-def _ended(
-    vocabulary: Vocabulary, beginning: _Beginning, length: int, stop: Sequence[str], boundary: int
-) -> Continuation | None:
-    """The continuation, if the beginning is one."""
-    *before, last = beginning.symbols
-    if last == boundary:
-        return Continuation(vocabulary.decode(before), beginning.nats, "end")
-    decoder = vocabulary.decoder()
-    text = "".join([decoder.push(symbol) for symbol in beginning.symbols])
-    found = [word for word in stop if text.endswith(word)]
-    if found:
-        return Continuation(text[: -max(map(len, found))], beginning.nats, "stop")
-    return Continuation(text, beginning.nats, "length") if len(text) >= length else None
+def _merged(done: list[_Beginning]) -> list[Continuation]:
+    """One continuation for each text and reason: bytes that are no UTF-8, or two stop strings, may lead to the same."""
+    together: dict[tuple[str, StopReason], float] = {}
+    for beginning in done:
+        assert beginning.stop_reason is not None
+        key = beginning.text, beginning.stop_reason
+        together[key] = -float(np.logaddexp(-together.get(key, np.inf), -beginning.nats))
+    found = [Continuation(text, nats, reason) for (text, reason), nats in together.items()]
+    return sorted(found, key=lambda continuation: continuation.nats)
 
 
 def _log_softmax(logits: Any) -> Any:
     """Logarithms of the probabilities (B, V), in double precision."""
     scores = logits.astype(np.float64)
-    if not np.isfinite(scores.sum()):
+    if not np.isfinite(scores).all():
         raise NotFiniteError
     scores -= scores.max(1, keepdims=True)
     return scores - np.log(np.exp(scores).sum(1, keepdims=True))

@@ -23,6 +23,9 @@ from charloom.tensor_files import Array
 BLOCK = 64
 """Symbols that are written before Python sees them."""
 
+_CHUNK = 4096
+"""Symbols of a prompt that are read before Python sees them."""
+
 _BYTES_A_THREAD = 400_000
 """Weights that are worth a thread of their own: waking it costs about as long as reading so many."""
 
@@ -80,7 +83,8 @@ class Loop:
         """The state, each part (layers, 1, H), after ids (T,)."""
         h, c = np.array(state[0][:, 0]), np.array(state[-1][:, 0])
         cell, _, parts = self._sizes
-        _follow(self._weights, cell, np.asarray(ids, np.int64), h, c, self._scratch(), parts)
+        for first in range(0, len(ids), _CHUNK):  # between two chunks Ctrl-C is heard
+            _follow(self._weights, cell, ids[first : first + _CHUNK], h, c, self._scratch(), parts)
         return tuple(part[:, None] for part in (h, c)[: len(state)])
 
     def nats(self, ids: Array) -> float:

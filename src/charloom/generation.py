@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from charloom.errors import SettingsError
-from charloom.sampling import REPETITION_WINDOW
 from charloom.settings import SamplingConfig
 from charloom.stopping import Outlet, StopReason
 from charloom.tensor_files import Array
@@ -43,7 +42,8 @@ def generate(
 
     At most `length` new characters, exactly as many where neither a stop string nor the end of the text comes first.
     `length=None` never ends by itself: where the model ends a text, a newline is given and another text begins.
-    With `state`, from `model.read(text)`, it goes on from there: what was read is not read again.
+    With `state`, from `model.read(text)`, it goes on from there: what was read is not read again (the repetition penalty
+    looks at prompt and new text alone).
 
     >>> print("".join(charloom.generate(model, "ROMEO:", length=300, temperature=0.8, seed=1)))  # doctest: +SKIP
 
@@ -103,8 +103,7 @@ def _write(
         return
     outlet = Outlet(writer.vocabulary, length, stop)
     uniform = np.random.Generator(np.random.PCG64(seed))
-    recent = ids[ids != writer.vocabulary.boundary][-REPETITION_WINDOW:].tolist()
-    for symbol in writer.symbols(writer.begin([ids], state), recent, config, uniform):
+    for symbol in writer.symbols(ids, state, config, uniform):
         text, reason = outlet.push(symbol)
         if text or reason:
             yield Piece(text, reason)

@@ -1,8 +1,9 @@
 """A language model: a network and the vocabulary that its numbers stand for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -12,6 +13,7 @@ from charloom.encoding import remembered
 from charloom.errors import FolderError
 from charloom.model_files import ModelArrays, ModelConfig, encode_for, read_model, sizes
 from charloom.network import CharRNN, State, reading
+from charloom.stepping import as_state
 from charloom.tensor_files import Array, Expected
 from charloom.vocabulary import Ids, Vocabulary
 
@@ -58,20 +60,22 @@ class LanguageModel:
         """Ids (T,) of a text, with the boundaries that this model knows. Raises `TextError` for an unseen character."""
         return encode_for(self.config, self.vocabulary, text)
 
-    def read(self, text: str | Text, state: State | None = None) -> State:
+    def read(self, text: str | Text, state: Sequence[Any] | None = None) -> State:
         """What the network remembers after `text`, read from the boundary, or on from `state`; with documents, of the last.
 
         A beginning that several texts share is read once; `charloom.generate(model, state=...)` goes on from there.
-        Raises `TextError` for an unseen character.
+        Raises `TextError` for an unseen character, `SettingsError` for a state of another model.
         """
         ids = remembered(self.encode(text), self.vocabulary.boundary, begun=state is not None)
-        if len(ids) and ids[0] == self.vocabulary.boundary:
-            state = None
+        kept: State | None = None
+        if state is not None and not (len(ids) and ids[0] == self.vocabulary.boundary):
+            arrays = as_state(self.config.network, state)
+            kept = tuple(torch.from_numpy(part).to(self.network.device) for part in arrays)
         column = torch.from_numpy(ids).to(self.network.device)[:, None]
         with reading(self.network):
             for first in range(0, len(column), CHUNK):
-                _, state = self.network(column[first : first + CHUNK], state)
-        return state if state is not None else self.network.zero_state(1)
+                _, kept = self.network(column[first : first + CHUNK], kept)
+        return kept if kept is not None else self.network.zero_state(1)
 
     def arrays(self) -> ModelArrays:
         """The model as arrays; on a CPU they share the network's memory."""

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charloom.errors import SettingsError
+from charloom.errors import NotFiniteError, SettingsError
 from charloom.generation import check
 from charloom.sampling import REPETITION_WINDOW, distributions, draws
 from charloom.settings import SamplingConfig
+from charloom.stepping import Rows
 from charloom.stopping import Outlet, StopReason
 from charloom.tensor_files import Array
 from charloom.writer import Model, Writer
@@ -82,16 +83,22 @@ def write_samples(
     """As `generate_many`, one after the other. Settings and prompts are checked before the first is asked for."""
     if len(seeds) != len(prompts):
         raise SettingsError(f"there are {len(prompts)} prompts and {len(seeds)} seeds; give one for each")
+    if length is None:
+        raise SettingsError("texts that never end cannot be written together; give a length")
     check(length, stop, seeds)
     writer = Writer.of(model)
-    texts = [
-        _Growing(writer, prompt, ids, length, stop, seed)
-        for prompt, ids, seed in zip(prompts, writer.prompts(prompts), seeds, strict=True)
-    ]
+    ids = writer.prompts(prompts)
     return (
         sample
-        for first in range(0, len(texts), ROWS)
-        for sample in _write_batch(writer, texts[first : first + ROWS], config)
+        for first in range(0, len(prompts), ROWS)
+        for sample in _write_batch(
+            writer,
+            [
+                _Growing(writer, prompts[i], ids[i], length, stop, seeds[i])
+                for i in range(first, min(first + ROWS, len(prompts)))
+            ],
+            config,
+        )
     )
 
 
@@ -100,12 +107,20 @@ class _Growing:
 
     def __init__(self, writer: Writer, prompt: str, ids: Array, length: int, stop: Sequence[str], seed: int) -> None:
         self.ids, self.outlet = ids, Outlet(writer.vocabulary, length, stop)
-        self.uniform = np.random.Generator(np.random.PCG64(seed))
-        self.recent: deque[int] = deque(ids[1:].tolist(), maxlen=REPETITION_WINDOW)
+        self.recent: deque[int] = deque(ids[1:].tolist()[-REPETITION_WINDOW:], maxlen=REPETITION_WINDOW)
         self.reason: StopReason | None = None if length else "length"
+        self._uniform, self._numbers = np.random.Generator(np.random.PCG64(seed)), np.empty(0)
         self._prompt, self._pieces, self._seconds = prompt, [""], 0.0
 
+    def numbers(self, count: int) -> Array:
+        """The next numbers to draw with, a number for each symbol that is still to be pushed."""
+        missing = count - len(self._numbers)
+        if missing > 0:
+            self._numbers = np.concatenate((self._numbers, self._uniform.random(missing)))
+        return self._numbers[:count]
+
     def push(self, symbols: list[int], began: float) -> None:
+        self._numbers = self._numbers[len(symbols) :]
         for symbol in symbols:
             text, self.reason = self.outlet.push(symbol)
             self._pieces.append(text)
@@ -126,17 +141,28 @@ def _write_batch(writer: Writer, texts: list[_Growing], config: SamplingConfig) 
         if len(staying) < len(growing):
             rows, growing = rows.keep(np.array(staying, np.int64)), [growing[row] for row in staying]
             continue
-        block = min(BLOCK, max(text.outlet.missing for text in growing))
-        uniforms = np.array([text.uniform.random(block) for text in growing])
-        symbols = np.empty((len(growing), block), np.int64)
-        for step in range(block):
-            probabilities = distributions(writer.logits(rows), config, [text.recent for text in growing])
-            drawn = draws(probabilities, uniforms[:, step])
-            symbols[:, step] = drawn
-            if config.repetition_penalty != 1:
-                for text, symbol in zip(growing, drawn.tolist(), strict=True):
-                    text.recent.append(symbol)
-            rows.advance(drawn)
+        symbols = _write_block(writer, rows, growing, config)
         for text, row in zip(growing, symbols.tolist(), strict=True):
             text.push(row, began)
     return [text.sample() for text in texts]
+
+
+def _write_block(writer: Writer, rows: Rows, growing: list[_Growing], config: SamplingConfig) -> Array:
+    """The next symbols (B, block) of all rows; they are fewer where a row explodes, which may have ended before."""
+    block = min(BLOCK, max(text.outlet.missing for text in growing))
+    uniforms = np.array([text.numbers(block) for text in growing])
+    symbols = np.empty((len(growing), block), np.int64)
+    for step in range(block):
+        try:
+            probabilities = distributions(writer.logits(rows), config, [text.recent for text in growing])
+        except NotFiniteError:
+            if step == 0:
+                raise
+            return symbols[:, :step]
+        drawn = draws(probabilities, uniforms[:, step])
+        symbols[:, step] = drawn
+        if config.repetition_penalty != 1:
+            for text, symbol in zip(growing, drawn.tolist(), strict=True):
+                text.recent.append(symbol)
+        rows.advance(drawn)
+    return symbols

@@ -35,7 +35,7 @@ def distribution(logits: Logits, config: SamplingConfig, recent: Collection[int]
 def distributions(logits: Logits, config: SamplingConfig, recent: Sequence[Collection[int]] = ()) -> Probabilities:
     """The same for each row of logits (B, V); `recent`: the last symbols of each text, needed only for the penalty."""
     scores: Probabilities = logits.astype(np.float64)
-    if not np.isfinite(scores.sum()):
+    if not np.isfinite(scores).all():
         raise NotFiniteError
     if config.repetition_penalty != 1:
         scores = _penalized(scores, config.repetition_penalty, recent)

@@ -58,20 +58,20 @@ def fresh_model(network: NetworkConfig, symbols: int = 65) -> LanguageModel:
 
 def writing(writer: Writer, *, seconds: float = 1.0, rows: int = ROWS) -> Writing:
     """How fast a model writes: each figure the median of what fits into `seconds`."""
-    pieces = generate_pieces(writer, "", SamplingConfig(), length=10**9)
-    letter = next(piece.text for piece in pieces if piece.text)
+    pieces = generate_pieces(writer, "", SamplingConfig(), length=None)
+    letter = next(piece.text for piece in pieces if piece.text.strip("\n"))
 
     def one_text() -> None:
         for _ in range(CHUNK):
             next(pieces)
 
-    def together() -> None:
-        for _ in write_samples(writer, [""] * rows, SamplingConfig(), length=CHUNK, stop=(), seeds=range(rows)):
-            pass
+    def together() -> int:
+        samples = write_samples(writer, [""] * rows, SamplingConfig(), length=CHUNK, stop=(), seeds=range(rows))
+        return sum(len(sample.text) for sample in samples)
 
     prompt = letter * 4 * CHUNK
     single = CHUNK / median_seconds(one_text, seconds)
-    many = rows * CHUNK / median_seconds(together, seconds)
+    many = together() / median_seconds(together, seconds)
     reading = len(prompt) / median_seconds(lambda: writer.read(prompt), seconds)
     bandwidth, by = vector_bandwidth(writer.stepper.weight_bytes, writer.config.network.hidden_size, seconds)
     return Writing(single, rows, many, reading, writer.stepper.weight_bytes, bandwidth, by)

@@ -11,9 +11,11 @@ Axes: B rows, T time, H hidden, G gates, V symbols that can be predicted.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from charloom.errors import SettingsError
 from charloom.gates import Floats, aligned, gates, output_weights
 from charloom.settings import NetworkConfig
 from charloom.tensor_files import Array
@@ -37,6 +39,19 @@ class _Layer:
     below: Floats | None
     both: Floats | None
     "`below` above `recurrent`, one product for a single step; a GRU's candidate needs them apart."
+
+
+def as_state(config: NetworkConfig, state: Sequence[Any]) -> Arrays:
+    """A state of one text, in arrays or tensors, as arrays of its own, each (layers, 1, H). Raises `SettingsError`."""
+    tensors = [part.detach().float().cpu().numpy() if hasattr(part, "detach") else part for part in state]
+    parts = tuple(np.array(part, np.float32) for part in tensors)
+    wanted = [(config.layers, 1, config.hidden_size)] * (2 if config.cell == "lstm" else 1)
+    if [part.shape for part in parts] != wanted:
+        raise SettingsError(
+            f"the state has parts of the shapes {[part.shape for part in parts]}, but this model remembers {wanted}; "
+            "take one that read gave for this model"
+        )
+    return parts
 
 
 class Stepper:

@@ -1,5 +1,6 @@
 """When a text ends: at a length, before a stop string, or where the model ends it."""
 
+import copy
 from collections.abc import Sequence
 from typing import Literal
 
@@ -37,6 +38,12 @@ class Outlet:
             if symbol == self._boundary:
                 return text + self._gate.finish(), "end"
         return text, None
+
+    def fork(self) -> "Outlet":
+        """Another one that has been given the same symbols."""
+        twin = copy.copy(self)
+        twin._decoder, twin._gate = self._decoder.fork(), copy.copy(self._gate)
+        return twin
 
     @property
     def missing(self) -> int:

@@ -1,27 +1,28 @@
-"""A model made ready to write: its weights as the one-step path likes them, and the way from a prompt to its logits."""
+"""A model made ready to write: its weights as the one-step path likes them, and the way from a prompt to the next symbol."""
 
+import importlib.util
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Union
 
 import numpy as np
 
 from charloom.encoding import newline_id, remembered
 from charloom.errors import MissingExtraError, SettingsError
 from charloom.gates import Floats
-from charloom.model_files import ModelArrays, model_folder, read_model
+from charloom.model_files import ModelArrays, encode_for, model_folder, read_model
 from charloom.sampling import REPETITION_WINDOW, distributions, draw
 from charloom.settings import SamplingConfig, Weights
-from charloom.stepping import Arrays, Rows, Stepper
+from charloom.stepping import Arrays, Rows, Stepper, as_state
 from charloom.tensor_files import Array
 
 NEVER = np.float32(-1e30)
 """A logit so low that its symbol has no probability at all."""
 
 
-class Model(Protocol):
-    """Whatever can give a model's arrays: a `LanguageModel`, a `Writer`, or the arrays themselves."""
+class HasArrays(Protocol):
+    """A `LanguageModel`, or the arrays of its files."""
 
     def arrays(self) -> ModelArrays:
         """The model as arrays."""
@@ -30,32 +31,30 @@ class Model(Protocol):
 class Writer:
     """A model made ready to write, once for many texts: `charloom.generate` takes it in a model's place.
 
-    It holds a copy of the weights as they are now. `Writer.load` needs no torch. `compiled` (needs the extra `fast`) has single
-    texts written by a compiled loop, with weights in "float32" or rounded to "int8": for long texts, see the README.
+    It holds a copy of the weights as they are now. `Writer.load` needs no torch. With `compiled` (needs the extra `fast`)
+    single texts are written by a compiled loop, its weights in "float32" or rounded to "int8": faster, after some seconds of
+    preparation. Several texts at once, and what `read` gives, are numpy's in any case.
     """
 
-    def __init__(self, model: Model, *, compiled: Weights | None = None) -> None:
-        self._arrays = model.arrays()
-        self.config, self.vocabulary = self._arrays.config, self._arrays.vocabulary
-        self.stepper = Stepper(self.config.network, self._arrays.weights)
+    def __init__(self, model: HasArrays, *, compiled: Weights | None = None) -> None:
+        arrays = model.arrays()
+        self.config, self.vocabulary = arrays.config, arrays.vocabulary
+        self.stepper = Stepper(self.config.network, arrays.weights)
+        self.parameters = sum(array.size for array in arrays.weights.values())
         newline = newline_id(self.vocabulary)
         self._never = [] if self.config.documents == "none" or newline is None else [newline]
         "Symbols that stand in no text of this kind: in a model of lines the newline, for which the boundary stands."
-        self._loop = _compiled_loop(self._arrays, compiled, self._never) if compiled else None
+        self._loop = _compiled_loop(arrays, compiled, self._never) if compiled else None
 
     @classmethod
-    def of(cls, model: Model) -> "Writer":
+    def of(cls, model: "Model") -> "Writer":
         """The model itself if it is ready to write, else one that is."""
-        return model if isinstance(model, cls) else cls(model)
+        return model if isinstance(model, cls) else cls(model)  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, path: str | Path, *, compiled: Weights | None = None) -> "Writer":
         """The model of a run directory or a model folder. Raises `FolderError`."""
         return cls(read_model(model_folder(path)), compiled=compiled)
-
-    def arrays(self) -> ModelArrays:
-        """The model as arrays."""
-        return self._arrays
 
     def read(self, text: str, state: Sequence[Any] | None = None) -> Arrays:
         """What the model remembers after `text`, read from the boundary, or on from `state`; see `LanguageModel.read`."""
@@ -67,20 +66,28 @@ class Writer:
         With documents only the last line is the text that is being continued. Raises `TextError`, `SettingsError`.
         """
         if state is not None:
-            self._state(state)
-        boundary, begun = self.vocabulary.boundary, state is not None
-        return [remembered(self._arrays.encode(prompt), boundary, begun=begun) for prompt in prompts]
+            as_state(self.config.network, state)
+        boundary, begun, found = self.vocabulary.boundary, state is not None, {}
+        for prompt in prompts:
+            if prompt not in found:
+                ids = encode_for(self.config, self.vocabulary, prompt)
+                found[prompt] = remembered(ids, boundary, begun=begun)
+        return [found[prompt] for prompt in prompts]
 
     def begin(self, prompts: Sequence[Array], state: Sequence[Any] | None = None) -> Rows:
-        """Rows that have read these prompts; those that do not begin with the boundary go on from `state`."""
-        taken = self.stepper.begin(len(prompts)).state
+        """Rows that have read these prompts; those that do not begin with the boundary go on from `state`.
+
+        A prompt that stands there several times, as the same array, is read once.
+        """
+        distinct = list({id(ids): ids for ids in prompts}.values())
+        taken = self.stepper.begin(len(distinct)).state
         if state is not None:
-            begun = [not len(ids) or ids[0] != self.vocabulary.boundary for ids in prompts]
-            for part, given in zip(taken, self._state(state), strict=True):
+            begun = [not len(ids) or ids[0] != self.vocabulary.boundary for ids in distinct]
+            for part, given in zip(taken, as_state(self.config.network, state), strict=True):
                 part[:, begun] = given
-        if self._loop is not None and len(prompts) == 1:
-            return self.stepper.take_up(self._loop.read(prompts[0], taken))
-        return self.stepper.read(prompts, taken)
+        rows = self.stepper.read(distinct, taken)
+        places = {id(ids): place for place, ids in enumerate(distinct)}
+        return rows if len(distinct) == len(prompts) else rows.keep(np.array([places[id(ids)] for ids in prompts]))
 
     def logits(self, rows: Rows) -> Floats:
         """Logits (B, V) of the next symbols; what never stands in a text is out of the question."""
@@ -90,39 +97,38 @@ class Writer:
         return logits
 
     def symbols(
-        self, rows: Rows, recent: Sequence[int], config: SamplingConfig, uniform: np.random.Generator
+        self, ids: Array, state: Sequence[Any] | None, config: SamplingConfig, uniform: np.random.Generator
     ) -> Iterator[int]:
-        """Symbols without end that go on from a single row, drawn with a number each; after the boundary it begins anew."""
+        """Symbols without end that go on from a prompt, drawn with a number each; after the boundary it begins anew."""
+        boundary = self.vocabulary.boundary
+        recent = ids[ids != boundary][-REPETITION_WINDOW:].tolist()
         if self._loop is not None:
-            yield from self._loop.symbols(rows.state, list(recent), config, uniform)
-        last, latest = deque(recent, maxlen=REPETITION_WINDOW), np.empty(1, np.int64)
+            before = self.begin([ids[:0]], state if len(ids) == 0 or ids[0] != boundary else None).state
+            yield from self._loop.symbols(self._loop.read(ids, before), recent, config, uniform)
+        rows, last, latest = self.begin([ids], state), deque(recent, maxlen=REPETITION_WINDOW), np.empty(1, np.int64)
         while True:
             probabilities = distributions(self.logits(rows), config, (last,))
             symbol = draw(probabilities[0], uniform.random())
             yield symbol
-            if symbol == self.vocabulary.boundary:
+            if symbol == boundary:
                 rows = self.stepper.begin()
             else:
                 last.append(symbol)
             latest[0] = symbol
             rows.advance(latest)
 
-    def _state(self, state: Sequence[Any]) -> Arrays:
-        """A state as arrays, each (layers, 1, H). Raises `SettingsError` if it is no state of this model for one text."""
-        network = self.config.network
-        parts = tuple(np.asarray(part.cpu() if hasattr(part, "cpu") else part, np.float32) for part in state)
-        wanted = [(network.layers, 1, network.hidden_size)] * (2 if network.cell == "lstm" else 1)
-        if [part.shape for part in parts] != wanted:
-            raise SettingsError(
-                f"the state has parts of the shapes {[part.shape for part in parts]}, but this model remembers {wanted}; "
-                "take one that read gave for this model"
-            )
-        return parts
+
+Model = Union[HasArrays, Writer]  # noqa: UP007
+"""What can write: a `LanguageModel`, the arrays of its files, or a `Writer`."""
 
 
 def _compiled_loop(model: ModelArrays, kind: Weights, never: list[int]) -> Any:
+    if importlib.util.find_spec("numba") is None:
+        raise MissingExtraError("writing with a compiled loop", "fast")
     try:
         from charloom.compiled import Loop
-    except ImportError:
-        raise MissingExtraError("writing with a compiled loop", "fast") from None
+    except ImportError as error:
+        raise SettingsError(f"numba cannot be used here ({error}); leave out compiled") from None
+    except RuntimeError as error:  # it finds no folder for what it compiles
+        raise SettingsError(f"{error}; set NUMBA_CACHE_DIR to a folder that can be written") from None
     return Loop(model, kind, never)

@@ -59,7 +59,7 @@ def _measure(run: Path | None, seconds: float) -> dict[str, Any]:
         },
         "writing": {
             "network": f"{network.cell} {network.layers}x{network.hidden_size}",
-            "parameters": sum(array.size for array in writer.arrays().weights.values()),
+            "parameters": writer.parameters,
             "one_text": found.one_text,
             "texts_together": found.texts_together,
             "together": found.together,

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +14,9 @@ from charloom.settings import SamplingConfig, Weights
 
 if TYPE_CHECKING:
     from charloom.generation import Piece
+    from charloom.samples import Sample
+
+MOST_SAMPLES = 1_000_000
 
 FLUSH_SECONDS = 0.03
 """Text that is made faster than this is shown together: thirty times a second looks like a flow."""
@@ -65,46 +68,59 @@ def generate(
     """
     from charloom.cli.output import print_json
     from charloom.generation import generate_pieces
-    from charloom.samples import write_samples
+    from charloom.samples import Sample, write_samples
     from charloom.writer import Writer
 
     if endless and json:
         raise SettingsError("an endless text has no JSON value, because it never ends; leave out --endless or --json")
-    if samples < 1:
-        raise SettingsError(f"samples is {samples}; it must be at least 1")
+    if not 1 <= samples <= MOST_SAMPLES:
+        raise SettingsError(f"samples is {samples}; it must be at least 1 and at most {MOST_SAMPLES:,}")
     prompts = [text for text in _prompts(prompt, prompt_file) for _ in range(samples)]
-    if endless and len(prompts) > 1:
+    if len(prompts) > 1 and endless:
         raise SettingsError("an endless text is followed by no other; leave out --endless, or ask for one text")
+    if len(prompts) > 1 and compiled:
+        raise SettingsError("several texts are written together, without a compiled loop; leave out --compiled")
     writer = Writer.load(run, compiled=compiled)
-    if len(prompts) == 1 and not json:
+    if len(prompts) == 1:
+        began = time.monotonic()
         pieces = generate_pieces(
             writer, prompts[0], sampling, length=None if endless else length, stop=stop or (), seed=seed
         )
-        _stream(prompts[0], pieces)
+        if not json:
+            _stream(prompts[0], pieces)
+            return
+        written = list(pieces)
+        text, reason = "".join(piece.text for piece in written), written[-1].stop_reason
+        assert reason is not None
+        print_json(_told(Sample(prompts[0], text, reason, time.monotonic() - began)))
         return
     seeds = range(seed, seed + len(prompts))
-    written = write_samples(writer, prompts, sampling, length=length, stop=stop or (), seeds=seeds)
-    for number, sample in enumerate(written):
+    several = write_samples(writer, prompts, sampling, length=length, stop=stop or (), seeds=seeds)
+    for number, sample in enumerate(several):
         if json:
-            print_json(
-                {
-                    "prompt": sample.prompt,
-                    "text": sample.text,
-                    "characters": len(sample.text),
-                    "stop_reason": sample.stop_reason,
-                    "seconds": sample.seconds,
-                }
-            )
+            print_json(_told(sample))
             continue
-        if number and not writer.config.predicts_end:
+        if number and writer.config.documents != "lines":
             print(f"--- sample {number + 1}")
         print(sample.prompt + sample.text, flush=True)
 
 
-def _stream(prompt: str, pieces: "Iterable[Piece]") -> None:
-    """The prompt and then the text as it comes, on standard output."""
-    print(prompt, end="", flush=True)
-    shown = 0.0
+def _told(sample: "Sample") -> dict[str, object]:
+    return {
+        "prompt": sample.prompt,
+        "text": sample.text,
+        "characters": len(sample.text),
+        "stop_reason": sample.stop_reason,
+        "seconds": sample.seconds,
+    }
+
+
+def _stream(prompt: str, pieces: "Iterator[Piece]") -> None:
+    """The prompt and then the text as it comes, on standard output; nothing where not even the first piece can be made."""
+    first = next(pieces)
+    sys.stdout.write(prompt + first.text)
+    sys.stdout.flush()
+    shown = time.monotonic()
     try:
         for piece in pieces:
             sys.stdout.write(piece.text)
