@@ -211,6 +211,56 @@ def test_a_model_of_lines_writes_lines_and_says_that_they_ended(trained: Path, c
     assert all("\n" not in sample["text"] for sample in told if sample["stop_reason"] == "end")
 
 
+def test_score_tells_the_surprise_of_each_character(trained: Path, charloom: Call, docs_text: str) -> None:
+    passage = docs_text[3000:3200]
+    told = json.loads(charloom("score", trained / "run", passage, "--candidates", 3, "--json").stdout)
+    assert "".join(row["character"] for row in told["characters"]) == passage
+    assert all(set(row) == {"character", "nats", "rank", "top"} and len(row["top"]) == 3 for row in told["characters"])
+    mean = sum(row["nats"] for row in told["characters"]) / len(passage)
+    assert told["score"]["nats_per_character"] == pytest.approx(mean)
+    (trained / "passage.txt").write_text(passage)
+    again = json.loads(charloom("score", trained / "run", "--text", trained / "passage.txt", "--json").stdout)
+    assert again["score"] == told["score"]
+    shown = charloom("score", trained / "run", passage).stdout
+    assert "bits of surprise" in shown
+    assert f"{told['score']['bits_per_character']:.3f} bits" in shown
+
+
+def test_score_draws_a_page_and_a_picture(trained: Path, charloom: Call, docs_text: str, tmp_path: Path) -> None:
+    (tmp_path / "part.txt").write_text(docs_text[:1000])
+    done = charloom("score", trained / "run", "--text", "part.txt", "--html", "page.html", "--png", "picture.png")
+    assert done.returncode == 0
+    assert done.stdout.count("\n") == 1
+    assert (tmp_path / "page.html").read_text("utf-8").startswith("<!doctype html>")
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+    refused(charloom("score", trained / "run"), "one text")
+    refused(charloom("score", trained / "run", "a", "--text", "part.txt"), "one text")
+    refused(charloom("score", trained / "run", "日"), "U+65E5")
+    refused(charloom("score", trained / "run", "a", "--html", "no/page.html"), "no/page.html")
+
+
+def test_a_file_is_compressed_and_given_back(trained: Path, charloom: Call, docs_text: str, tmp_path: Path) -> None:
+    file = tmp_path / "part.txt"
+    file.write_text(docs_text[:1500], "utf-8")
+    told = json.loads(charloom("compress", trained / "run", "part.txt", "--json").stdout)
+    coded = tmp_path / "part.txt.cl"
+    assert told["compressed_bytes"] == coded.stat().st_size
+    assert told["original_bytes"] == file.stat().st_size
+    refused(charloom("compress", trained / "run", "part.txt"), "part.txt.cl exists", "--force")
+    refused(charloom("decompress", trained / "run", "part.txt.cl"), "part.txt exists", "--force")
+    file.unlink()
+    assert "1,5" in charloom("decompress", trained / "run" / "model", "part.txt.cl").stdout
+    assert file.read_text("utf-8") == docs_text[:1500]
+    refused(
+        charloom("decompress", trained / "names", "part.txt.cl", "--output", "other"), "part.txt.cl", "another model"
+    )
+    coded.write_bytes(coded.read_bytes()[:-1])
+    refused(charloom("decompress", trained / "run", "part.txt.cl", "--output", "other"), "part.txt.cl", "damaged")
+    refused(charloom("decompress", trained / "run", "part.txt"), "--output")
+    refused(charloom("compress", trained / "run", "nowhere"), "nowhere")
+    assert not (tmp_path / "other").exists()
+
+
 def test_info_says_what_a_run_is(trained: Path, charloom: Call) -> None:
     told = json.loads(charloom("info", trained / "run", "--json").stdout)
     assert told["step"] == 20

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 import charloom
-from charloom import budget
+from charloom import budget, hardware
+from charloom.planning import by_recipe
 from charloom.recipes import choose, fill_in
 from charloom.settings import NetworkConfig, TrainingConfig
 
@@ -51,6 +52,20 @@ def test_a_tied_network_keeps_one_size(chosen: str | None) -> None:
     network, _, _ = fill_in(mine, TrainingConfig(), settings, names)
     expected = 96 if chosen else settings["network.hidden_size"]
     assert network.hidden_size == network.embedding_size == expected
+
+
+@pytest.mark.parametrize(("right", "size"), [(True, 1024), (False, hardware.TRUSTED_SIZE)])
+def test_a_network_is_no_larger_than_its_bfloat16_gradient_is_right(
+    right: bool, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "characters_per_second", lambda *_: 1e6)
+    monkeypatch.setattr(hardware, "_processor_multiplies_bfloat16", lambda: True)
+    monkeypatch.setattr(hardware, "_gradient_is_right", lambda _: right)
+    cpu = hardware.Choice("cpu", "")
+    network, _, _ = by_recipe(
+        NetworkConfig(), TrainingConfig(), [], characters=10**6, seconds=3600, device=cpu, precision="auto"
+    )
+    assert network.hidden_size == size
 
 
 @pytest.fixture

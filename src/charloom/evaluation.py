@@ -106,7 +106,7 @@ def surprisal(model: LanguageModel, text: str) -> NDArray[np.float64]:
     parts = []
     with reading(model.network):
         state: State | None = None
-        for batch in _in_order(model, ids, CHUNK):
+        for batch in in_order(model, ids, CHUNK):
             losses, _, state = _losses(model.network, batch, state)
             parts.append(losses[batch.targets != IGNORED].double().cpu().numpy())
     nats = np.concatenate(parts) if parts else np.zeros(0)
@@ -116,7 +116,7 @@ def surprisal(model: LanguageModel, text: str) -> NDArray[np.float64]:
     return nats
 
 
-def _in_order(model: LanguageModel, ids: Ids, chunk: int) -> Iterator[Batch]:
+def in_order(model: LanguageModel, ids: Ids, chunk: int) -> Iterator[Batch]:
     """Batches of one row in the order of the text; each document begins one where the model knows documents."""
     boundary = model.vocabulary.boundary
     if model.config.documents == "none":
@@ -130,7 +130,7 @@ def _in_order(model: LanguageModel, ids: Ids, chunk: int) -> Iterator[Batch]:
 def carried_batches(model: LanguageModel, ids: Ids, chunk: int) -> Iterator[Batch]:
     """The text in one row; or, with documents, many documents side by side, each from its own beginning."""
     if model.config.documents == "none":
-        return _in_order(model, ids, chunk)
+        return in_order(model, ids, chunk)
     starts, lengths = spans(ids, model.vocabulary.boundary)
     return _side_by_side(ids, starts, lengths, chunk, model.vocabulary.boundary)
 

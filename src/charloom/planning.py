@@ -9,7 +9,7 @@ from charloom import budget
 from charloom.batches import Batches
 from charloom.corpus import Text
 from charloom.errors import SettingsError
-from charloom.hardware import Choice, choose_precision
+from charloom.hardware import TRUSTED_SIZE, Choice, choose_precision
 from charloom.language_model import LanguageModel
 from charloom.recipes import Recipe, choose, fill_in
 from charloom.runs import Plan, RunConfig
@@ -47,6 +47,9 @@ def by_recipe(
     """The configurations with what nobody chose set for a training text of so many characters and the time there is."""
     usual = choose_precision(precision, device.name, "lstm", 512)
     settings, reason = choose(characters, seconds, budget.characters_per_second(device, usual))
+    size = settings["network.hidden_size"]
+    if precision == "auto" and choose_precision(precision, device.name, network.cell, size).name != usual.name:
+        settings |= {"network.hidden_size": min(size, TRUSTED_SIZE)}  # float32 would cost more than the units are worth
     network, training, filled = fill_in(network, training, settings, chosen)
     return network, training, Recipe(reason, filled)
 

@@ -1,0 +1,56 @@
+"""charloom compress"""
+
+import time
+from pathlib import Path
+
+from charloom.cli import files
+
+ENDING = ".cl"
+
+
+def compress(run: Path, file: Path, /, *, output: Path | None = None, force: bool = False, json: bool = False) -> None:
+    """Compress a file with a model, losslessly.
+
+    Writes FILE.cl beside it. Any file can be compressed; text like the one that the model learned from becomes smallest. The
+    file is decoded again before it is written.
+
+    Parameters
+    ----------
+    run
+        A run directory or a model folder. The same model is needed to decompress.
+    file
+        The file to compress.
+    output
+        Another name for the compressed file.
+    force
+        Write over a file that exists.
+    json
+        Print one JSON value.
+    """
+    from charloom.applications.compress import Codec
+    from charloom.cli.output import print_json
+    from charloom.model_files import model_folder, read_model
+
+    target = output or file.with_name(file.name + ENDING)
+    data = files.read(file)
+    files.refuse_existing(target, force)
+    codec = Codec(read_model(model_folder(run)))
+    began = time.monotonic()
+    made = codec.compress(data)
+    seconds = time.monotonic() - began
+    files.write(target, made.data)
+    told = {
+        "output": str(target),
+        "original_bytes": made.original_bytes,
+        "compressed_bytes": len(made.data),
+        "coded_bytes": made.coded_bytes,
+        "symbols": made.symbols,
+        "escapes": made.escapes,
+        "nats": made.nats,
+        "seconds": seconds,
+    }
+    share = f", {8 * len(made.data) / made.original_bytes:.3f} bits a byte" if made.original_bytes else ""
+    if json:
+        print_json(told)
+    else:
+        print(f"{target}: {made.original_bytes:,} bytes became {len(made.data):,}{share}")

@@ -1,0 +1,49 @@
+"""charloom decompress"""
+
+import time
+from pathlib import Path
+
+from charloom.cli import files
+from charloom.cli.compress import ENDING
+from charloom.errors import FolderError, SettingsError
+
+
+def decompress(
+    run: Path, file: Path, /, *, output: Path | None = None, force: bool = False, json: bool = False
+) -> None:
+    """Give back a file that was compressed.
+
+    Parameters
+    ----------
+    run
+        The model that it was compressed with, wherever it lies.
+    file
+        The compressed file, FILE.cl.
+    output
+        Another name for the original than FILE.
+    force
+        Write over a file that exists.
+    json
+        Print one JSON value.
+    """
+    from charloom.applications.compress import Codec
+    from charloom.cli.output import print_json
+    from charloom.model_files import model_folder, read_model
+
+    if output is None and file.suffix != ENDING:
+        raise SettingsError(f"{file} does not end in {ENDING}; say with --output what the original is to be called")
+    target = output or file.with_suffix("")
+    data = files.read(file)
+    files.refuse_existing(target, force)
+    codec = Codec(read_model(model_folder(run)))
+    began = time.monotonic()
+    try:
+        original = codec.decompress(data)
+    except FolderError as error:
+        raise FolderError(f"{file} cannot be decompressed: {error}") from None
+    seconds = time.monotonic() - began
+    files.write(target, original)
+    if json:
+        print_json({"output": str(target), "bytes": len(original), "seconds": seconds})
+    else:
+        print(f"{target}: {len(original):,} bytes")

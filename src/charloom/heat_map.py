@@ -1,0 +1,137 @@
+"""A text coloured by surprise: for the terminal, as a page that stands alone, and as a picture of predictions against truth."""
+
+import html
+import json
+import math
+import warnings
+from collections.abc import Iterable, Iterator
+from importlib import resources
+from io import BytesIO
+from typing import Any
+
+from charloom.surprises import Surprise
+
+LEVELS = ("#fffbe6", "#fde9a9", "#fbcb6b", "#f5a04a", "#e0703f", "#bd4545", "#862a4e", "#4a1a4a")
+"""From no surprise to seven bits and more: yellow to dark purple, which gets steadily darker, also in print and for the
+colour-blind."""
+
+MARKS = " .:-=+*#"
+"""The same levels without colour."""
+
+
+def level(nats: float) -> int:
+    """Whole bits of surprise, at most 7."""
+    return min(len(LEVELS) - 1, int(nats / math.log(2)))
+
+
+def ink(step: int) -> str:
+    """Black or white, whichever can be read on a level."""
+    return "#000000" if step < 4 else "#ffffff"
+
+
+def lines(found: Iterable[Surprise], width: int) -> Iterator[list[Surprise]]:
+    """The characters in lines: at most `width` of them, or up to a newline, which ends its line."""
+    line: list[Surprise] = []
+    for surprise in found:
+        line.append(surprise)
+        if surprise.character == "\n" or len(line) == width:
+            yield line
+            line = []
+    if line:
+        yield line
+
+
+def shown(character: str) -> str:
+    """How a character looks in a cell of its own."""
+    if character == "":
+        return "■"
+    if character == " ":
+        return "␣"
+    if ord(character) < 32 and len(character) == 1:
+        return chr(0x2400 + ord(character))
+    return character if character.isprintable() else "\ufffd"
+
+
+def page(found: Iterable[Surprise], title: str, summary: str) -> Iterator[str]:
+    """A page of HTML that stands alone, in pieces: each character may be pointed at or walked to with the arrow keys."""
+    template = resources.files("charloom").joinpath("heat_map.html").read_text("utf-8")
+    colours = "".join(f".s{n}{{background:{colour};color:{ink(n)}}}" for n, colour in enumerate(LEVELS))
+    scale = "".join(f'<span class="s{n}">{"7+" if n == 7 else n}</span>' for n in range(len(LEVELS)))
+    for mark, value in (("title", html.escape(title)), ("summary", html.escape(summary)), ("scale", scale)):
+        template = template.replace(f"<!--{mark}-->", value)
+    before, after = template.replace("/*colours*/", colours).split("<!--text-->")
+    yield before
+    records: list[str] = []
+    for line in lines(found, 10_000):
+        cells = []
+        for surprise in line:
+            end = surprise.character == "\n"
+            text = "↵" if end else html.escape(surprise.character) or "■"
+            cells.append(f'<i class="s{level(surprise.nats)}">{text}</i>')
+            records.append(
+                json.dumps(
+                    [
+                        round(surprise.nats / math.log(2), 2),
+                        surprise.rank,
+                        [[name, round(chance, 4)] for name, chance in surprise.top],
+                    ],
+                    ensure_ascii=False,
+                    separators=(",", ":"),
+                ).replace("</", "<\\/")
+            )
+        yield f"<p>{''.join(cells)}</p>\n"
+    first, last = after.split("/*records*/")
+    yield first
+    for start in range(0, len(records), 1000):
+        yield ",\n".join(records[start : start + 1000]) + (",\n" if start + 1000 < len(records) else "")
+    yield last
+
+
+def picture(found: list[Surprise], title: str, *, columns: int = 48, candidates: int = 3) -> bytes:
+    """A PNG: the true characters, coloured by surprise, and beneath each what was expected most, the likelier the darker."""
+    import matplotlib
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
+    blocks = [found[start : start + columns] for start in range(0, len(found), columns)]
+    height = candidates + 1.7
+    figure = Figure(figsize=(0.24 * columns + 1.1, 0.27 * height * len(blocks) + 1.2), layout="constrained")
+    axes = figure.subplots()
+    for number, block in enumerate(blocks):
+        top = -number * height
+        for column, surprise in enumerate(block):
+            step = level(surprise.nats)
+            axes.add_patch(Rectangle((column, top), 1, 1, facecolor=LEVELS[step], edgecolor="white", linewidth=0.5))
+            cell: dict[str, Any] = {"ha": "center", "va": "center", "family": "DejaVu Sans Mono", "parse_math": False}
+            axes.text(
+                column + 0.5, top + 0.45, shown(surprise.character), color=ink(step), weight="bold", size=9, **cell
+            )
+            for place, (name, chance) in enumerate(surprise.top[:candidates]):
+                shade = str(1 - 0.75 * chance)
+                axes.add_patch(
+                    Rectangle((column, top - place - 1), 1, 1, facecolor=shade, edgecolor="white", linewidth=0.5)
+                )
+                right = name == surprise.character
+                axes.text(
+                    column + 0.5,
+                    top - place - 0.55,
+                    shown(name),
+                    color="#D55E00" if right else "white" if chance > 0.55 else "black",
+                    weight="bold" if right else "normal",
+                    size=8,
+                    **cell,
+                )
+    axes.set_xlim(0, columns)
+    axes.set_ylim(-(len(blocks) - 1) * height - candidates - 0.2, 1.2)
+    axes.set_axis_off()
+    axes.set_title(title, loc="left", size=10)
+    figure.supxlabel(
+        f"top row: the text, darker where it surprised more (0 to 7 bits); below: the {candidates} most probable characters, "
+        "darker where likelier, orange where right",
+        size=8,
+    )
+    buffer = BytesIO()
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # a script that the font lacks
+        figure.savefig(buffer, format="png", dpi=130, metadata={"Software": "charloom"})
+    return buffer.getvalue()
