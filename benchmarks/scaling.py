@@ -35,6 +35,15 @@ def draw(rows: list[dict], what: str, label: str, path: Path, seconds: float) ->
         )
         axes.minorticks_off()
         axes.grid(alpha=0.3)
+    texts = list(dict.fromkeys(row["text"] for row in rows))
+    best = {
+        text: min((row for row in rows if row["text"] == text), key=lambda row: row["carried"])[what] for text in texts
+    }
+    slower = [
+        max(line) / min(line) for line in ([r["characters_per_second"] for r in rows if r["text"] == t] for t in texts)
+    ]
+    found = ", ".join(f"{value:g} on {text}" for text, value in best.items())
+    figure.suptitle(f"Lowest loss after {seconds:g} s at {found}; speed differs up to {max(slower):.1f} times", size=10)
     speed.set_ylim(bottom=0)
     speed.legend(frameon=False)
     figure.savefig(path, dpi=130)

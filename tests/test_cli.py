@@ -106,6 +106,10 @@ def test_evaluate_takes_each_part_and_any_other_text(trained: Path, charloom: Ca
     for place in ("run", "run/model"):
         done = charloom("evaluate", trained / place, "--text", trained / "other.txt", "--json")
         assert json.loads(done.stdout)["characters"] == 400
+    proven = json.loads(charloom("evaluate", trained / "run", "--verify", "--json").stdout)
+    assert proven["compressed"]["nats"] == pytest.approx(1200 * proven["carried"]["nats_per_character"])
+    assert abs(proven["compressed"]["coded_bytes"] - proven["compressed"]["nats"] / 8 / 0.6931) < 8
+    assert "bytes of code" in charloom("evaluate", trained / "run", "--verify").stdout
     shown = charloom("evaluate", trained / "run", "--baselines")
     assert "5-gram" in shown.stdout
     assert "xz" in shown.stdout
@@ -237,6 +241,9 @@ def test_score_draws_a_page_and_a_picture(trained: Path, charloom: Call, docs_te
     refused(charloom("score", trained / "run", "a", "--text", "part.txt"), "one text")
     refused(charloom("score", trained / "run", "日"), "U+65E5")
     refused(charloom("score", trained / "run", "a", "--html", "no/page.html"), "no/page.html")
+    refused(charloom("score", trained / "run", "--text", "part.txt", "--png", "part.txt"), "its own name")
+    refused(charloom("score", trained / "run", "a", "--html", "-"), "standard output")
+    assert (tmp_path / "part.txt").read_text() == docs_text[:1000]
 
 
 def test_a_file_is_compressed_and_given_back(trained: Path, charloom: Call, docs_text: str, tmp_path: Path) -> None:
@@ -258,6 +265,13 @@ def test_a_file_is_compressed_and_given_back(trained: Path, charloom: Call, docs
     refused(charloom("decompress", trained / "run", "part.txt.cl", "--output", "other"), "part.txt.cl", "damaged")
     refused(charloom("decompress", trained / "run", "part.txt"), "--output")
     refused(charloom("compress", trained / "run", "nowhere"), "nowhere")
+    for odd in (".", "/", "x" * 254):
+        refused(charloom("compress", trained / "run", odd), "cannot be read")
+    refused(charloom("compress", trained / "run", "-"), "--output")
+    (tmp_path / "twin.txt.cl.tmp").write_text("mine")
+    assert charloom("compress", trained / "run", "-", "--output", "twin.txt.cl", input="a b").returncode == 0
+    assert (tmp_path / "twin.txt.cl.tmp").read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
     assert not (tmp_path / "other").exists()
 
 

@@ -1,5 +1,6 @@
 """Compressing and decompressing gives back every byte, in as many bits as the model's surprise says."""
 
+import hashlib
 import math
 import os
 import subprocess
@@ -21,17 +22,17 @@ pytest.importorskip("constriction")
 
 from charloom.applications.compress import MAGIC, Codec
 
-KINDS = ("characters", "bytes", "lines", "ends")
+KINDS = ("characters", "bytes", "lines", "byte-lines", "ends", "byte-ends")
 
 
 def model_of(kind: str, cell: str = "lstm") -> LanguageModel:
-    documents = "lines" if kind == "lines" else "none"
+    documents = "lines" if "lines" in kind else "none"
     return small_model(
         "abcdefgh \néß日🙂",
         cell,  # type: ignore[arg-type]
-        kind="bytes" if kind == "bytes" else "characters",
+        kind="bytes" if kind.startswith("byte") else "characters",
         documents=documents,  # type: ignore[arg-type]
-        predicts_end=kind in ("lines", "ends"),
+        predicts_end=kind.endswith(("lines", "ends")),
         sharpness=0.5,
     )
 
@@ -70,14 +71,14 @@ def test_awkward_files_come_back(kind: str, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("kind", ["characters", "lines"])
+@pytest.mark.parametrize("kind", ["characters", "lines", "bytes", "byte-lines"])
 def test_the_size_is_what_the_score_claims(cell: str, kind: str) -> None:
     model = model_of(kind, cell)
     text = "bad cafe\nhead 日 abba\n" * 120
     made = Codec(model).compress(text.encode())
     claimed = evaluate(model, text).nats
     assert made.escapes == 0
-    assert made.nats == pytest.approx(claimed + made.symbols * 2.0**-16, rel=1e-4)
+    assert made.nats == pytest.approx(claimed + (made.symbols * 2.0**-16 if "byte" not in kind else 0), rel=1e-4)
     assert made.coded_bytes * 8 * math.log(2) == pytest.approx(claimed, rel=1e-3, abs=64)
     assert len(made.data) - made.coded_bytes < 450
 
@@ -114,6 +115,18 @@ def test_every_truncation_and_every_changed_byte_is_refused() -> None:
         changed[place] ^= int(draw.integers(1, 256))
         with pytest.raises(FolderError):
             codec.decompress(bytes(changed))
+
+
+@kinds
+def test_a_file_with_a_right_checksum_and_another_code_is_refused(kind: str) -> None:
+    codec = CODECS[kind]
+    data = codec.compress(b"bad cafe\n" * 9).data
+    head, _, rest = data[len(MAGIC) :].partition(b"\n")
+    draw = np.random.Generator(np.random.PCG64(0))
+    for size in (0, 4, 40, len(rest) - 32):
+        forged = MAGIC + head + b"\n" + draw.bytes(size // 4 * 4)
+        with pytest.raises(FolderError, match="something else"):
+            codec.decompress(forged + hashlib.sha256(forged).digest())
 
 
 def test_another_arithmetic_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,6 +131,16 @@ def test_a_picture_is_a_png_of_any_number_of_characters(size: int, tmp_path: Pat
     assert len(data) > 2000
 
 
+def test_a_model_of_bytes_has_its_picture_and_its_page_too() -> None:
+    model = small_model("añ日", kind="bytes")
+    rows = list(Surprises(model, "añ日\x00"))
+    assert picture(rows, r"runs/$\x on a$").startswith(b"\x89PNG")
+    cells = Cells()
+    cells.feed("".join(page(rows, "t", "s")))
+    assert cells.cells == ["a", "ñ", "日", "␀"]
+    assert all(name == "a" or len(name) == 1 or name.startswith("<") for row in rows for name, _ in row.top)
+
+
 @given(st.floats(0, 100))
 def test_levels_are_whole_bits_and_end_at_the_last(nats: float) -> None:
     assert level(nats) == min(len(LEVELS) - 1, math.floor(nats / math.log(2)))
@@ -143,7 +153,7 @@ def test_lines_hold_every_character_once_and_end_at_newlines(text: str, width: i
     assert all(len(row) <= width and "\n" not in [s.character for s in row[:-1]] for row in rows)
 
 
-@given(st.characters())
+@given(st.characters() | st.sampled_from(["", "<e6>"]))
 def test_every_character_can_be_shown(character: str) -> None:
     assert shown(character).isprintable()
 

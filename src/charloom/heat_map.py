@@ -15,6 +15,9 @@ LEVELS = ("#fffbe6", "#fde9a9", "#fbcb6b", "#f5a04a", "#e0703f", "#bd4545", "#86
 """From no surprise to seven bits and more: yellow to dark purple, which gets steadily darker, also in print and for the
 colour-blind."""
 
+RIGHT = "#0072B2"
+"""What was expected and came."""
+
 MARKS = " .:-=+*#"
 """The same levels without colour."""
 
@@ -26,7 +29,7 @@ def level(nats: float) -> int:
 
 def ink(step: int) -> str:
     """Black or white, whichever can be read on a level."""
-    return "#000000" if step < 4 else "#ffffff"
+    return "#000000" if step < 5 else "#ffffff"
 
 
 def lines(found: Iterable[Surprise], width: int) -> Iterator[list[Surprise]]:
@@ -45,9 +48,9 @@ def shown(character: str) -> str:
     """How a character looks in a cell of its own."""
     if character == "":
         return "■"
-    if character == " ":
-        return "␣"
-    if ord(character) < 32 and len(character) == 1:
+    if character in (" ", "\n"):
+        return "␣" if character == " " else "↵"
+    if len(character) == 1 and ord(character) < 32:
         return chr(0x2400 + ord(character))
     return character if character.isprintable() else "\ufffd"
 
@@ -65,8 +68,8 @@ def page(found: Iterable[Surprise], title: str, summary: str) -> Iterator[str]:
     for line in lines(found, 10_000):
         cells = []
         for surprise in line:
-            end = surprise.character == "\n"
-            text = "↵" if end else html.escape(surprise.character) or "■"
+            plain = surprise.character and (surprise.character.isprintable() or surprise.character == "\t")
+            text = html.escape(surprise.character if plain else shown(surprise.character))
             cells.append(f'<i class="s{level(surprise.nats)}">{text}</i>')
             records.append(
                 json.dumps(
@@ -74,6 +77,7 @@ def page(found: Iterable[Surprise], title: str, summary: str) -> Iterator[str]:
                         round(surprise.nats / math.log(2), 2),
                         surprise.rank,
                         [[name, round(chance, 4)] for name, chance in surprise.top],
+                        surprise.character,
                     ],
                     ensure_ascii=False,
                     separators=(",", ":"),
@@ -85,6 +89,17 @@ def page(found: Iterable[Surprise], title: str, summary: str) -> Iterator[str]:
     for start in range(0, len(records), 1000):
         yield ",\n".join(records[start : start + 1000]) + (",\n" if start + 1000 < len(records) else "")
     yield last
+
+
+def _between(colour: str, share: float) -> tuple[float, ...]:
+    """White at a share of 0, the colour at 1."""
+    return tuple(1 - share * (1 - int(colour[place : place + 2], 16) / 255) for place in (1, 3, 5))
+
+
+def _luminance(colour: tuple[float, ...]) -> float:
+    """Relative luminance; at 0.18 black and white have the same contrast (WCAG 2.2)."""
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def picture(found: list[Surprise], title: str, *, columns: int = 48, candidates: int = 3) -> bytes:
@@ -107,27 +122,20 @@ def picture(found: list[Surprise], title: str, *, columns: int = 48, candidates:
                 column + 0.5, top + 0.45, shown(surprise.character), color=ink(step), weight="bold", size=9, **cell
             )
             for place, (name, chance) in enumerate(surprise.top[:candidates]):
-                shade = str(1 - 0.75 * chance)
+                right = name == surprise.character
+                shade = _between(RIGHT if right else "#555555", chance)
                 axes.add_patch(
                     Rectangle((column, top - place - 1), 1, 1, facecolor=shade, edgecolor="white", linewidth=0.5)
                 )
-                right = name == surprise.character
-                axes.text(
-                    column + 0.5,
-                    top - place - 0.55,
-                    shown(name),
-                    color="#D55E00" if right else "white" if chance > 0.55 else "black",
-                    weight="bold" if right else "normal",
-                    size=8,
-                    **cell,
-                )
+                colour = "white" if _luminance(shade) < 0.18 else "black"
+                axes.text(column + 0.5, top - place - 0.55, shown(name), color=colour, size=8, **cell)
     axes.set_xlim(0, columns)
     axes.set_ylim(-(len(blocks) - 1) * height - candidates - 0.2, 1.2)
     axes.set_axis_off()
-    axes.set_title(title, loc="left", size=10)
+    axes.set_title(title, loc="left", size=10, parse_math=False)
     figure.supxlabel(
         f"top row: the text, darker where it surprised more (0 to 7 bits); below: the {candidates} most probable characters, "
-        "darker where likelier, orange where right",
+        "darker where likelier, blue where right",
         size=8,
     )
     buffer = BytesIO()

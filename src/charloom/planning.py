@@ -48,8 +48,11 @@ def by_recipe(
     usual = choose_precision(precision, device.name, "lstm", 512)
     settings, reason = choose(characters, seconds, budget.characters_per_second(device, usual))
     size = settings["network.hidden_size"]
-    if precision == "auto" and choose_precision(precision, device.name, network.cell, size).name != usual.name:
-        settings |= {"network.hidden_size": min(size, TRUSTED_SIZE)}  # float32 would cost more than the units are worth
+    if (
+        size > TRUSTED_SIZE
+        and choose_precision("auto", device.name, network.cell, size).name != usual.name == "bfloat16"
+    ):
+        settings |= {"network.hidden_size": TRUSTED_SIZE}  # float32 would cost more than the units are worth
     network, training, filled = fill_in(network, training, settings, chosen)
     return network, training, Recipe(reason, filled)
 

@@ -17,7 +17,8 @@ Settings = dict[str, Any]
 
 SIZES: tuple[tuple[float, Settings], ...] = (
     (0.1e6, {"network.hidden_size": 128, "network.embedding_size": 32}),
-    (0.6e6, {"network.hidden_size": 256, "network.embedding_size": 64}),
+    (3e6, {"network.hidden_size": 256, "network.embedding_size": 64}),
+    (6e6, {"network.hidden_size": 384, "network.embedding_size": 128}),
     (30e6, {"network.hidden_size": 512, "network.embedding_size": 128}),
     (120e6, {"network.hidden_size": 768, "network.embedding_size": 128}),
     (math.inf, {"network.hidden_size": 1024, "network.embedding_size": 128}),

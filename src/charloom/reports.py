@@ -1,12 +1,15 @@
 """What can be said of a run or a model: what it is, and how it does beside simpler things."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 from charloom import records
+from charloom.applications.compress import Codec
 from charloom.baselines import Baseline, baselines
 from charloom.corpus import Corpus, Text
 from charloom.errors import FolderError, shown
+from charloom.evaluation import evaluate
 from charloom.language_model import LanguageModel
 from charloom.model_files import is_run
 from charloom.runs import Run, RunConfig, load
@@ -50,6 +53,22 @@ def compare(model: LanguageModel, train: Text, held_out: Text) -> list[Baseline]
         raw_train=bytes(train.data),
         raw=bytes(held_out.data),
     )
+
+
+def proof(codec: Codec, model: LanguageModel, text: Text) -> dict[str, float]:
+    """The carried score in nats beside the bytes that the text is coded in, after decoding it again.
+
+    Of a text that is several, ends that stand for no character are left out of both.
+    """
+    text = Text(text.data, text.characters)
+    nats = evaluate(model, text).nats
+    made = codec.compress(bytes(text.data))
+    return {
+        "nats": nats,
+        "coded_bytes": made.coded_bytes,
+        "file_bytes": len(made.data),
+        "excess": made.coded_bytes * 8 * math.log(2) / nats - 1 if nats else 0.0,
+    }
 
 
 def describe(path: Path) -> dict[str, Any]:

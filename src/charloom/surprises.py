@@ -26,7 +26,7 @@ class Surprise(NamedTuple):
     rank: int
     "1 where no symbol was more probable than the true one; with bytes the worst rank of the character's bytes."
     top: tuple[tuple[str, float], ...]
-    "The most probable symbols and their probabilities; with bytes those at the character's first byte."
+    "The most probable symbols and their probabilities; with bytes those at the character's first byte, as in <e6>."
 
 
 class Surprises:
@@ -77,6 +77,8 @@ def _name(model: LanguageModel, symbol: int) -> str:
     """How a symbol is told: the character itself; the boundary as the newline it stands for, or as nothing."""
     if symbol == model.vocabulary.boundary:
         return "\n" if model.config.documents == "lines" else ""
+    if model.vocabulary.kind == "bytes" and symbol < 128:
+        return chr(symbol)
     return model.vocabulary.symbol(symbol)
 
 

@@ -30,6 +30,10 @@ ESCAPE = 2.0**-16
 """Share of each distribution that is kept for characters that the model does not know: costs 2e-5 bits a character."""
 
 _CODE_POINTS = 0x110000
+
+_LEAST = 2.0**-24
+"""No symbol is coded with a smaller probability."""
+
 _BLOCK = 256
 
 
@@ -97,7 +101,7 @@ class Codec:
             for place, symbol in enumerate(block.tolist()):
                 table[place] = reader.probabilities()
                 reader.advance(symbol)
-            nats -= float(np.log(table[np.arange(len(block)), block]).sum())
+            nats -= float(np.log(np.maximum(table[np.arange(len(block)), block], _LEAST)).sum())
             escapes = np.flatnonzero(block == self._escape) if self._escape is not None else np.empty(0, np.int64)
             for first, last in _pieces(len(block), escapes + 1):
                 encoder.encode(block[first:last].astype(np.int32), self._family, table[first:last])
@@ -121,42 +125,48 @@ class Codec:
                 "it was compressed where sums are rounded in another order (another processor, numpy or number of threads); "
                 "decompress it there"
             )
-        decoder, reader = self._stream.queue.RangeDecoder(coded), _Reader(self)
-        found: list[int] = []
-        for _ in range(header.symbols):
-            symbol = int(decoder.decode(self._stream.model.Categorical(reader.probabilities(), perfect=False)))
-            found.append(-1 - int(decoder.decode(self._points)) if symbol == self._escape else symbol)
-            reader.advance(symbol)
-        original = self._bytes(found)
+        try:
+            original = self._bytes(self._decode(coded, header.symbols))
+        except (AssertionError, ValueError):  # constriction's, and what is no text
+            original = b""
         if len(original) != header.bytes or _sha256(original) != header.original:
             raise FolderError("it decodes to something else than was compressed; decompress it where it was made")
         return original
 
+    def _decode(self, coded: Any, symbols: int) -> list[int]:
+        """The symbols that were coded; a code point after an escape as -1 - it."""
+        decoder, reader, found = self._stream.queue.RangeDecoder(coded), _Reader(self), list[int]()
+        for _ in range(symbols):
+            symbol = int(decoder.decode(self._stream.model.Categorical(reader.probabilities(), perfect=False)))
+            found.append(-1 - int(decoder.decode(self._points)) if symbol == self._escape else symbol)
+            reader.advance(symbol)
+        return found
+
     def _symbols(self, data: bytes) -> tuple[Array, Iterator[int]]:
         """Ids of a file, the escape where a character is unknown, and the code points of those."""
         if self._escape is None:
-            return np.frombuffer(data, np.uint8).astype(np.int64), iter(())
+            ids = np.frombuffer(data, np.uint8).astype(np.int64)
+            if self._lines:  # the boundary stands for the newline
+                ids[ids == 10] = self._vocabulary.boundary
+            return ids, iter(())
         text = data.decode("utf-8", "surrogateescape")  # a byte that is no UTF-8 becomes half of a pair, and comes back
         codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4").astype(np.int64)
         known = np.array([ord(character) for character in self._vocabulary.characters])
         places = np.minimum(np.searchsorted(known, codes), len(known) - 1)
         ids = np.where(known[places] == codes, places, self._escape)
-        if self._lines:  # the boundary stands for the newline
+        if self._lines:
             ids[codes == 10] = self._vocabulary.boundary
         return ids, iter(codes[ids == self._escape].tolist())
 
     def _bytes(self, found: list[int]) -> bytes:
         """The file that the symbols stand for; negative ones are code points of escapes."""
-        if self._escape is None:
-            return bytes(found)
         characters, boundary = self._vocabulary.characters, self._vocabulary.boundary
+        if self._escape is None:
+            return bytes([10 if symbol == boundary else symbol for symbol in found])
         text = "".join(
             chr(-1 - symbol) if symbol < 0 else "\n" if symbol == boundary else characters[symbol] for symbol in found
         )
-        try:
-            return text.encode("utf-8", "surrogateescape")
-        except UnicodeEncodeError:
-            raise FolderError("it decodes to what is no text; decompress it where it was made") from None
+        return text.encode("utf-8", "surrogateescape")
 
     def _fingerprint(self) -> str:
         """What this machine's arithmetic makes of a fixed sequence of symbols."""
@@ -206,7 +216,7 @@ def _open(data: bytes) -> tuple[Header, Any]:
         raise FolderError("it is damaged: its checksum is wrong; restore it from a copy")
     header = records.load(Header, records.parse(head, "its header"), "its header")
     coded = rest[:-32]
-    if len(coded) % 4 or header.symbols < 0 or header.bytes < 0:
+    if len(coded) % 4 or not 0 <= header.symbols <= header.bytes:  # a symbol is a byte at least
         raise FolderError("it is damaged: its header does not fit; restore it from a copy")
     return header, np.frombuffer(coded, "<u4").astype(np.uint32)
 

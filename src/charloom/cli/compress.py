@@ -4,6 +4,8 @@ import time
 from pathlib import Path
 
 from charloom.cli import files
+from charloom.cli.sources import HYPHEN
+from charloom.errors import SettingsError
 
 ENDING = ".cl"
 
@@ -17,9 +19,10 @@ def compress(run: Path, file: Path, /, *, output: Path | None = None, force: boo
     Parameters
     ----------
     run
-        A run directory or a model folder. The same model is needed to decompress.
+        A run directory or a model folder. The same model is needed to decompress: keep a copy of a run's model/ if the run
+        is to be trained on.
     file
-        The file to compress.
+        The file to compress; - for standard input.
     output
         Another name for the compressed file.
     force
@@ -31,9 +34,10 @@ def compress(run: Path, file: Path, /, *, output: Path | None = None, force: boo
     from charloom.cli.output import print_json
     from charloom.model_files import model_folder, read_model
 
-    target = output or file.with_name(file.name + ENDING)
+    if output is None and str(file) == HYPHEN:
+        raise SettingsError("say with --output what the compressed file is to be called")
     data = files.read(file)
-    files.refuse_existing(target, force)
+    target = files.target(output or file.with_name(file.name + ENDING), force=force)
     codec = Codec(read_model(model_folder(run)))
     began = time.monotonic()
     made = codec.compress(data)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from charloom.cli import files
 from charloom.cli.compress import ENDING
+from charloom.cli.sources import HYPHEN
 from charloom.errors import FolderError, SettingsError
 
 
@@ -31,10 +32,10 @@ def decompress(
     from charloom.model_files import model_folder, read_model
 
     if output is None and file.suffix != ENDING:
-        raise SettingsError(f"{file} does not end in {ENDING}; say with --output what the original is to be called")
-    target = output or file.with_suffix("")
+        named = "standard input" if str(file) == HYPHEN else file
+        raise SettingsError(f"{named} does not end in {ENDING}; say with --output what the original is to be called")
     data = files.read(file)
-    files.refuse_existing(target, force)
+    target = files.target(output or file.with_suffix(""), force=force)
     codec = Codec(read_model(model_folder(run)))
     began = time.monotonic()
     try:

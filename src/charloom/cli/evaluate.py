@@ -1,5 +1,6 @@
 """charloom evaluate"""
 
+import math
 import sys
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +17,7 @@ def evaluate(
     encoding: str = "utf-8",
     context: int = 256,
     baselines: bool = False,
+    verify: bool = False,
     json: bool = False,
 ) -> None:
     """Measure a model on text that it was not trained on.
@@ -37,15 +39,20 @@ def evaluate(
         Characters in a window of the fresh figure.
     baselines
         Also what n-grams and general compressors reach, told of the run's training text.
+    verify
+        Prove the carried figure: compress the text, decompress it, and compare the size with the score (where a text is made
+        of several, without what their ends cost).
     json
         Print one JSON value.
     """
+    from charloom.applications.compress import Codec
     from charloom.cli.output import print_json
     from charloom.evaluation import evaluate as score
-    from charloom.reports import compare, text_to_evaluate
+    from charloom.reports import compare, proof, text_to_evaluate
     from charloom.runs import load
 
     model = load(run)
+    codec = Codec(model) if verify else None
     given = "-" if text == HYPHEN else text
     measured, name, train = text_to_evaluate(run, split, given, encoding, with_train=baselines)
     carried = score(model, measured)
@@ -61,6 +68,8 @@ def evaluate(
         result["baselines"] = {
             entry.name: {"bits_per_character": entry.bits_per_character, "knew": entry.knew} for entry in floor
         }
+    if codec is not None:
+        result["compressed"] = proof(codec, model, measured)
     if json:
         print_json(result)
     else:
@@ -77,6 +86,13 @@ def _show(result: dict[str, Any], title: str) -> None:
     for name in ("nats_per_character", "bits_per_character", "bits_per_byte", "perplexity", "accuracy"):
         table.add_row(name.replace("_", " "), *(f"{result[way][name]:.4f}" for way in ("carried", "fresh")))
     console.print(table)
+    if "compressed" in result:
+        found = result["compressed"]
+        console.print(
+            f"compressed and decompressed: {found['coded_bytes']:,} bytes of code for {found['nats']:,.1f} nats, which are "
+            f"{found['nats'] / 8 / math.log(2):,.1f} bytes; {found['excess']:+.3%}",
+            soft_wrap=True,
+        )
     if "baselines" not in result:
         return
     console.print()

@@ -1,26 +1,67 @@
 """Files that a verb reads and writes, with one sentence for what goes wrong."""
 
+import os
+import sys
+import tempfile
 from pathlib import Path
 
-from charloom.errors import StorageError, TextError
+from charloom.cli.sources import HYPHEN
+from charloom.errors import SettingsError, StorageError, TextError
 
 
 def read(file: Path) -> bytes:
-    """What a file holds. Raises `TextError`."""
+    """What a file, or standard input, holds. Raises `TextError`."""
+    if str(file) == HYPHEN:
+        return sys.stdin.buffer.read()
     try:
         return file.read_bytes()
+    except (OSError, ValueError) as error:
+        raise TextError(f"{file} cannot be read: {_reason(error)}; check the path") from None
+
+
+def target(path: Path, *, force: bool) -> Path:
+    """Where `path` leads, if a file may be written there; without `force` none that exists. Raises `StorageError`."""
+    if str(path) == HYPHEN:
+        raise SettingsError("this cannot be written to standard output; name a file")
+    try:
+        found = path.resolve()
+        if found.exists() and not found.is_file():
+            raise StorageError(f"{path} is no file; choose another name")
+        if found.exists() and not force:
+            raise StorageError(f"{path} exists; write over it with --force, or choose another --output")
+        if not found.parent.is_dir():
+            raise StorageError(f"{path} cannot be written: there is no folder {found.parent}; make it first")
+    except (OSError, ValueError) as error:
+        raise (error if isinstance(error, StorageError) else _unwritable(path, error)) from None
+    return found
+
+
+def write(path: Path, data: bytes) -> None:
+    """Make `data` the content of a file, whole or not at all; nothing else beside it is touched. Raises `StorageError`."""
+    beside = None
+    try:
+        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=".charloom-")
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(beside).chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
+        Path(beside).replace(path)
     except OSError as error:
-        raise TextError(f"{file} cannot be read: {(error.strerror or str(error)).lower()}; check the path") from None
+        if beside is not None:
+            Path(beside).unlink(missing_ok=True)
+        raise _unwritable(path, error) from None
 
 
-def refuse_existing(target: Path, force: bool) -> None:
-    """Raise `StorageError` for a file that would be lost."""
-    if target.exists() and not force:
-        raise StorageError(f"{target} exists; write over it with --force, or choose another --output")
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
-def write(target: Path, data: bytes) -> None:
-    """Make `data` the content of a file, whole or not at all. Raises `StorageError`."""
-    from charloom import disk as disks
+def _unwritable(path: Path, error: Exception) -> StorageError:
+    return StorageError(f"{path} cannot be written: {_reason(error)}; choose another name")
 
-    disks.replace(disks.Disk(), target, data)
+
+def _reason(error: Exception) -> str:
+    return str((error.strerror if isinstance(error, OSError) else None) or error).lower()

@@ -2,14 +2,17 @@
 
 import itertools
 import json as json_module
+import shutil
 import sys
+import tempfile
+from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from charloom.cli import files
 from charloom.cli.sources import HYPHEN
-from charloom.errors import SettingsError
+from charloom.errors import SettingsError, shown
 
 if TYPE_CHECKING:
     from charloom.surprises import Surprise, Surprises
@@ -62,24 +65,35 @@ def score(
 
     if (passage is None) == (text is None):
         raise SettingsError("give one text: a passage behind the run, or a file with --text")
+    targets = {path: files.target(path, force=True) for path in (html, png) if path is not None}
+    if len(set(targets.values())) < len(targets) or (text and Path(text).resolve() in targets.values()):
+        raise SettingsError("the page, the picture and the text are files of their own; give each its own name")
     model = load(run)
     if passage is not None:
-        read, name = Text.of(passage), "a passage"
+        read, name = Text.of("-" if passage == HYPHEN else passage), "a passage"
     else:
         given = "-" if text == HYPHEN else str(text)
         other = open_text(given, CorpusConfig(split=(1.0, 0.0, 0.0), encoding=encoding))
         read, name = other.text, other.name
     found = Surprises(model, read, candidates=candidates)
-    title = f"{run} on {name}"
-    if html or png:
-        kept = list(found)  # the page tells the score before the text
-        if html:
-            files.write(html, "".join(_page(kept, title, found)).encode())
-        if png:
-            files.write(png, _picture(kept, title, found))
-        _tell(kept, found, json=json, silent=True)
+    if not targets:
+        _tell(found, found, json=json)
+        return
+    rows = iter(found)
+    kept = list(rows if html or json else itertools.islice(rows, PICTURED))
+    deque(rows, 0)  # a picture shows the beginning and tells the score of all
+    title = f"{shown(run)} on {name}"
+    made = {}
+    if html:
+        made[targets[html]] = "".join(_page(kept, title, found)).encode()
+    if png:
+        made[targets[png]] = _picture(kept, title, found)
+    for path, data in made.items():
+        files.write(path, data)
+    if json:
+        _tell(kept, found, json=True)
     else:
-        _tell(found, found, json=json, silent=False)
+        print(_summary(found))
 
 
 def _summary(found: "Surprises") -> str:
@@ -99,24 +113,27 @@ def _page(kept: "list[Surprise]", title: str, found: "Surprises") -> Iterator[st
 def _picture(kept: "list[Surprise]", title: str, found: "Surprises") -> bytes:
     from charloom.heat_map import picture
 
-    part = f", the first {PICTURED:,} of {len(kept):,} characters" if len(kept) > PICTURED else ""
+    part = (
+        f", the first {PICTURED:,} of {found.score.characters:,} characters"
+        if found.score.characters > PICTURED
+        else ""
+    )
     return picture(kept[:PICTURED], f"{title}{part}: {found.score.bits_per_character:.2f} bits per character")
 
 
-def _tell(rows: "Iterable[Surprise]", found: "Surprises", *, json: bool, silent: bool) -> None:
-    if json:
-        out, separator = sys.stdout, ""
-        iterator = iter(rows)
-        first = list(itertools.islice(iterator, 1))  # what is wrong is known before anything is printed
-        out.write('{"characters": [')
-        for surprise in itertools.chain(first, iterator):
-            out.write(separator + json_module.dumps(_plain(surprise), ensure_ascii=False))
-            separator = ", "
-        out.write(f'], "score": {json_module.dumps(found.score.summary())}}}\n')
-        return
-    if not silent:
+def _tell(rows: "Iterable[Surprise]", found: "Surprises", *, json: bool) -> None:
+    if not json:
         _colour(rows)
-    print(_summary(found))
+        print(_summary(found))
+        return
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as waiting:  # where it fails half way, nothing has been printed
+        separator = '{"characters": ['
+        for surprise in rows:
+            waiting.write(separator + json_module.dumps(_plain(surprise), ensure_ascii=False))
+            separator = ", "
+        waiting.write(f'], "score": {json_module.dumps(found.score.summary())}}}\n')
+        waiting.seek(0)
+        shutil.copyfileobj(waiting, sys.stdout)
 
 
 def _plain(surprise: "Surprise") -> dict[str, Any]:
@@ -130,6 +147,7 @@ def _plain(surprise: "Surprise") -> dict[str, Any]:
 
 def _colour(rows: "Iterable[Surprise]") -> None:
     """The text coloured by surprise; where there are no colours, with a mark beneath each character."""
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.text import Text
 
@@ -138,16 +156,19 @@ def _colour(rows: "Iterable[Surprise]") -> None:
     console = Console(file=sys.stdout, highlight=False)
     coloured = console.color_system is not None and not console.no_color
     for line in lines(rows, max(20, console.width - 1)):
-        shown = Text()
+        cells = Text()
         for surprise in line:
             step = level(surprise.nats)
             character = "↵" if surprise.character == "\n" else surprise.character or "■"
-            shown.append(
+            cells.append(
                 character if character.isprintable() else "\ufffd", f"{ink(step)} on {LEVELS[step]}" if coloured else ""
             )
-        console.print(shown, soft_wrap=True)
+        with console.capture() as captured:  # rich would end the process where nobody reads on
+            console.print(cells, soft_wrap=True)
+        sys.stdout.write(captured.get())
         if not coloured:
-            console.print("".join(MARKS[level(surprise.nats)] for surprise in line), markup=False, soft_wrap=True)
+            widths = [max(1, cell_len(surprise.character)) for surprise in line]
+            print("".join(MARKS[level(each.nats)] * width for each, width in zip(line, widths, strict=True)))
     if coloured:
         scale = Text("surprise in bits ")
         for step, colour in enumerate(LEVELS):
