@@ -132,6 +132,7 @@ def test_a_numba_that_cannot_keep_what_it_compiles_gives_a_sentence(monkeypatch:
 
 
 def test_without_numba_it_is_said_which_extra_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "charloom.compiled")
     monkeypatch.setitem(sys.modules, "numba", None)
     with pytest.raises(MissingExtraError, match=r"charloom\[fast\]"):
         Writer(small_model(ALPHABET), compiled="float32")

@@ -160,7 +160,7 @@ REFUSED = {
     ),
     "weights of another shape": Example("model-lstm", "model.safetensors", with_shape([1]), "load", r"the shape \[1\]"),
     "weights of another type": Example(
-        "model-lstm", "model.safetensors", with_doubles, "load", "is torch.float64, not torch.float32"
+        "model-lstm", "model.safetensors", with_doubles, "load", "is float64, not float32"
     ),
     "weights that are not finite": Example("model-lstm", "model.safetensors", with_data(b"\xff"), "load", "not finite"),
     "a folder for a file": Example(

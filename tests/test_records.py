@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 import charloom
 from charloom import records, settings
+from charloom.applications.compress import Header
 from charloom.checkpoints import Manifest, Pointer, Position
 from charloom.errors import CharloomError, FolderError
 from charloom.model_files import ModelConfig, VocabularyRecord
 from charloom.runs import Plan, RunConfig
 
-RECORDS = (RunConfig, ModelConfig, VocabularyRecord, Position, Manifest, Pointer)
+RECORDS = (RunConfig, ModelConfig, VocabularyRecord, Position, Manifest, Pointer, Header)
 
 MODEL = json.loads(records.dump(ModelConfig(settings.NetworkConfig(), "none", False)))
 

@@ -5,8 +5,8 @@ import json
 import math
 import warnings
 from collections.abc import Iterable, Iterator
-from importlib import resources
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 from charloom.surprises import Surprise
@@ -57,7 +57,7 @@ def shown(character: str) -> str:
 
 def page(found: Iterable[Surprise], title: str, summary: str) -> Iterator[str]:
     """A page of HTML that stands alone, in pieces: each character may be pointed at or walked to with the arrow keys."""
-    template = resources.files("charloom").joinpath("heat_map.html").read_text("utf-8")
+    template = Path(__file__).with_name("heat_map.html").read_text("utf-8")
     colours = "".join(f".s{n}{{background:{colour};color:{ink(n)}}}" for n, colour in enumerate(LEVELS))
     scale = "".join(f'<span class="s{n}">{"7+" if n == 7 else n}</span>' for n in range(len(LEVELS)))
     for mark, value in (("title", html.escape(title)), ("summary", html.escape(summary)), ("scale", scale)):

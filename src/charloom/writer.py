@@ -1,6 +1,5 @@
 """A model made ready to write: its weights as the one-step path likes them, and the way from a prompt to the next symbol."""
 
-import importlib.util
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -123,11 +122,11 @@ Model = Union[HasArrays, Writer]  # noqa: UP007
 
 
 def _compiled_loop(model: ModelArrays, kind: Weights, never: list[int]) -> Any:
-    if importlib.util.find_spec("numba") is None:
-        raise MissingExtraError("writing with a compiled loop", "fast")
     try:
         from charloom.compiled import Loop
     except ImportError as error:
+        if error.name == "numba":
+            raise MissingExtraError("writing with a compiled loop", "fast") from None
         raise SettingsError(f"numba cannot be used here ({error}); leave out compiled") from None
     except RuntimeError as error:  # it finds no folder for what it compiles
         raise SettingsError(f"{error}; set NUMBA_CACHE_DIR to a folder that can be written") from None
