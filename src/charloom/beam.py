@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from charloom.errors import NotFiniteError, SettingsError
+from charloom.errors import SettingsError
 from charloom.generation import check
+from charloom.sampling import log_probabilities
 from charloom.stopping import Outlet, StopReason
 from charloom.writer import NEVER, Model, Writer
 
@@ -74,7 +75,7 @@ def beam_search(
     rows = writer.begin(writer.prompts([prompt], state), state)
     alive, done = [_Beginning("", Outlet(writer.vocabulary, length, stop), 0.0, -1)], list[_Beginning]()
     while alive and not (len(done) >= width and done[width - 1].nats <= alive[0].nats):
-        nats = np.array([beginning.nats for beginning in alive])[:, None] - _log_softmax(writer.logits(rows))
+        nats = np.array([beginning.nats for beginning in alive])[:, None] - log_probabilities(writer.logits(rows))
         parents, following = [], []
         for place in np.argsort(nats, axis=None, kind="stable")[:width].tolist():
             parent, symbol = divmod(place, nats.shape[1])
@@ -103,12 +104,3 @@ def _merged(done: list[_Beginning]) -> list[Continuation]:
         together[key] = -float(np.logaddexp(-together.get(key, np.inf), -beginning.nats))
     found = [Continuation(text, nats, reason) for (text, reason), nats in together.items()]
     return sorted(found, key=lambda continuation: continuation.nats)
-
-
-def _log_softmax(logits: Any) -> Any:
-    """Logarithms of the probabilities (B, V), in double precision."""
-    scores = logits.astype(np.float64)
-    if not np.isfinite(scores).all():
-        raise NotFiniteError
-    scores -= scores.max(1, keepdims=True)
-    return scores - np.log(np.exp(scores).sum(1, keepdims=True))

@@ -9,7 +9,7 @@ from charloom.applications.compress import Codec
 from charloom.baselines import Baseline, baselines
 from charloom.corpus import Corpus, Text
 from charloom.errors import FolderError, shown
-from charloom.evaluation import evaluate
+from charloom.evaluation import Score, evaluate
 from charloom.language_model import LanguageModel
 from charloom.model_files import is_run
 from charloom.runs import Run, RunConfig, load
@@ -55,13 +55,12 @@ def compare(model: LanguageModel, train: Text, held_out: Text) -> list[Baseline]
     )
 
 
-def proof(codec: Codec, model: LanguageModel, text: Text) -> dict[str, float]:
+def proof(codec: Codec, model: LanguageModel, text: Text, carried: Score) -> dict[str, float]:
     """The carried score in nats beside the bytes that the text is coded in, after decoding it again.
 
     Of a text that is several, ends that stand for no character are left out of both.
     """
-    text = Text(text.data, text.characters)
-    nats = evaluate(model, text).nats
+    nats = evaluate(model, Text(text.data, text.characters)).nats if text.ends else carried.nats
     made = codec.compress(bytes(text.data))
     return {
         "nats": nats,

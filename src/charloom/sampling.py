@@ -34,9 +34,7 @@ def distribution(logits: Logits, config: SamplingConfig, recent: Collection[int]
 
 def distributions(logits: Logits, config: SamplingConfig, recent: Sequence[Collection[int]] = ()) -> Probabilities:
     """The same for each row of logits (B, V); `recent`: the last symbols of each text, needed only for the penalty."""
-    scores: Probabilities = logits.astype(np.float64)
-    if not np.isfinite(scores).all():
-        raise NotFiniteError
+    scores = _checked(logits)
     if config.repetition_penalty != 1:
         scores = _penalized(scores, config.repetition_penalty, recent)
     if config.greedy:
@@ -63,6 +61,11 @@ def distributions(logits: Logits, config: SamplingConfig, recent: Sequence[Colle
     return probabilities
 
 
+def log_probabilities(logits: Logits) -> Probabilities:
+    """Logarithms of the probabilities (B, V), nothing left out. Raises `NotFiniteError`."""
+    return _log_softmax(_checked(logits))
+
+
 def draw(probabilities: Probabilities, uniform: float) -> int:
     """The first symbol at which the cumulative probability exceeds `uniform`, which lies in [0, 1)."""
     symbol = int(probabilities.cumsum().searchsorted(uniform, side="right"))
@@ -78,6 +81,20 @@ def draws(probabilities: Probabilities, uniforms: NDArray[np.float64]) -> Symbol
     for row in np.flatnonzero(~exceeded[:, -1]):
         symbols[row] = np.flatnonzero(probabilities[row])[-1]
     return symbols
+
+
+def _checked(logits: Logits) -> Probabilities:
+    """The logits in double precision, in an array of their own."""
+    scores: Probabilities = logits.astype(np.float64)
+    if not np.isfinite(scores).all():
+        raise NotFiniteError
+    return scores
+
+
+def _log_softmax(scores: Probabilities) -> Probabilities:
+    shifted: Probabilities = scores - scores.max(1, keepdims=True)
+    shifted -= np.log(np.exp(shifted).sum(1, keepdims=True))
+    return shifted
 
 
 def _normalize(probabilities: Probabilities) -> None:
@@ -102,8 +119,7 @@ def _penalized(scores: Probabilities, penalty: float, recent: Sequence[Collectio
     Keskar et al. 2019 (arXiv 1909.05858), section 4.1. The scores are log-probabilities, so that adding a constant to
     all logits changes nothing.
     """
-    scores = scores - scores.max(1, keepdims=True)
-    scores = scores - np.log(np.exp(scores).sum(1, keepdims=True))
+    scores = _log_softmax(scores)
     for row, symbols in enumerate(recent):
         seen = np.unique(np.array(list(symbols)[-REPETITION_WINDOW:], np.int64))
         scores[row, seen] = np.where(scores[row, seen] > 0, scores[row, seen] / penalty, scores[row, seen] * penalty)

@@ -20,7 +20,8 @@ from charloom.settings import VocabularyKind
 Ids = NDArray[Any]
 """Symbol ids (T,) in the smallest unsigned integer type that holds the boundary."""
 
-_UNSEEN = -1
+UNSEEN = -1
+"""Stands for a character that a vocabulary does not have."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,8 @@ class Vocabulary:
             codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
         except UnicodeEncodeError as error:
             raise _surrogate(error, offset) from None
-        ids = self._table[np.minimum(codes, len(self._table) - 1)]
-        unseen = np.flatnonzero(ids == _UNSEEN)
+        ids = self.find(codes)
+        unseen = np.flatnonzero(ids == UNSEEN)
         if len(unseen):
             place = int(unseen[0])
             raise TextError(
@@ -93,6 +94,11 @@ class Vocabulary:
                 f"{len(self.characters)} characters this model knows; train on text that has it, or use --vocabulary bytes"
             )
         return ids.astype(self.dtype)
+
+    def find(self, codes: Ids) -> Ids:
+        """Ids (T,) of code points, `UNSEEN` where the vocabulary of characters does not have one."""
+        found: Ids = self._table[np.minimum(codes, len(self._table) - 1)]
+        return found
 
     def encode_pieces(self, pieces: Iterable[str], size: int) -> Ids:
         """Ids (size,) of a text that comes in pieces: no more than one piece is held in another form at a time."""
@@ -125,7 +131,7 @@ class Vocabulary:
     def _table(self) -> NDArray[np.int32]:
         """Id of each code point up to one beyond the largest known one, which stands for all above."""
         codes = np.array([ord(character) for character in self.characters])
-        table = np.full(codes[-1] + 2, _UNSEEN, np.int32)
+        table = np.full(codes[-1] + 2, UNSEEN, np.int32)
         table[codes] = np.arange(len(codes))
         return table
 

@@ -19,9 +19,12 @@ from typing import Any
 import numpy as np
 
 from charloom import records
-from charloom.errors import FolderError, MissingExtraError, NotFiniteError
+from charloom.errors import FolderError, MissingExtraError
 from charloom.model_files import ModelArrays
+from charloom.sampling import distributions
+from charloom.settings import SamplingConfig
 from charloom.tensor_files import Array
+from charloom.vocabulary import UNSEEN
 from charloom.writer import HasArrays, Writer
 
 MAGIC = b"charloom-cl-1\n"
@@ -35,6 +38,8 @@ _LEAST = 2.0**-24
 """No symbol is coded with a smaller probability."""
 
 _BLOCK = 256
+
+_PLAIN = SamplingConfig()
 
 
 @dataclass(frozen=True)
@@ -151,9 +156,8 @@ class Codec:
             return ids, iter(())
         text = data.decode("utf-8", "surrogateescape")  # a byte that is no UTF-8 becomes half of a pair, and comes back
         codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4").astype(np.int64)
-        known = np.array([ord(character) for character in self._vocabulary.characters])
-        places = np.minimum(np.searchsorted(known, codes), len(known) - 1)
-        ids = np.where(known[places] == codes, places, self._escape)
+        ids = self._vocabulary.find(codes)
+        ids = np.where(ids == UNSEEN, self._escape, ids)
         if self._lines:
             ids[codes == 10] = self._vocabulary.boundary
         return ids, iter(codes[ids == self._escape].tolist())
@@ -185,17 +189,11 @@ class _Reader:
         self._latest = np.array([codec._vocabulary.boundary])
         self._rows = self._writer.stepper.begin()
         self._rows.advance(self._latest)
-        self._share = 1.0 if codec._escape is None else 1.0 - ESCAPE
 
     def probabilities(self) -> Array:
         """Probabilities of the symbols, and last of the escape."""
-        scores = self._rows.logits()[0].astype(np.float64)
-        if not np.isfinite(scores).all():
-            raise NotFiniteError
-        scores -= scores.max()
-        np.exp(scores, out=scores)
-        scores *= self._share / scores.sum()
-        return scores if self._codec._escape is None else np.append(scores, ESCAPE)
+        found = distributions(self._rows.logits(), _PLAIN)[0]
+        return found if self._codec._escape is None else np.append(found * (1 - ESCAPE), ESCAPE)
 
     def advance(self, symbol: int) -> None:
         """Read a symbol; an escape leaves the network as it was, and after the boundary it remembers nothing."""

@@ -69,7 +69,7 @@ def evaluate(
             entry.name: {"bits_per_character": entry.bits_per_character, "knew": entry.knew} for entry in floor
         }
     if codec is not None:
-        result["compressed"] = proof(codec, model, measured)
+        result["compressed"] = proof(codec, model, measured, carried)
     if json:
         print_json(result)
     else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from charloom.cli.sources import HYPHEN
+from charloom.cli import files
 from charloom.errors import SettingsError, TextError
 from charloom.settings import SamplingConfig, Weights
 
@@ -137,10 +137,8 @@ def _prompts(prompts: list[str] | None, file: Path | None) -> list[str]:
         raise SettingsError("give the prompt once: --prompt or --prompt-file")
     if file is None:
         return prompts or [""]
+    data = files.read(file)
     try:
-        data = sys.stdin.buffer.read() if str(file) == HYPHEN else file.read_bytes()
         return [data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")]
-    except OSError as error:
-        raise TextError(f"{file} cannot be read: {(error.strerror or str(error)).lower()}; check the path") from None
     except UnicodeDecodeError as error:
         raise TextError(f"{file} is not UTF-8: byte at offset {error.start:,}; save it as UTF-8") from None
