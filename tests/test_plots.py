@@ -15,7 +15,8 @@ from PIL import Image
 
 import charloom
 from charloom.errors import CharloomError, FolderError, SettingsError
-from charloom.plots import COLOURS, MARKERS, Curves, draw, finding, limits, plot_loss, read_curves
+from charloom.pictures import COLOURS, MARKERS
+from charloom.plots import Curves, draw, finding, limits, plot_loss, read_curves
 from charloom.runs import Run
 from charloom.settings import Cell, CorpusConfig, NetworkConfig, TrainingConfig
 

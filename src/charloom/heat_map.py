@@ -3,12 +3,12 @@
 import html
 import json
 import math
-import warnings
 from collections.abc import Iterable, Iterator
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from charloom import pictures
+from charloom.pictures import rendered
 from charloom.surprises import Surprise
 
 LEVELS = ("#fffbe6", "#fde9a9", "#fbcb6b", "#f5a04a", "#e0703f", "#bd4545", "#862a4e", "#4a1a4a")
@@ -104,13 +104,11 @@ def _luminance(colour: tuple[float, ...]) -> float:
 
 def picture(found: list[Surprise], title: str, *, columns: int = 48, candidates: int = 3) -> bytes:
     """A PNG: the true characters, coloured by surprise, and beneath each what was expected most, the likelier the darker."""
-    import matplotlib
-    from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
     blocks = [found[start : start + columns] for start in range(0, len(found), columns)]
     height = candidates + 1.7
-    figure = Figure(figsize=(0.24 * columns + 1.1, 0.27 * height * len(blocks) + 1.2), layout="constrained")
+    figure = pictures.figure(0.24 * columns + 1.1, 0.27 * height * len(blocks) + 1.2)
     axes = figure.subplots()
     for number, block in enumerate(blocks):
         top = -number * height
@@ -138,8 +136,4 @@ def picture(found: list[Surprise], title: str, *, columns: int = 48, candidates:
         "darker where likelier, blue where right",
         size=8,
     )
-    buffer = BytesIO()
-    with matplotlib.rc_context(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from")  # a script that the font lacks
-        figure.savefig(buffer, format="png", dpi=130, metadata={"Software": "charloom"})
-    return buffer.getvalue()
+    return rendered(figure)

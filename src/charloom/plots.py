@@ -1,10 +1,8 @@
 """Pictures of what a run recorded; no training here."""
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charloom import disk as disks
+from charloom import pictures
 from charloom.disk import Disk
 from charloom.errors import FolderError, SettingsError
+from charloom.pictures import COLOURS, MARKERS, rendered
 from charloom.runs import Run
-
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito's palette, which colour-blind people can tell apart; each goes with a marker of its own."""
-
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 Points = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Characters seen, and nats per character."""
@@ -49,18 +44,9 @@ def plot_loss(runs: Sequence[Run], output: Path) -> None:
     if len(set(names)) < len(names):
         names = [str(run.path) for run in runs]
     curves = [read_curves(run, name) for run, name in zip(runs, names, strict=True)]
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 5.2), layout="constrained")
+    figure = pictures.figure(8, 5.2)
     draw(figure, curves)
-    buffer = BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "charloom"}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from")  # a name in a script that the font lacks
-        figure.savefig(
-            buffer, format=kind[1:], dpi=150, facecolor="white", metadata={"Date": None} if kind == ".svg" else None
-        )
-    disks.replace(Disk(), output, buffer.getvalue())
+    disks.replace(Disk(), output, rendered(figure, "svg" if kind == ".svg" else "png", dpi=150))
 
 
 def read_curves(run: Run, name: str) -> Curves:
