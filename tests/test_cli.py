@@ -246,6 +246,29 @@ def test_score_draws_a_page_and_a_picture(trained: Path, charloom: Call, docs_te
     assert (tmp_path / "part.txt").read_text() == docs_text[:1000]
 
 
+def test_report_draws_what_a_model_knows(trained: Path, charloom: Call, docs_text: str, tmp_path: Path) -> None:
+    found = json.loads(charloom("report", trained / "run", "--written", 500, "--json").stdout)
+    assert {"report", "loss", "context", "mistakes", "calibration", "units", "copying", "words"} <= set(found)
+    folder = tmp_path / found["report"]
+    assert folder == tmp_path / "reports" / "run"
+    page, text = (folder / "report.html").read_text(), (folder / "report.md").read_text()
+    for picture in folder.glob("*.png"):
+        assert f"]({picture.name})" in text
+    assert page.count("data:image/png;base64,") == len(list(folder.glob("*.png"))) >= 7
+    assert json.loads(charloom("report", trained / "run", "--written", 0, "--json").stdout)["report"].endswith("run-2")
+    lines = charloom("report", trained / "names", "--written", 300, "--output", "names", "--split", "train")
+    assert lines.returncode == 0, lines.stderr
+    assert "first letters of words" in lines.stdout
+    (tmp_path / "part.txt").write_text(docs_text[:60])
+    model = charloom("report", trained / "run" / "model", "--text", "part.txt", "--json")
+    assert "copying" not in json.loads(model.stdout)
+    refused(charloom("report", trained / "run", "--output", "names"), "not empty")
+    refused(charloom("report", trained / "run" / "model"), "--text")
+    refused(charloom("report", trained / "run", "--temperature", "-1"), "temperature")
+    refused(charloom("report", trained / "run", "--written", "-1"), "written")
+    assert not (tmp_path / "reports" / "run-3").exists()
+
+
 def test_a_file_is_compressed_and_given_back(trained: Path, charloom: Call, docs_text: str, tmp_path: Path) -> None:
     file = tmp_path / "part.txt"
     file.write_text(docs_text[:1500], "utf-8")

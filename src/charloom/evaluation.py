@@ -132,7 +132,7 @@ def carried_batches(model: LanguageModel, ids: Ids, chunk: int) -> Iterator[Batc
     if model.config.documents == "none":
         return in_order(model, ids, chunk)
     starts, lengths = spans(ids, model.vocabulary.boundary)
-    return _side_by_side(ids, starts, lengths, chunk, model.vocabulary.boundary)
+    return side_by_side(ids, starts, lengths, chunk, model.vocabulary.boundary)
 
 
 def _windows(model: LanguageModel, ids: Ids, context: int, chunk: int) -> Iterator[Batch]:
@@ -148,7 +148,7 @@ def _windows(model: LanguageModel, ids: Ids, context: int, chunk: int) -> Iterat
         number = np.arange(int(windows.sum())) - np.repeat(np.cumsum(windows) - windows, windows)
         cuts = np.repeat(starts, windows) + number * context
         lengths = np.minimum(context, np.repeat(starts + sizes, windows) - cuts)
-    return _side_by_side(ids, cuts, lengths, chunk, model.vocabulary.boundary)
+    return side_by_side(ids, cuts, lengths, chunk, model.vocabulary.boundary)
 
 
 def folded_batches(model: LanguageModel, ids: Ids) -> Iterator[Batch]:
@@ -159,9 +159,10 @@ def folded_batches(model: LanguageModel, ids: Ids) -> Iterator[Batch]:
     return (streams[k] for k in range(len(streams)))
 
 
-def _side_by_side(
+def side_by_side(
     ids: Ids, starts: NDArray[np.int64], lengths: NDArray[np.int64], chunk: int, boundary: int
 ) -> Iterator[Batch]:
+    """Parts of a text in batches of rows, the longest first, those of one length in their order."""
     order = np.argsort(-lengths, kind="stable")
     for first in range(0, len(order), ROWS):
         chosen = order[first : first + ROWS]

@@ -1,5 +1,7 @@
 """How pictures look and become files: colours that the colour-blind can tell apart, the same bytes each time."""
 
+import math
+import textwrap
 import warnings
 from io import BytesIO
 from typing import Any, Literal
@@ -20,12 +22,18 @@ def figure(width: float = 8, height: float = 4.5) -> Any:
 def axes(place: Any, title: str, across: str, up: str) -> Any:
     """Axes with a title that says what came out, and what is measured along each."""
     made = place.add_subplot() if hasattr(place, "add_subplot") else place
-    made.set_title(title, fontsize=11, parse_math=False)
+    made.set_title(wrapped(title, made.figure), fontsize=11, parse_math=False)
     made.set_xlabel(across, parse_math=False)
     made.set_ylabel(up, parse_math=False)
     made.grid(alpha=0.25)
     made.spines[["top", "right"]].set_visible(False)
     return made
+
+
+def wrapped(title: str, picture: Any) -> str:
+    """A title in as many lines as the width of a figure asks for."""
+    lines = math.ceil(len(title) / (10 * picture.get_figwidth()))
+    return textwrap.fill(title, math.ceil(len(title) / max(1, lines)) + 6)  # about equally long
 
 
 def rendered(picture: Any, kind: Literal["png", "svg"] = "png", *, dpi: int = 130) -> bytes:

@@ -15,6 +15,7 @@ from charloom.errors import NotFiniteError, SettingsError, TextError
 from charloom.evaluation import Score, in_order
 from charloom.language_model import CHUNK, LanguageModel
 from charloom.network import State, reading
+from charloom.vocabulary import Ids
 
 
 class Surprise(NamedTuple):
@@ -53,16 +54,10 @@ class Surprises:
 
     def _symbols(self) -> Iterator[tuple[int, Surprise]]:
         """The id and the record of each symbol that is predicted."""
-        network, state = self._model.network, State()
-        for batch in in_order(self._model, self._ids, CHUNK):
-            with reading(network):
-                logits, state = network(batch.inputs.to(network.device), None if batch.begins else state)
-                kept = batch.targets[:, 0] != IGNORED
-                logs = torch.log_softmax(logits[:, 0].float(), -1).cpu()[kept]
-                targets = batch.targets[kept, 0]
-                true = logs.gather(1, targets[:, None])
-                hits = int((logs.argmax(1) == targets).sum())
-                best = logs.topk(self._candidates, dim=1)
+        for targets, logs in predicted(self._model, self._ids):
+            true = logs.gather(1, targets[:, None])
+            hits = int((logs.argmax(1) == targets).sum())
+            best = logs.topk(self._candidates, dim=1)
             nats = -true[:, 0].double()
             if not bool(torch.isfinite(nats).all()):
                 raise NotFiniteError
@@ -71,6 +66,20 @@ class Surprises:
             for symbol, nat, rank, places, shares in zip(*(part.tolist() for part in rows), strict=True):
                 top = tuple((self._names[place], share) for place, share in zip(places, shares, strict=True))
                 yield symbol, Surprise(self._names[symbol], nat, rank, top)
+
+
+def predicted(model: LanguageModel, ids: Ids) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """The ids (n,) of the next symbols of a text and log p (n, V) of all that could stand there, a chunk at a time.
+
+    The state is carried; with documents each begins anew.
+    """
+    network, state = model.network, State()
+    for batch in in_order(model, ids, CHUNK):
+        with reading(network):
+            logits, state = network(batch.inputs.to(network.device), None if batch.begins else state)
+            kept = batch.targets[:, 0] != IGNORED
+            logs = torch.log_softmax(logits[:, 0].float(), -1).cpu()[kept]
+        yield batch.targets[kept, 0], logs
 
 
 def _name(model: LanguageModel, symbol: int) -> str:

@@ -36,6 +36,21 @@ def target(path: Path, *, force: bool) -> Path:
     return found
 
 
+def new_folder(wanted: Path | None, default: Path) -> Path:
+    """A folder that does not exist, or is empty: `wanted`, or `default`, then `default`-2, -3; it is not made yet.
+
+    Raises `StorageError` if `wanted` holds something.
+    """
+    names = [wanted] if wanted else [default, *(default.with_name(f"{default.name}-{n}") for n in range(2, 10_000))]
+    try:
+        for path in names:
+            if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+                return path
+    except (OSError, ValueError) as error:
+        raise _unwritable(names[0], error) from None
+    raise StorageError(f"{names[0]} exists and is not empty; choose another --output")
+
+
 def write(path: Path, data: bytes) -> None:
     """Make `data` the content of a file, whole or not at all; nothing else beside it is touched. Raises `StorageError`."""
     beside = None

@@ -23,6 +23,7 @@ VERBS = {
     "generate": "Write text with a model.",
     "evaluate": "Measure a model on text that it was not trained on.",
     "score": "Show how much each character of a text surprises a model.",
+    "report": "Report on what a model knows: where its loss sits, how it errs, whether it copies.",
     "compress": "Compress a file with a model, losslessly.",
     "decompress": "Give back a file that was compressed.",
     "info": "What a run or model is, on what it was trained, how far, how good.",

@@ -1,0 +1,99 @@
+"""Whether a text is copied from another: how long the passages are that both have, and what share of it is new.
+
+A suffix array of both finds, for each place, the longest passage that begins there and stands in the other text. All is
+counted in UTF-8 and told in characters.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charloom.errors import MissingExtraError
+
+SIZES = (8, 16, 32)
+"""Characters of a piece of text whose novelty is told."""
+
+_SEPARATOR = b"\xff"  # in no UTF-8: no passage goes over it
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A passage that stands in the training text too."""
+
+    text: str
+    start: int
+    "Characters before it in the text that was looked at."
+
+
+@dataclass(frozen=True)
+class Copying:
+    """How much of a text stands in the training text."""
+
+    characters: int
+    novel: dict[int, float]
+    "Share of the pieces of so many characters that the training text does not have."
+    mean: float
+    "Characters of the longest shared passage, on average over where it begins."
+    longest: tuple[Passage, ...]
+    "Those that do not overlap, the longest first."
+
+
+def compare(train: str, texts: list[str], most: int = 5) -> list[Copying]:
+    """How much of each text stands in `train`. Raises `MissingExtraError` without pydivsufsort."""
+    try:
+        from pydivsufsort import divsufsort, kasai
+    except ImportError:
+        raise MissingExtraError("looking for copied passages", "report") from None
+    pieces = [train.encode(), *(text.encode() for text in texts)]
+    joined = np.frombuffer(_SEPARATOR.join(pieces) + _SEPARATOR, np.uint8).copy()
+    order = divsufsort(joined)
+    shared = _shared(order, kasai(joined, order), len(pieces[0]))
+    made, place = [], len(pieces[0]) + 1
+    for text, data in zip(texts, pieces[1:], strict=True):
+        made.append(_copying(text, data, shared[place : place + len(data)], most))
+        place += len(data) + 1
+    return made
+
+
+def _shared(order: Any, common: Any, train: int) -> Integers:
+    """Bytes of the longest passage that begins at each place and also begins in the first `train` bytes; 0 in those.
+
+    order    the suffix array
+    common   bytes that the suffixes of order[i] and order[i + 1] have in common
+    """
+    found = np.zeros(len(order), np.int64)
+    others = np.flatnonzero(order > train)
+    places, after, before = order[others].tolist(), common[others].tolist(), common[others - 1].tolist()
+    ranks = others.tolist()
+    longest = [0] * len(ranks)
+    for walk, links in ((range(len(ranks)), before), (range(len(ranks) - 1, -1, -1), after)):
+        step = 1 if walk.step > 0 else -1
+        last, reach = None, 0
+        for number in walk:
+            rank = ranks[number]
+            reach = min(reach, links[number]) if last == rank - step else links[number]
+            longest[number] = max(longest[number], reach)
+            last = rank
+    found[places] = longest
+    return found
+
+
+def _copying(text: str, data: bytes, shared: Integers, most: int) -> Copying:
+    raw = np.frombuffer(data, np.uint8)
+    starts = np.append(np.flatnonzero((raw & 0xC0) != 0x80), len(raw))
+    size = len(starts) - 1
+    lengths = np.searchsorted(starts, starts[:-1] + shared[starts[:-1]], side="right") - 1 - np.arange(size)
+    novel = {count: float(np.mean(lengths[: size - count + 1] < count)) for count in SIZES if size >= count}
+    taken, passages = np.zeros(size, np.bool_), list[Passage]()
+    for start in np.argsort(-lengths, kind="stable").tolist():
+        end = start + int(lengths[start])
+        if len(passages) == most or end == start:
+            break
+        if not taken[start:end].any():
+            taken[start:end] = True
+            passages.append(Passage(text[start:end], start))
+    return Copying(size, novel, float(lengths.mean()) if size else 0.0, tuple(passages))

@@ -1,0 +1,81 @@
+"""charloom report"""
+
+from pathlib import Path
+from typing import Literal
+
+from charloom.cli.sources import HYPHEN
+
+
+def report(
+    run: Path,
+    /,
+    *,
+    split: Literal["validation", "test", "train"] = "validation",
+    text: str | None = None,
+    encoding: str = "utf-8",
+    written: int = 100_000,
+    temperature: float = 1.0,
+    seed: int = 0,
+    output: Path | None = None,
+    json: bool = False,
+) -> None:
+    """Report on what a model knows, with pictures: a page of HTML, the same in Markdown, and the figures.
+
+    Where the loss sits (classes of characters, places in a word), how much the context helps, the commonest mistakes, whether
+    its probabilities can be trusted, what its hidden units follow, and whether what it writes is copied.
+
+    Parameters
+    ----------
+    run
+        A run directory, or a model folder together with --text.
+    split
+        Which part of the run's own text is looked at.
+    text
+        Another text: a file, a folder, - for standard input, or the name of a corpus.
+    encoding
+        Encoding of that other text.
+    written
+        Characters that the model writes, to see whether it copies; 0 leaves that out.
+    temperature
+        Temperature at which they are drawn.
+    seed
+        The same seed draws the same text.
+    output
+        A new folder (default: reports/NAME-OF-THE-RUN, then -2, -3).
+    json
+        Print the figures as one JSON value.
+    """
+    from charloom.analysis.report import write_report
+    from charloom.cli import files
+    from charloom.cli.output import print_json, say
+    from charloom.errors import SettingsError, shown
+    from charloom.model_files import is_run
+    from charloom.reports import text_to_evaluate
+    from charloom.runs import load
+    from charloom.settings import SamplingConfig
+
+    SamplingConfig(temperature=temperature)
+    if written < 0 or seed < 0:
+        raise SettingsError(f"written is {written} and seed is {seed}; neither can be below 0")
+    model = load(run)
+    given = "-" if text == HYPHEN else text
+    measured, name, train = text_to_evaluate(run, split, given, encoding, with_train=is_run(run) and written > 0)
+    folder = files.new_folder(output, Path("reports") / run.resolve().name)
+    made = write_report(
+        model,
+        measured,
+        train,
+        title=f"{shown(run)} on {name}",
+        written=written,
+        temperature=temperature,
+        seed=seed,
+        progress=lambda section: say(f"{section} ..."),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, data in made.page.files("report").items():
+        files.write(folder / path, data)
+    if json:
+        print_json({"report": str(folder), **made.figures})
+    else:
+        print("\n".join(made.findings))
+        print(f"{folder / 'report.html'}")
