@@ -110,6 +110,12 @@ def test_evaluate_takes_each_part_and_any_other_text(trained: Path, charloom: Ca
     assert proven["compressed"]["nats"] == pytest.approx(1200 * proven["carried"]["nats_per_character"])
     assert abs(proven["compressed"]["coded_bytes"] - proven["compressed"]["nats"] / 8 / 0.6931) < 8
     assert "bytes of code" in charloom("evaluate", trained / "run", "--verify").stdout
+    learned = json.loads(charloom("evaluate", trained / "run", "--dynamic", "--json").stdout)
+    assert set(learned["dynamic"]) == SCORE
+    assert learned["carried"] == proven["carried"]
+    assert (
+        "dynamic, the model learning from what it has read" in charloom("evaluate", trained / "run", "--dynamic").stdout
+    )
     shown = charloom("evaluate", trained / "run", "--baselines")
     assert "5-gram" in shown.stdout
     assert "xz" in shown.stdout
@@ -284,6 +290,10 @@ def test_a_file_is_compressed_and_given_back(trained: Path, charloom: Call, docs
     refused(
         charloom("decompress", trained / "names", "part.txt.cl", "--output", "other"), "part.txt.cl", "another model"
     )
+    assert charloom("compress", trained / "run", "part.txt", "--adaptive", "--output", "smaller.cl").returncode == 0
+    assert charloom("decompress", trained / "run", "smaller.cl", "--output", "again").returncode == 0
+    assert (tmp_path / "again").read_bytes() == file.read_bytes()
+    assert (tmp_path / "smaller.cl").stat().st_size < coded.stat().st_size
     coded.write_bytes(coded.read_bytes()[:-1])
     refused(charloom("decompress", trained / "run", "part.txt.cl", "--output", "other"), "part.txt.cl", "damaged")
     refused(charloom("decompress", trained / "run", "part.txt"), "--output")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from charloom.batches import IGNORED, Batch, Streams, rows, spans
 from charloom.corpus import Text
+from charloom.dynamic import LEARNING_RATE, SEGMENT, Learner
 from charloom.errors import NotFiniteError, SettingsError, TextError
 from charloom.language_model import CHUNK, LanguageModel
 from charloom.network import CharRNN, State, reading
@@ -83,12 +84,33 @@ def evaluate(model: LanguageModel, text: str | Text, *, context: int | None = No
 
     Raises `TextError` for an empty text or an unseen character.
     """
-    text = Text.of(text) if isinstance(text, str) else text
-    if text.characters == 0:
-        raise TextError("there is no character to score: the text is empty; give a longer one")
+    text = _to_score(text)
     ids = model.encode(text)
     batches = carried_batches(model, ids, chunk) if context is None else _windows(model, ids, context, chunk)
     return _score(model, batches, text.characters, text.bytes)
+
+
+def evaluate_dynamic(
+    model: LanguageModel, text: str | Text, *, learning_rate: float = LEARNING_RATE, segment: int = SEGMENT
+) -> Score:
+    """The score of a text, carried, of a copy of the model that learns from each segment after predicting it.
+
+    See `charloom.dynamic`. Not to be compared with static figures. Raises `TextError`, `SettingsError`, `NotFiniteError`.
+    """
+    if segment < 1 or not 0 <= learning_rate < math.inf:
+        raise SettingsError(f"segment is {segment} and learning rate {learning_rate}; give at least 1, and at least 0")
+    text = _to_score(text)
+    learner, state = Learner(model.network, learning_rate), State()
+    total = Score(0.0, 0, 0, text.characters, text.bytes)
+    for batch in in_order(model, model.encode(text), segment):
+        targets = batch.targets.to(model.network.device)
+        inputs = batch.inputs.to(model.network.device)
+        logits, state = learner.read(inputs, targets, None if batch.begins else state)
+        nats = float(_nats(logits, targets).double().sum())
+        if not math.isfinite(nats):
+            raise NotFiniteError
+        total += Score(nats, batch.symbols, int((logits.argmax(-1) == targets).sum()), 0, 0)
+    return total
 
 
 def evaluate_folded(model: LanguageModel, text: Text) -> Score:
@@ -177,6 +199,13 @@ def _walk(
         yield rows(ids, starts, lengths, first, min(first + chunk, longest), boundary=boundary)
 
 
+def _to_score(text: str | Text) -> Text:
+    text = Text.of(text) if isinstance(text, str) else text
+    if text.characters == 0:
+        raise TextError("there is no character to score: the text is empty; give a longer one")
+    return text
+
+
 def _score(model: LanguageModel, batches: Iterator[Batch], characters: int, size: int) -> Score:
     nats, symbols, correct = 0.0, 0, 0
     with reading(model.network):
@@ -196,8 +225,13 @@ def _losses(network: CharRNN, batch: Batch, state: State | None) -> tuple[torch.
     device = network.device
     targets = batch.targets.to(device)
     logits, state = network(batch.inputs.to(device), None if batch.begins else state)
+    hits = int((logits.argmax(-1) == targets).sum())
+    return _nats(logits, targets), hits, state
+
+
+def _nats(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Nats (T, B) of each target, zero where it is ignored."""
     losses = torch.nn.functional.cross_entropy(
         logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none"
     )
-    hits = int((logits.argmax(-1) == targets).sum())
-    return losses.view(targets.shape), hits, state
+    return losses.view(targets.shape)

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from charloom import records
+from charloom.applications.reader import Reader
 from charloom.errors import FolderError, MissingExtraError
 from charloom.model_files import ModelArrays
 from charloom.sampling import distributions
@@ -39,6 +40,9 @@ _LEAST = 2.0**-24
 
 _BLOCK = 256
 
+FINGERPRINTED = 192
+"""Symbols of the fixed sequence that tells one arithmetic from another; more than a model that adapts learns from at a time."""
+
 _PLAIN = SamplingConfig()
 
 
@@ -55,6 +59,8 @@ class Header:
     bytes: int
     symbols: int
     "Coded symbols."
+    adaptive: bool
+    "Whether the model went on learning from what it had coded."
 
 
 @dataclass(frozen=True)
@@ -80,32 +86,36 @@ class Codec:
         except ImportError:
             raise MissingExtraError("compressing", "compress") from None
         arrays = model.arrays()
-        self._stream, self._writer = stream, Writer(arrays)
+        self._stream, self._arrays, self._stepper = stream, arrays, Writer(arrays).stepper
         self._vocabulary, self._lines = arrays.vocabulary, arrays.config.documents == "lines"
-        self._outputs = self._writer.stepper.outputs
+        self._outputs = self._stepper.outputs
         self._escape = None if self._vocabulary.kind == "bytes" else self._outputs
         self._family = stream.model.Categorical(perfect=False)
         self._points = stream.model.Uniform(_CODE_POINTS)
         self._model = _identity(arrays)
-        self._arithmetic = self._fingerprint()
+        self._arithmetic = dict[bool, str]()
 
-    def compress(self, data: bytes) -> Compressed:
-        """The compressed form of any bytes, decoded again before it is given. Raises `NotFiniteError`."""
-        made = self.encode(data)
+    def compress(self, data: bytes, *, adaptive: bool = False) -> Compressed:
+        """The compressed form of any bytes, decoded again before it is given. Raises `NotFiniteError`.
+
+        With `adaptive` the model goes on learning from what it has coded: smaller, and slower.
+        """
+        made = self.encode(data, adaptive=adaptive)
         if self.decompress(made.data) != data:
             raise AssertionError("what was coded is not what is decoded")
         return made
 
-    def encode(self, data: bytes) -> Compressed:
+    def encode(self, data: bytes, *, adaptive: bool = False) -> Compressed:
         """The compressed form of any bytes, not looked at again."""
         symbols, points = self._symbols(data)
-        encoder, nats, reader = self._stream.queue.RangeEncoder(), 0.0, _Reader(self)
+        encoder, nats, reader = self._stream.queue.RangeEncoder(), 0.0, self._reader(adaptive)
         for start in range(0, len(symbols), _BLOCK):
             block = symbols[start : start + _BLOCK]
             table = np.empty((len(block), self._outputs + (self._escape is not None)))
             for place, symbol in enumerate(block.tolist()):
-                table[place] = reader.probabilities()
-                reader.advance(symbol)
+                table[place] = self._probabilities(reader)
+                if symbol != self._escape:
+                    reader.advance(symbol)
             nats -= float(np.log(np.maximum(table[np.arange(len(block)), block], _LEAST)).sum())
             escapes = np.flatnonzero(block == self._escape) if self._escape is not None else np.empty(0, np.int64)
             for first, last in _pieces(len(block), escapes + 1):
@@ -114,7 +124,7 @@ class Codec:
                     encoder.encode(next(points), self._points)
                     nats += math.log(_CODE_POINTS)
         coded = encoder.get_compressed().astype("<u4").tobytes()
-        header = Header(self._model, self._arithmetic, _sha256(data), len(data), len(symbols))
+        header = Header(self._model, self._fingerprint(adaptive), _sha256(data), len(data), len(symbols), adaptive)
         head = MAGIC + json.dumps(records.plain(header)).encode() + b"\n"
         made = head + coded + hashlib.sha256(head + coded).digest()
         unknown = int((symbols == self._escape).sum()) if self._escape is not None else 0
@@ -125,26 +135,30 @@ class Codec:
         header, coded = _open(data)
         if header.model != self._model:
             raise FolderError("it was compressed with another model; give the one that it was compressed with")
-        if header.arithmetic != self._arithmetic:
+        if header.arithmetic != self._fingerprint(header.adaptive):
             raise FolderError(
                 "it was compressed where sums are rounded in another order (another processor, numpy or number of threads); "
                 "decompress it there"
             )
         try:
-            original = self._bytes(self._decode(coded, header.symbols))
+            original = self._bytes(self._decode(coded, header))
         except (AssertionError, ValueError):  # constriction's, and what is no text
             original = b""
         if len(original) != header.bytes or _sha256(original) != header.original:
             raise FolderError("it decodes to something else than was compressed; decompress it where it was made")
         return original
 
-    def _decode(self, coded: Any, symbols: int) -> list[int]:
+    def _decode(self, coded: Any, header: Header) -> list[int]:
         """The symbols that were coded; a code point after an escape as -1 - it."""
-        decoder, reader, found = self._stream.queue.RangeDecoder(coded), _Reader(self), list[int]()
-        for _ in range(symbols):
-            symbol = int(decoder.decode(self._stream.model.Categorical(reader.probabilities(), perfect=False)))
-            found.append(-1 - int(decoder.decode(self._points)) if symbol == self._escape else symbol)
-            reader.advance(symbol)
+        decoder, reader = self._stream.queue.RangeDecoder(coded), self._reader(header.adaptive)
+        found = list[int]()
+        for _ in range(header.symbols):
+            symbol = int(decoder.decode(self._stream.model.Categorical(self._probabilities(reader), perfect=False)))
+            if symbol == self._escape:  # the network does not read it
+                found.append(-1 - int(decoder.decode(self._points)))
+            else:
+                found.append(symbol)
+                reader.advance(symbol)
         return found
 
     def _symbols(self, data: bytes) -> tuple[Array, Iterator[int]]:
@@ -172,37 +186,27 @@ class Codec:
         )
         return text.encode("utf-8", "surrogateescape")
 
-    def _fingerprint(self) -> str:
-        """What this machine's arithmetic makes of a fixed sequence of symbols."""
-        reader, digest = _Reader(self), hashlib.sha256()
-        for number in range(64):
-            digest.update(reader.probabilities().tobytes())
-            reader.advance((7 * number + 3) % self._outputs)
-        return digest.hexdigest()
+    def _reader(self, adaptive: bool) -> Reader:
+        if not adaptive:
+            return Reader(self._stepper, self._vocabulary.boundary)
+        from charloom.applications.adaptive import AdaptiveReader
 
+        return AdaptiveReader(self._arrays, self._stepper)
 
-class _Reader:
-    """Reads symbols, and says how likely the next one is: the same in both directions."""
-
-    def __init__(self, codec: Codec) -> None:
-        self._codec, self._writer = codec, codec._writer
-        self._latest = np.array([codec._vocabulary.boundary])
-        self._rows = self._writer.stepper.begin()
-        self._rows.advance(self._latest)
-
-    def probabilities(self) -> Array:
+    def _probabilities(self, reader: Reader) -> Array:
         """Probabilities of the symbols, and last of the escape."""
-        found = distributions(self._rows.logits(), _PLAIN)[0]
-        return found if self._codec._escape is None else np.append(found * (1 - ESCAPE), ESCAPE)
+        found = distributions(reader.logits(), _PLAIN)[0]
+        return found if self._escape is None else np.append(found * (1 - ESCAPE), ESCAPE)
 
-    def advance(self, symbol: int) -> None:
-        """Read a symbol; an escape leaves the network as it was, and after the boundary it remembers nothing."""
-        if symbol == self._codec._escape:
-            return
-        if symbol == self._codec._vocabulary.boundary:
-            self._rows = self._writer.stepper.begin()
-        self._latest[0] = symbol
-        self._rows.advance(self._latest)
+    def _fingerprint(self, adaptive: bool) -> str:
+        """What this machine's arithmetic makes of a fixed sequence of symbols."""
+        if adaptive not in self._arithmetic:
+            reader, digest = self._reader(adaptive), hashlib.sha256()
+            for number in range(FINGERPRINTED):
+                digest.update(self._probabilities(reader).tobytes())
+                reader.advance((7 * number + 3) % self._outputs)
+            self._arithmetic[adaptive] = digest.hexdigest()
+        return self._arithmetic[adaptive]
 
 
 def _open(data: bytes) -> tuple[Header, Any]:

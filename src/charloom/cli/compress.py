@@ -10,7 +10,16 @@ from charloom.errors import SettingsError
 ENDING = ".cl"
 
 
-def compress(run: Path, file: Path, /, *, output: Path | None = None, force: bool = False, json: bool = False) -> None:
+def compress(
+    run: Path,
+    file: Path,
+    /,
+    *,
+    output: Path | None = None,
+    adaptive: bool = False,
+    force: bool = False,
+    json: bool = False,
+) -> None:
     """Compress a file with a model, losslessly.
 
     Writes FILE.cl beside it. Any file can be compressed; text like the one that the model learned from becomes smallest. The
@@ -25,6 +34,8 @@ def compress(run: Path, file: Path, /, *, output: Path | None = None, force: boo
         The file to compress; - for standard input.
     output
         Another name for the compressed file.
+    adaptive
+        Let the model go on learning from what it has coded: a smaller file, in several times the time.
     force
         Write over a file that exists.
     json
@@ -40,7 +51,7 @@ def compress(run: Path, file: Path, /, *, output: Path | None = None, force: boo
     target = files.target(output or file.with_name(file.name + ENDING), force=force)
     codec = Codec(read_model(model_folder(run)))
     began = time.monotonic()
-    made = codec.compress(data)
+    made = codec.compress(data, adaptive=adaptive)
     seconds = time.monotonic() - began
     files.write(target, made.data)
     told = {
@@ -51,6 +62,7 @@ def compress(run: Path, file: Path, /, *, output: Path | None = None, force: boo
         "symbols": made.symbols,
         "escapes": made.escapes,
         "nats": made.nats,
+        "adaptive": adaptive,
         "seconds": seconds,
     }
     share = f", {8 * len(made.data) / made.original_bytes:.3f} bits a byte" if made.original_bytes else ""

@@ -18,6 +18,7 @@ def evaluate(
     context: int = 256,
     baselines: bool = False,
     verify: bool = False,
+    dynamic: bool = False,
     json: bool = False,
 ) -> None:
     """Measure a model on text that it was not trained on.
@@ -42,12 +43,15 @@ def evaluate(
     verify
         Prove the carried figure: compress the text, decompress it, and compare the size with the score (where a text is made
         of several, without what their ends cost).
+    dynamic
+        Also the figure, on a line of its own, of a copy of the model that goes on learning from what it has predicted.
     json
         Print one JSON value.
     """
     from charloom.applications.compress import Codec
     from charloom.cli.output import print_json
     from charloom.evaluation import evaluate as score
+    from charloom.evaluation import evaluate_dynamic
     from charloom.reports import compare, proof, text_to_evaluate
     from charloom.runs import load
 
@@ -63,6 +67,8 @@ def evaluate(
         "carried": carried.summary(),
         "fresh": {**fresh.summary(), "context": context},
     }
+    if dynamic:
+        result["dynamic"] = evaluate_dynamic(model, measured).summary()
     if train is not None:
         floor = compare(model, train, measured)
         result["baselines"] = {
@@ -86,6 +92,13 @@ def _show(result: dict[str, Any], title: str) -> None:
     for name in ("nats_per_character", "bits_per_character", "bits_per_byte", "perplexity", "accuracy"):
         table.add_row(name.replace("_", " "), *(f"{result[way][name]:.4f}" for way in ("carried", "fresh")))
     console.print(table)
+    if "dynamic" in result:
+        found = result["dynamic"]
+        console.print(
+            f"dynamic, the model learning from what it has read: {found['nats_per_character']:.4f} nats, "
+            f"{found['bits_per_character']:.4f} bits per character; not to be compared with figures of a model that stays as it is",
+            soft_wrap=True,
+        )
     if "compressed" in result:
         found = result["compressed"]
         console.print(

@@ -1,0 +1,41 @@
+"""A reader whose network goes on learning from what it has read: what `evaluate --dynamic` measures, a symbol at a time.
+
+Whoever reads the same symbols comes to the same weights, so a text can be coded and decoded with them.
+"""
+
+import torch
+
+from charloom.applications.reader import Reader
+from charloom.dynamic import SEGMENT, Learner
+from charloom.language_model import LanguageModel
+from charloom.model_files import ModelArrays
+from charloom.network import State
+from charloom.stepping import Stepper
+
+
+class AdaptiveReader(Reader):
+    """As `Reader`; after each segment, and at each boundary, the weights take a step."""
+
+    def __init__(self, model: ModelArrays, stepper: Stepper) -> None:
+        super().__init__(stepper, model.vocabulary.boundary)
+        self._learner = Learner(LanguageModel.of(model).network)
+        self._inputs, self._targets = [self._boundary], list[int]()
+        self._began: State | None = None
+        "What the network remembered before the first of the inputs."
+
+    def advance(self, symbol: int) -> None:
+        self._targets.append(symbol)
+        if symbol == self._boundary or len(self._targets) == SEGMENT:
+            self._learn()
+        if symbol == self._boundary:
+            self._began = None
+        super().advance(symbol)
+        self._inputs.append(symbol)
+
+    def _learn(self) -> None:
+        inputs, targets = (torch.tensor(symbols)[:, None] for symbols in (self._inputs, self._targets))
+        _, self._began = self._learner.read(inputs, targets, self._began)
+        weights = {name: tensor.numpy() for name, tensor in self._learner.network.state_dict().items()}
+        self._stepper = Stepper(self._stepper.config, weights)
+        self._rows = self._stepper.take_up(self._rows.state)
+        self._inputs, self._targets = [], []
