@@ -1,6 +1,7 @@
 """Compressing and decompressing gives back every byte, in as many bits as the model's surprise says."""
 
 import hashlib
+import itertools
 import math
 import os
 import subprocess
@@ -20,7 +21,8 @@ from models import small_model
 
 pytest.importorskip("constriction")
 
-from charloom.applications.compress import MAGIC, Codec
+from charloom.applications.coded_files import MAGIC
+from charloom.applications.compress import Codec
 
 KINDS = ("characters", "bytes", "lines", "byte-lines", "ends", "byte-ends")
 
@@ -49,6 +51,19 @@ kinds = pytest.mark.parametrize("kind", KINDS)
 def test_compressing_and_decompressing_is_the_identity_for_any_bytes(kind: str, data: bytes) -> None:
     codec = CODECS[kind]
     assert codec.decompress(codec.compress(data).data) == data
+
+
+@kinds
+@settings(max_examples=40)
+@given(
+    data=st.binary(max_size=60) | st.text("ab\né日🙂", max_size=40).map(str.encode),
+    cuts=st.lists(st.integers(0, 60), max_size=6),
+)
+def test_the_pieces_in_which_a_file_comes_change_nothing(kind: str, data: bytes, cuts: list[int]) -> None:
+    codec = CODECS[kind]
+    edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    pieces = [data[first:last] for first, last in itertools.pairwise(edges)]
+    assert codec.encode(iter(pieces)).data == codec.encode(data).data
 
 
 AWKWARD = {

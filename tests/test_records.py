@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import charloom
 from charloom import records, settings
-from charloom.applications.compress import Header
+from charloom.applications.coded_files import Header
 from charloom.checkpoints import Manifest, Pointer, Position
 from charloom.errors import CharloomError, FolderError
 from charloom.model_files import ModelConfig, VocabularyRecord

@@ -1,37 +1,36 @@
 """Lossless compression: the model says how likely each character is, an entropy coder turns that into bits.
 
-    charloom-cl-1 | header, one line of JSON | the coded symbols | SHA-256 of all before
-
 Both directions read the text with the one-step path, a symbol at a time, because both must come to the same probabilities to
 the last bit. A character that the model does not know is coded as an escape, which has a share of 2^-16 of each
 distribution, and its code point (21 bits); bytes that are no UTF-8 are kept as such. The header names the model by its
 content, and the arithmetic by what it makes of a fixed sequence: a file that was coded by another processor's additions is
-refused instead of decoded into something else.
+refused instead of decoded into something else. What is held in memory is the code, never the text.
 """
 
+import codecs
 import hashlib
-import json
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from charloom import records
+from charloom.applications.coded_files import Header, identity, pack, unpack
 from charloom.applications.reader import Reader
 from charloom.errors import FolderError, MissingExtraError
-from charloom.model_files import ModelArrays
 from charloom.sampling import distributions
 from charloom.settings import SamplingConfig
 from charloom.tensor_files import Array
 from charloom.vocabulary import UNSEEN
 from charloom.writer import HasArrays, Writer
 
-MAGIC = b"charloom-cl-1\n"
-
 ESCAPE = 2.0**-16
 """Share of each distribution that is kept for characters that the model does not know: costs 2e-5 bits a character."""
+
+FINGERPRINTED = 192
+"""Symbols of the fixed sequence that tells one arithmetic from another; more than a model that adapts learns from at a time."""
 
 _CODE_POINTS = 0x110000
 
@@ -40,27 +39,7 @@ _LEAST = 2.0**-24
 
 _BLOCK = 256
 
-FINGERPRINTED = 192
-"""Symbols of the fixed sequence that tells one arithmetic from another; more than a model that adapts learns from at a time."""
-
 _PLAIN = SamplingConfig()
-
-
-@dataclass(frozen=True)
-class Header:
-    """What stands before the coded symbols."""
-
-    model: str
-    "SHA-256 of its configuration, vocabulary and weights."
-    arithmetic: str
-    "SHA-256 of the distributions over a fixed sequence, as the machine works them out."
-    original: str
-    "SHA-256 of the file."
-    bytes: int
-    symbols: int
-    "Coded symbols."
-    adaptive: bool
-    "Whether the model went on learning from what it had coded."
 
 
 @dataclass(frozen=True)
@@ -92,47 +71,67 @@ class Codec:
         self._escape = None if self._vocabulary.kind == "bytes" else self._outputs
         self._family = stream.model.Categorical(perfect=False)
         self._points = stream.model.Uniform(_CODE_POINTS)
-        self._model = _identity(arrays)
+        self._model = identity(arrays)
         self._arithmetic = dict[bool, str]()
 
-    def compress(self, data: bytes, *, adaptive: bool = False) -> Compressed:
+    def compress(self, data: bytes | Iterable[bytes], *, adaptive: bool = False) -> Compressed:
         """The compressed form of any bytes, decoded again before it is given. Raises `NotFiniteError`.
 
-        With `adaptive` the model goes on learning from what it has coded: smaller, and slower.
+        The bytes may come in pieces. With `adaptive` the model goes on learning from what it has coded: smaller, and slower.
         """
         made = self.encode(data, adaptive=adaptive)
-        if self.decompress(made.data) != data:
-            raise AssertionError("what was coded is not what is decoded")
+        self.check(made)
         return made
 
-    def encode(self, data: bytes, *, adaptive: bool = False) -> Compressed:
+    def check(self, made: Compressed) -> None:
+        """Decode it, to see that it comes back."""
+        try:
+            for _ in self.decode(made.data):
+                pass
+        except FolderError:
+            raise AssertionError("what was coded is not what is decoded") from None
+
+    def encode(self, data: bytes | Iterable[bytes], *, adaptive: bool = False) -> Compressed:
         """The compressed form of any bytes, not looked at again."""
-        symbols, points = self._symbols(data)
-        encoder, nats, reader = self._stream.queue.RangeEncoder(), 0.0, self._reader(adaptive)
-        for start in range(0, len(symbols), _BLOCK):
-            block = symbols[start : start + _BLOCK]
+        encoder, reader = self._stream.queue.RangeEncoder(), self._reader(adaptive)
+        nats, size, symbols, unknown, digest = 0.0, 0, 0, 0, hashlib.sha256()
+
+        def watched() -> Iterator[bytes]:
+            nonlocal size
+            for piece in (data,) if isinstance(data, bytes) else data:
+                size += len(piece)
+                digest.update(piece)
+                yield piece
+
+        for block, points in self._blocks(watched()):
             table = np.empty((len(block), self._outputs + (self._escape is not None)))
             for place, symbol in enumerate(block.tolist()):
                 table[place] = self._probabilities(reader)
-                if symbol != self._escape:
+                if symbol != self._escape:  # the network does not read it
                     reader.advance(symbol)
             nats -= float(np.log(np.maximum(table[np.arange(len(block)), block], _LEAST)).sum())
             escapes = np.flatnonzero(block == self._escape) if self._escape is not None else np.empty(0, np.int64)
-            for first, last in _pieces(len(block), escapes + 1):
+            for first, last in _parts(len(block), escapes + 1):
                 encoder.encode(block[first:last].astype(np.int32), self._family, table[first:last])
                 if block[last - 1] == self._escape:
-                    encoder.encode(next(points), self._points)
+                    encoder.encode(points[int(np.searchsorted(escapes, last - 1))], self._points)
                     nats += math.log(_CODE_POINTS)
+            symbols, unknown = symbols + len(block), unknown + len(escapes)
         coded = encoder.get_compressed().astype("<u4").tobytes()
-        header = Header(self._model, self._fingerprint(adaptive), _sha256(data), len(data), len(symbols), adaptive)
-        head = MAGIC + json.dumps(records.plain(header)).encode() + b"\n"
-        made = head + coded + hashlib.sha256(head + coded).digest()
-        unknown = int((symbols == self._escape).sum()) if self._escape is not None else 0
-        return Compressed(made, len(data), len(symbols), unknown, nats, len(coded))
+        header = Header(self._model, self._fingerprint(adaptive), digest.hexdigest(), size, symbols, adaptive)
+        return Compressed(pack(header, coded), size, symbols, unknown, nats, len(coded))
 
     def decompress(self, data: bytes) -> bytes:
         """The original. Raises `FolderError` for a file that is damaged, of another model or of another arithmetic."""
-        header, coded = _open(data)
+        return b"".join(self.decode(data))
+
+    def decode(self, data: bytes) -> Iterator[bytes]:
+        """The original in pieces.
+
+        Raises `FolderError`: for a file that is damaged, of another model or of another arithmetic before there is a piece; for
+        one that decodes to something else than was coded, after the last.
+        """
+        header, coded = unpack(data)
         if header.model != self._model:
             raise FolderError("it was compressed with another model; give the one that it was compressed with")
         if header.arithmetic != self._fingerprint(header.adaptive):
@@ -140,44 +139,58 @@ class Codec:
                 "it was compressed where sums are rounded in another order (another processor, numpy or number of threads); "
                 "decompress it there"
             )
+        return self._pieces(coded, header)
+
+    def _pieces(self, coded: Any, header: Header) -> Iterator[bytes]:
+        size, digest = 0, hashlib.sha256()
         try:
-            original = self._bytes(self._decode(coded, header))
+            for symbols in self._symbols(coded, header):
+                piece = self._bytes(symbols)
+                size += len(piece)
+                digest.update(piece)
+                yield piece
         except (AssertionError, ValueError):  # constriction's, and what is no text
-            original = b""
-        if len(original) != header.bytes or _sha256(original) != header.original:
+            size = -1
+        if size != header.bytes or digest.hexdigest() != header.original:
             raise FolderError("it decodes to something else than was compressed; decompress it where it was made")
-        return original
 
-    def _decode(self, coded: Any, header: Header) -> list[int]:
-        """The symbols that were coded; a code point after an escape as -1 - it."""
+    def _symbols(self, coded: Any, header: Header) -> Iterator[list[int]]:
+        """The symbols that were coded, a block at a time; a code point after an escape as -1 - it."""
         decoder, reader = self._stream.queue.RangeDecoder(coded), self._reader(header.adaptive)
-        found = list[int]()
-        for _ in range(header.symbols):
-            symbol = int(decoder.decode(self._stream.model.Categorical(self._probabilities(reader), perfect=False)))
-            if symbol == self._escape:  # the network does not read it
-                found.append(-1 - int(decoder.decode(self._points)))
-            else:
-                found.append(symbol)
-                reader.advance(symbol)
-        return found
+        for first in range(0, header.symbols, _BLOCK):
+            found = list[int]()
+            for _ in range(min(_BLOCK, header.symbols - first)):
+                family = self._stream.model.Categorical(self._probabilities(reader), perfect=False)
+                symbol = int(decoder.decode(family))
+                if symbol == self._escape:
+                    found.append(-1 - int(decoder.decode(self._points)))
+                else:
+                    found.append(symbol)
+                    reader.advance(symbol)
+            yield found
 
-    def _symbols(self, data: bytes) -> tuple[Array, Iterator[int]]:
-        """Ids of a file, the escape where a character is unknown, and the code points of those."""
-        if self._escape is None:
-            ids = np.frombuffer(data, np.uint8).astype(np.int64)
+    def _blocks(self, pieces: Iterable[bytes]) -> Iterator[tuple[Array, list[int]]]:
+        """Ids of a file, a block at a time, the escape where a character is unknown, and the code points of those."""
+        decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        for piece in itertools.chain(pieces, (None,)):
+            if self._escape is None:
+                ids, codes = np.frombuffer(piece or b"", np.uint8).astype(np.int64), np.empty(0, np.int64)
+                newlines = ids == 10
+            else:  # a byte that is no UTF-8 becomes half of a pair, and comes back
+                text = decoder.decode(piece or b"", final=piece is None)
+                codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4").astype(np.int64)
+                ids = self._vocabulary.find(codes)
+                ids = np.where(ids == UNSEEN, self._escape, ids)
+                newlines = codes == 10
             if self._lines:  # the boundary stands for the newline
-                ids[ids == 10] = self._vocabulary.boundary
-            return ids, iter(())
-        text = data.decode("utf-8", "surrogateescape")  # a byte that is no UTF-8 becomes half of a pair, and comes back
-        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4").astype(np.int64)
-        ids = self._vocabulary.find(codes)
-        ids = np.where(ids == UNSEEN, self._escape, ids)
-        if self._lines:
-            ids[codes == 10] = self._vocabulary.boundary
-        return ids, iter(codes[ids == self._escape].tolist())
+                ids[newlines] = self._vocabulary.boundary
+            for start in range(0, len(ids), _BLOCK):
+                block = slice(start, start + _BLOCK)
+                unknown = codes[block][ids[block] == self._escape] if self._escape is not None else codes
+                yield ids[block], unknown.tolist()
 
     def _bytes(self, found: list[int]) -> bytes:
-        """The file that the symbols stand for; negative ones are code points of escapes."""
+        """The part of the file that symbols stand for; negative ones are code points of escapes."""
         characters, boundary = self._vocabulary.characters, self._vocabulary.boundary
         if self._escape is None:
             return bytes([10 if symbol == boundary else symbol for symbol in found])
@@ -209,38 +222,10 @@ class Codec:
         return self._arithmetic[adaptive]
 
 
-def _open(data: bytes) -> tuple[Header, Any]:
-    """The header and the coded words of a file, if not a byte of it has changed."""
-    if not data.startswith(MAGIC):
-        raise FolderError("it is not a file that charloom compressed; check the path")
-    head, _, rest = data[len(MAGIC) :].partition(b"\n")
-    if len(rest) < 32 or hashlib.sha256(data[:-32]).digest() != data[-32:]:
-        raise FolderError("it is damaged: its checksum is wrong; restore it from a copy")
-    header = records.load(Header, records.parse(head, "its header"), "its header")
-    coded = rest[:-32]
-    if len(coded) % 4 or not 0 <= header.symbols <= header.bytes:  # a symbol is a byte at least
-        raise FolderError("it is damaged: its header does not fit; restore it from a copy")
-    return header, np.frombuffer(coded, "<u4").astype(np.uint32)
-
-
-def _identity(model: ModelArrays) -> str:
-    """SHA-256 of what a model is: the same wherever its folder lies."""
-    digest = hashlib.sha256(json.dumps(records.plain(model.config), sort_keys=True).encode())
-    digest.update(f"{model.vocabulary.kind} {model.vocabulary.characters}".encode())
-    for name in sorted(model.weights):
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(model.weights[name]).tobytes())
-    return digest.hexdigest()
-
-
-def _pieces(size: int, ends: Array) -> Iterator[tuple[int, int]]:
+def _parts(size: int, ends: Array) -> Iterator[tuple[int, int]]:
     """Parts of a block, each up to one of the ends or to the block's own."""
     first = 0
     for last in [*ends.tolist(), size]:
         if last > first:
             yield first, last
             first = last
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

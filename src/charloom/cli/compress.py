@@ -47,12 +47,14 @@ def compress(
 
     if output is None and str(file) == HYPHEN:
         raise SettingsError("say with --output what the compressed file is to be called")
-    data = files.read(file)
-    target = files.target(output or file.with_name(file.name + ENDING), force=force)
-    codec = Codec(read_model(model_folder(run)))
-    began = time.monotonic()
-    made = codec.compress(data, adaptive=adaptive)
-    seconds = time.monotonic() - began
+    with files.pieces(file) as data:
+        target = files.target(output or file.with_name(file.name + ENDING), force=force)
+        codec = Codec(read_model(model_folder(run)))
+        began = time.monotonic()
+        made = codec.encode(data, adaptive=adaptive)
+    coded = time.monotonic()
+    codec.check(made)
+    checked = time.monotonic()
     files.write(target, made.data)
     told = {
         "output": str(target),
@@ -63,7 +65,8 @@ def compress(
         "escapes": made.escapes,
         "nats": made.nats,
         "adaptive": adaptive,
-        "seconds": seconds,
+        "seconds": coded - began,
+        "check_seconds": checked - coded,
     }
     share = f", {8 * len(made.data) / made.original_bytes:.3f} bits a byte" if made.original_bytes else ""
     if json:

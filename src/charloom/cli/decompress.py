@@ -39,12 +39,11 @@ def decompress(
     codec = Codec(read_model(model_folder(run)))
     began = time.monotonic()
     try:
-        original = codec.decompress(data)
+        size = files.write(target, codec.decode(data))
     except FolderError as error:
         raise FolderError(f"{file} cannot be decompressed: {error}") from None
     seconds = time.monotonic() - began
-    files.write(target, original)
     if json:
-        print_json({"output": str(target), "bytes": len(original), "seconds": seconds})
+        print_json({"output": str(target), "bytes": size, "seconds": seconds})
     else:
-        print(f"{target}: {len(original):,} bytes")
+        print(f"{target}: {size:,} bytes")

@@ -3,10 +3,12 @@
 import os
 import sys
 import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from charloom.cli.sources import HYPHEN
-from charloom.errors import SettingsError, StorageError, TextError
+from charloom.errors import CharloomError, SettingsError, StorageError, TextError
 
 
 def read(file: Path) -> bytes:
@@ -16,7 +18,17 @@ def read(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except (OSError, ValueError) as error:
-        raise TextError(f"{file} cannot be read: {_reason(error)}; check the path") from None
+        raise _unreadable(file, error) from None
+
+
+@contextmanager
+def pieces(file: Path, size: int = 1 << 16) -> Iterator[Iterator[bytes]]:
+    """What a file, or standard input, holds, a piece at a time. Raises `TextError`."""
+    try:
+        with nullcontext(sys.stdin.buffer) if str(file) == HYPHEN else file.open("rb") as source:
+            yield iter(lambda: source.read(size), b"")
+    except (OSError, ValueError) as error:
+        raise error if isinstance(error, CharloomError) else _unreadable(file, error) from None
 
 
 def target(path: Path, *, force: bool) -> Path:
@@ -51,27 +63,37 @@ def new_folder(wanted: Path | None, default: Path) -> Path:
     raise StorageError(f"{names[0]} exists and is not empty; choose another --output")
 
 
-def write(path: Path, data: bytes) -> None:
-    """Make `data` the content of a file, whole or not at all; nothing else beside it is touched. Raises `StorageError`."""
+def write(path: Path, data: bytes | Iterable[bytes]) -> int:
+    """Make `data` the content of a file, whole or not at all; nothing else beside it is touched. Gives its bytes.
+
+    It may come in pieces; whatever is raised while they are made leaves everything as it was. Raises `StorageError`.
+    """
     beside = None
     try:
         handle, beside = tempfile.mkstemp(dir=path.parent, prefix=".charloom-")
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            size = sum(file.write(piece) for piece in ((data,) if isinstance(data, bytes) else data))
             file.flush()
             os.fsync(file.fileno())
         Path(beside).chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
         Path(beside).replace(path)
-    except OSError as error:
+    except BaseException as error:
         if beside is not None:
             Path(beside).unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         raise _unwritable(path, error) from None
+    return size
 
 
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def _unreadable(file: Path, error: Exception) -> TextError:
+    return TextError(f"{file} cannot be read: {_reason(error)}; check the path")
 
 
 def _unwritable(path: Path, error: Exception) -> StorageError:
