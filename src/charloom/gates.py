@@ -4,16 +4,20 @@ The gates' sigmoid is taken as (1 + tanh(z / 2)) / 2, its half already in the we
 Axes: G gates, H hidden.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from charloom.settings import Cell, NetworkConfig
 from charloom.tensor_files import Array
 
 Floats = NDArray[np.float32]
+
+_LINE = 64
+"""Bytes of a line of the processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,19 +39,23 @@ def gates(config: NetworkConfig, weights: Mapping[str, Array], number: int) -> G
     order, halves = _ORDERS[config.cell]
     matrices = {}
     for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
-        blocks = np.split(weights[f"layers.{number}.{name}_l0"].astype(np.float64), len(order))
-        matrices[name] = np.concatenate([blocks[gate] * half for gate, half in zip(order, halves, strict=True)])
-    bias, apart = matrices["bias_ih"] + matrices["bias_hh"], np.zeros(config.hidden_size)
+        blocks = np.split(weights[f"layers.{number}.{name}_l0"].astype(np.float32, copy=False), len(order))
+        scaled = aligned_empty((sum(len(block) for block in blocks), *blocks[0].shape[1:]))
+        for gate, half, place in zip(order, halves, np.split(scaled, len(order)), strict=True):
+            np.multiply(blocks[gate], np.float32(half), out=place)  # a half is exact
+        matrices[name] = scaled
+    bias = matrices["bias_ih"].astype(np.float64) + matrices["bias_hh"]
+    apart = np.zeros(config.hidden_size, np.float32)
     if config.cell == "gru":
         candidate = slice(2 * config.hidden_size, None)
         bias[candidate], apart = matrices["bias_ih"][candidate], matrices["bias_hh"][candidate]
     start, below = bias[None], None
     if number:
-        below = matrices["weight_ih"].astype(np.float32)
+        below = matrices["weight_ih"]
     else:
-        table = matrices["weight_ih"].T
+        table = matrices["weight_ih"].T.astype(np.float64)
         start = bias + (weights["embedding.weight"].astype(np.float64) @ table if config.embedding_size else table)
-    return Gates(start.astype(np.float32), below, matrices["weight_hh"].astype(np.float32), apart.astype(np.float32))
+    return Gates(start.astype(np.float32), below, matrices["weight_hh"], apart)
 
 
 def output_weights(config: NetworkConfig, weights: Mapping[str, Array]) -> tuple[Floats, Floats]:
@@ -58,12 +66,20 @@ def output_weights(config: NetworkConfig, weights: Mapping[str, Array]) -> tuple
 
 
 def aligned(array: Array) -> Array:
-    """A copy of an array that begins where a line of the processor's cache does: its rows are read up to a tenth faster."""
-    space = np.empty(array.nbytes + 64, np.uint8)
-    begin = -space.ctypes.data % 64
-    found = space[begin : begin + array.nbytes].view(array.dtype).reshape(array.shape)
+    """An array that begins where a line of the processor's cache does, copied if need be: its rows are read up to a tenth faster."""
+    if array.ctypes.data % _LINE == 0 and array.flags.c_contiguous:
+        return array
+    found = aligned_empty(array.shape, array.dtype)
     found[...] = array
     return found
+
+
+def aligned_empty(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> Array:
+    """Space for an array that begins where a line of the processor's cache does."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    space = np.empty(size + _LINE, np.uint8)
+    begin = -space.ctypes.data % _LINE
+    return space[begin : begin + size].view(dtype).reshape(shape)
 
 
 _ORDERS: dict[Cell, tuple[tuple[int, ...], tuple[float, ...]]] = {
