@@ -66,7 +66,7 @@ def output_weights(config: NetworkConfig, weights: Mapping[str, Array]) -> tuple
 
 
 def aligned(array: Array) -> Array:
-    """An array that begins where a line of the processor's cache does, copied if need be: its rows are read up to a tenth faster."""
+    """An array that begins where a line of the processor's cache does, copied if need be: up to a tenth faster to read."""
     if array.ctypes.data % _LINE == 0 and array.flags.c_contiguous:
         return array
     found = aligned_empty(array.shape, array.dtype)
