@@ -1,0 +1,113 @@
+"""The trials of a study put in order: for each factor the points of its curve, each with what its seeds came to."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from charloom.studies.outcomes import Outcome
+from charloom.studies.trials import FACTORS, Factor, Study, Trial, Value, shown
+
+Outcomes = Mapping[Trial, Outcome]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value of a factor, and the trials that had it, all other settings alike."""
+
+    value: Value
+    trials: tuple[Trial, ...]
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def label(self) -> str:
+        return shown(self.value)
+
+    @property
+    def nats(self) -> list[float]:
+        """The held-out loss of each trial that finished."""
+        return [outcome.look.nats for outcome in self.outcomes if outcome.state == "finished" and outcome.look]
+
+    @property
+    def mean(self) -> float:
+        """The mean of those; infinite where none finished."""
+        return statistics.fmean(self.nats) if self.nats else math.inf
+
+    @property
+    def diverged(self) -> int:
+        """Trials that diverged."""
+        return sum(outcome.state == "diverged" for outcome in self.outcomes)
+
+    def figure(self, name: str) -> float | None:
+        """The mean of a field of `Figures` over the trials that have it."""
+        found = [getattr(outcome.figures, name) for outcome in self.outcomes if outcome.figures is not None]
+        found = [value for value in found if value is not None]
+        return statistics.fmean(found) if found else None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A factor and its points, in the order of its values."""
+
+    factor: Factor
+    points: tuple[Point, ...]
+
+    @property
+    def finished(self) -> list[Point]:
+        """The points that have a figure."""
+        return [point for point in self.points if point.nats]
+
+
+def curves(study: Study, outcomes: Outcomes) -> list[Curve]:
+    """A curve for each factor of a sweep. On a grid, each value stands at the best of the other settings that it was tried with."""
+    made = []
+    for factor in FACTORS:
+        if factor.name in study.request.values():
+            made.append(Curve(factor, _points(study, factor, outcomes)))
+    return made
+
+
+def settings_of(outcomes: Outcomes) -> list[Point]:
+    """All that was tried, the seeds of one setting together, the best first; `value` is the name without its seed."""
+    groups: dict[object, list[Trial]] = {}
+    for trial in outcomes:
+        groups.setdefault(trial.settings, []).append(trial)
+    points = [
+        _point(trials[0].name.rpartition("-seed-")[0] or trials[0].name, trials, outcomes) for trials in groups.values()
+    ]
+    return sorted(points, key=lambda point: (-len(point.nats) if math.isinf(point.mean) else 0, point.mean))
+
+
+def noise(outcomes: Outcomes) -> float | None:
+    """The standard deviation of the held-out loss between seeds of one setting, all settings together; None with one seed."""
+    samples = [point.nats for point in settings_of(outcomes) if len(point.nats) > 1]
+    freedom = sum(len(sample) - 1 for sample in samples)
+    if not freedom:
+        return None
+    squares = math.fsum((value - statistics.fmean(sample)) ** 2 for sample in samples for value in sample)
+    return math.sqrt(squares / freedom)
+
+
+def _points(study: Study, factor: Factor, outcomes: Outcomes) -> tuple[Point, ...]:
+    centre = Trial("", study.network, study.training)
+    groups: dict[Value, dict[object, list[Trial]]] = {}
+    for trial in outcomes:
+        if study.request.grid or _differs_only_in(trial, centre, factor):
+            groups.setdefault(trial.value(factor), {}).setdefault(trial.settings, []).append(trial)
+    points = [
+        min((_point(value, trials, outcomes) for trials in alike.values()), key=lambda point: point.mean)
+        for value, alike in groups.items()
+    ]
+    if factor.name == "cell":  # in the order they were asked for
+        order = list(study.request.cells)
+        return tuple(sorted(points, key=lambda point: order.index(point.value) if point.value in order else -1))
+    return tuple(sorted(points, key=lambda point: point.value))
+
+
+def _point(value: Value, trials: Sequence[Trial], outcomes: Outcomes) -> Point:
+    return Point(value, tuple(trials), tuple(outcomes[trial] for trial in trials))
+
+
+def _differs_only_in(trial: Trial, centre: Trial, factor: Factor) -> bool:
+    others = [other for other in FACTORS if other is not factor]
+    return all(trial.value(other) == centre.value(other) for other in others)
