@@ -55,8 +55,10 @@ class Position:
     metrics_bytes: int
 
     def __post_init__(self) -> None:
-        counts = ("step", "characters_seen", "best_step", "interval_symbols", "metrics_bytes")
-        counts += ("interval_steps", "interval_clipped")
+        counts = (
+            *("step", "characters_seen", "best_step", "metrics_bytes"),
+            *("interval_symbols", "interval_steps", "interval_clipped"),
+        )
         for name, least in (*((name, 0) for name in counts), ("evaluated", -1)):
             if getattr(self, name) < least:
                 raise FolderError(f"{name} is {getattr(self, name)}, below {least}; restore the file from a copy")

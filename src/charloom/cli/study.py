@@ -27,6 +27,9 @@ def study(
     sequence_lengths: str | None = None,
     cells: str | None = None,
     grid: bool = False,
+    search: int = 0,
+    space: Path | None = None,
+    storage: str | None = None,
     seeds: int = 1,
     budget: str | None = None,
     characters: int | None = None,
@@ -65,6 +68,13 @@ def study(
         Recurrent cells: lstm,gru,rnn-tanh,rnn-relu.
     grid
         Try every combination of the values, instead of one change at a time.
+    search
+        Trials of a search over many settings at once (the extra tune), the recipe's first; in place of lists of values.
+    space
+        What is searched, as TOML: for each setting low and high, or values; without it ranges around the recipe, which
+        study.json and the report show.
+    storage
+        postgresql://USER@HOST/DATABASE, so that several machines work on one search; without it a file in the study's folder.
     seeds
         How often each setting is trained, from another seed each time; two or more tell a difference from chance.
     budget
@@ -88,9 +98,12 @@ def study(
     json
         Print one JSON value at the end.
     """
+    from charloom.cli import files
     from charloom.cli.output import say
     from charloom.interruption import Interrupted, catch_signals
     from charloom.studies import lists
+    from charloom.studies.space import parse_space
+    from charloom.studies.storages import check_address, require_optuna
     from charloom.studies.trials import Request
 
     if budget is not None and characters is not None:
@@ -114,16 +127,32 @@ def study(
             if run is None
             else f"there is no text to study; to go on with {run}, leave out the values"
         )
-    if not going_on and not any(values.values()):
+    if not going_on and not any(values.values()) and not search:
         raise SettingsError(
-            "there is nothing to vary; give --learning-rates, --hidden-sizes, --layers, --sequence-lengths or --cells"
+            "there is nothing to vary; give --learning-rates, --hidden-sizes, --layers, --sequence-lengths, --cells or --search"
         )
+    if search < 0 or (search and (grid or any(values.values()))):
+        raise SettingsError(
+            f"search is {search}; give a number of trials from 1, without lists of values, or leave it out"
+        )
+    if space is not None and not search:
+        raise SettingsError("--space is for a search; give the number of its trials with --search")
+    if storage is not None:
+        if not (search or going_on):
+            raise SettingsError("--storage is for a search; give the number of its trials with --search")
+        check_address(storage)
+    if search:
+        require_optuna()
     if resume and not (run and run.exists()):
         raise SettingsError("--resume needs the study to go on with; name it with --run")
 
     from charloom.studies.study import available_threads, divide_threads, open_study, reopen_study, work
     from charloom.texts import open_text
 
+    described = ""
+    if space is not None:
+        described = files.read(space).decode("utf-8", errors="replace")
+        parse_space(described, str(space))
     threads = available_threads()
     divide_threads(threads, jobs)
     if jobs > 1:
@@ -141,6 +170,9 @@ def study(
                 corpus=corpus,
                 **values,
                 grid=grid,
+                search=search,
+                space=described,
+                shared=storage is not None,
                 seeds=seeds,
                 budget_seconds=None if characters is not None else limit,
                 characters=characters,
@@ -151,10 +183,10 @@ def study(
                 precision=precision,
                 prompt=prompt,
             )
-            opened = open_study(request, opened_text, run, threads=threads)
+            opened = open_study(request, opened_text, run)
         folder = opened.folder.path
         try:
-            made = work(opened, jobs=jobs, threads=threads, say=say, interruption=interruption)
+            made = work(opened, storage, jobs=jobs, threads=threads, say=say, interruption=interruption)
         except Interrupted:
             say(f"stopped, what has ended is kept; go on with: charloom study --run {shown(folder)}")
             raise

@@ -7,10 +7,11 @@ from typing import Any
 
 from charloom import records
 from charloom.pages import Page
-from charloom.studies import drawings
+from charloom.studies import drawings, search_report
 from charloom.studies.findings import budget_words, finding
 from charloom.studies.outcomes import Outcome
 from charloom.studies.points import Curve, Outcomes, Point, curves, noise, settings_of
+from charloom.studies.space import parse_space
 from charloom.studies.toml_files import settings_file
 from charloom.studies.trials import Study, Trial
 
@@ -28,6 +29,10 @@ COLUMNS = (
     ),
     *("gradient", "clipped", "known words"),
 )
+
+
+SHOWN = 3
+"""Settings of a search whose samples are shown, beside the recipe's."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +68,18 @@ def answer(study: Study, outcomes: Outcomes, run: Callable[[str], Path], folder:
     """The answer, from what has ended by now. `run` gives the directory of a trial, `folder` is how the study is called."""
     spread, budget = noise(outcomes), budget_words(study.request)
     lines, settings = curves(study, outcomes), settings_of(outcomes)
-    findings = tuple(f"{finding(curve, spread, budget)}." for curve in lines)
+    if study.request.search:
+        findings: tuple[str, ...] = (f"{search_report.finding(settings, spread)}.",)
+    else:
+        findings = tuple(f"{finding(curve, spread, budget)}." for curve in lines)
     best = next((point for point in settings if point.nats), None)
     page = Page(f"What the settings do on {study.name}")
     _introduction(page, study, outcomes, spread, best)
     page.heading("Found")
     for sentence in findings:
         page.say(sentence)
+    if study.request.search:
+        _search(page, study, outcomes, findings[0])
     for curve in lines:
         _factor(page, study, curve, spread, run)
     page.heading("All settings")
@@ -78,7 +88,10 @@ def answer(study: Study, outcomes: Outcomes, run: Callable[[str], Path], folder:
     page.heading("What they write")
     prompt = f"after {study.request.prompt!r}" if study.request.prompt else "from nothing"
     page.say(f"The same seed for all, temperature 0.8, {prompt}.")
-    for point in settings:
+    shown = settings
+    if study.request.search:
+        shown = list(dict.fromkeys([*settings[:SHOWN], search_report.first_of(settings)]))
+    for point in shown:
         look = point.outcomes[0].look
         if look is not None and point.nats:
             page.heading(
@@ -129,7 +142,12 @@ def _introduction(page: Page, study: Study, outcomes: Outcomes, spread: float | 
     page.say(
         f"{len(outcomes)} trials on {study.name} ({study.training_characters:,} characters to train on): {each}, {seeds}."
     )
-    if not request.grid:
+    if request.search:
+        page.say(
+            "Trials are proposed by TPE, and those that fall behind are stopped. The first has the recipe's settings: "
+            f"{centre_words(study)}. {study.reason}."
+        )
+    elif not request.grid:
         page.say(f"One setting at a time is changed around one centre: {centre_words(study)}. {study.reason}.")
     page.say(
         "Held-out nats per character are taken of every trial in the same way: float32, the same characters, in sixteen rows. "
@@ -173,6 +191,21 @@ def _factor(page: Page, study: Study, curve: Curve, spread: float | None, run: C
     context = drawings.draw_context(curve) if name == "sequence-length" else None
     if context is not None:
         page.picture(f"{name}-context.png", context, f"loss against the length of the context, by {words}")
+
+
+def _search(page: Page, study: Study, outcomes: Outcomes, found: str) -> None:
+    space = parse_space(study.space, "the search space")
+    page.picture("search.png", search_report.draw_course(outcomes, found), "the loss of each trial, in order")
+    page.picture(
+        "search-settings.png",
+        search_report.draw_settings(outcomes, space, search_report.settings_finding(outcomes, space)),
+        "the loss against each setting",
+    )
+    page.say(
+        "The held-out text chose among the settings, so the figure of the best flatters it a little; trials from other seeds "
+        "flatter less. What was searched:"
+    )
+    page.verbatim(study.space)
 
 
 def _ended_badly(page: Page, outcomes: Outcomes) -> None:

@@ -99,12 +99,8 @@ def draw_cost(curve: Curve) -> bytes:
     for place, (name, words, scale, colour) in zip(figure.subplots(1, 3), panels, strict=True):
         axes = pictures.axes(place, "", curve.factor.words, words)
         places = _places(axes, curve)
-        known = [(places[point], point.figure(name)) for point in curve.points]
-        known = [(at, value) for at, value in known if value is not None]
-        if known:
-            axes.plot(
-                [at for at, _ in known], [value / scale for _, value in known], color=colour, marker="o", markersize=4
-            )
+        known = [(places[point], value / scale) for point in curve.points if (value := point.figure(name)) is not None]
+        axes.plot([at for at, _ in known], [value for _, value in known], color=colour, marker="o", markersize=4)
         axes.set_ylim(0, 1.12 * axes.get_ylim()[1])
         axes.tick_params(labelsize=8)
     return pictures.reduced(pictures.rendered(figure, dpi=DPI))

@@ -13,7 +13,7 @@ from charloom.disk import Disk
 from charloom.errors import FolderError
 from charloom.runs import Run
 
-State = Literal["finished", "diverged", "failed"]
+State = Literal["finished", "pruned", "diverged", "failed"]
 
 HOPELESS = 1.1
 """A loss of so many times that of a model which knows nothing is a divergence, though it is a number."""

@@ -68,14 +68,17 @@ def curves(study: Study, outcomes: Outcomes) -> list[Curve]:
 
 
 def settings_of(outcomes: Outcomes) -> list[Point]:
-    """All that was tried, the seeds of one setting together, the best first; `value` is the name without its seed."""
+    """All that was tried, the seeds of one setting together: those of most seeds first, and of these the best.
+
+    The `value` of such a point is its name without the seed.
+    """
     groups: dict[object, list[Trial]] = {}
     for trial in outcomes:
         groups.setdefault(trial.settings, []).append(trial)
     points = [
         _point(trials[0].name.rpartition("-seed-")[0] or trials[0].name, trials, outcomes) for trials in groups.values()
     ]
-    return sorted(points, key=lambda point: (-len(point.nats) if math.isinf(point.mean) else 0, point.mean))
+    return sorted(points, key=lambda point: (-len(point.nats), point.mean))
 
 
 def noise(outcomes: Outcomes) -> float | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from charloom import disk as disks
+from charloom import records
 from charloom.corpus import Corpus
 from charloom.disk import Disk
 from charloom.errors import FolderError, SettingsError
@@ -14,6 +15,7 @@ from charloom.studies.answer import Answer, answer
 from charloom.studies.folders import StudyFolder
 from charloom.studies.looks import Looker
 from charloom.studies.outcomes import Outcome
+from charloom.studies.space import default_space, space_file
 from charloom.studies.sweeping import Workshop, sweep
 from charloom.studies.trials import Request, Study, Trial, planned
 from charloom.texts import STANDARD_INPUT, reopen
@@ -35,7 +37,7 @@ class Opened:
     "Whether it was there before."
 
 
-def open_study(request: Request, corpus: Corpus, wanted: Path | None, *, threads: int) -> Opened:
+def open_study(request: Request, corpus: Corpus, wanted: Path | None) -> Opened:
     """The study of a request: the one in `wanted`, or an unfinished one of the same request, or a new one.
 
     Raises `FolderError` where `wanted` holds something else.
@@ -51,14 +53,19 @@ def open_study(request: Request, corpus: Corpus, wanted: Path | None, *, threads
                 for field in fields(Request)
                 if getattr(study.request, field.name) != getattr(request, field.name)
             ]
-            if not differing and (wanted or not (folder.path / "report.md").exists()):
+            longer = differing == ["search"] and 0 < study.request.search < request.search
+            if (not differing and (wanted or not (folder.path / "report.md").exists())) or (wanted and longer):
+                if longer:
+                    study = replace(study, request=request)
+                    disks.replace(Disk(), folder.path / "study.json", records.dump(study))
                 return Opened(folder, study, corpus, begun=True)
             if wanted:
                 names = ", ".join(name.replace("_", " ") for name in differing)
                 raise FolderError(f"{wanted} holds a study with another {names}; choose another --run")
         elif not folder.path.exists() or (folder.path.is_dir() and not any(folder.path.iterdir())):
-            study = _decide(request, corpus, threads)
-            planned(study)  # a value outside its range is refused before anything is written
+            study = _decide(request, corpus)
+            if not request.search:
+                planned(study)  # a value outside its range is refused before anything is written
             folder.make(study, bytes(corpus.text.data) if copied else None)
             return Opened(folder, study, corpus, begun=False)
         elif wanted:
@@ -76,16 +83,16 @@ def reopen_study(path: Path) -> Opened:
     return Opened(folder, study, corpus, begun=True)
 
 
-def work(opened: Opened, *, jobs: int, threads: int, say: Say, interruption: Interruption) -> Answer:
-    """Train what is left of a study and write its answer. Raises `Interrupted`, everything so far being kept."""
+def work(
+    opened: Opened, storage: str | None, *, jobs: int, threads: int, say: Say, interruption: Interruption
+) -> Answer:
+    """Train what is left of a study and write its answer; `storage` is the address that trials of a search are shared in.
+
+    Raises `Interrupted`, everything so far being kept.
+    """
     folder, study = opened.folder, opened.study
     held = folder.lock()
     try:
-        trials = planned(study)
-        before = folder.outcomes(trials)
-        left = [trial for trial in trials if trial not in before or before[trial].state == "failed"]
-        if opened.begun:
-            say(f"{folder.path}: {len(trials) - len(left)} of {len(trials)} trials have ended, going on with the rest")
         looker = Looker(opened.corpus, study.request.prompt)
         workshop = Workshop(
             folder,
@@ -93,7 +100,23 @@ def work(opened: Opened, *, jobs: int, threads: int, say: Say, interruption: Int
             look=lambda run, context: looker.look(run, context=context),
             threads=max(1, threads // jobs) if jobs > 1 else None,
         )
+        if study.request.search:
+            from charloom.studies import search
+
+            study, outcomes = search.work(
+                workshop,
+                storage,
+                jobs=jobs,
+                said=lambda trial, outcome: say(f"{trial.name}: {told(outcome)}"),
+                interruption=interruption,
+            )
+            return conclude(folder, study, outcomes)
+        trials = planned(study)
+        before = folder.outcomes(trials)
+        left = [trial for trial in trials if trial not in before or before[trial].state == "failed"]
         done = len(trials) - len(left)
+        if opened.begun:
+            say(f"{folder.path}: {done} of {len(trials)} trials have ended, going on with the rest")
 
         def ended(trial: Trial, outcome: Outcome) -> None:
             nonlocal done
@@ -145,9 +168,10 @@ def divide_threads(threads: int, jobs: int) -> None:
     torch.set_num_threads(max(1, threads // jobs))
 
 
-def _decide(request: Request, corpus: Corpus, threads: int) -> Study:
-    """The centre, decided once."""
+def _decide(request: Request, corpus: Corpus) -> Study:
+    """The centre, decided once, and what is searched around it."""
     network, training, reason = _centre(request, corpus)
+    space = request.space or (space_file(default_space(network, training)) if request.search else "")
     return Study(
         request=request,
         name=corpus.name,
@@ -157,7 +181,7 @@ def _decide(request: Request, corpus: Corpus, threads: int) -> Study:
         network=network,
         training=training,
         reason=reason,
-        threads=threads,
+        space=space,
     )
 
 

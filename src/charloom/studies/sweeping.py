@@ -37,6 +37,14 @@ class Workshop:
         keep_outcome(self.folder.outcome(trial.name), outcome)
         return outcome
 
+    def prune(self, trial: Trial, process: Process) -> Outcome:
+        """How a trial ended that was stopped because it fell behind; it is kept, and so is its run, which could go on."""
+        figures = _figures(self.folder.run(trial.name))
+        steps = f" after step {figures.steps:,} of {figures.planned_steps:,}" if figures else ""
+        outcome = Outcome("pruned", f"it fell behind and was stopped{steps}", process.seconds, figures, None)
+        keep_outcome(self.folder.outcome(trial.name), outcome)
+        return outcome
+
     def _outcome(self, trial: Trial, process: Process | None) -> Outcome:
         run, seconds = self.folder.run(trial.name), process.seconds if process else 0.0
         said = process.last_words() if process and process.code else ""

@@ -51,6 +51,12 @@ class Request:
     sequence_lengths: tuple[int, ...]
     cells: tuple[Cell, ...]
     grid: bool
+    search: int
+    "Trials of a search; 0 where values are swept."
+    space: str
+    "The search space as TOML, where the user gave one."
+    shared: bool
+    "Whether the trials of the search lie in a storage that several machines share."
     seeds: int
     budget_seconds: float | None
     "Of a trial; else it is `characters`."
@@ -93,8 +99,8 @@ class Study:
     "Of the centre."
     reason: str
     "Why this centre."
-    threads: int
-    "With which the speed of this machine was measured."
+    space: str
+    "What a search tries, as TOML; empty for a sweep."
     format: Literal["charloom-study-1"] = "charloom-study-1"
 
     @property
