@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,11 +37,11 @@ def worker(address: str, name: str, wanted: int, seconds: float, log: Path) -> N
 
     mine = search(address, name, wanted)
 
-    def train(trial: Any) -> float:
+    def train(trial: Any, run: str) -> float:
         value = float(trial.suggest_float("training.dropout", 0, 1))
         note("began", trial.number)
         time.sleep(seconds)
-        trial.set_user_attr(OUTCOME, {"state": Outcome("finished", "", 0.0, None, None).state, "trial": name_of(trial)})
+        trial.set_user_attr(OUTCOME, {"state": Outcome("finished", "", 0.0, None, None).state, "run": run})
         note("trained", trial.number)
         return value
 
@@ -55,6 +56,8 @@ def fork(work: Callable[[], None]) -> int:
         try:
             work()
             code = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(code)
     return child

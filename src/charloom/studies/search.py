@@ -64,7 +64,7 @@ def work(
     if not request.shared:
         search.abandon()
     search.enqueue(centre(study, space))
-    search.run(jobs, lambda trial: train(trial, search, workshop, space, said))
+    search.run(jobs, lambda trial, name: train(trial, name, search, workshop, space, said))
     outcomes = results(search, study)
     again = finalists(study, outcomes)
     kept = folder.outcomes(again)

@@ -33,6 +33,8 @@ STUDY = "charloom"
 FIRST_RUNG, REDUCTION, STARTUP = 3, 3, 6
 """Validations before a trial may be stopped, how many of three go on, and random trials before the model of the loss."""
 
+Train = Callable[[Any, str], float]
+
 WAIT_SECONDS, LOOK_SECONDS = 1.0, 0.5
 
 
@@ -86,10 +88,10 @@ class Search:
         for trial in self._search.get_trials(deepcopy=False, states=(self._states.RUNNING,)):
             self._put_back(trial)
 
-    def run(self, workers: int, train: Callable[[Any], float]) -> None:
+    def run(self, workers: int, train: Train) -> None:
         """Train until so many trials have ended as are wanted, some at a time. Interrupted, it stops them and raises.
 
-        `train` is given an optuna trial and returns its loss. It may raise `TrialPruned`, and should look at `stopping`.
+        `train` is given an optuna trial and the name of its run, and returns its loss. It may raise `TrialPruned`, and should look at `stopping`.
         """
         errors: list[BaseException] = []
 
@@ -132,7 +134,7 @@ class Search:
         """Whether a trial ended: those that were put back, or were one too many, have failed."""
         return trial.state in (self._states.COMPLETE, self._states.PRUNED)
 
-    def _step(self, train: Callable[[Any], float]) -> bool:
+    def _step(self, train: Train) -> bool:
         """One more trial, or a moment of waiting for those of others; False where there is no more to do."""
         with experimental():
             self._optuna.storages.fail_stale_trials(self._search)
@@ -156,14 +158,14 @@ class Search:
             # we were held up for so long that another worker took the trial over: theirs counts
         return True
 
-    def _objective(self, trial: Any, train: Callable[[Any], float]) -> float:
+    def _objective(self, trial: Any, train: Train) -> float:
         trial.set_user_attr(BEGUN, trial.number)
-        others = [each for each in self._search.get_trials(deepcopy=False) if each.number < trial.number]
+        *others, frozen = (each for each in self._search.get_trials(deepcopy=False) if each.number <= trial.number)
         before = sum(self._counts(each) or each.state == self._states.RUNNING for each in others)
         if before >= self._wanted:
             raise _Surplus
         try:
-            return train(trial)
+            return train(trial, name_of(frozen))
         except _Stopped:
             self._put_back(trial)
             raise
@@ -183,7 +185,7 @@ def train(
     """Train what optuna proposes, reporting each validation; its held-out loss. Raises `TrialPruned` and `_Given`."""
     optuna = require_optuna()
     settings = {setting: suggested(trial, setting, space) for setting in space}
-    made = changed(name_of(trial), workshop.study.network, workshop.study.training, settings)
+    made = changed(name, workshop.study.network, workshop.study.training, settings)
     process = workshop.begin(made)
     reported = 0
     try:
@@ -234,7 +236,7 @@ def suggested(trial: Any, setting: str, space: Space) -> Value:
 
 
 def name_of(trial: Any) -> str:
-    """The name of a trial's run; one that is tried again goes on with the run that it had."""
+    """The name of a frozen trial's run; one that is tried again goes on with the run that it had."""
     history = trial.system_attrs.get("retry_history") or [trial.number]
     return f"trial-{history[0]:04}"
 

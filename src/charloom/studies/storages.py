@@ -17,6 +17,8 @@ HEARTBEAT_SECONDS, GRACE_SECONDS = 20, 120
 RETRIES = 3
 """How often a trial is tried again whose worker died."""
 
+CHANCES, CHANCE_SECONDS = 6, 0.5
+
 SCHEME = "postgresql://"
 
 
@@ -54,18 +56,28 @@ def open_storage(
         import sqlalchemy
     except ImportError:
         raise MissingExtraError("a storage in PostgreSQL", "tune") from None
-    with experimental():
+    for chance in reversed(range(CHANCES)):
         try:
-            return optuna.storages.RDBStorage(
-                address.replace(SCHEME, "postgresql+psycopg://", 1),
-                engine_kwargs={"pool_pre_ping": True},
-                heartbeat_interval=heartbeat,
-                grace_period=grace,
-                heartbeat_stale_trial_callback=retry(),
-            )
+            with experimental():
+                return optuna.storages.RDBStorage(
+                    address.replace(SCHEME, "postgresql+psycopg://", 1),
+                    engine_kwargs={"pool_pre_ping": True},
+                    heartbeat_interval=heartbeat,
+                    grace_period=grace,
+                    heartbeat_stale_trial_callback=retry(),
+                )
+        except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError) as error:
+            if not chance:
+                raise _unusable(address, error) from None
+            time.sleep(CHANCE_SECONDS)  # two workers made the tables at the same moment
         except (sqlalchemy.exc.SQLAlchemyError, ImportError) as error:
-            reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-            raise SettingsError(f"the storage {hidden(address)} cannot be used: {reason}; check the address") from None
+            raise _unusable(address, error) from None
+    raise AssertionError("the last chance returns or raises")
+
+
+def _unusable(address: str, error: Exception) -> SettingsError:
+    reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    return SettingsError(f"the storage {hidden(address)} cannot be used: {reason}; check the address")
 
 
 def retry() -> Any:
