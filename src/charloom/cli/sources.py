@@ -14,7 +14,8 @@ from charloom.presets import preset
 
 LENGTHS = ("--steps", "--epochs", "--time-budget")
 RESUMABLE = {
-    *("--resume", "--run", "--steps", "--epochs", "--save-every", "--sample-every", "--device", "--json", "--jobs"),
+    *("--resume", "--run", "--steps", "--epochs", "--save-every", "--sample-every", "--device", "--json"),
+    *("--jobs", "--storage"),
 }
 
 

@@ -97,7 +97,7 @@ def answer(study: Study, outcomes: Outcomes, run: Callable[[str], Path], folder:
             page.heading(
                 f"{point.value}: {point.mean:.3f} nats, {look.known_words:.0%} of its words are words of the text", 3
             )
-            page.verbatim(look.sample)
+            page.verbatim(study.request.prompt + look.sample)
     page.say(f"Every trial is a run: look at one with charloom info {folder}/trials/NAME.")
     return Answer(
         page, findings, tuple(settings), best, _figures(study, outcomes, lines, findings, best, settings, spread)

@@ -72,12 +72,13 @@ def settings_of(outcomes: Outcomes) -> list[Point]:
 
     The `value` of such a point is its name without the seed.
     """
-    groups: dict[object, list[Trial]] = {}
-    for trial in outcomes:
-        groups.setdefault(trial.settings, []).append(trial)
-    points = [
-        _point(trials[0].name.rpartition("-seed-")[0] or trials[0].name, trials, outcomes) for trials in groups.values()
-    ]
+    groups: dict[object, dict[int, Trial]] = {}
+    for trial in outcomes:  # a search may try one setting twice; that is no second seed
+        groups.setdefault(trial.settings, {}).setdefault(trial.training.seed, trial)
+    points = []
+    for seeds in groups.values():
+        trials = list(seeds.values())
+        points.append(_point(trials[0].name.rpartition("-seed-")[0] or trials[0].name, trials, outcomes))
     return sorted(points, key=lambda point: (-len(point.nats), point.mean))
 
 

@@ -91,7 +91,8 @@ class Search:
     def run(self, workers: int, train: Train) -> None:
         """Train until so many trials have ended as are wanted, some at a time. Interrupted, it stops them and raises.
 
-        `train` is given an optuna trial and the name of its run, and returns its loss. It may raise `TrialPruned`, and should look at `stopping`.
+        `train` is given an optuna trial and the name of its run, and returns its loss. It may raise `TrialPruned`, and
+        should look at `stopping`.
         """
         errors: list[BaseException] = []
 
@@ -180,7 +181,7 @@ class Search:
 
 
 def train(
-    trial: Any, search: Search, workshop: Workshop, space: Space, said: Callable[[Trial, Outcome], None]
+    trial: Any, name: str, search: Search, workshop: Workshop, space: Space, said: Callable[[Trial, Outcome], None]
 ) -> float:
     """Train what optuna proposes, reporting each validation; its held-out loss. Raises `TrialPruned` and `_Given`."""
     optuna = require_optuna()
