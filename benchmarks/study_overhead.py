@@ -29,7 +29,7 @@ SWEEP = (
 READING = """
 import sys, time
 from pathlib import Path
-from charloom.studies.answer import row
+from charloom.studies.tables import row
 from charloom.studies.folders import StudyFolder
 from charloom.studies.outcomes import measure
 from charloom.studies.points import settings_of

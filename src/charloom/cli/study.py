@@ -204,7 +204,7 @@ def _show(made: Any, folder: Path, *, json: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from charloom.studies.answer import COLUMNS, row
+    from charloom.studies.tables import COLUMNS, row
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in TERMINAL:

@@ -1,35 +1,18 @@
 """The answer of a study: a report with its pictures, the same figures as plain values, and the best settings as a file."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from charloom import records
 from charloom.pages import Page
 from charloom.studies import drawings, search_report
 from charloom.studies.findings import budget_words, finding
-from charloom.studies.outcomes import Outcome
 from charloom.studies.points import Curve, Outcomes, Point, curves, noise, settings_of
 from charloom.studies.space import parse_space
+from charloom.studies.tables import COLUMNS, plain_figures, row
 from charloom.studies.toml_files import settings_file
 from charloom.studies.trials import Study, Trial
-
-COLUMNS = (
-    *(
-        "setting",
-        "seeds",
-        "held-out nats",
-        "spread",
-        "characters seen",
-        "seconds",
-        "chars/s",
-        "parameters",
-        "memory (MB)",
-    ),
-    *("gradient", "clipped", "known words"),
-)
-
 
 SHOWN = 3
 """Settings of a search whose samples are shown, beside the recipe's."""
@@ -54,7 +37,7 @@ class Answer:
             return None
         trial, request = self.best.trials[0], study.request
         if request.budget_seconds is not None:
-            length: tuple[str, object] = ("time_budget", f"{request.budget_seconds:g}s")
+            length: tuple[str, object] = ("time_budget", f"{request.budget_seconds:.3f}s")
         else:
             length = ("steps", self.best.outcomes[0].figures.steps if self.best.outcomes[0].figures else 1)
         said = (
@@ -100,35 +83,8 @@ def answer(study: Study, outcomes: Outcomes, run: Callable[[str], Path], folder:
             page.verbatim(study.request.prompt + look.sample)
     page.say(f"Every trial is a run: look at one with charloom info {folder}/trials/NAME.")
     return Answer(
-        page, findings, tuple(settings), best, _figures(study, outcomes, lines, findings, best, settings, spread)
+        page, findings, tuple(settings), best, plain_figures(study, outcomes, lines, findings, best, settings, spread)
     )
-
-
-def row(point: Point) -> list[str]:
-    """A setting as a row of the table."""
-
-    def figure(name: str, form: str, scale: float = 1) -> str:
-        value = point.figure(name)
-        return "" if value is None else format(value / scale, form)
-
-    looks = [outcome.look for outcome in point.outcomes if outcome.look is not None and outcome.state == "finished"]
-    known = sum(look.known_words for look in looks) / len(looks) if looks else None
-    states = [outcome.state for outcome in point.outcomes if outcome.state != "finished"]
-    lost = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-    return [
-        str(point.value),
-        str(len(point.nats)),
-        " ".join(filter(None, (f"{point.mean:.4f}" if point.nats else "", lost))),
-        f"{max(point.nats) - min(point.nats):.4f}" if len(point.nats) > 1 else "",
-        figure("characters_seen", ",.0f"),
-        figure("seconds", ".1f"),
-        figure("characters_per_second", ",.0f"),
-        figure("parameters", ",.0f"),
-        figure("peak_memory_bytes", ",.0f", 2**20),
-        figure("gradient_norm", ".2f"),
-        figure("clipped", ".1%"),
-        "" if known is None else f"{known:.0%}",
-    ]
 
 
 def _introduction(page: Page, study: Study, outcomes: Outcomes, spread: float | None, best: Point | None) -> None:
@@ -217,57 +173,3 @@ def _ended_badly(page: Page, outcomes: Outcomes) -> None:
     if lost:
         page.heading("Trials without a figure")
         page.table(("trial", "state", "what was said"), lost)
-
-
-def _figures(
-    study: Study,
-    outcomes: Outcomes,
-    lines: Sequence[Curve],
-    findings: Sequence[str],
-    best: Point | None,
-    settings: Sequence[Point],
-    spread: float | None,
-) -> dict[str, Any]:
-    return {
-        "centre": {
-            "network": records.plain(study.network),
-            "training": records.plain(study.training),
-            "reason": study.reason,
-        },
-        "budget_seconds": study.request.budget_seconds,
-        "characters": study.request.characters,
-        "seeds": study.request.seeds,
-        "settings": len(settings),
-        "spread_nats": spread,
-        "factors": {
-            curve.factor.name: {
-                "finding": found,
-                "values": [
-                    {"value": point.value, "nats_per_character": point.nats, "diverged": point.diverged}
-                    for point in curve.points
-                ],
-            }
-            for curve, found in zip(lines, findings, strict=True)
-        },
-        "trials": [_trial(trial, outcome) for trial, outcome in outcomes.items()],
-        "best": None
-        if best is None
-        else {
-            "name": best.value,
-            "nats_per_character": best.mean,
-            "network": records.plain(best.trials[0].network),
-            "training": records.plain(best.trials[0].training),
-        },
-    }
-
-
-def _trial(trial: Trial, outcome: Outcome) -> dict[str, Any]:
-    figures, look = outcome.figures, outcome.look
-    made: dict[str, Any] = {"name": trial.name, "state": outcome.state, "wall_seconds": round(outcome.wall_seconds, 3)}
-    if outcome.message:
-        made["message"] = outcome.message
-    if figures is not None:
-        made |= {**records.plain(figures), "characters_per_second": figures.characters_per_second}
-    if look is not None:
-        made |= {"nats_per_character": look.nats, "known_words": look.known_words}
-    return made

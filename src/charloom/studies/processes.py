@@ -35,7 +35,7 @@ def command(study: Study, trial: Trial, folder: StudyFolder) -> list[str]:
 def length(request: Request, trial: Trial) -> list[str]:
     """The flag that says how long a trial is trained."""
     if request.budget_seconds is not None:
-        return ["--time-budget", f"{request.budget_seconds:f}s"]
+        return ["--time-budget", f"{request.budget_seconds:.3f}s"]
     return ["--steps", str(steps(request, trial))]
 
 

@@ -12,7 +12,8 @@ from charloom.settings import NetworkConfig, TrainingConfig
 from charloom.studies.folders import StudyFolder
 from charloom.studies.outcomes import Outcome
 from charloom.studies.points import settings_of
-from charloom.studies.searching import Search, results, search_name, train
+from charloom.studies.proposed import train
+from charloom.studies.searching import Search, results, search_name
 from charloom.studies.space import Space, parse_space
 from charloom.studies.storages import GRACE_SECONDS, open_storage
 from charloom.studies.sweeping import Workshop, sweep

@@ -13,15 +13,12 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from charloom import records
 from charloom.errors import CharloomError
-from charloom.studies.outcomes import Outcome, quick_lines
-from charloom.studies.space import Choice, Space
+from charloom.studies.outcomes import Outcome
 from charloom.studies.storages import Watch, experimental, require_optuna, retry
-from charloom.studies.sweeping import Workshop
 from charloom.studies.trials import Request, Study, Trial, Value, changed
 
 OUTCOME, BEGUN, CENTRE = "outcome", "begun", "centre"
@@ -35,18 +32,18 @@ FIRST_RUNG, REDUCTION, STARTUP = 3, 3, 6
 
 Train = Callable[[Any, str], float]
 
-WAIT_SECONDS, LOOK_SECONDS = 1.0, 0.5
+WAIT_SECONDS = 1.0
 
 
-class _Given(Exception):
+class Given(Exception):
     """A trial that ends without a result, and why."""
 
 
-class _Surplus(_Given):
+class Surplus(Given):
     """Enough trials were begun before this one."""
 
 
-class _Stopped(_Given):
+class Stopped(Given):
     """The user stopped the search."""
 
 
@@ -152,7 +149,7 @@ class Search:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                self._search.optimize(lambda trial: self._objective(trial, train), n_trials=1, catch=(_Given,))
+                self._search.optimize(lambda trial: self._objective(trial, train), n_trials=1, catch=(Given,))
         except (self._optuna.exceptions.UpdateFinishedTrialError, ValueError) as error:
             if isinstance(error, CharloomError) or "Cannot tell" not in str(error):
                 raise
@@ -164,10 +161,10 @@ class Search:
         *others, frozen = (each for each in self._search.get_trials(deepcopy=False) if each.number <= trial.number)
         before = sum(self._counts(each) or each.state == self._states.RUNNING for each in others)
         if before >= self._wanted:
-            raise _Surplus
+            raise Surplus
         try:
             return train(trial, name_of(frozen))
-        except _Stopped:
+        except Stopped:
             self._put_back(trial)
             raise
 
@@ -180,73 +177,10 @@ class Search:
         retry()(self._search, frozen)
 
 
-def train(
-    trial: Any, name: str, search: Search, workshop: Workshop, space: Space, said: Callable[[Trial, Outcome], None]
-) -> float:
-    """Train what optuna proposes, reporting each validation; its held-out loss. Raises `TrialPruned` and `_Given`."""
-    optuna = require_optuna()
-    settings = {setting: suggested(trial, setting, space) for setting in space}
-    made = changed(name, workshop.study.network, workshop.study.training, settings)
-    process = workshop.begin(made)
-    reported = 0
-    try:
-        while process is not None and process.code is None:
-            if search.stopping:
-                raise _Stopped
-            time.sleep(LOOK_SECONDS)
-            for number, nats in validations(workshop.folder.run(made.name))[reported:]:
-                trial.report(nats, number)
-                reported = number
-                if not trial.user_attrs.get(CENTRE) and trial.should_prune():
-                    process.stop()
-                    outcome = workshop.prune(made, process)
-                    _keep(trial, made, outcome, said)
-                    raise optuna.TrialPruned
-    finally:
-        if process is not None:
-            process.stop()
-    if search.stopping and process is not None and process.code:
-        raise _Stopped
-    outcome = workshop.conclude(made, process)
-    _keep(trial, made, outcome, said)
-    if outcome.state == "failed":
-        raise optuna.TrialPruned
-    if outcome.state == "diverged" or outcome.look is None:
-        return 2 * workshop.study.uniform_nats  # a number, so that the search learns from it
-    return outcome.look.nats
-
-
-def _keep(trial: Any, made: Trial, outcome: Outcome, said: Callable[[Trial, Outcome], None]) -> None:
-    trial.set_user_attr(OUTCOME, records.plain(outcome))
-    said(made, outcome)
-
-
-def suggested(trial: Any, setting: str, space: Space) -> Value:
-    """What optuna suggests for a setting."""
-    dimension = space[setting]
-    if isinstance(dimension, Choice):
-        chosen: Value = trial.suggest_categorical(setting, dimension.values)
-        return chosen
-    if isinstance(dimension.low, float):
-        number: float = trial.suggest_float(setting, dimension.low, dimension.high, log=dimension.logarithmic)
-        return number
-    whole: int = trial.suggest_int(
-        setting, dimension.low, dimension.high, step=dimension.step, log=dimension.logarithmic
-    )
-    return whole
-
-
 def name_of(trial: Any) -> str:
     """The name of a frozen trial's run; one that is tried again goes on with the run that it had."""
     history = trial.system_attrs.get("retry_history") or [trial.number]
     return f"trial-{history[0]:04}"
-
-
-def validations(run: Path) -> list[tuple[int, float]]:
-    """The losses that a run was validated with so far, numbered from 1."""
-    lines = quick_lines(run / "metrics.jsonl", list)
-    found = [line["validation"]["nats_per_character"] for line in lines if "validation" in line]
-    return list(enumerate(found, 1))
 
 
 def results(search: Search, study: Study) -> dict[Trial, Outcome]:
