@@ -112,7 +112,23 @@ def _introduction(page: Page, study: Study, outcomes: Outcomes, spread: float | 
     )
     if spread is not None:
         page.say(
-            f"Between seeds of one setting the loss varies by {spread:.4f} nats (standard deviation, all settings together)."
+            f"Between seeds of one setting the loss varies by {spread:.4f} nats (standard deviation, over all settings)."
+        )
+    early = [
+        f"{trial.name} (step {figures.steps:,} of {figures.planned_steps:,})"
+        for trial, outcome in outcomes.items()
+        if outcome.state == "finished" and (figures := outcome.figures) and figures.steps < figures.planned_steps
+    ]
+    if early:
+        page.say(
+            f"The machine slowed down during {len(early)} trials, so that their time ended before their last step, with the "
+            f"learning rate still above its end: {', '.join(early)}. To train one anew, remove its folder under trials/ and its "
+            "file under outcomes/, and give the command again."
+        )
+    if request.budget_seconds is not None and not request.search:
+        page.say(
+            "In each trial the learning rate falls towards the end of its own time, so at equal characters the trials are at "
+            "different places of their schedules; --characters makes those the same."
         )
     if best is not None:
         page.say(

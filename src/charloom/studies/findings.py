@@ -1,8 +1,8 @@
 """What a study found, in sentences that are computed from its figures.
 
-Two settings differ where their means lie further apart than twice the standard error of such a difference; the spread
-between seeds is taken over all settings of the study, since two or three seeds of one say little. With one seed nothing is
-known of the spread, and the sentence says so.
+Two settings differ where their means lie further apart than twice the standard error of such a difference. The spread
+between seeds is that of all settings of the study, since two or three seeds of one say little; where those of one lie further
+apart, theirs counts for it. With one seed nothing is known of the spread, and the sentence says so.
 """
 
 import math
@@ -34,7 +34,7 @@ def alike(one: Point, other: Point, noise: float | None) -> bool:
     """Whether two settings differ by no more than their seeds."""
     if noise is None or math.isinf(one.mean) or math.isinf(other.mean):
         return one.mean == other.mean
-    error = noise * math.sqrt(1 / len(one.nats) + 1 / len(other.nats))
+    error = math.hypot(*(max(noise, point.spread) / math.sqrt(len(point.nats)) for point in (one, other)))
     return abs(one.mean - other.mean) <= ERRORS * error
 
 

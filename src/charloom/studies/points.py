@@ -10,6 +10,9 @@ from charloom.studies.trials import FACTORS, Factor, Study, Trial, Value, shown
 
 Outcomes = Mapping[Trial, Outcome]
 
+MANY = 5
+"""Settings of several seeds from which on their spread is a median."""
+
 
 @dataclass(frozen=True)
 class Point:
@@ -32,6 +35,11 @@ class Point:
     def mean(self) -> float:
         """The mean of those; infinite where none finished."""
         return statistics.fmean(self.nats) if self.nats else math.inf
+
+    @property
+    def spread(self) -> float:
+        """The standard deviation of those; 0 where there is but one."""
+        return statistics.stdev(self.nats) if len(self.nats) > 1 else 0.0
 
     @property
     def diverged(self) -> int:
@@ -83,13 +91,18 @@ def settings_of(outcomes: Outcomes) -> list[Point]:
 
 
 def noise(outcomes: Outcomes) -> float | None:
-    """The standard deviation of the held-out loss between seeds of one setting, all settings together; None with one seed."""
+    """The standard deviation of the held-out loss between seeds of one setting, from all settings; None with one seed.
+
+    The root of the mean variance; from `MANY` settings on the median of the variances instead, each over the median that it
+    has of a normal variable (Wilson and Hilferty 1931), so that one trial in which the machine stalled does not drown all.
+    """
     samples = [point.nats for point in settings_of(outcomes) if len(point.nats) > 1]
-    freedom = sum(len(sample) - 1 for sample in samples)
-    if not freedom:
+    if not samples:
         return None
-    squares = math.fsum((value - statistics.fmean(sample)) ** 2 for sample in samples for value in sample)
-    return math.sqrt(squares / freedom)
+    variances = [(statistics.variance(sample), len(sample) - 1) for sample in samples]
+    if len(samples) >= MANY:
+        return math.sqrt(statistics.median(variance / (1 - 2 / (9 * free)) ** 3 for variance, free in variances))
+    return math.sqrt(math.fsum(variance * free for variance, free in variances) / sum(free for _, free in variances))
 
 
 def _points(study: Study, factor: Factor, outcomes: Outcomes) -> tuple[Point, ...]:
