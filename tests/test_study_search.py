@@ -14,6 +14,7 @@ import pytest
 from charloom.errors import CharloomError, SettingsError
 from charloom.settings import NetworkConfig, TrainingConfig
 from charloom.studies import search_report, storages
+from charloom.studies.answer import answer
 from charloom.studies.outcomes import Outcome
 from charloom.studies.points import noise, settings_of
 from charloom.studies.search import centre, finalists
@@ -163,6 +164,23 @@ def test_what_a_search_says_is_beside_the_recipe_s_own_trial() -> None:
     assert said(1.6, 1.7, None) == "None of the 2 other settings is better than the recipe's, 1.6000 nats"
     assert "the recipe's own trial did not finish" in said(None, 1.7, 1.8)
     assert said(None, None, None) == "No trial came to a figure"
+
+
+@pytest.mark.parametrize("losses", [(1.9, 1.7, None, 1.8), (None, None, None, None), (1.9,)])
+def test_a_search_is_reported_whatever_came_of_it(losses: tuple[float | None, ...], tmp_path: Path) -> None:
+    made = study(search=4, hidden_sizes=())
+    space = default_space(made.network, made.training)
+    made = replace(made, space=space_file(space))
+    ended = {
+        Trial(f"trial-{n:04}", made.network, replace(made.training, batch_size=8 * (n + 2))): outcome(loss)
+        for n, loss in enumerate(losses)
+    }
+    (tmp_path / "metrics.jsonl").write_bytes(b"")
+    found = answer(made, ended, lambda name: tmp_path, "studies/hamlet")
+    assert set(found.page.pictures) == {"search.png", "search-settings.png"}
+    assert found.findings[0] in found.page.markdown().replace("\\", "")
+    assert found.figures["findings"] == list(found.findings)
+    assert len(found.figures["trials"]) == len(losses)
 
 
 # --- storages ---

@@ -73,7 +73,6 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=results,
                 stderr=errors,
-                cwd=folder.path,
                 env=environment,
                 start_new_session=os.name == "posix",  # Ctrl-C reaches it through us, once
             )

@@ -56,6 +56,8 @@ class Workshop:
             config = Run(run).config()
             if (config.network, config.training) != (trial.network, trial.training):
                 return Outcome("failed", f"{run} holds a run of other settings; remove it", seconds, None, None)
+            if config.text.sha256 != self.study.request.text_sha256:
+                return Outcome("failed", "the text has changed since the study was begun", seconds, None, None)
             figures = measure(run)
             varied = "sequence-length" in trial.name or trial.name.startswith("centre")
             look = self.look(run, varied and bool(self.study.request.sequence_lengths))

@@ -72,6 +72,7 @@ def plain_figures(
         "seeds": study.request.seeds,
         "settings": len(settings),
         "spread_nats": spread,
+        "findings": list(findings),
         "factors": {
             curve.factor.name: {
                 "finding": found,
@@ -80,7 +81,7 @@ def plain_figures(
                     for point in curve.points
                 ],
             }
-            for curve, found in zip(lines, findings, strict=True)
+            for curve, found in zip(lines, findings, strict=False)  # a search has a finding and no curves
         },
         "trials": [_trial(trial, outcome) for trial, outcome in outcomes.items()],
         "best": None
