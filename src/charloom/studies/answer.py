@@ -167,7 +167,9 @@ def _factor(page: Page, study: Study, curve: Curve, spread: float | None, run: C
 
 def _search(page: Page, study: Study, outcomes: Outcomes, found: str) -> None:
     space = parse_space(study.space, "the search space")
-    page.picture("search.png", search_report.draw_course(outcomes, found), "the loss of each trial, in order")
+    page.picture(
+        "search.png", search_report.draw_course(outcomes, found.removesuffix(".")), "the loss of each trial, in order"
+    )
     page.picture(
         "search-settings.png",
         search_report.draw_settings(outcomes, space, search_report.settings_finding(outcomes, space)),

@@ -90,6 +90,9 @@ def draw_settings(outcomes: Outcomes, space: Space, title: str) -> bytes:
             axes.set_xticks(range(len(order)), [shown(value) for value in order])
         elif not isinstance(dimension, Choice) and dimension.logarithmic:
             axes.set_xscale("log")
+            axes.minorticks_off()
+            ticks = (dimension.low, math.sqrt(dimension.low * dimension.high), dimension.high)
+            axes.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
         axes.tick_params(labelsize=8)
     for place in places[len(space) :]:
         place.set_visible(False)
@@ -119,7 +122,8 @@ def settings_finding(outcomes: Outcomes, space: Space) -> str:
         return "Too few trials finished to say which setting counts"
     setting, (_, low, high) = min(widths.items(), key=lambda pair: pair[1][0])
     words = setting.split(".")[1].replace("_", " ")
-    return f"The best third of the trials that finished has a {words} from {low:.3g} to {high:.3g}"
+    span = f"of {low:.3g}" if low == high else f"from {low:.3g} to {high:.3g}"
+    return f"The best third of the trials that finished has a {words} {span}"
 
 
 def _value(trial: Trial, setting: str) -> object:
