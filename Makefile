@@ -12,7 +12,7 @@ $(VENV)/.core.stamp: pyproject.toml
 	touch $@
 
 $(VENV)/.dev.stamp: pyproject.toml $(VENV)/.core.stamp
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[compress,dev,fast,report,text]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[compress,dev,fast,report,text,tune]'
 	touch $@
 
 demo: $(VENV)/.core.stamp
@@ -32,6 +32,7 @@ bench: $(VENV)/.dev.stamp
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/writing.py
+	$(BIN)/python benchmarks/study_overhead.py
 	$(BIN)/python benchmarks/time_to_quality.py
 	$(BIN)/python benchmarks/equal_time.py
 

@@ -18,8 +18,11 @@ from charloom.checkpoints import Manifest, Pointer, Position
 from charloom.errors import CharloomError, FolderError
 from charloom.model_files import ModelConfig, VocabularyRecord
 from charloom.runs import Plan, RunConfig
+from charloom.studies.outcomes import Outcome
+from charloom.studies.search import Terms
+from charloom.studies.trials import Study
 
-RECORDS = (RunConfig, ModelConfig, VocabularyRecord, Position, Manifest, Pointer, Header)
+RECORDS = (RunConfig, ModelConfig, VocabularyRecord, Position, Manifest, Pointer, Header, Outcome, Study, Terms)
 
 MODEL = json.loads(records.dump(ModelConfig(settings.NetworkConfig(), "none", False)))
 

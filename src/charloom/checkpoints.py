@@ -50,10 +50,15 @@ class Position:
     interval_symbols: int
     interval_norm: float
     interval_steps: int
+    interval_clipped: int
+    "Steps whose gradient was clipped."
     metrics_bytes: int
 
     def __post_init__(self) -> None:
-        counts = ("step", "characters_seen", "best_step", "interval_symbols", "interval_steps", "metrics_bytes")
+        counts = (
+            *("step", "characters_seen", "best_step", "metrics_bytes"),
+            *("interval_symbols", "interval_steps", "interval_clipped"),
+        )
         for name, least in (*((name, 0) for name in counts), ("evaluated", -1)):
             if getattr(self, name) < least:
                 raise FolderError(f"{name} is {getattr(self, name)}, below {least}; restore the file from a copy")

@@ -39,6 +39,9 @@ class StorageError(CharloomError):
 class DivergedError(CharloomError):
     """The loss stopped being a finite number; the last good model is kept."""
 
+    SIGN = "stopped being finite"
+    "What its sentence says in any case: whoever watched a training from another process knows it by these words."
+
 
 class NotFiniteError(CharloomError):
     """A model's output is not a finite number, so its weights are of no use."""

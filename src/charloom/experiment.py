@@ -11,7 +11,7 @@ import filelock
 import numpy as np
 import torch
 
-from charloom import checkpoints, records
+from charloom import checkpoints, recipes, records
 from charloom import disk as disks
 from charloom.batches import Batches, Documents, Streams
 from charloom.corpus import Corpus
@@ -74,7 +74,7 @@ def begin(
         )
     chosen_device = choose_device(device)
     recipe = None
-    if chosen is not None and length.budget is not None and parent is None:
+    if chosen is not None and not set(chosen) >= recipes.CHOOSES and length.budget is not None and parent is None:
         network_config, training_config, recipe = by_recipe(
             network_config,
             training_config,

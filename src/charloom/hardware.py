@@ -131,6 +131,21 @@ def environment(device: str) -> dict[str, str]:
     }
 
 
+def peak_memory(device: str) -> int | None:
+    """Bytes that this process has had in memory at most, on the device that it trains on; None where nobody says."""
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated()
+    status = Path("/proc/self/status")
+    if status.exists():  # what `getrusage` says here includes the process that started this one
+        kilobytes = [line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
+        return int(kilobytes[0]) * 1024 if kilobytes else None
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
 def machine() -> dict[str, Any]:
     """The machine in words and numbers."""
     name = platform.processor() or platform.machine()

@@ -36,6 +36,9 @@ RESTRAINTS: tuple[tuple[float, Settings], ...] = (
 
 ALWAYS: Settings = {"training.learning_rate": 12e-3}
 
+CHOOSES = frozenset(name for row in (*SIZES, *RESTRAINTS, (0, ALWAYS)) for name in row[1])
+"""Every setting that a recipe may choose."""
+
 
 @dataclass(frozen=True)
 class Recipe:

@@ -12,7 +12,7 @@ lock               held while a process trains into this run
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import filelock
 
@@ -20,10 +20,12 @@ from charloom import disk as disks
 from charloom import records
 from charloom.disk import Disk
 from charloom.errors import FolderError, StorageError
-from charloom.language_model import LanguageModel, load_folder
 from charloom.model_files import model_folder, read_model_file
 from charloom.recipes import Recipe
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
+
+if TYPE_CHECKING:
+    from charloom.language_model import LanguageModel
 
 LARGEST_METRICS = 1 << 30
 _BEFORE_CONFIG = {"lock", "text.txt", f"text.txt{disks.TEMPORARY}", f"config.json{disks.TEMPORARY}"}
@@ -135,8 +137,10 @@ class Run:
         return float(lines[-1]["seconds"]) if lines else 0.0
 
 
-def load(path: str | Path) -> LanguageModel:
+def load(path: str | Path) -> "LanguageModel":
     """The model of a run directory or a model folder. Raises `FolderError`."""
+    from charloom.language_model import load_folder  # what reads the files of runs alone needs no torch
+
     return load_folder(model_folder(path))
 
 

@@ -18,7 +18,7 @@ from charloom.corpus import Text
 from charloom.disk import Disk
 from charloom.errors import NotFiniteError
 from charloom.evaluation import Score, evaluate, evaluate_folded
-from charloom.hardware import environment
+from charloom.hardware import environment, peak_memory
 from charloom.interruption import Interruption
 from charloom.language_model import LanguageModel, load_folder
 from charloom.model_card import model_card
@@ -69,6 +69,7 @@ FIRST = Position(
     interval_symbols=0,
     interval_norm=0.0,
     interval_steps=0,
+    interval_clipped=0,
     metrics_bytes=0,
 )
 
@@ -175,6 +176,7 @@ class Session:
             interval_symbols=self._position.interval_symbols + progress.symbols,
             interval_norm=self._position.interval_norm + progress.gradient_norm,
             interval_steps=self._position.interval_steps + 1,
+            interval_clipped=self._position.interval_clipped + progress.clipped,
         )
         if progress.step % self.config.plan.log_every == 0 or progress.step == progress.steps:
             line = {
@@ -184,15 +186,19 @@ class Session:
                 "loss_nats": position.interval_nats / position.interval_symbols,
                 "learning_rate": progress.learning_rate,
                 "gradient_norm": position.interval_norm / position.interval_steps,
+                "clipped": position.interval_clipped / position.interval_steps,
             }
             self._metrics.append(records.dump_line(line))
             clock = {
                 "step": progress.step,
                 "seconds": round(self.seconds, 3),
                 "characters_per_second": round(self.characters_per_second, 1),
+                "peak_memory_bytes": peak_memory(self.config.plan.device),
             }
             self._clock.append(records.dump_line(clock))
-            position = replace(position, interval_nats=0.0, interval_symbols=0, interval_norm=0.0, interval_steps=0)
+            position = replace(
+                position, interval_nats=0.0, interval_symbols=0, interval_norm=0.0, interval_steps=0, interval_clipped=0
+            )
         self._position = position
 
     def _due(self) -> bool:

@@ -46,6 +46,8 @@ class Progress:
     learning_rate: float
     gradient_norm: float
     "Norm of the gradient before clipping."
+    clipped: bool
+    "Whether it was clipped."
 
 
 @dataclass(frozen=True)
@@ -132,12 +134,13 @@ class Trainer:
             symbols=batch.symbols,
             learning_rate=rate,
             gradient_norm=gradient_norm,
+            clipped=0 < self.config.clip < gradient_norm,
         )
 
     def diverged(self, what: str, step: int) -> DivergedError:
         """The error that says so, and what to try."""
         return DivergedError(
-            f"the {what} stopped being finite at step {step} of {self.total}; the last good model is kept; try a lower "
+            f"the {what} {DivergedError.SIGN} at step {step} of {self.total}; the last good model is kept; try a lower "
             f"--training.learning-rate (it was {self.config.learning_rate:g}) or --training.clip {self.config.clip / 2 or 1:g}"
         )
 

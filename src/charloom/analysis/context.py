@@ -53,11 +53,16 @@ class Context:
         return f"With {enough:,} symbols of context the loss is within 0.01 nats of that with all"
 
 
-def loss_by_context(model: LanguageModel, ids: Ids, carried: Predictions) -> Context:
-    """The loss against the length of the context, for a text that is one document; `carried` are its predictions."""
+def loss_by_context(
+    model: LanguageModel, ids: Ids, carried: Predictions, tiers: tuple[tuple[int, int], ...] = TIERS
+) -> Context:
+    """The loss against the length of the context, for a text that is one document; `carried` are its predictions.
+
+    `tiers`: symbols that a window has, and how many such windows are read.
+    """
     overall = float(carried.nats.mean())
     excess: dict[int, tuple[Floats, Integers]] = {}
-    for size, windows in TIERS:
+    for size, windows in tiers:
         if len(ids) > size:
             starts = np.unique(np.linspace(1, len(ids) - size, windows).astype(np.int64))
             lengths = np.full(len(starts), size)

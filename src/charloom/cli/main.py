@@ -28,6 +28,7 @@ VERBS = {
     "decompress": "Give back a file that was compressed.",
     "info": "What a run or model is, on what it was trained, how far, how good.",
     "plot": "Draw the loss curves of runs.",
+    "study": "Find out what settings do: sweep them, compare, report.",
     "bench": "Measure how fast this machine trains and writes.",
     "data": "Texts that have a name: list, fetch, show.",
 }

@@ -13,7 +13,10 @@ from charloom.errors import SettingsError
 from charloom.presets import preset
 
 LENGTHS = ("--steps", "--epochs", "--time-budget")
-RESUMABLE = {"--resume", "--run", "--steps", "--epochs", "--save-every", "--sample-every", "--device", "--json"}
+RESUMABLE = {
+    *("--resume", "--run", "--steps", "--epochs", "--save-every", "--sample-every", "--device", "--json"),
+    *("--jobs", "--storage"),
+}
 
 
 CHOSEN: ContextVar[frozenset[str]] = ContextVar("CHOSEN", default=frozenset())
@@ -58,7 +61,8 @@ def merge_sources(app: App, commands: tuple[str, ...], arguments: ArgumentCollec
     if named is not None:
         sources.append((preset(named), f"preset {named}"))
     for data, source in sources:
-        has_length = any(argument.tokens for argument in arguments if argument.name in LENGTHS)
+        lengths = [argument for argument in arguments if argument.name in LENGTHS]
+        has_length = not lengths or any(argument.tokens for argument in lengths)  # or the verb has a length of its own
         kept = {key: value for key, value in data.items() if not (has_length and _flag(key) in LENGTHS)}
         Dict(kept, source=source, use_commands_as_keys=False)(app, commands, arguments)
     CHOSEN.set(frozenset(argument.name[2:].replace("-", "_") for argument in arguments if argument.tokens))

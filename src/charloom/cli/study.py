@@ -1,0 +1,219 @@
+"""charloom study"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from charloom.cli.sources import CHOSEN, HYPHEN
+from charloom.durations import seconds
+from charloom.errors import SettingsError, shown
+from charloom.settings import CorpusConfig, Device, NetworkConfig, Precision, TrainingConfig
+
+TERMINAL = ("setting", "held-out nats", "spread", "characters seen", "chars/s", "parameters", "memory (MB)")
+"""Columns of the report's table that fit on a terminal."""
+
+DEFAULT_BUDGET = 60.0
+"""Seconds of a trial where nobody says how long."""
+
+
+def study(
+    text: str | None = None,
+    /,
+    *,
+    learning_rates: str | None = None,
+    hidden_sizes: str | None = None,
+    layers: str | None = None,
+    sequence_lengths: str | None = None,
+    cells: str | None = None,
+    grid: bool = False,
+    search: int = 0,
+    space: Path | None = None,
+    storage: str | None = None,
+    seeds: int = 1,
+    budget: str | None = None,
+    characters: int | None = None,
+    run: Path | None = None,
+    resume: bool = False,
+    jobs: int = 1,
+    prompt: str = "",
+    config: Path | None = None,
+    corpus: Annotated[CorpusConfig, Parameter(name="*")] = CorpusConfig(),
+    network: NetworkConfig = NetworkConfig(),
+    training: TrainingConfig = TrainingConfig(),
+    device: Device = "auto",
+    precision: Precision = "auto",
+    json: bool = False,
+) -> None:
+    """Find out what settings do: train many models that differ in one, and compare them.
+
+    Each list is a sweep around one centre: the recipe's settings for this text and budget, or what --network, --training
+    and --config say. The centre is trained once for each seed. Every trial is a run of its own under trials/; the answer is
+    report.html, report.md, its pictures, and best.toml for charloom train --config. Ctrl-C stops; the same command, or
+    --run DIR alone, goes on.
+
+    Parameters
+    ----------
+    text
+        A file, a folder of text files, - for standard input, or the name of a corpus (charloom data list).
+    learning_rates
+        Values to try, with commas: 3e-4,1e-3,3e-3,1e-2.
+    hidden_sizes
+        Units in each layer: 64,128,256,512.
+    layers
+        Recurrent layers: 1,2,3.
+    sequence_lengths
+        Characters through which the gradient flows back: 16,32,64,128,256.
+    cells
+        Recurrent cells: lstm,gru,rnn-tanh,rnn-relu.
+    grid
+        Try every combination of the values, instead of one change at a time.
+    search
+        Trials of a search over many settings at once (the extra tune), the recipe's first; in place of lists of values.
+    space
+        What is searched, as TOML: for each setting low and high, or values; without it ranges around the recipe, which
+        study.json and the report show.
+    storage
+        postgresql://USER@HOST/DATABASE, so that several machines work on one search; without it a file in the study's folder.
+    seeds
+        How often each setting is trained, from another seed each time; two or more tell a difference from chance.
+    budget
+        Time of each trial, its start included: 60s, 4m. The default is 60s.
+    characters
+        Characters that each trial sees, in place of a time.
+    run
+        Folder of the study; without it a new one under studies/. One that was begun is gone on with.
+    resume
+        Go on with --run.
+    jobs
+        Trials at a time; the threads are divided between them, and times are then not comparable.
+    prompt
+        What every trained model goes on writing from, in the report.
+    config
+        A TOML file of settings of the centre; flags win.
+    device
+        Where to train; auto takes CUDA, MPS or the CPU, the first that is there.
+    precision
+        Numbers in which products are computed while training; auto takes bfloat16 where the processor supports it.
+    json
+        Print one JSON value at the end.
+    """
+    from charloom.cli import files
+    from charloom.cli.output import say
+    from charloom.interruption import Interrupted, catch_signals
+    from charloom.studies import lists
+    from charloom.studies.space import parse_space
+    from charloom.studies.storages import check_address, require_optuna
+    from charloom.studies.trials import Request
+
+    if budget is not None and characters is not None:
+        raise SettingsError("a trial has one budget; give only one of --budget and --characters")
+    if characters is not None and characters < 1:
+        raise SettingsError(f"characters is {characters}; a trial must see at least 1")
+    if not 1 <= seeds <= 1000:
+        raise SettingsError(f"seeds is {seeds}; give 1 to 1000")
+    limit = seconds(budget) if budget else DEFAULT_BUDGET
+    values: dict[str, Any] = {
+        "learning_rates": lists.numbers("learning-rates", learning_rates, float, "1e-3,3e-3,1e-2"),
+        "hidden_sizes": lists.numbers("hidden-sizes", hidden_sizes, int, "64,128,256"),
+        "layers": lists.numbers("layers", layers, int, "1,2,3"),
+        "sequence_lengths": lists.numbers("sequence-lengths", sequence_lengths, int, "32,64,128"),
+        "cells": lists.cells(cells),
+    }
+    going_on = text is None
+    if going_on and (run is None or any(values.values())):
+        raise SettingsError(
+            "there is no text to study; give a file, a folder, - or the name of a corpus, or a study to go on with as --run"
+            if run is None
+            else f"there is no text to study; to go on with {run}, leave out the values"
+        )
+    if not going_on and not any(values.values()) and not search:
+        raise SettingsError(
+            "there is nothing to vary; give --learning-rates, --hidden-sizes, --layers, --sequence-lengths, --cells or --search"
+        )
+    if search < 0 or (search and (grid or any(values.values()))):
+        raise SettingsError(
+            f"search is {search}; give a number of trials from 1, without lists of values, or leave it out"
+        )
+    if space is not None and not search:
+        raise SettingsError("--space is for a search; give the number of its trials with --search")
+    if storage is not None:
+        if not (search or going_on):
+            raise SettingsError("--storage is for a search; give the number of its trials with --search")
+        check_address(storage)
+    if search:
+        require_optuna()
+    if resume and not (run and run.exists()):
+        raise SettingsError("--resume needs the study to go on with; name it with --run")
+
+    from charloom.studies.study import available_threads, divide_threads, open_study, reopen_study, work
+    from charloom.texts import open_text
+
+    described = ""
+    if space is not None:
+        described = files.read(space).decode("utf-8", errors="replace")
+        parse_space(described, str(space))
+    threads = available_threads()
+    divide_threads(threads, jobs)
+    if jobs > 1:
+        say(
+            f"{jobs} trials at a time, {threads // jobs} threads each: what they do in a time is not comparable with one at a time"
+        )
+    with catch_signals() as interruption:
+        if text is None:
+            assert run is not None, "there is a text or a study"
+            opened = reopen_study(run)
+        else:
+            opened_text = open_text("-" if text == HYPHEN else text, corpus)
+            request = Request(
+                text_sha256=opened_text.text.sha256,
+                corpus=corpus,
+                **values,
+                grid=grid,
+                search=search,
+                space=described,
+                shared=storage is not None,
+                seeds=seeds,
+                budget_seconds=None if characters is not None else limit,
+                characters=characters,
+                network=network,
+                training=training,
+                chosen=tuple(sorted(name for name in CHOSEN.get() if name.startswith(("network.", "training.")))),
+                device=device,
+                precision=precision,
+                prompt=prompt,
+            )
+            opened = open_study(request, opened_text, run)
+        folder = opened.folder.path
+        try:
+            made = work(opened, storage, jobs=jobs, threads=threads, say=say, interruption=interruption)
+        except Interrupted:
+            say(f"stopped, what has ended is kept; go on with: charloom study --run {shown(folder)}")
+            raise
+    _show(made, folder, json=json)
+
+
+def _show(made: Any, folder: Path, *, json: bool) -> None:
+    from charloom.cli.output import print_json
+
+    if json:
+        print_json({"study": str(folder), "report": str(folder / "report.html"), **made.figures})
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from charloom.studies.tables import COLUMNS, row
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in TERMINAL:
+        table.add_column(name, justify="left" if name == "setting" else "right", overflow="fold")
+    for point in made.settings:
+        cells = dict(zip(COLUMNS, row(point), strict=True))
+        table.add_row(*(escape(cells[name]) for name in TERMINAL))
+    console = Console()
+    (console if console.is_terminal else Console(width=120)).print(table)
+    for found in made.findings:
+        print(found)
+    print(folder / "report.html")

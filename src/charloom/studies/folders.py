@@ -1,0 +1,76 @@
+"""A study's folder: study.json, a run for each trial, how each ended, what their processes said, and the answer.
+
+study.json              what was asked, and the centre
+text.txt                a copy of the text, where it came from standard input
+trials/NAME/            a run like any other
+outcomes/NAME.json      how it ended
+logs/NAME.txt           what its process said; NAME.json: its result
+report.md, report.html, *.png, best.toml
+lock                    held while a process works on the study
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+
+from charloom import disk as disks
+from charloom import records
+from charloom.disk import Disk
+from charloom.errors import FolderError, StorageError
+from charloom.studies.outcomes import Outcome, read_outcome
+from charloom.studies.trials import Study, Trial
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """Where everything of a study lies."""
+
+    path: Path
+
+    def run(self, trial: str) -> Path:
+        return self.path / "trials" / trial
+
+    def outcome(self, trial: str) -> Path:
+        return self.path / "outcomes" / f"{trial}.json"
+
+    def log(self, trial: str, ending: str) -> Path:
+        return self.path / "logs" / f"{trial}.{ending}"
+
+    def study(self) -> Study:
+        """What was asked. Raises `FolderError` if this is no study."""
+        where = self.path / "study.json"
+        if not where.is_file():
+            raise FolderError(f"{self.path} is not a study: it has no study.json; begin one with: charloom study TEXT")
+        return records.load(Study, records.parse(where.read_bytes(), str(where)), str(where))
+
+    def outcomes(self, trials: tuple[Trial, ...]) -> dict[Trial, Outcome]:
+        """How the trials ended that have ended."""
+        found = {trial: read_outcome(self.outcome(trial.name)) for trial in trials}
+        return {trial: outcome for trial, outcome in found.items() if outcome is not None}
+
+    def make(self, study: Study, text: bytes | None) -> None:
+        """The folder of a new study; `text` is kept where it cannot be read again. Raises `StorageError`."""
+        try:
+            for name in ("trials", "outcomes", "logs"):
+                (self.path / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(
+                f"{self.path} cannot be made: {(error.strerror or str(error)).lower()}; choose another --run"
+            ) from None
+        if text is not None:
+            disks.replace(Disk(), self.path / "text.txt", text)
+        disks.replace(Disk(), self.path / "study.json", records.dump(study))
+
+    def lock(self) -> filelock.BaseFileLock:
+        """The study's lock, taken. Raises `FolderError` if another process works on it."""
+        held = filelock.FileLock(self.path / "lock", timeout=0)
+        try:
+            held.acquire()
+        except filelock.Timeout:
+            raise FolderError(f"{self.path} is being worked on by another process; wait for it, or stop it") from None
+        except OSError as error:
+            raise StorageError(
+                f"{self.path / 'lock'} cannot be written: {(error.strerror or str(error)).lower()}; mend that"
+            ) from None
+        return held

@@ -1,0 +1,122 @@
+"""Where the trials of a search are kept: a journal file of the study, or a PostgreSQL that several machines share.
+
+In a database a trial is known to be alive by its heartbeat. One whose heart stopped is failed and tried again, by whoever
+looks next (optuna's own mechanism); one that was taken and never began to beat is failed here.
+"""
+
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from charloom.errors import MissingExtraError, SettingsError
+
+HEARTBEAT_SECONDS, GRACE_SECONDS = 20, 120
+RETRIES = 3
+"""How often a trial is tried again whose worker died."""
+
+CHANCES, CHANCE_SECONDS = 6, 0.5
+
+SCHEME = "postgresql://"
+
+
+def require_optuna() -> Any:
+    """The module optuna, made silent. Raises `MissingExtraError`."""
+    try:
+        import optuna
+    except ImportError:
+        raise MissingExtraError("a search", "tune") from None
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna
+
+
+def check_address(address: str) -> None:
+    """Raise `SettingsError` for a storage that is none of ours."""
+    if not address.startswith(SCHEME):
+        raise SettingsError(
+            f"storage is {hidden(address)!r}; give {SCHEME}USER@HOST/DATABASE, or leave it out for a file in the study's folder"
+        )
+
+
+def open_storage(
+    address: str | None, journal: Path, *, heartbeat: int = HEARTBEAT_SECONDS, grace: int = GRACE_SECONDS
+) -> Any:
+    """The storage at an address, or in a journal file where there is none. Raises `CharloomError`."""
+    optuna = require_optuna()
+    if address is None:
+        from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+        journal.touch()
+        return optuna.storages.JournalStorage(JournalFileBackend(str(journal), JournalFileOpenLock(str(journal))))
+    check_address(address)
+    try:
+        import psycopg  # noqa: F401
+        import sqlalchemy
+    except ImportError:
+        raise MissingExtraError("a storage in PostgreSQL", "tune") from None
+    for chance in reversed(range(CHANCES)):
+        try:
+            with experimental():
+                return optuna.storages.RDBStorage(
+                    address.replace(SCHEME, "postgresql+psycopg://", 1),
+                    engine_kwargs={"pool_pre_ping": True},
+                    heartbeat_interval=heartbeat,
+                    grace_period=grace,
+                    heartbeat_stale_trial_callback=retry(),
+                )
+        except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError) as error:
+            if not chance:
+                raise _unusable(address, error) from None
+            time.sleep(CHANCE_SECONDS)  # two workers made the tables at the same moment
+        except (sqlalchemy.exc.SQLAlchemyError, ImportError) as error:
+            raise _unusable(address, error) from None
+    raise AssertionError("the last chance returns or raises")
+
+
+def _unusable(address: str, error: Exception) -> SettingsError:
+    reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    return SettingsError(f"the storage {hidden(address)} cannot be used: {reason}; check the address")
+
+
+def retry() -> Any:
+    """What puts a trial back whose worker died."""
+    with experimental():
+        return require_optuna().storages.RetryHeartbeatStaleTrialCallback(max_retry=RETRIES)
+
+
+@contextmanager
+def experimental() -> Iterator[None]:
+    """Without optuna's warnings that something is experimental."""
+    from optuna.exceptions import ExperimentalWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        yield
+
+
+def hidden(address: str) -> str:
+    """An address without its password."""
+    scheme, colon, rest = address.partition("://")
+    user, at, place = rest.rpartition("@")
+    return f"{scheme}{colon}{user.partition(':')[0]}{at}{place}"
+
+
+class Watch:
+    """Notices trials that a worker took and never began: they have no heart that could stop."""
+
+    def __init__(self, grace: float, begun: str) -> None:
+        self._grace, self._begun = grace, begun
+        self._seen: dict[int, float] = {}
+
+    def never_begun(self, running: list[Any]) -> list[Any]:
+        """Those of the running trials that for longer than the grace have lacked the mark of having begun."""
+        now = time.monotonic()
+        waiting = {
+            trial.number: trial  # a trial that is tried again has the marks of its first time
+            for trial in running
+            if trial.user_attrs.get(self._begun) != trial.number
+        }
+        self._seen = {number: self._seen.get(number, now) for number in waiting}
+        return [waiting[number] for number, since in self._seen.items() if now - since > self._grace]
