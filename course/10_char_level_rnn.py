@@ -14,18 +14,20 @@
 # # Character-level recurrent networks, from the first tensor to a good model
 #
 # A network reads a text one character at a time and guesses, after each, what comes next. That is all. From this one habit it
-# learns spelling, grammar, layout, and when to close a bracket; and it can then write, complete, correct, classify and compress.
+# learns spelling, grammar, layout, and when to close a bracket; and it can then write, complete, correct, classify and
+# compress.
 #
 # This notebook answers **thirty-one questions** about such networks with code that runs. Every answer has two depths:
 #
 # * **By hand**: plain PyTorch, a few lines that you can own. Those of questions 12 to 24 together are a complete program.
 # * **With charloom**: the same in one call, and a cell marked ✔ that **checks that both agree**.
 #
-# You need Python and a little PyTorch. An afternoon is enough; a laptop is enough. If you only want the story, read the headings,
-# the pictures and the **bold** sentences. Every figure in the text below was written by the run that you see, never typed in.
+# You need Python and a little PyTorch. An afternoon is enough; a laptop is enough. If you only want the story, read the
+# headings, the pictures and the **bold** sentences. Every figure in the text below was written by the run that you see, never
+# typed in.
 #
-# *How it runs.* Nothing is downloaded: the text is the manual that comes with every Python. Another text is one line away, in the
-# cell below. The environment variable `CHARLOOM_COURSE` is `full` (the default, about ten minutes on two cores) or `fast`
+# *How it runs.* Nothing is downloaded: the text is the manual that comes with every Python. Another text is one line away, in
+# the cell below. The environment variable `CHARLOOM_COURSE` is `full` (the default, about ten minutes on two cores) or `fast`
 # (tiny networks, about a minute: it shows that everything runs, not how good it gets).
 
 # %% [markdown]
@@ -116,13 +118,13 @@ print("ready")
 # %% [markdown]
 # ## 1. Understanding character-level RNNs
 #
-# This chapter shows what there is to understand, with models that charloom trains in one call. From chapter 2 on we build all of it
-# ourselves.
+# This chapter shows what there is to understand, with models that charloom trains in one call. From chapter 2 on we build all
+# of it ourselves.
 #
 # ### Why characters?
 #
-# A model of words needs a list of all words, and meets words that are not on it every day. A model of characters needs a list of
-# a hundred signs and can read and write any word there is. **The price: a sentence becomes five times as many steps, and the
+# A model of words needs a list of all words, and meets words that are not on it every day. A model of characters needs a list
+# of a hundred signs and can read and write any word there is. **The price: a sentence becomes five times as many steps, and the
 # model has to learn spelling first.**
 
 # %%
@@ -143,9 +145,12 @@ later_words = re.findall(r"\w+", whole[cut:])
 new_words = sum(word not in known_words for word in later_words) / len(later_words)
 new_characters = sum(c not in set(whole[:cut]) for c in set(whole[cut:])) / len(set(whole[cut:]))
 say(
-    f"The first nine tenths of this text have **{len(known_words):,} different words** and only **{len(set(whole[:cut]))} different "
-    f"characters**. Of the words in the last tenth, **{new_words:.1%} were never seen before**; of its characters {new_characters:.1%}. "
-    f"A word has {len(whole) / len(re.findall(r'[a-zA-Z]+', whole)):.1f} characters on average, the space after it included."
+    f"The first nine tenths of this text have **{len(known_words):,} different words** and only "
+    f"**{len(set(whole[:cut]))} different "
+    f"characters**. Of the words in the last tenth, **{new_words:.1%} were never seen before**; of its characters "
+    f"{new_characters:.1%}. "
+    f"A word has {len(whole) / len(re.findall(r'[a-zA-Z]+', whole)):.1f} characters on average, the space after it "
+    "included."
 )
 
 # %% [markdown]
@@ -156,8 +161,8 @@ say(
 # $$e_t = \mathrm{Embedding}(c_t) \qquad h_t = f(W_{hh}\,h_{t-1} + W_{xh}\,e_t + b_h) \qquad o_t = \mathrm{softmax}(W_{ho}\,h_t + b_o)$$
 #
 # * **e_t, the embedding**: a row of a table, a few numbers that stand for the character.
-# * **h_t, the hidden state**: all that the network remembers. It is made of the state before and of the new character. f is tanh
-#   (every number stays between -1 and 1) or ReLU (negative numbers become 0).
+# * **h_t, the hidden state**: all that the network remembers. It is made of the state before and of the new character. f is
+#   tanh (every number stays between -1 and 1) or ReLU (negative numbers become 0).
 # * **o_t**: a probability for each character that could come next.
 #
 # Here they are in plain tensors, compared with PyTorch's own `nn.RNN`, which computes the same:
@@ -180,7 +185,10 @@ for name, f in (("tanh", torch.tanh), ("relu", torch.relu)):
         e = embedding(torch.tensor(letters.index(character)))
         h = f(W_hh @ h + W_xh @ e + b_h)
     _, last = rnn(embedding(torch.tensor([letters.index(character) for character in word]))[:, None])
-    print(f"{name}: our h after {word!r} is {h.detach().numpy().round(3)}, nn.RNN's {last.detach().numpy().ravel().round(3)}")
+    print(
+        f"{name}: our h after {word!r} is {h.detach().numpy().round(3)}, nn.RNN's "
+        f"{last.detach().numpy().ravel().round(3)}"
+    )
     assert torch.allclose(h, last.flatten(), atol=1e-6)
 
 o = torch.softmax(W_ho @ h + b_o, dim=0)
@@ -211,8 +219,10 @@ first_seconds = time.perf_counter() - began
 first = charloom.load(run.path)
 first_score = charloom.evaluate(first, whole[cut:])
 say(
-    f"In {first_seconds:.0f} seconds a network with {first.network.parameter_count():,} numbers read the training part {EPOCHS} times. "
-    f"On the last tenth, which it never saw, **its first guess is right for {first_score.accuracy:.0%} of the characters**."
+    f"In {first_seconds:.0f} seconds a network with {first.network.parameter_count():,} numbers read the training "
+    f"part {EPOCHS} times. "
+    f"On the last tenth, which it never saw, **its first guess is right for {first_score.accuracy:.0%} of the "
+    "characters**."
 )
 
 # %% [markdown]
@@ -230,19 +240,21 @@ best = probabilities.topk(10)
 figure, axes = plt.subplots(figsize=(8, 3))
 axes.bar([repr(first.vocabulary.symbol(int(i))) for i in best.indices], best.values)
 axes.set_ylabel("probability")
-axes.set_title(headline(f"After {beginning[-30:]!r} the model expects {first.vocabulary.symbol(int(best.indices[0]))!r} most"))
+axes.set_title(
+    headline(f"After {beginning[-30:]!r} the model expects {first.vocabulary.symbol(int(best.indices[0]))!r} most")
+)
 plt.show()
 
 # %% [markdown]
-# **Generation** is prediction in a circle: draw a character from the distribution, feed it back in, and so on. When does it end?
-# There are two conditions:
+# **Generation** is prediction in a circle: draw a character from the distribution, feed it back in, and so on. When does it
+# end? There are two conditions:
 #
 # 1. **A length**: so many characters, and stop.
-# 2. **An end-of-sequence token**: an extra symbol that stands where a text ends. A model that was trained on many short texts can
-#    *predict* it, and so decides itself when it has finished.
+# 2. **An end-of-sequence token**: an extra symbol that stands where a text ends. A model that was trained on many short texts
+#    can *predict* it, and so decides itself when it has finished.
 #
-# The model above saw one long text, so it goes by length. A second one is trained on the words of our text, each of them a text of
-# its own, so it learned where words end:
+# The model above saw one long text, so it goes by length. A second one is trained on the words of our text, each of them a text
+# of its own, so it learned where words end:
 
 # %%
 show_text("".join(charloom.generate(first, "The ", length=choose(400, 100), temperature=0.7, seed=1)))
@@ -261,18 +273,20 @@ word_model = charloom.load(word_run.path)
 samples = charloom.generate_many(word_model, [""] * 24, length=40, seed=1)
 invented = [sample.text for sample in samples if sample.text not in words]
 say(
-    f"Of {len(samples)} words that the second model wrote, {sum(sample.stop_reason == 'end' for sample in samples)} ended because it "
-    f"drew the end symbol. **{len(invented)} of them are not in the text: it made them up**, for example {', '.join(invented[:12])}."
+    f"Of {len(samples)} words that the second model wrote, {sum(sample.stop_reason == 'end' for sample in samples)} "
+    "ended because it "
+    f"drew the end symbol. **{len(invented)} of them are not in the text: it made them up**, for example "
+    f"{', '.join(invented[:12])}."
 )
 
 # %% [markdown]
 # ### Long-range dependencies, and gradients that vanish
 #
-# To learn that a bracket opened 50 characters ago must be closed, the error at the closing bracket has to reach back 50 steps. On its way it is
-# multiplied by the same matrix, and by the slope of tanh, at each step. Where these are smaller than 1, the gradient shrinks
-# exponentially; where they are larger, it explodes. Bengio et al. described this in 1994; Hochreiter and Schmidhuber's **LSTM** (1997)
-# and Cho et al.'s **GRU** (2014) answer it with a memory that is *added to* rather than multiplied, and gates that decide what to
-# keep.
+# To learn that a bracket opened 50 characters ago must be closed, the error at the closing bracket has to reach back 50 steps.
+# On its way it is multiplied by the same matrix, and by the slope of tanh, at each step. Where these are smaller than 1, the
+# gradient shrinks exponentially; where they are larger, it explodes. Bengio et al. described this in 1994; Hochreiter and
+# Schmidhuber's **LSTM** (1997) and Cho et al.'s **GRU** (2014) answer it with a memory that is *added to* rather than
+# multiplied, and gates that decide what to keep.
 #
 # We can measure it. Take a window of text, the loss at its last character, and the gradient of that loss with respect to the
 # embedding of each character before: its norm says how much a character *d* steps back can still teach.
@@ -301,7 +315,9 @@ cells = {"rnn-tanh": "RNN with tanh", "rnn-relu": "RNN with ReLU", "gru": "GRU",
 before, after = {}, {}
 for cell in cells:
     torch.manual_seed(1)
-    config = NetworkConfig(cell=cell, hidden_size=choose(128, 32), embedding_size=32, dropout=0, initialization="uniform")
+    config = NetworkConfig(
+        cell=cell, hidden_size=choose(128, 32), embedding_size=32, dropout=0, initialization="uniform"
+    )
     network = CharRNN(config, inputs=len(vocabulary), outputs=vocabulary.boundary)
     before[cell] = gradient_by_distance(network, DISTANCE)
     batches = Streams(train_ids, boundary=vocabulary.boundary, batch_size=32, sequence_length=64)
@@ -325,21 +341,27 @@ FAR = DISTANCE // 3
 left_over = {name: float(after[cell][FAR] / after[cell][0]) for cell, name in cells.items()}
 best_cell = max(left_over, key=left_over.get)
 figure.suptitle(
-    headline(f"{FAR} characters back, " + ", ".join(f"{name}: {share:.0e}" for name, share in left_over.items()) + " of the gradient is left")
+    headline(
+        f"{FAR} characters back, "
+        + ", ".join(f"{name}: {share:.0e}" for name, share in left_over.items())
+        + " of the gradient is left"
+    )
 )
 figure.tight_layout()
 plt.show()
 say(
-    f"**After training, the {best_cell} keeps most of the gradient over {FAR} characters.** Before training all gates are half open, so that "
+    f"**After training, the {best_cell} keeps most of the gradient over {FAR} characters.** Before training all gates "
+    "are half open, so that "
     "no cell remembers for long: to remember is something that the gated cells *learn*."
 )
 
 # %% [markdown]
 # ### A unit that tracks quotation marks
 #
-# Does anything in the hidden state mean something to us? Karpathy, Johnson and Fei-Fei (2015, arXiv 1506.02078) found single units that
-# switch on inside quotation marks. We look for one: let the first model read held-out text, and ask which of its units goes up
-# and down with *being inside double quotes*. To be honest, the unit is chosen on the first half and judged on the second.
+# Does anything in the hidden state mean something to us? Karpathy, Johnson and Fei-Fei (2015, arXiv 1506.02078) found single
+# units that switch on inside quotation marks. We look for one: let the first model read held-out text, and ask which of its
+# units goes up and down with *being inside double quotes*. To be honest, the unit is chosen on the first half and judged on the
+# second.
 
 # %%
 import numpy as np
@@ -378,24 +400,31 @@ shown = middle + int(np.argmax(np.convolve(changes, np.ones(120), "valid") >= 4)
 window = slice(shown, shown + 120)
 
 figure, axes = plt.subplots(figsize=(14, 3))
-axes.bar(range(120), np.array(inside[window]) * 2 - 1, width=1, bottom=0, color=COLOURS[4], alpha=0.3, label="inside quotes")
+axes.bar(
+    range(120), np.array(inside[window]) * 2 - 1, width=1, bottom=0, color=COLOURS[4], alpha=0.3, label="inside quotes"
+)
 axes.plot(hidden[window, quote_unit], color=COLOURS[0], marker="o", markersize=3, label=f"unit {quote_unit}")
-axes.set_xticks(range(120), [{" ": "·", "\n": "↵"}.get(character, character) for character in passage[window]], fontsize=8)
+axes.set_xticks(
+    range(120), [{" ": "·", "\n": "↵"}.get(character, character) for character in passage[window]], fontsize=8
+)
 axes.set_xlim(-1, 120)
 axes.set_ylabel("activation")
 axes.legend(loc="upper right")
 axes.set_title(f"Unit {quote_unit} of {hidden.shape[1]} follows quotation marks (correlation {quote_correlation:+.2f})")
 plt.show()
 say(
-    f"**Nobody told the network about quotation marks.** Unit {quote_unit} follows them with a correlation of {quote_correlation:+.2f}, and unit "
-    f"{line_unit} follows how far along the line we are ({line_correlation:+.2f}). Values near 0 would mean that no single unit does."
+    f"**Nobody told the network about quotation marks.** Unit {quote_unit} follows them with a correlation of "
+    f"{quote_correlation:+.2f}, and unit "
+    f"{line_unit} follows how far along the line we are ({line_correlation:+.2f}). Values near 0 would mean that no "
+    "single unit does."
 )
 
 # %% [markdown]
 # ### What context costs
 #
-# The state has a fixed size, so **a step costs the same after ten characters and after ten million**. Attention, the other way to use
-# context, looks at all characters before at each step: its cost and memory grow with the context. We time both at the same width.
+# The state has a fixed size, so **a step costs the same after ten characters and after ten million**. Attention, the other way
+# to use context, looks at all characters before at each step: its cost and memory grow with the context. We time both at the
+# same width.
 
 # %%
 WIDTH = 256
@@ -437,14 +466,17 @@ axes.legend()
 growth = attention_times[-1] / attention_times[0]
 axes.set_title(
     headline(
-        f"From {contexts[0]} to {contexts[-1]:,} characters of context, a step of attention becomes {growth:.0f} times as slow, a step of "
+        f"From {contexts[0]} to {contexts[-1]:,} characters of context, a step of attention becomes {growth:.0f} "
+        "times as slow, a step of "
         f"the LSTM {recurrent_times[-1] / recurrent_times[0]:.1f} times"
     )
 )
 plt.show()
 say(
-    f"And the memory: the LSTM keeps {2 * WIDTH:,} numbers, whatever came before; attention keeps {2 * WIDTH * contexts[-1]:,} at "
-    f"{contexts[-1]:,} characters. **The same fact is the weakness: everything that the LSTM knows of the past must fit into those "
+    f"And the memory: the LSTM keeps {2 * WIDTH:,} numbers, whatever came before; attention keeps "
+    f"{2 * WIDTH * contexts[-1]:,} at "
+    f"{contexts[-1]:,} characters. **The same fact is the weakness: everything that the LSTM knows of the past must "
+    "fit into those "
     f"{2 * WIDTH} numbers.**"
 )
 
@@ -459,7 +491,7 @@ say(
 # **Completion: the most probable way to go on.**
 
 # %%
-common = [word for word in re.findall(r"[a-z]{6,10}", whole[:cut])]
+common = re.findall(r"[a-z]{6,10}", whole[:cut])
 common = sorted(set(common), key=lambda word: (-common.count(word), word))[: choose(200, 40)]
 context = whole[cut : cut + 300] + " the "
 caught = 0
@@ -470,15 +502,19 @@ for word in common:
     right_nats = charloom.surprisal(first, context + word + " ")[len(context) :].sum()
     wrong_nats = charloom.surprisal(first, context + wrong + " ")[len(context) :].sum()
     caught += right_nats < wrong_nats
-say(f"Of {len(common)} common words, the model finds the right spelling more probable than one with two letters swapped in **{caught}** cases.")
+say(
+    f"Of {len(common)} common words, the model finds the right spelling more probable than one with two letters "
+    f"swapped in **{caught}** cases."
+)
 
 prefix = common[0][:3]
 for found in charloom.beam_search(first, context + prefix, length=12, stop=[" ", "\n"])[:5]:
     print(f"{prefix}{found.text:<12} probability {found.probability:.2f}")
 
 # %% [markdown]
-# **Classification: which model finds the text more probable?** One model for each class (languages, spam and ham; here prose and
-# program code), and the smaller surprise wins. **Code modelling** is the same habit on another text: the second of these models writes Python.
+# **Classification: which model finds the text more probable?** One model for each class (languages, spam and ham; here prose
+# and program code), and the smaller surprise wins. **Code modelling** is the same habit on another text: the second of these
+# models writes Python.
 
 # %%
 code = str(open_text("python-source", CorpusConfig()).text)[: len(whole)]
@@ -503,8 +539,13 @@ for name, content in texts.items():
         surprise = {rival: charloom.surprisal(model, snippet).sum() for rival, model in rivals.items()}
         right += min(surprise, key=surprise.get) == name
         tried += 1
-say(f"**{right} of {tried} held-out snippets of 80 characters are given to the right class.** And the model of code writes:")
-show_text("def " + "".join(charloom.generate(rivals["Python code"], "def ", length=choose(300, 80), temperature=0.6, seed=3)))
+say(
+    f"**{right} of {tried} held-out snippets of 80 characters are given to the right class.** And the model of code "
+    "writes:"
+)
+show_text(
+    "def " + "".join(charloom.generate(rivals["Python code"], "def ", length=choose(300, 80), temperature=0.6, seed=3))
+)
 
 # %% [markdown]
 # ### Advantages and limitations
@@ -526,7 +567,8 @@ show_text("def " + "".join(charloom.generate(rivals["Python code"], "def ", leng
 # **By hand.** Three packages do: `pip install torch numpy matplotlib`. On Linux, pip takes PyTorch's build for GPUs, some 3 GB;
 # for a machine without one, `pip install torch --index-url https://download.pytorch.org/whl/cpu` brings the small one.
 #
-# **With charloom.** `pip install "charloom[course]"` brings those, itself, and what opens notebooks. Here is what this run used:
+# **With charloom.** `pip install "charloom[course]"` brings those, itself, and what opens notebooks. Here is what this run
+# used:
 
 # %%
 from importlib.metadata import version
@@ -538,8 +580,8 @@ print(f"{'Python':<12} {sys.version.split()[0]}")
 # %% [markdown]
 # ### Q2: How do you import the required modules for text processing, model building, and training in PyTorch?
 #
-# **By hand.** The standard library reads and counts, numpy draws random numbers, `torch.nn` has the layers, and `matplotlib` draws.
-# These seven lines are all that chapters 3 to 7 need.
+# **By hand.** The standard library reads and counts, numpy draws random numbers, `torch.nn` has the layers, and `matplotlib`
+# draws. These seven lines are all that chapters 3 to 7 need.
 
 # %% tags=["by-hand"]
 import math
@@ -564,8 +606,9 @@ print(", ".join(charloom.__all__))
 # %% [markdown]
 # ### Q3: How do you set up your environment to use a GPU if available, or fallback to a CPU in PyTorch?
 #
-# **By hand.** Ask for the best device that is there, keep it in one variable, and move both the model and every batch to it. `cuda` is an
-# NVIDIA GPU, `mps` Apple's. For networks as small as ours a GPU gains little: it waits for the next small step most of the time.
+# **By hand.** Ask for the best device that is there, keep it in one variable, and move both the model and every batch to it.
+# `cuda` is an NVIDIA GPU, `mps` Apple's. For networks as small as ours a GPU gains little: it waits for the next small step
+# most of the time.
 
 # %% tags=["by-hand"]
 if torch.cuda.is_available():
@@ -590,9 +633,9 @@ same("the device", device.type, choose_device("auto").name)
 # **By hand.** `torch.manual_seed(n)` sets the stream from which PyTorch draws: the first weights, dropout. What we draw when we
 # write text gets a stream of its own, with its own seed, so that writing a text never changes a training.
 #
-# **A hidden assumption: the same seed gives the same result on the same machine.** Another processor, another number of threads or
-# another version adds numbers in another order, and a training magnifies the last digit. Reproducible means: the same machine exactly,
-# another one closely.
+# **A hidden assumption: the same seed gives the same result on the same machine.** Another processor, another number of threads
+# or another version adds numbers in another order, and a training magnifies the last digit. Reproducible means: the same
+# machine exactly, another one closely.
 
 # %% tags=["by-hand"]
 SEED = 1
@@ -604,7 +647,8 @@ print("once ", once.tolist())
 print("again", again.tolist())
 
 # %% [markdown]
-# **With charloom.** `TrainingConfig(seed=1)`, or `--training.seed 1`. Two runs with one seed give the same weights, to the last bit:
+# **With charloom.** `TrainingConfig(seed=1)`, or `--training.seed 1`. Two runs with one seed give the same weights, to the last
+# bit:
 
 # %%
 few = TrainingConfig(seed=SEED, batch_size=8, sequence_length=32)
@@ -618,8 +662,9 @@ same("two trainings with one seed", *(charloom.load(twin.path).weights() for twi
 # %% [markdown]
 # ### Q5: How do you load a text dataset from a file in Python for use in a character-level RNN?
 #
-# **By hand.** `Path.read_text`, with the encoding named. Never leave it out: what Python assumes otherwise depends on the machine. If
-# the file is not in that encoding, Python says so, and that is good: better an error now than question marks that the model learns.
+# **By hand.** `Path.read_text`, with the encoding named. Never leave it out: what Python assumes otherwise depends on the
+# machine. If the file is not in that encoding, Python says so, and that is good: better an error now than question marks that
+# the model learns.
 #
 # Our text is the manual inside Python's `help()`. It is not a file, so we make it one first.
 
@@ -637,8 +682,8 @@ if FAST:
 print(f"{len(text):,} characters from {file.name}")
 
 # %% [markdown]
-# **With charloom.** Wherever a text is asked for, it may be a file, a folder, or the name of a corpus (`charloom data list`). A byte order
-# mark and Windows line ends are mended, and it is said that they were.
+# **With charloom.** Wherever a text is asked for, it may be a file, a folder, or the name of a corpus (`charloom data list`). A
+# byte order mark and Windows line ends are mended, and it is said that they were.
 
 # %%
 corpus = open_text(file, CorpusConfig())
@@ -648,8 +693,9 @@ same("the text", text, str(corpus.text)[: len(text)])
 # %% [markdown]
 # ### Q6: How do you inspect the contents and length of the loaded text dataset?
 #
-# **By hand.** Look at it. Then count: how long, how many different characters, which are common, which are strange. Five minutes here
-# save hours later: a megabyte of licence headers, or one line ten thousand characters long, is learned as faithfully as anything else.
+# **By hand.** Look at it. Then count: how long, how many different characters, which are common, which are strange. Five
+# minutes here save hours later: a megabyte of licence headers, or one line ten thousand characters long, is learned as
+# faithfully as anything else.
 
 # %% tags=["by-hand"]
 from collections import Counter
@@ -666,18 +712,24 @@ shares = np.array(list(counts.values())) / len(text)
 entropy = float(-(shares * np.log2(shares)).sum())
 
 figure, axes = plt.subplots(figsize=(11, 3))
-axes.bar([{" ": "space", "\n": "line"}.get(character, character) for character, _ in most], [count / len(text) for _, count in most])
+axes.bar(
+    [{" ": "space", "\n": "line"}.get(character, character) for character, _ in most],
+    [count / len(text) for _, count in most],
+)
 axes.tick_params(axis="x", labelsize=8)
 axes.set_ylabel("share of the text")
 axes.set_title(
     headline(
-        f"The commonest character makes {most[0][1] / len(text):.0%} of the text, the ten commonest {sum(count for _, count in most[:10]) / len(text):.0%}"
+        f"The commonest character makes {most[0][1] / len(text):.0%} of the text, the ten commonest "
+        f"{sum(count for _, count in most[:10]) / len(text):.0%}"
     )
 )
 plt.show()
 say(
-    f"Who knows only these shares needs {entropy:.2f} bits for a character; who knows nothing needs log2({len(counts)}) = "
-    f"{math.log2(len(counts)):.2f}. **Everything below {entropy:.2f} bits is what a model learns from the order of the characters.**"
+    f"Who knows only these shares needs {entropy:.2f} bits for a character; who knows nothing needs "
+    f"log2({len(counts)}) = "
+    f"{math.log2(len(counts)):.2f}. **Everything below {entropy:.2f} bits is what a model learns from the order of "
+    "the characters.**"
 )
 
 # %% [markdown]
@@ -698,8 +750,8 @@ train_text, validation_text = text[:boundary_place], text[boundary_place:]
 print(f"training: {len(train_text):,} characters, validation: {len(validation_text):,}")
 
 # %% [markdown]
-# **A hidden assumption: the validation text is contiguous.** Many tutorials cut the text into overlapping windows first and then move
-# a random tenth of the windows to validation. How many of those held-out characters has the training seen?
+# **A hidden assumption: the validation text is contiguous.** Many tutorials cut the text into overlapping windows first and
+# then move a random tenth of the windows to validation. How many of those held-out characters has the training seen?
 
 # %%
 WINDOW = 100
@@ -714,13 +766,14 @@ for start in starts[is_validation]:
     judged[start : start + WINDOW] = True
 leaked = (seen & judged).sum() / judged.sum()
 say(
-    f"**{leaked:.2%} of the “held-out” characters of shuffled windows also stand in a training window.** Such a validation measures how well the "
+    f"**{leaked:.2%} of the “held-out” characters of shuffled windows also stand in a training window.** Such a "
+    "validation measures how well the "
     "text was learned by heart. Two slices have no character in common."
 )
 
 # %% [markdown]
-# **With charloom.** `--split 0.9,0.1,0` (training, validation, test), contiguous, in this order. The cut depends on the text alone: no
-# batch size moves it.
+# **With charloom.** `--split 0.9,0.1,0` (training, validation, test), contiguous, in this order. The cut depends on the text
+# alone: no batch size moves it.
 
 # %%
 halves = charloom.Corpus(charloom.Text.of(text), (0.9, 0.1, 0.0), "text", "a string")
@@ -733,20 +786,24 @@ same("the validation text", validation_text, str(halves.validation))
 # %% [markdown]
 # ### Q8: How do you create a character-to-index mapping for the text dataset in PyTorch?
 #
-# **By hand.** A network calculates with numbers, so each character gets one: its place in the sorted list of all characters. Sorted, so that
-# the same text always gives the same numbers.
+# **By hand.** A network calculates with numbers, so each character gets one: its place in the sorted list of all characters.
+# Sorted, so that the same text always gives the same numbers.
 #
-# One more symbol is not a character: the **boundary**. It is what the network reads before the first character, so that even that one is predicted from
-# something. It gets the last number.
+# One more symbol is not a character: the **boundary**. It is what the network reads before the first character, so that even
+# that one is predicted from something. It gets the last number.
 
 # %% tags=["by-hand"]
 characters = sorted(set(text))
 index_of = {character: index for index, character in enumerate(characters)}
 BOUNDARY = len(characters)
-print(f"{len(characters)} characters and the boundary, for example", {character: index_of[character] for character in characters[-5:]})
+print(
+    f"{len(characters)} characters and the boundary, for example",
+    {character: index_of[character] for character in characters[-5:]},
+)
 
 # %% [markdown]
-# **With charloom.** `Vocabulary.of`. It refuses a character that it does not know, in a sentence that names the character and its place.
+# **With charloom.** `Vocabulary.of`. It refuses a character that it does not know, in a sentence that names the character and
+# its place.
 
 # %%
 vocabulary = charloom.Vocabulary.of([text])
@@ -796,8 +853,8 @@ train_ids, validation_ids = encode(train_text), encode(validation_text)
 print(train_ids[:20].tolist(), "stands for", repr(train_text[:20]))
 
 # %% [markdown]
-# **With charloom.** `vocabulary.encode` does the same with one table look-up for the whole text, and keeps a byte for each character instead
-# of eight.
+# **With charloom.** `vocabulary.encode` does the same with one table look-up for the whole text, and keeps a byte for each
+# character instead of eight.
 
 # %%
 same("the encoded text", train_ids.tolist(), vocabulary.encode(train_text).tolist())
@@ -811,8 +868,8 @@ say(f"By hand {1000 * by_hand_seconds:.0f} ms, with charloom {1000 * (time.perf_
 # %% [markdown]
 # **Exercise.** Is `decode(encode(s)) == s` for every text `s`? Find one for which it is not.
 #
-# *Solution.* It holds for every text made of the known characters. Any other makes `encode` raise a `KeyError`. A vocabulary of *bytes*
-# knows all of them:
+# *Solution.* It holds for every text made of the known characters. Any other makes `encode` raise a `KeyError`. A vocabulary of
+# *bytes* knows all of them:
 
 # %% tags=["solution"]
 assert decode(encode(text[:1000]).tolist()) == text[:1000]
@@ -822,15 +879,15 @@ print("as bytes, ☃ is", snowman.tolist(), "and back:", charloom.Vocabulary("by
 # %% [markdown]
 # ### Q11: How do you generate input sequences and corresponding target sequences for training a character-level RNN in PyTorch?
 #
-# **By hand.** The target of each character is the one after it: the same text, shifted by one. But one text is a single, very long
-# sequence. Two things make it digestible:
+# **By hand.** The target of each character is the one after it: the same text, shifted by one. But one text is a single, very
+# long sequence. Two things make it digestible:
 #
-# 1. **Fold it into streams.** Cut it into 32 pieces of equal length and lay them side by side: 32 places in the text are read at
-#    the same time.
+# 1. **Fold it into streams.** Cut it into 32 pieces of equal length and lay them side by side: 32 places in the text are read
+#    at the same time.
 # 2. **Cut the streams into slices** of 128 characters: the gradient flows back through one slice, and no further.
 #
-# Slice *k + 1* goes on exactly where slice *k* ended, in each stream. So **the state can be carried** from one to the next, and the
-# network knows what stood before although the gradient does not reach there (*truncated backpropagation through time*).
+# Slice *k + 1* goes on exactly where slice *k* ended, in each stream. So **the state can be carried** from one to the next, and
+# the network knows what stood before although the gradient does not reach there (*truncated backpropagation through time*).
 
 # %% tags=["by-hand"]
 
@@ -866,12 +923,12 @@ axes.set_title("A colour is one batch; the state travels along the arrows, the t
 plt.show()
 
 # %% [markdown]
-# **A hidden assumption: shuffled windows are something else.** The usual `DataLoader(shuffle=True)` over windows makes neighbours in a
-# batch unrelated to the batch before, so each window has to start from an empty state. It learns faster to be good at *beginnings*
-# and never learns to use a state that is older than a window. We measure what that costs in Q25.
+# **A hidden assumption: shuffled windows are something else.** The usual `DataLoader(shuffle=True)` over windows makes
+# neighbours in a batch unrelated to the batch before, so each window has to start from an empty state. It learns faster to be
+# good at *beginnings* and never learns to use a state that is older than a window. We measure what that costs in Q25.
 #
-# **With charloom.** `Streams`. It leaves nothing out: where the text does not fill the last slice, its columns differ by one character
-# and what is missing is ignored in the loss. On a text that fills its slices it is the same, number by number:
+# **With charloom.** `Streams`. It leaves nothing out: where the text does not fill the last slice, its columns differ by one
+# character and what is missing is ignored in the loss. On a text that fills its slices it is the same, number by number:
 
 # %%
 usable = inputs.numel()
@@ -886,8 +943,9 @@ same("the targets of slice 1", targets[1].tolist(), streams[1].targets.tolist())
 # %% [markdown]
 # ### Q12: How do you define the architecture of a character-level RNN using PyTorch's `nn.RNN` or `nn.LSTM` module?
 #
-# **By hand.** Three layers, as in the three equations: an embedding, a recurrent layer, an output. `nn.RNN`, `nn.GRU` and `nn.LSTM` are
-# called alike, so the cell can be a choice. They run the whole slice in one call, much faster than a loop in Python.
+# **By hand.** Three layers, as in the three equations: an embedding, a recurrent layer, an output. `nn.RNN`, `nn.GRU` and
+# `nn.LSTM` are called alike, so the cell can be a choice. They run the whole slice in one call, much faster than a loop in
+# Python.
 
 # %% tags=["by-hand"]
 CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
@@ -907,8 +965,8 @@ class Architecture(nn.Module):
 print(Architecture(input_size=104, hidden_size=256, output_size=103))
 
 # %% [markdown]
-# **With charloom.** `CharRNN`, the same three layers. `cell` is `lstm`, `gru`, `rnn-tanh` or `rnn-relu`. With the same seed both draw the
-# same first weights, because they make the same layers in the same order:
+# **With charloom.** `CharRNN`, the same three layers. `cell` is `lstm`, `gru`, `rnn-tanh` or `rnn-relu`. With the same seed
+# both draw the same first weights, because they make the same layers in the same order:
 
 # %%
 torch.manual_seed(SEED)
@@ -925,7 +983,8 @@ same("the first weights", ours.recurrent.weight_hh_l0.tolist(), theirs.layers[0]
 #
 # * **input size**: all symbols that can be read, the boundary among them;
 # * **output size**: all symbols that can be predicted. Our text has no end inside it, so the boundary is not among them;
-# * **hidden size**: your choice. It decides how much can be remembered, and nearly all of the cost, which grows with its square.
+# * **hidden size**: your choice. It decides how much can be remembered, and nearly all of the cost, which grows with its
+#   square.
 
 # %% tags=["by-hand"]
 INPUT_SIZE, OUTPUT_SIZE = len(characters) + 1, len(characters)
@@ -956,8 +1015,8 @@ for cell, gates in (("lstm", 4), ("gru", 3), ("rnn", 1)):
 # %% [markdown]
 # ### Q14: How do you initialize the hidden state of the RNN before passing data through the model?
 #
-# **By hand.** With zeros: nothing has been read, so nothing is remembered. One state for each layer and stream; an LSTM has two parts, h
-# and its cell state c. We always keep them in a tuple, so that later code need not ask which cell it is.
+# **By hand.** With zeros: nothing has been read, so nothing is remembered. One state for each layer and stream; an LSTM has two
+# parts, h and its cell state c. We always keep them in a tuple, so that later code need not ask which cell it is.
 
 # %% tags=["by-hand"]
 
@@ -972,8 +1031,9 @@ def zero_state(model, streams):
 print([tuple(part.shape) for part in zero_state(model, streams=32)])
 
 # %% [markdown]
-# **A hidden assumption: when is the state set to zero?** Only at the beginning of the text. In between it is *carried*. Here is why: read a text in one piece, then in two
-# pieces with the state carried, then in two pieces with the state set to zero in the middle.
+# **A hidden assumption: when is the state set to zero?** Only at the beginning of the text. In between it is *carried*. Here is
+# why: read a text in one piece, then in two pieces with the state carried, then in two pieces with the state set to zero in the
+# middle.
 
 # %%
 with torch.no_grad():
@@ -986,18 +1046,23 @@ print(f"largest difference with the state carried:  {(in_one_piece[100:] - with_
 print(f"largest difference with the state at zero:  {(in_one_piece[100:] - from_zero).abs().max():.1e}")
 
 # %% [markdown]
-# **With charloom.** `network.zero_state(streams)`; leaving the state out means the same. `model.read(text)` gives the state after a text.
+# **With charloom.** `network.zero_state(streams)`; leaving the state out means the same. `model.read(text)` gives the state
+# after a text.
 
 # %%
 network = CharRNN(config, inputs=INPUT_SIZE, outputs=OUTPUT_SIZE)
-same("shapes of a zero state", [part.shape for part in zero_state(model, 32)], [part.shape for part in network.zero_state(32)])
+same(
+    "shapes of a zero state",
+    [part.shape for part in zero_state(model, 32)],
+    [part.shape for part in network.zero_state(32)],
+)
 
 # %% [markdown]
 # ### Q15: How do you implement the forward pass of the RNN model to process an input sequence and predict the next character?
 #
-# **By hand.** Embed, run, project. In go the indices (time, streams) and the state before; out come a score for each possible next
-# character at each place, and the state after. The scores are called *logits*; softmax would make probabilities of them, and is left to the
-# loss, which does it more precisely.
+# **By hand.** Embed, run, project. In go the indices (time, streams) and the state before; out come a score for each possible
+# next character at each place, and the state after. The scores are called *logits*; softmax would make probabilities of them,
+# and is left to the loss, which does it more precisely.
 
 # %% tags=["by-hand"]
 
@@ -1020,8 +1085,8 @@ chances = torch.softmax(logits[-1, 0], dim=0)
 print(f"an untrained network finds everything about equally likely: from {chances.min():.4f} to {chances.max():.4f}")
 
 # %% [markdown]
-# **With charloom.** The signature is the same, `(ids, state) -> (logits, state)`. We put our weights into charloom's network, which names them a
-# little differently, and compare. The function will serve us in all the checks that follow.
+# **With charloom.** The signature is the same, `(ids, state) -> (logits, state)`. We put our weights into charloom's network,
+# which names them a little differently, and compare. The function will serve us in all the checks that follow.
 
 # %%
 from charloom import LanguageModel
@@ -1032,7 +1097,11 @@ def as_charloom(model, symbols=None, predicts_end=False):
     """Our network as a charloom model: the same weights under charloom's names. (For networks of one layer.)"""
     cell = "rnn-tanh" if model.cell == "rnn" else model.cell
     config = NetworkConfig(
-        cell=cell, hidden_size=model.hidden_size, embedding_size=model.embedding.embedding_dim, dropout=0, initialization="uniform"
+        cell=cell,
+        hidden_size=model.hidden_size,
+        embedding_size=model.embedding.embedding_dim,
+        dropout=0,
+        initialization="uniform",
     )
     made = LanguageModel.new(ModelConfig(config, "none", predicts_end), symbols or vocabulary, device=device)
     weights = {name.replace("recurrent.", "layers.0."): value.clone() for name, value in model.state_dict().items()}
@@ -1051,9 +1120,9 @@ print(f"largest difference between any two logits: {(logits - theirs).abs().max(
 # %% [markdown]
 # ### Q16: How do you define the loss function for training the character-level RNN model in PyTorch?
 #
-# **By hand.** The loss of one prediction is -log p of the character that really came: 0 if the model was sure and right, large if it was
-# sure and wrong. It is called *surprise* or *cross-entropy*; with the natural logarithm it is counted in **nats** (one nat is 1.44 bits).
-# We take the mean over all characters of the batch.
+# **By hand.** The loss of one prediction is -log p of the character that really came: 0 if the model was sure and right, large
+# if it was sure and wrong. It is called *surprise* or *cross-entropy*; with the natural logarithm it is counted in **nats**
+# (one nat is 1.44 bits). We take the mean over all characters of the batch.
 
 # %% tags=["by-hand"]
 
@@ -1064,7 +1133,10 @@ def loss_of(logits, targets):
 
 
 loss = loss_of(logits, targets[0].to(device))
-print(f"loss of the untrained network: {loss.item():.4f} nats; knowing nothing is log({OUTPUT_SIZE}) = {math.log(OUTPUT_SIZE):.4f}")
+print(
+    f"loss of the untrained network: {loss.item():.4f} nats; knowing nothing is log({OUTPUT_SIZE}) = "
+    f"{math.log(OUTPUT_SIZE):.4f}"
+)
 
 # %% [markdown]
 # What `F.cross_entropy` does is no secret:
@@ -1083,14 +1155,19 @@ sample = validation_text[:500]
 with torch.no_grad():
     start = torch.cat([torch.tensor([BOUNDARY]), encode(sample)])[:, None].to(device)
     sample_logits, _ = model(start[:-1], zero_state(model, 1))
-agree("loss in nats", loss_of(sample_logits, start[1:]).item(), charloom.evaluate(as_charloom(model), sample).nats_per_character, 1e-4)
+agree(
+    "loss in nats",
+    loss_of(sample_logits, start[1:]).item(),
+    charloom.evaluate(as_charloom(model), sample).nats_per_character,
+    1e-4,
+)
 
 # %% [markdown]
 # ### Q17: How do you select and configure an optimizer for training the RNN model in PyTorch?
 #
-# **By hand.** **AdamW is the safe choice**: it gives each parameter a step size of its own. Two more things matter as much as the name of
-# the optimizer: the learning rate's *peak*, and its *schedule*. It rises for some steps, while the optimizer's averages are still
-# unreliable, and then falls along a cosine to almost nothing, so that the end is fine work.
+# **By hand.** **AdamW is the safe choice**: it gives each parameter a step size of its own. Two more things matter as much as
+# the name of the optimizer: the learning rate's *peak*, and its *schedule*. It rises for some steps, while the optimizer's
+# averages are still unreliable, and then falls along a cosine to almost nothing, so that the end is fine work.
 
 # %% tags=["by-hand"]
 
@@ -1109,11 +1186,15 @@ def make_optimizer(model):
     return torch.optim.AdamW(model.parameters(), betas=(0.9, 0.99), weight_decay=0.01)
 
 
-print("learning rate at steps 0, 50, 500, 999 of 1,000:", [f"{learning_rate(step, 1000, 3e-3):.5f}" for step in (0, 50, 500, 999)])
+print(
+    "learning rate at steps 0, 50, 500, 999 of 1,000:",
+    [f"{learning_rate(step, 1000, 3e-3):.5f}" for step in (0, 50, 500, 999)],
+)
 
 # %% [markdown]
-# **With charloom.** `TrainingConfig` names optimizer and schedule. Its default is **Muon** for the recurrent matrices (Jordan et al. 2024), which
-# learns faster here, as chapter 10 will show; for our comparison we ask for AdamW, and everything else as by hand.
+# **With charloom.** `TrainingConfig` names optimizer and schedule. Its default is **Muon** for the recurrent matrices (Jordan
+# et al. 2024), which learns faster here, as chapter 10 will show; for our comparison we ask for AdamW, and everything else as
+# by hand.
 
 # %%
 from charloom import schedules
@@ -1149,9 +1230,10 @@ same(
 # %% [markdown]
 # ### Q18: How do you implement a training loop that updates model weights based on the loss in PyTorch?
 #
-# **By hand.** For each slice: predict, measure the loss, send it backwards, limit the gradient (Q19), take a step. Then *detach* the
-# state: its numbers go on into the next slice, the gradient does not. When the text is finished, the next epoch begins at its beginning with an empty
-# state. The loop yields a record after each step, so whoever calls it decides what to do with them.
+# **By hand.** For each slice: predict, measure the loss, send it backwards, limit the gradient (Q19), take a step. Then
+# *detach* the state: its numbers go on into the next slice, the gradient does not. When the text is finished, the next epoch
+# begins at its beginning with an empty state. The loop yields a record after each step, so whoever calls it decides what to do
+# with them.
 
 # %% tags=["by-hand"]
 
@@ -1184,8 +1266,8 @@ for step, record in enumerate(train(model, train_ids, steps=30, peak=4e-3, strea
         print(f"step {step}: loss {record['loss']:.3f} nats")
 
 # %% [markdown]
-# **With charloom.** `Trainer`, whose `steps()` yields records too. From the same seed, the same text and the same settings, both losses must be the
-# same at each step, up to the rounding of 32-bit numbers:
+# **With charloom.** `Trainer`, whose `steps()` yields records too. From the same seed, the same text and the same settings,
+# both losses must be the same at each step, up to the rounding of 32-bit numbers:
 
 # %%
 
@@ -1222,8 +1304,8 @@ same_losses("standard settings")
 # %% [markdown]
 # ### Q19: How do you implement gradient clipping to prevent exploding gradients during the training of the RNN model in PyTorch?
 #
-# **By hand.** Take all gradients together as one long vector. If it is longer than the limit, shorten it to the limit; its direction
-# stays. That is the line with `clip_grad_norm_` in the loop above; written out, it is this:
+# **By hand.** Take all gradients together as one long vector. If it is longer than the limit, shorten it to the limit; its
+# direction stays. That is the line with `clip_grad_norm_` in the loop above; written out, it is this:
 
 # %% tags=["by-hand"]
 
@@ -1240,7 +1322,10 @@ def clip_gradients(parameters, largest):
 
 logits, _ = model(inputs[0].to(device), zero_state(model, STREAMS))
 (1000 * loss_of(logits, targets[0].to(device))).backward()  # a loss made a thousand times as large
-print(f"before: {clip_gradients(model.parameters(), 1.0).item():.3f}, after: {clip_gradients(model.parameters(), 1.0).item():.3f}")
+print(
+    f"before: {clip_gradients(model.parameters(), 1.0).item():.3f}, after: "
+    f"{clip_gradients(model.parameters(), 1.0).item():.3f}"
+)
 
 # %% [markdown]
 # Does it matter? A network with ReLU, whose numbers have no upper bound, is trained at a high learning rate, with and without:
@@ -1251,7 +1336,9 @@ for clip in (1.0, math.inf):
     torch.manual_seed(SEED)
     wild = CharacterRNN(INPUT_SIZE, choose(128, 48), OUTPUT_SIZE, 32, cell="rnn").to(device)
     wild.recurrent = nn.RNN(32, choose(128, 48), nonlinearity="relu").to(device)
-    nn.init.normal_(wild.recurrent.weight_hh_l0, std=1.6 / math.sqrt(choose(128, 48)))  # a recurrent matrix that stretches
+    nn.init.normal_(
+        wild.recurrent.weight_hh_l0, std=1.6 / math.sqrt(choose(128, 48))
+    )  # a recurrent matrix that stretches
     records = list(train(wild, train_ids, steps=choose(60, 25), peak=1e-2, streams=16, length=40, clip=clip))
     norms[clip] = records
 
@@ -1268,7 +1355,8 @@ panels[0].legend()
 last_losses = {clip: float(np.mean([record["loss"] for record in records[-5:]])) for clip, records in norms.items()}
 figure.suptitle(
     headline(
-        f"The gradient reaches {max(record['norm'] for record in norms[math.inf]):.0e}; the last losses are {last_losses[1.0]:.2f} with clipping "
+        f"The gradient reaches {max(record['norm'] for record in norms[math.inf]):.0e}; the last losses are "
+        f"{last_losses[1.0]:.2f} with clipping "
         f"and {last_losses[math.inf]:.2f} without"
     )
 )
@@ -1276,8 +1364,8 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# **With charloom.** `TrainingConfig(clip=1.0)` is the default; every record carries the `gradient_norm` before clipping. And our function does
-# what PyTorch's does:
+# **With charloom.** `TrainingConfig(clip=1.0)` is the default; every record carries the `gradient_norm` before clipping. And
+# our function does what PyTorch's does:
 
 # %%
 torch.manual_seed(SEED)
@@ -1294,9 +1382,9 @@ agree("norm of the output's gradient after clipping", *clipped, 1e-4)
 # %% [markdown]
 # ### Q20: How do you monitor and plot the training loss over epochs in PyTorch?
 #
-# **By hand.** Keep the record of each step, average the loss over each epoch, and look at the validation text once an epoch. Three
-# things are to be seen in such a picture: does the training loss fall; does the validation loss fall with it; and when do they part
-# (*overfitting*: the text is being learned by heart)?
+# **By hand.** Keep the record of each step, average the loss over each epoch, and look at the validation text once an epoch.
+# Three things are to be seen in such a picture: does the training loss fall; does the validation loss fall with it; and when do
+# they part (*overfitting*: the text is being learned by heart)?
 #
 # This is the long run of our own program.
 
@@ -1325,10 +1413,17 @@ for record in train(model, train_ids, EPOCHS * steps_per_epoch, peak=4e-3, strea
     if len(history) % steps_per_epoch == 0:
         epoch_losses.append(sum(each["loss"] for each in history[-steps_per_epoch:]) / steps_per_epoch)
         validation_losses.append(validation_loss(model, validation_ids))
-        print(f"epoch {len(epoch_losses)}: training {epoch_losses[-1]:.3f}, validation {validation_losses[-1]:.3f} nats")
+        print(
+            f"epoch {len(epoch_losses)}: training {epoch_losses[-1]:.3f}, validation {validation_losses[-1]:.3f} nats"
+        )
 
 plt.figure(figsize=(8, 4))
-plt.plot([step / steps_per_epoch for step in range(len(history))], [each["loss"] for each in history], alpha=0.3, label="each step")
+plt.plot(
+    [step / steps_per_epoch for step in range(len(history))],
+    [each["loss"] for each in history],
+    alpha=0.3,
+    label="each step",
+)
 plt.plot(range(1, EPOCHS + 1), epoch_losses, marker="o", label="training, mean of the epoch")
 plt.plot(range(1, EPOCHS + 1), validation_losses, marker="s", label="validation, after the epoch")
 plt.xlabel("epochs")
@@ -1342,15 +1437,20 @@ gap = validation_losses[-1] - epoch_losses[-1]
 lowest = int(np.argmin(validation_losses)) + 1
 say(
     f"The validation loss is lowest after epoch {lowest} of {EPOCHS}"
-    + (", so **more epochs would still help**. " if lowest == EPOCHS else ", so **the later epochs only learned by heart**. ")
-    + f"At the end it lies {gap:+.2f} nats from the training loss. In {sum(each['norm'] > 1 for each in history) / len(history):.0%} of the "
+    + (
+        ", so **more epochs would still help**. "
+        if lowest == EPOCHS
+        else ", so **the later epochs only learned by heart**. "
+    )
+    + f"At the end it lies {gap:+.2f} nats from the training loss. In "
+    f"{sum(each['norm'] > 1 for each in history) / len(history):.0%} of the "
     "steps the gradient was longer than 1 and was clipped."
 )
 
 # %% [markdown]
-# **With charloom.** `charloom.train` in one call. It keeps the record on disk, `charloom plot RUN --output loss.png` draws it, and Ctrl-C loses
-# nothing. With our own settings it has to come to the same model, up to rounding, which a thousand steps magnify, and to the end of the text, which it does not
-# leave out:
+# **With charloom.** `charloom.train` in one call. It keeps the record on disk, `charloom plot RUN --output loss.png` draws it,
+# and Ctrl-C loses nothing. With our own settings it has to come to the same model, up to rounding, which a thousand steps
+# magnify, and to the end of the text, which it does not leave out:
 
 # %%
 from IPython.display import Image
@@ -1368,7 +1468,9 @@ twin_run = charloom.train(
     precision="float32",
 )
 twin_score = charloom.evaluate(charloom.load(twin_run.path), validation_text)
-agree("validation loss after the whole training", validation_losses[-1], twin_score.nats_per_character, choose(0.03, 0.1))
+agree(
+    "validation loss after the whole training", validation_losses[-1], twin_score.nats_per_character, choose(0.03, 0.1)
+)
 plot_loss([twin_run], FOLDER / "loss.png")
 display(Image(FOLDER / "loss.png", width=640))
 
@@ -1378,8 +1480,8 @@ display(Image(FOLDER / "loss.png", width=640))
 # %% [markdown]
 # ### Q21: How do you implement a function to generate text sequences from the trained RNN model in PyTorch?
 #
-# **By hand.** Read the seed, draw a character from the distribution after it, feed it back in, repeat. Drawing needs one uniform number *u*
-# between 0 and 1: line the probabilities up and take the character in whose stretch *u* falls.
+# **By hand.** Read the seed, draw a character from the distribution after it, feed it back in, repeat. Drawing needs one
+# uniform number *u* between 0 and 1: line the probabilities up and take the character in whose stretch *u* falls.
 
 # %% tags=["by-hand"]
 
@@ -1409,7 +1511,8 @@ def generate(model, seed_text, length, temperature=1.0, seed=0, end=None):
 print("".join(generate(model, "The ", length=choose(400, 100), temperature=0.7, seed=1)))
 
 # %% [markdown]
-# **With charloom.** `charloom.generate`. It draws by the same rule from the same random numbers, so **our function and charloom's write the same text**:
+# **With charloom.** `charloom.generate`. It draws by the same rule from the same random numbers, so **our function and
+# charloom's write the same text**:
 
 # %%
 library = as_charloom(model)
@@ -1420,8 +1523,8 @@ same("200 characters from one seed", by_hand, with_charloom)
 # %% [markdown]
 # ### Q22: How do you generate text character by character starting from a seed string using the trained model?
 #
-# **By hand.** `generate` yields one character at a time; print each as it comes, and the text appears as if it were typed. The seed string is read
-# first and shapes all that follows: **what you ask is how you are answered.**
+# **By hand.** `generate` yields one character at a time; print each as it comes, and the text appears as if it were typed. The
+# seed string is read first and shapes all that follows: **what you ask is how you are answered.**
 
 # %% tags=["by-hand"]
 for seed_text in ("class ", "If the ", text[: min(60, len(text))].splitlines()[-1] + "\n"):
@@ -1432,13 +1535,15 @@ for seed_text in ("class ", "If the ", text[: min(60, len(text))].splitlines()[-
     print()
 
 # %% [markdown]
-# **With charloom.** `for piece in charloom.generate(model, "class "): print(piece, end="")`, or `charloom generate RUN --prompt "class "` in a
-# terminal. A beginning that is used often is read once: `model.read` gives the state after it.
+# **With charloom.** `for piece in charloom.generate(model, "class "): print(piece, end="")`, or `charloom generate RUN --prompt
+# "class "` in a terminal. A beginning that is used often is read once: `model.read` gives the state after it.
 
 # %%
 state = library.read("class ")
 from_state = "".join(charloom.generate(library, state=state, length=150, temperature=0.6, seed=2))
-same("150 characters after 'class '", "".join(generate(model, "class ", length=150, temperature=0.6, seed=2)), from_state)
+same(
+    "150 characters after 'class '", "".join(generate(model, "class ", length=150, temperature=0.6, seed=2)), from_state
+)
 
 # %% [markdown]
 # **Exercise.** How fast is each? Time 500 characters.
@@ -1447,7 +1552,10 @@ same("150 characters after 'class '", "".join(generate(model, "class ", length=1
 
 # %% tags=["solution"]
 speeds = {}
-for name, writer in (("by hand", lambda: generate(model, "A", 500)), ("with charloom", lambda: charloom.generate(library, "A", length=500))):
+for name, writer in (
+    ("by hand", lambda: generate(model, "A", 500)),
+    ("with charloom", lambda: charloom.generate(library, "A", length=500)),
+):
     began = time.perf_counter()
     "".join(writer())
     speeds[name] = 500 / (time.perf_counter() - began)
@@ -1456,9 +1564,9 @@ say(", ".join(f"{name}: {speed:,.0f} characters a second" for name, speed in spe
 # %% [markdown]
 # ### Q23: How do you experiment with different temperature values to control the creativity and diversity of the generated text?
 #
-# **By hand.** The temperature divides the logits before softmax. Below 1 the likely becomes likelier; near 0 the most probable character
-# always wins; above 1 the unlikely gets its chance. What does it do to a text? We count two things: how many of the words exist in our
-# text, and how many of the words are different from each other.
+# **By hand.** The temperature divides the logits before softmax. Below 1 the likely becomes likelier; near 0 the most probable
+# character always wins; above 1 the unlikely gets its chance. What does it do to a text? We count two things: how many of the
+# words exist in our text, and how many of the words are different from each other.
 
 # %% tags=["by-hand"]
 for temperature in (0.2, 0.7, 1.3):
@@ -1497,15 +1605,16 @@ axes.set_ylabel("share of the words written")
 axes.legend()
 axes.set_title(
     headline(
-        f"At {temperatures[1]} the words are right ({real[1]:.0%}) and repeat themselves ({different[1]:.0%} different); at {temperatures[-1]} they "
+        f"At {temperatures[1]} the words are right ({real[1]:.0%}) and repeat themselves ({different[1]:.0%} "
+        f"different); at {temperatures[-1]} they "
         f"are different ({different[-1]:.0%}) and made up ({real[-1]:.0%} exist)"
     )
 )
 plt.show()
 
 # %% [markdown]
-# **With charloom.** `temperature=`, and beside it `top_k`, `top_p`, `min_p` and a repetition penalty, which cut off the unlikely instead of making it rarer.
-# Near 0 both come to the *greedy* text, always the most probable character:
+# **With charloom.** `temperature=`, and beside it `top_k`, `top_p`, `min_p` and a repetition penalty, which cut off the
+# unlikely instead of making it rarer. Near 0 both come to the *greedy* text, always the most probable character:
 
 # %%
 greedy = "".join(charloom.generate(library, "The ", length=100, greedy=True))
@@ -1514,9 +1623,9 @@ same("the greedy text", "".join(generate(model, "The ", length=100, temperature=
 # %% [markdown]
 # ### Q24: How do you ensure that the model generates text with a specific length or number of characters?
 #
-# **By hand.** Count. `generate` yields exactly `length` new characters; the seed text does not count. The other way to end is an **end symbol** that the model
-# itself predicts. For that it has to see ends while it learns: we train a second model on words, with the boundary after each. It stops when it draws the
-# boundary, at a length that it chose.
+# **By hand.** Count. `generate` yields exactly `length` new characters; the seed text does not count. The other way to end is
+# an **end symbol** that the model itself predicts. For that it has to see ends while it learns: we train a second model on
+# words, with the boundary after each. It stops when it draws the boundary, at a length that it chose.
 
 # %% tags=["by-hand"]
 for length in (1, 10, 100):
@@ -1534,14 +1643,18 @@ names = ["".join(generate(namer, "", length=40, seed=seed, end=BOUNDARY)) for se
 print(f"loss {record['loss']:.2f} nats; words that end by themselves:", ", ".join(names))
 
 # %% [markdown]
-# **With charloom.** `length=` (exactly so many, where nothing ends the text before), `stop=["\n\n"]` for a string that must not appear, and
-# `--documents lines` for a model that learns where texts end.
+# **With charloom.** `length=` (exactly so many, where nothing ends the text before), `stop=["\n\n"]` for a string that must not
+# appear, and `--documents lines` for a model that learns where texts end.
 
 # %%
 for length in (1, 10, 100):
     same(f"a length of {length}", length, len("".join(charloom.generate(library, "The ", length=length))))
 namer_library = as_charloom(namer, predicts_end=True)
-same("words that end by themselves", names, ["".join(charloom.generate(namer_library, "", length=40, seed=seed)) for seed in range(12)])
+same(
+    "words that end by themselves",
+    names,
+    ["".join(charloom.generate(namer_library, "", length=40, seed=seed)) for seed in range(12)],
+)
 
 # %% [markdown]
 # **Exercise.** Write a paragraph: a text that stops before the first blank line, but has at most 600 characters.
@@ -1554,12 +1667,16 @@ for character in generate(model, "The ", length=600, temperature=0.5, seed=5):
     paragraph += character
     if paragraph.endswith("\n\n"):
         break
-same("the paragraph", paragraph.removesuffix("\n\n"), "".join(charloom.generate(library, "The ", length=600, temperature=0.5, seed=5, stop=["\n\n"])))
+same(
+    "the paragraph",
+    paragraph.removesuffix("\n\n"),
+    "".join(charloom.generate(library, "The ", length=600, temperature=0.5, seed=5, stop=["\n\n"])),
+)
 show_text("The " + paragraph)
 
 # %% [markdown]
-# **That was the whole program.** The cells *by hand* from Q12 to here define a network, train it and let it write, in less than 200 lines, and use
-# nothing but PyTorch and numpy.
+# **That was the whole program.** The cells *by hand* from Q12 to here define a network, train it and let it write, in less than
+# 200 lines, and use nothing but PyTorch and numpy.
 
 # %% [markdown]
 # ## 8. Evaluating model performance
@@ -1567,8 +1684,9 @@ show_text("The " + paragraph)
 # %% [markdown]
 # ### Q25: How do you evaluate the model's performance in predicting the next character in a sequence on a validation set in PyTorch?
 #
-# **By hand.** Read the validation text once, from its beginning to its end, in order, with the state carried, and count every character exactly once. Two
-# figures: the mean surprise, and the *accuracy*, the share of characters that were the most probable one. No averaging of batch averages, no dropped tail.
+# **By hand.** Read the validation text once, from its beginning to its end, in order, with the state carried, and count every
+# character exactly once. Two figures: the mean surprise, and the *accuracy*, the share of characters that were the most
+# probable one. No averaging of batch averages, no dropped tail.
 
 # %%
 
@@ -1591,7 +1709,8 @@ nats, accuracy = evaluate(model, validation_ids)
 say(f"**{nats:.4f} nats per character, and {accuracy:.1%} of the characters were the first guess.**")
 
 # %% [markdown]
-# **With charloom.** `charloom.evaluate(model, text)`, or `charloom evaluate RUN`, which adds n-grams and compressors to compare with (`--baselines`).
+# **With charloom.** `charloom.evaluate(model, text)`, or `charloom evaluate RUN`, which adds n-grams and compressors to compare
+# with (`--baselines`).
 
 # %%
 score = charloom.evaluate(library, validation_text)
@@ -1599,8 +1718,9 @@ agree("nats per character", nats, score.nats_per_character, 1e-4)
 agree("accuracy", accuracy, score.accuracy, 2e-4)
 
 # %% [markdown]
-# **A hidden assumption: how much context does a prediction get?** *Carried*: all that stands before. *Fresh*: the text is cut into windows, and each begins with an
-# empty state, as models with a window have to be judged. The same model, the same text, different figures:
+# **A hidden assumption: how much context does a prediction get?** *Carried*: all that stands before. *Fresh*: the text is cut
+# into windows, and each begins with an empty state, as models with a window have to be judged. The same model, the same text,
+# different figures:
 
 # %%
 windows = [8, 16, 32, 64, 128, 256, 512]
@@ -1616,15 +1736,16 @@ axes.set_ylabel("nats per character")
 axes.legend()
 axes.set_title(
     headline(
-        f"The same model is worth {fresh[windows.index(64)]:.2f} nats in windows of 64, {fresh[windows.index(256)]:.2f} in windows of 256, and "
+        f"The same model is worth {fresh[windows.index(64)]:.2f} nats in windows of 64, "
+        f"{fresh[windows.index(256)]:.2f} in windows of 256, and "
         f"{score.nats_per_character:.2f} with the state carried"
     )
 )
 plt.show()
 
 # %% [markdown]
-# And does it matter how it was *trained*? Two small networks see the same number of characters: one in streams with the state carried, one in shuffled
-# windows that start from an empty state. Each is judged both ways.
+# And does it matter how it was *trained*? Two small networks see the same number of characters: one in streams with the state
+# carried, one in shuffled windows that start from an empty state. Each is judged both ways.
 
 # %%
 
@@ -1658,7 +1779,9 @@ for seed in SEEDS:
         else:
             train_on_shuffled_windows(small, train_ids, choose(300, 40), PEAK, streams=32, length=64, seed=seed)
         results[way, "carried"].append(validation_loss(small, validation_ids))
-        results[way, "fresh"].append(charloom.evaluate(as_charloom(small), validation_text, context=64).nats_per_character)
+        results[way, "fresh"].append(
+            charloom.evaluate(as_charloom(small), validation_text, context=64).nats_per_character
+        )
 
 means = {key: float(np.mean(values)) for key, values in results.items()}
 ranges = max(max(values) - min(values) for values in results.values())
@@ -1667,33 +1790,41 @@ for way in ("streams", "windows"):
     print(f"{way:<12} {means[way, 'carried']:>14.3f}   {means[way, 'fresh']:>29.3f}")
 advantage = means["windows", "carried"] - means["streams", "carried"]
 say(
-    f"Judged with the state carried, streams are {abs(advantage):.3f} nats {'better' if advantage > 0 else 'worse'} than shuffled windows; judged in windows of 64 the difference is "
-    f"{means['windows', 'fresh'] - means['streams', 'fresh']:+.3f}. The seeds differ by up to {ranges:.3f} nats, so differences below that say nothing. "
+    f"Judged with the state carried, streams are {abs(advantage):.3f} nats {'better' if advantage > 0 else 'worse'} "
+    "than shuffled windows; judged in windows of 64 the difference is "
+    f"{means['windows', 'fresh'] - means['streams', 'fresh']:+.3f}. The seeds differ by up to {ranges:.3f} nats, so "
+    "differences below that say nothing. "
     "**Each way of training is best judged by its own way of reading; never compare figures across the two.**"
 )
 
 # %% [markdown]
 # ### Q26: How do you calculate and interpret the perplexity score for the character-level RNN model?
 #
-# **By hand.** Perplexity is `exp(nats per character)`. Read it as: *the model hesitates as if it had to choose among so many equally likely characters*.
+# **By hand.** Perplexity is `exp(nats per character)`. Read it as: *the model hesitates as if it had to choose among so many
+# equally likely characters*.
 
 # %%
 perplexity = math.exp(nats)
-say(f"**Perplexity {perplexity:.2f} per character**: of {OUTPUT_SIZE} characters that could come, it hesitates among about {perplexity:.1f}.")
+say(
+    f"**Perplexity {perplexity:.2f} per character**: of {OUTPUT_SIZE} characters that could come, it hesitates among "
+    f"about {perplexity:.1f}."
+)
 agree("perplexity", perplexity, score.perplexity, 1e-3)
 
 # %% [markdown]
-# **A hidden assumption: per character.** A figure per *word* is another world. The perplexity of a word is that of a character to the power of the word's
-# length, because the surprises of its characters add up. To interpret a figure, put others beside it: one that knows nothing, one that counts letters, one that
-# counts sequences of five, and a compressor.
+# **A hidden assumption: per character.** A figure per *word* is another world. The perplexity of a word is that of a character
+# to the power of the word's length, because the surprises of its characters add up. To interpret a figure, put others beside
+# it: one that knows nothing, one that counts letters, one that counts sequences of five, and a compressor.
 
 # %%
 from charloom.baselines import NGram, compressors
 
 floor = {
     "all characters equally likely": math.log(OUTPUT_SIZE),
-    "how common each character is": NGram(train_ids.numpy(), 1, OUTPUT_SIZE).nats(validation_ids.numpy()) / len(validation_ids),
-    "the 4 characters before (5-gram)": NGram(train_ids.numpy(), 5, OUTPUT_SIZE).nats(validation_ids.numpy()) / len(validation_ids),
+    "how common each character is": NGram(train_ids.numpy(), 1, OUTPUT_SIZE).nats(validation_ids.numpy())
+    / len(validation_ids),
+    "the 4 characters before (5-gram)": NGram(train_ids.numpy(), 5, OUTPUT_SIZE).nats(validation_ids.numpy())
+    / len(validation_ids),
 }
 for baseline in compressors(train_text.encode(), validation_text.encode(), len(validation_text)):
     if baseline.name == "xz":
@@ -1705,35 +1836,44 @@ length_of_word = len(validation_text) / len(validation_text.split())
 say(
     "| who predicts | nats | bits | perplexity per character | per word |\n|---|---|---|---|---|\n"
     + "\n".join(
-        f"| {name} | {value:.3f} | {value / math.log(2):.3f} | {math.exp(value):.2f} | {math.exp(value * length_of_word):,.0f} |"
+        f"| {name} | {value:.3f} | {value / math.log(2):.3f} | {math.exp(value):.2f} | "
+        f"{math.exp(value * length_of_word):,.0f} |"
         for name, value in floor.items()
     )
 )
 say(
-    f"A perplexity of {perplexity:.2f} *per character* is one of **{perplexity**length_of_word:,.0f} per word** here, because a word has "
-    f"{length_of_word:.1f} characters, its space included. Whoever quotes a perplexity without saying per what has said nothing."
+    f"A perplexity of {perplexity:.2f} *per character* is one of **{perplexity**length_of_word:,.0f} per word** here, "
+    "because a word has "
+    f"{length_of_word:.1f} characters, its space included. Whoever quotes a perplexity without saying per what has "
+    "said nothing."
 )
 
 # %% [markdown]
-# **Exercise.** A model has a perplexity of 4.2 per character. How many bits does it need for a character, and how many bytes for a megabyte of such text?
+# **Exercise.** A model has a perplexity of 4.2 per character. How many bits does it need for a character, and how many bytes
+# for a megabyte of such text?
 #
 # *Solution.*
 
 # %% tags=["solution"]
 bits = math.log2(4.2)
-print(f"log2(4.2) = {bits:.2f} bits; a million characters need {1e6 * bits / 8:,.0f} bytes, {8 / bits:.1f} times less than as plain bytes")
+print(
+    f"log2(4.2) = {bits:.2f} bits; a million characters need {1e6 * bits / 8:,.0f} bytes, {8 / bits:.1f} times less "
+    "than as plain bytes"
+)
 
 # %% [markdown]
 # ### Q27: How do you visualize the model's predictions versus the actual next characters in a sequence?
 #
-# **By hand.** For each place of a passage: what really came, and the five most probable characters, the likelier the darker. A frame marks where
-# the truth is among them.
+# **By hand.** For each place of a passage: what really came, and the five most probable characters, the likelier the darker. A
+# frame marks where the truth is among them.
 
 # %%
 start = len(validation_text) // 3
 passage = validation_text[start : start + 40].replace("\n", " ")
 with torch.no_grad():
-    column = torch.cat([torch.tensor([BOUNDARY]), encode(validation_text[start - 300 : start] + passage)])[:, None].to(device)
+    column = torch.cat([torch.tensor([BOUNDARY]), encode(validation_text[start - 300 : start] + passage)])[:, None].to(
+        device
+    )
     logits, _ = model(column[:-1], zero_state(model, 1))
 chances = torch.softmax(logits[-len(passage) :, 0], dim=1).cpu()
 best = chances.topk(5, dim=1)
@@ -1745,20 +1885,38 @@ for place, actual in enumerate(passage):
         guess = characters[best.indices[place, row]]
         shown_guess = {" ": "␣", "\n": "↵"}.get(guess, guess)
         dark = best.values[place, row] > 0.6
-        axes.text(place, row, shown_guess, ha="center", va="center", fontsize=9, color="white" if dark else "black", family="DejaVu Sans Mono")
+        axes.text(
+            place,
+            row,
+            shown_guess,
+            ha="center",
+            va="center",
+            fontsize=9,
+            color="white" if dark else "black",
+            family="DejaVu Sans Mono",
+        )
         if guess == actual:
-            axes.add_patch(plt.Rectangle((place - 0.47, row - 0.47), 0.94, 0.94, fill=False, color=COLOURS[1], linewidth=2))
-axes.set_xticks(range(len(passage)), ["␣" if character == " " else character for character in passage], family="DejaVu Sans Mono")
+            axes.add_patch(
+                plt.Rectangle((place - 0.47, row - 0.47), 0.94, 0.94, fill=False, color=COLOURS[1], linewidth=2)
+            )
+axes.set_xticks(
+    range(len(passage)), ["␣" if character == " " else character for character in passage], family="DejaVu Sans Mono"
+)
 axes.xaxis.tick_top()
 axes.set_yticks(range(5), [f"guess {row + 1}" for row in range(5)])
 axes.grid(visible=False)
 among = sum(index_of[actual] in best.indices[place].tolist() for place, actual in enumerate(passage))
-axes.set_title(f"The truth (top line) is the first guess {sum(best.indices[p, 0] == index_of[a] for p, a in enumerate(passage))} times of {len(passage)}, and among the first five {among} times", pad=14)
+axes.set_title(
+    f"The truth (top line) is the first guess {sum(best.indices[p, 0] == index_of[a] for p, a in enumerate(passage))} "
+    f"times of {len(passage)}, and among the first five {among} times",
+    pad=14,
+)
 plt.show()
 
 # %% [markdown]
-# **With charloom.** `charloom score RUN --text F --png heat-map.png` for a picture, `--html` for a page to walk through. Each character is coloured by its surprise, with
-# what was expected beneath. **Surprise sits at the beginnings of words**: once three letters are known, the rest is often clear.
+# **With charloom.** `charloom score RUN --text F --png heat-map.png` for a picture, `--html` for a page to walk through. Each
+# character is coloured by its surprise, with what was expected beneath. **Surprise sits at the beginnings of words**: once
+# three letters are known, the rest is often clear.
 
 # %%
 from charloom.heat_map import picture
@@ -1777,7 +1935,8 @@ agree("the surprise of the first character", -math.log(chances[0, index_of[passa
 #
 # * **An equal budget**: every network reads the same number of characters, in the same number of steps.
 # * **One thing at a time**: everything else stays at the shared centre.
-# * **Several seeds**: the same setting is trained several times, and each result is a point. **Differences smaller than those between the seeds are no result.**
+# * **Several seeds**: the same setting is trained several times, and each result is a point. **Differences smaller than those
+#   between the seeds are no result.**
 #
 # They are small and short, so they show directions. For a larger text, a larger network or more time the best values move.
 
@@ -1794,12 +1953,21 @@ def experiment(seed, **changes):
     key = (seed, *settings.values())
     if key not in done:
         torch.manual_seed(seed)
-        network = CharacterRNN(INPUT_SIZE, settings["hidden_size"], OUTPUT_SIZE, EMBEDDING_SIZE, settings["layers"]).to(device)
+        network = CharacterRNN(INPUT_SIZE, settings["hidden_size"], OUTPUT_SIZE, EMBEDDING_SIZE, settings["layers"]).to(
+            device
+        )
         steps, streams = BUDGET // AT_ONCE, AT_ONCE // settings["length"]
         began = time.perf_counter()
-        losses = [record["loss"] for record in train(network, train_ids, steps, settings["peak"], streams, settings["length"])]
+        losses = [
+            record["loss"] for record in train(network, train_ids, steps, settings["peak"], streams, settings["length"])
+        ]
         seconds = time.perf_counter() - began
-        done[key] = {"nats": validation_loss(network, validation_ids), "losses": losses, "seconds": seconds, "network": network}
+        done[key] = {
+            "nats": validation_loss(network, validation_ids),
+            "losses": losses,
+            "seconds": seconds,
+            "network": network,
+        }
     return done[key]
 
 
@@ -1836,21 +2004,30 @@ def draw_curves(axes, results, name):
         losses = np.array(ones[0]["losses"])
         width = max(1, len(losses) // 15)
         smooth = np.convolve(losses, np.ones(width) / width, "valid")
-        axes.plot(np.arange(len(smooth)) + width, smooth, color=colour, marker=marker, markevery=max(1, len(smooth) // 8), label=f"{value:g}")
+        axes.plot(
+            np.arange(len(smooth)) + width,
+            smooth,
+            color=colour,
+            marker=marker,
+            markevery=max(1, len(smooth) // 8),
+            label=f"{value:g}",
+        )
     axes.set_xlabel("step")
     axes.set_ylabel("training loss, nats (smoothed)")
     axes.legend(title=name, fontsize=8)
 
 
 say(
-    f"Each network reads {BUDGET:,} characters in {BUDGET // AT_ONCE} steps, with {len(SEEDS)} seeds. The centre: one LSTM layer of "
+    f"Each network reads {BUDGET:,} characters in {BUDGET // AT_ONCE} steps, with {len(SEEDS)} seeds. The centre: one "
+    "LSTM layer of "
     f"{CENTRE['hidden_size']} units, learning rate {CENTRE['peak']:g}, sequences of {CENTRE['length']}."
 )
 
 # %% [markdown]
 # ### Q28: How do you experiment with different learning rates to observe their impact on the model's training performance?
 #
-# **By hand.** Try values that differ by a constant *factor*, from far too small to far too large, so that the best one lies inside and not at an end.
+# **By hand.** Try values that differ by a constant *factor*, from far too small to far too large, so that the best one lies
+# inside and not at an end.
 
 # %%
 rates = sweep("peak", [2.5e-4, 1e-3, 4e-3, 1.6e-2, 6.4e-2])
@@ -1862,17 +2039,21 @@ draw_results(
     panels[1],
     rates,
     "learning rate (peak)",
-    f"Best of these: {best_rate:g} with {means[best_rate]:.2f} nats; the smallest gives {means[min(means)]:.2f}, the largest {means[max(means)]:.2f}",
+    f"Best of these: {best_rate:g} with {means[best_rate]:.2f} nats; the smallest gives {means[min(means)]:.2f}, the "
+    f"largest {means[max(means)]:.2f}",
 )
 figure.tight_layout()
 plt.show()
 say(
-    f"**The best learning rate of these is {best_rate:g}.** The smallest costs {means[min(means)] - means[best_rate]:.2f} nats, the largest "
-    f"{means[max(means)] - means[best_rate]:.2f}; the seeds differ by up to {largest_spread(rates):.3f}. Too small is safe and slow; too large is fast at first, then unsteady."
+    f"**The best learning rate of these is {best_rate:g}.** The smallest costs "
+    f"{means[min(means)] - means[best_rate]:.2f} nats, the largest "
+    f"{means[max(means)] - means[best_rate]:.2f}; the seeds differ by up to {largest_spread(rates):.3f}. Too small is "
+    "safe and slow; too large is fast at first, then unsteady."
 )
 
 # %% [markdown]
-# **With charloom.** `TrainingConfig(learning_rate=...)`, or `--training.learning-rate`. Whatever the rate, both loops go the same way:
+# **With charloom.** `TrainingConfig(learning_rate=...)`, or `--training.learning-rate`. Whatever the rate, both loops go the
+# same way:
 
 # %%
 same_losses(f"learning rate {best_rate:g}", peak=best_rate)
@@ -1880,8 +2061,8 @@ same_losses(f"learning rate {best_rate:g}", peak=best_rate)
 # %% [markdown]
 # ### Q29: How do you adjust the hidden size of the RNN model, and what impact does it have on the model's ability to generate text?
 #
-# **By hand.** One argument. More units remember more, and cost more: the recurrent matrix grows with the square. We look at the loss, at the time, and at what is
-# written: how many of its words exist?
+# **By hand.** One argument. More units remember more, and cost more: the recurrent matrix grows with the square. We look at the
+# loss, at the time, and at what is written: how many of its words exist?
 
 # %%
 sizes = sweep("hidden_size", choose([32, 64, 128, 256], [8, 16, 32, 64]))
@@ -1891,7 +2072,9 @@ for size, ones in sizes.items():
     written = [
         sample.text
         for one in ones
-        for sample in charloom.generate_many(as_charloom(one["network"]), ["The "] * 8, length=choose(500, 100), temperature=0.8, seed=1)
+        for sample in charloom.generate_many(
+            as_charloom(one["network"]), ["The "] * 8, length=choose(500, 100), temperature=0.8, seed=1
+        )
     ]
     real[size] = share_of_real_words(" ".join(written))
 
@@ -1901,24 +2084,34 @@ draw_results(
     panels[0],
     sizes,
     "hidden size",
-    f"From {small_size} to {large_size} units the loss goes from {means[small_size]:.2f} to {means[large_size]:.2f} nats, the time from {times[small_size]:.1f} to {times[large_size]:.1f} s",
+    f"From {small_size} to {large_size} units the loss goes from {means[small_size]:.2f} to {means[large_size]:.2f} "
+    f"nats, the time from {times[small_size]:.1f} to {times[large_size]:.1f} s",
 )
 panels[1].bar([str(size) for size in real], list(real.values()), color=COLOURS[2])
 panels[1].set_xlabel("hidden size")
 panels[1].set_ylabel("words written that exist in our text")
-panels[1].set_title(headline(f"{real[small_size]:.0%} of the words exist with {small_size} units, {real[large_size]:.0%} with {large_size}", 55), fontsize=10)
+panels[1].set_title(
+    headline(
+        f"{real[small_size]:.0%} of the words exist with {small_size} units, {real[large_size]:.0%} with {large_size}",
+        55,
+    ),
+    fontsize=10,
+)
 figure.tight_layout()
 plt.show()
 for size in (small_size, large_size):
     print(f"--- {size} units")
     print("".join(generate(sizes[size][0]["network"], "The ", length=200, temperature=0.7, seed=4)))
 say(
-    f"**{large_size // small_size} times the units: {means[small_size] - means[large_size]:.2f} nats better, in {times[large_size] / times[small_size]:.1f} times the time** (the seeds differ by up to "
-    f"{largest_spread(sizes):.3f}). At an equal number of characters the larger network wins; at equal *time* that is another question, because the smaller one could read more."
+    f"**{large_size // small_size} times the units: {means[small_size] - means[large_size]:.2f} nats better, in "
+    f"{times[large_size] / times[small_size]:.1f} times the time** (the seeds differ by up to "
+    f"{largest_spread(sizes):.3f}). At an equal number of characters the larger network wins; at equal *time* that is "
+    "another question, because the smaller one could read more."
 )
 
 # %% [markdown]
-# **With charloom.** `NetworkConfig(hidden_size=...)`; with a time budget, charloom chooses it by what your machine can read in that time.
+# **With charloom.** `NetworkConfig(hidden_size=...)`; with a time budget, charloom chooses it by what your machine can read in
+# that time.
 
 # %%
 same_losses(f"hidden size {small_size}", hidden_size=small_size)
@@ -1926,7 +2119,8 @@ same_losses(f"hidden size {small_size}", hidden_size=small_size)
 # %% [markdown]
 # ### Q30: How do you experiment with the number of layers in the RNN model to analyze its effect on text generation?
 #
-# **By hand.** One argument again. A second layer reads the states of the first as if they were a text, and doubles the steps through which each gradient must go.
+# **By hand.** One argument again. A second layer reads the states of the first as if they were a text, and doubles the steps
+# through which each gradient must go.
 
 # %%
 depths = sweep("layers", [1, 2, 3])
@@ -1934,7 +2128,14 @@ means, times = mean_of(depths), mean_of(depths, "seconds")
 best_depth = min(means, key=means.get)
 figure, panels = plt.subplots(1, 2, figsize=(12, 4.2))
 draw_curves(panels[0], depths, "layers")
-draw_results(panels[1], depths, "layers", f"After {BUDGET:,} characters, {best_depth} {'layer is' if best_depth == 1 else 'layers are'} best: " + ", ".join(f"{value:.3f}" for value in means.values()) + " nats")
+draw_results(
+    panels[1],
+    depths,
+    "layers",
+    f"After {BUDGET:,} characters, {best_depth} {'layer is' if best_depth == 1 else 'layers are'} best: "
+    + ", ".join(f"{value:.3f}" for value in means.values())
+    + " nats",
+)
 figure.tight_layout()
 plt.show()
 for depth in (1, 3):
@@ -1942,8 +2143,10 @@ for depth in (1, 3):
     print("".join(generate(depths[depth][0]["network"], "The ", length=200, temperature=0.7, seed=4)))
 certain = abs(means[1] - means[3]) > largest_spread(depths)
 say(
-    f"**Three layers instead of one: {means[3] - means[1]:+.3f} nats, in {times[3] / times[1]:.1f} times the time.** The seeds differ by up to {largest_spread(depths):.3f}, so this difference is "
-    f"{'larger than chance' if certain else 'no larger than chance'}. Depth needs more training than width before it pays."
+    f"**Three layers instead of one: {means[3] - means[1]:+.3f} nats, in {times[3] / times[1]:.1f} times the time.** "
+    f"The seeds differ by up to {largest_spread(depths):.3f}, so this difference is "
+    f"{'larger than chance' if certain else 'no larger than chance'}. Depth needs more training than width before it "
+    "pays."
 )
 
 # %% [markdown]
@@ -1955,8 +2158,8 @@ same_losses("2 layers", layers=2, hidden_size=choose(64, 32))
 # %% [markdown]
 # ### Q31: How do you change the sequence length for input sequences, and what effect does it have on the training process and model performance?
 #
-# **By hand.** The sequence length is how far the gradient flows back. To change nothing else, the number of streams goes the other way, so that each step still
-# holds the same number of characters.
+# **By hand.** The sequence length is how far the gradient flows back. To change nothing else, the number of streams goes the
+# other way, so that each step still holds the same number of characters.
 
 # %%
 lengths = sweep("length", [4, 16, 64, 256])
@@ -1972,12 +2175,17 @@ draw_results(
 panels[1].bar([str(length) for length in times], list(times.values()), color=COLOURS[2])
 panels[1].set_xlabel("sequence length")
 panels[1].set_ylabel("seconds of training")
-panels[1].set_title(headline(f"The same characters take {times[4]:.1f} s in slices of 4 and {times[256]:.1f} s in slices of 256", 55), fontsize=10)
+panels[1].set_title(
+    headline(f"The same characters take {times[4]:.1f} s in slices of 4 and {times[256]:.1f} s in slices of 256", 55),
+    fontsize=10,
+)
 figure.tight_layout()
 plt.show()
 say(
-    f"**A gradient that reaches back only 4 characters costs {means[4] - means[best_length]:.2f} nats; the best of these lengths is {best_length}** (the seeds differ by up to {largest_spread(lengths):.3f}). "
-    "Because the state is carried, even short slices see what stood before; they only cannot learn *what to keep* for longer than a slice. Long slices leave fewer streams, so each step sees fewer different places."
+    f"**A gradient that reaches back only 4 characters costs {means[4] - means[best_length]:.2f} nats; the best of "
+    f"these lengths is {best_length}** (the seeds differ by up to {largest_spread(lengths):.3f}). "
+    "Because the state is carried, even short slices see what stood before; they only cannot learn *what to keep* "
+    "for longer than a slice. Long slices leave fewer streams, so each step sees fewer different places."
 )
 
 # %% [markdown]
@@ -1987,7 +2195,8 @@ say(
 same_losses("sequence length 16", length=16, streams=AT_ONCE // 16)
 
 # %% [markdown]
-# **Exercise.** All four experiments changed one thing. Put the best of each together: is the result better than the centre by the sum of the four gains?
+# **Exercise.** All four experiments changed one thing. Put the best of each together: is the result better than the centre by
+# the sum of the four gains?
 #
 # *Solution.* Hardly ever: the best value of one setting depends on the others.
 
@@ -2001,7 +2210,10 @@ best = {
 together = float(np.mean([experiment(seed, **best)["nats"] for seed in SEEDS[:2]]))
 centre = float(np.mean([experiment(seed)["nats"] for seed in SEEDS[:2]]))
 gains = [centre - min(mean_of(results).values()) for results in (rates, sizes, depths, lengths)]
-print(f"centre {centre:.3f}, the best of each together {together:.3f} nats: a gain of {centre - together:.3f}; the sum of the gains is {sum(gains):.3f}")
+print(
+    f"centre {centre:.3f}, the best of each together {together:.3f} nats: a gain of {centre - together:.3f}; the sum "
+    f"of the gains is {sum(gains):.3f}"
+)
 
 # %% [markdown]
 # ## 10. Conclusion
@@ -2025,8 +2237,9 @@ say(
 # %% [markdown]
 # ### How good can it get? Tiny Shakespeare
 #
-# The field's small standard text is a megabyte of Shakespeare's plays; the first nine tenths are for training, the last tenth for validation. It is not part of this notebook, which needs
-# no network, so this longest run was made beforehand by one command, `python benchmarks/course_record.py`, which wrote the record that the next cell reads.
+# The field's small standard text is a megabyte of Shakespeare's plays; the first nine tenths are for training, the last tenth
+# for validation. It is not part of this notebook, which needs no network, so this longest run was made beforehand by one
+# command, `python benchmarks/course_record.py`, which wrote the record that the next cell reads.
 
 # %%
 import json
@@ -2034,7 +2247,10 @@ import json
 record_file = Path("record.json")
 record = json.loads(record_file.read_text(encoding="utf-8")) if record_file.exists() else None
 if record is None:
-    say("There is no record here yet: run `python benchmarks/course_record.py` in a clone of charloom, then this cell again.")
+    say(
+        "There is no record here yet: run `python benchmarks/course_record.py` in a clone of charloom, then this "
+        "cell again."
+    )
 else:
     carried, fresh_256 = record["carried"], record["fresh"]
     say(
@@ -2057,21 +2273,31 @@ characters, so the fresh figure is the one to put beside it. We know of no publi
 # %% [markdown]
 # ### Where recurrent character models stand today
 #
-# * **State-space models** brought recurrence back: the step is linear in the state, so a whole text can be trained in parallel. S4 ([arXiv 2111.00396](https://arxiv.org/abs/2111.00396)), Mamba
-#   ([2312.00752](https://arxiv.org/abs/2312.00752)), and on bytes MambaByte ([2401.13660](https://arxiv.org/abs/2401.13660)).
-# * **Minimal RNNs**: *Were RNNs All We Needed?* ([2410.01201](https://arxiv.org/abs/2410.01201)) takes the hidden state out of the gates of GRU and LSTM; what is left trains in parallel too.
-# * **xLSTM** ([2405.04517](https://arxiv.org/abs/2405.04517)) gives the LSTM exponential gates and a matrix for a memory; **RWKV** ([2305.13048](https://arxiv.org/abs/2305.13048)) is a recurrent network at the size of large language models.
-# * **Byte-level transformers** do without a tokenizer: character transformers with 64 layers ([1808.04444](https://arxiv.org/abs/1808.04444)), ByT5 ([2105.13626](https://arxiv.org/abs/2105.13626)), MEGABYTE
-#   ([2305.07185](https://arxiv.org/abs/2305.07185)), the Byte Latent Transformer ([2412.09871](https://arxiv.org/abs/2412.09871)).
-# * **Among plain recurrent networks** on characters, the Mogrifier LSTM ([1909.01792](https://arxiv.org/abs/1909.01792)) and the regularised AWD-LSTM ([1803.08240](https://arxiv.org/abs/1803.08240)) are the ones to read.
+# * **State-space models** brought recurrence back: the step is linear in the state, so a whole text can be trained in parallel.
+#   S4 ([arXiv 2111.00396](https://arxiv.org/abs/2111.00396)), Mamba ([2312.00752](https://arxiv.org/abs/2312.00752)), and on
+#   bytes MambaByte ([2401.13660](https://arxiv.org/abs/2401.13660)).
+# * **Minimal RNNs**: *Were RNNs All We Needed?* ([2410.01201](https://arxiv.org/abs/2410.01201)) takes the hidden state out of
+#   the gates of GRU and LSTM; what is left trains in parallel too.
+# * **xLSTM** ([2405.04517](https://arxiv.org/abs/2405.04517)) gives the LSTM exponential gates and a matrix for a memory;
+#   **RWKV** ([2305.13048](https://arxiv.org/abs/2305.13048)) is a recurrent network at the size of large language models.
+# * **Byte-level transformers** do without a tokenizer: character transformers with 64 layers
+#   ([1808.04444](https://arxiv.org/abs/1808.04444)), ByT5 ([2105.13626](https://arxiv.org/abs/2105.13626)), MEGABYTE
+#   ([2305.07185](https://arxiv.org/abs/2305.07185)), the Byte Latent Transformer
+#   ([2412.09871](https://arxiv.org/abs/2412.09871)).
+# * **Among plain recurrent networks** on characters, the Mogrifier LSTM ([1909.01792](https://arxiv.org/abs/1909.01792)) and
+#   the regularised AWD-LSTM ([1803.08240](https://arxiv.org/abs/1803.08240)) are the ones to read.
 #
-# For large models on large texts, transformers and their hybrids are ahead. **For a megabyte of text, a laptop and some minutes, an LSTM is still hard to beat.**
+# For large models on large texts, transformers and their hybrids are ahead. **For a megabyte of text, a laptop and some
+# minutes, an LSTM is still hard to beat.**
 #
 # ### Where to go next
 
 # %%
 if Path("20_your_own_text.ipynb").exists() or Path("20_your_own_text.py").exists():
-    print("The other lessons:", ", ".join(sorted({lesson.stem for lesson in Path(".").glob("[0-9][0-9]_*") if lesson.stem[:2] != "10"})))
+    print(
+        "The other lessons:",
+        ", ".join(sorted({lesson.stem for lesson in Path().glob("[0-9][0-9]_*") if lesson.stem[:2] != "10"})),
+    )
 say(
     """
 * A text of your own, in one command: `charloom train my.txt --time-budget 4m`, then `charloom generate runs/my --prompt "Once "`.

@@ -31,7 +31,13 @@ def build(lesson: Path, mode: str) -> Any:
     notebook.metadata.pop("jupytext", None)  # a notebook for readers: its source stays the .py
     for number, cell in enumerate(notebook.cells):
         cell.id = f"{lesson.stem[:2]}-{number:03d}"  # the same each time it is built
-    client = NotebookClient(notebook, timeout=1200, kernel_name="python3", resources={"metadata": {"path": str(HERE)}})
+    client = NotebookClient(
+        notebook,
+        timeout=1200,
+        kernel_name="python3",
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(HERE)}},
+    )
     client.execute()
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     for cell in notebook.cells:

@@ -29,6 +29,7 @@ VERBS = {
     "info": "What a run or model is, on what it was trained, how far, how good.",
     "plot": "Draw the loss curves of runs.",
     "bench": "Measure how fast this machine trains and writes.",
+    "course": "Copy the course's notebooks into a folder.",
     "data": "Texts that have a name: list, fetch, show.",
 }
 
