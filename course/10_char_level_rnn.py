@@ -350,9 +350,10 @@ figure.suptitle(
 figure.tight_layout()
 plt.show()
 say(
-    f"**After training, the {best_cell} keeps most of the gradient over {FAR} characters.** Before training all gates "
-    "are half open, so that "
-    "no cell remembers for long: to remember is something that the gated cells *learn*."
+    f"**Of the four, the {best_cell} keeps the largest share of its gradient over {FAR} characters after training: "
+    f"{max(left_over.values()) / left_over['RNN with tanh']:.0f} times that of the RNN with tanh.** Before training the "
+    f"share of the LSTM is {float(before['lstm'][FAR] / before['lstm'][0]):.0e}: its gates are half open then, and keep "
+    "little. To remember is something that a gated cell *learns*."
 )
 
 # %% [markdown]
@@ -413,10 +414,9 @@ axes.legend(loc="upper right")
 axes.set_title(f"Unit {quote_unit} of {hidden.shape[1]} follows quotation marks (correlation {quote_correlation:+.2f})")
 plt.show()
 say(
-    f"**Nobody told the network about quotation marks.** Unit {quote_unit} follows them with a correlation of "
-    f"{quote_correlation:+.2f}, and unit "
-    f"{line_unit} follows how far along the line we are ({line_correlation:+.2f}). Values near 0 would mean that no "
-    "single unit does."
+    f"**Nobody told the network about quotation marks**, yet unit {quote_unit} goes with them, with a correlation of "
+    f"{quote_correlation:+.2f} (1 or -1 would be perfect, 0 would be no relation at all). Unit {line_unit} goes with how "
+    f"far along the line we are ({line_correlation:+.2f})."
 )
 
 # %% [markdown]
@@ -555,7 +555,7 @@ show_text(
 # | any text, any word, any language: no list of words | a word is several steps, so training sees less text in the same time |
 # | the smallest vocabulary, so small models do well | one step waits for the one before: training cannot go over the whole text in parallel |
 # | a step costs the same after any length of context | all that is remembered must fit into a state of fixed size |
-# | gradients reach back through gates | yet hardly beyond some hundred characters, as measured above |
+# | gradients reach back through gates | yet they fade with the distance, as measured above |
 # | writes, scores, completes, corrects, classifies, compresses | what it writes has form long before it has sense |
 
 # %% [markdown]
@@ -1794,7 +1794,8 @@ say(
     "than shuffled windows; judged in windows of 64 the difference is "
     f"{means['windows', 'fresh'] - means['streams', 'fresh']:+.3f}. The seeds differ by up to {ranges:.3f} nats, so "
     "differences below that say nothing. "
-    "**Each way of training is best judged by its own way of reading; never compare figures across the two.**"
+    "**A figure means something only together with the way in which the text was read: never compare carried with "
+    "fresh.**"
 )
 
 # %% [markdown]
@@ -1915,8 +1916,7 @@ plt.show()
 
 # %% [markdown]
 # **With charloom.** `charloom score RUN --text F --png heat-map.png` for a picture, `--html` for a page to walk through. Each
-# character is coloured by its surprise, with what was expected beneath. **Surprise sits at the beginnings of words**: once
-# three letters are known, the rest is often clear.
+# character is coloured by its surprise, with what was expected beneath.
 
 # %%
 from charloom.heat_map import picture
@@ -1927,6 +1927,15 @@ shown_part = surprises[300:]
 mean_bits = sum(surprise.nats for surprise in shown_part) / len(shown_part) / math.log(2)
 display(Image(picture(shown_part, f"{mean_bits:.2f} bits per character over this passage", columns=48), width=900))
 agree("the surprise of the first character", -math.log(chances[0, index_of[passage[0]]]), shown_part[0].nats, 1e-3)
+
+nats_of_each = charloom.surprisal(library, validation_text)
+letter = np.array([character.isalpha() for character in validation_text])
+first_letter = letter & ~np.concatenate([[False], letter[:-1]])
+say(
+    f"**Surprise sits at the beginnings of words.** Over the whole validation text the first letter of a word costs "
+    f"{nats_of_each[first_letter].mean() / math.log(2):.2f} bits, a letter inside one "
+    f"{nats_of_each[letter & ~first_letter].mean() / math.log(2):.2f}."
+)
 
 # %% [markdown]
 # ## 9. Hyperparameter adjustments
@@ -2105,8 +2114,8 @@ for size in (small_size, large_size):
 say(
     f"**{large_size // small_size} times the units: {means[small_size] - means[large_size]:.2f} nats better, in "
     f"{times[large_size] / times[small_size]:.1f} times the time** (the seeds differ by up to "
-    f"{largest_spread(sizes):.3f}). At an equal number of characters the larger network wins; at equal *time* that is "
-    "another question, because the smaller one could read more."
+    f"{largest_spread(sizes):.3f}). That is at an equal number of characters. At an equal *time* the smaller one could "
+    "have read so many times as much, which is another experiment."
 )
 
 # %% [markdown]
@@ -2145,8 +2154,7 @@ certain = abs(means[1] - means[3]) > largest_spread(depths)
 say(
     f"**Three layers instead of one: {means[3] - means[1]:+.3f} nats, in {times[3] / times[1]:.1f} times the time.** "
     f"The seeds differ by up to {largest_spread(depths):.3f}, so this difference is "
-    f"{'larger than chance' if certain else 'no larger than chance'}. Depth needs more training than width before it "
-    "pays."
+    f"{'larger than chance' if certain else 'no larger than chance'}."
 )
 
 # %% [markdown]
@@ -2198,7 +2206,7 @@ same_losses("sequence length 16", length=16, streams=AT_ONCE // 16)
 # **Exercise.** All four experiments changed one thing. Put the best of each together: is the result better than the centre by
 # the sum of the four gains?
 #
-# *Solution.* Hardly ever: the best value of one setting depends on the others.
+# *Solution.* There is no reason that it should be: the best value of one setting depends on the others.
 
 # %% tags=["solution"]
 best = {
@@ -2207,8 +2215,8 @@ best = {
     "layers": best_depth,
     "length": best_length,
 }
-together = float(np.mean([experiment(seed, **best)["nats"] for seed in SEEDS[:2]]))
-centre = float(np.mean([experiment(seed)["nats"] for seed in SEEDS[:2]]))
+together = float(np.mean([experiment(seed, **best)["nats"] for seed in SEEDS]))
+centre = float(np.mean([experiment(seed)["nats"] for seed in SEEDS]))
 gains = [centre - min(mean_of(results).values()) for results in (rates, sizes, depths, lengths)]
 print(
     f"centre {centre:.3f}, the best of each together {together:.3f} nats: a gain of {centre - together:.3f}; the sum "
@@ -2221,18 +2229,27 @@ print(
 # ### What was learned
 
 # %%
-say(
-    f"""
-* **From {math.log(OUTPUT_SIZE):.2f} to {nats:.2f} nats.** Our own program of less than 200 lines takes the perplexity per character from {OUTPUT_SIZE} to {perplexity:.2f}, and guesses
-  {accuracy:.0%} of the characters of a text that it never saw. A 5-gram model needs {floor["the 4 characters before (5-gram)"]:.2f} nats, xz {floor["xz, told of the training text"]:.2f}.
-* **By hand and library agree**: the same losses, the same perplexity ({perplexity:.3f} and {score.perplexity:.3f}), the same text from the same seed.
-* **The same number of characters can teach more.** With charloom's defaults (Muon, averaged weights, dropout, orthogonal first weights) a network of the same size reaches {first_score.nats_per_character:.3f} nats
-  after as many epochs, {nats - first_score.nats_per_character:.3f} fewer than by hand.
-* **Gates keep gradients alive**: {FAR} characters back the {best_cell} has {left_over[best_cell]:.0e} of the gradient left, the plain RNN with tanh {left_over["RNN with tanh"]:.0e}.
-* **How a figure is measured matters as much as the model**: the same network is worth {fresh[windows.index(64)]:.2f} nats in windows of 64 characters and {score.nats_per_character:.2f} with the state carried.
-* **Of the settings**, in our small experiments: learning rate {best_rate:g}, {min(mean_of(sizes), key=mean_of(sizes).get)} units, layers: {best_depth}, sequence length {best_length} were best.
-"""
-)
+by_counting, by_xz = floor["the 4 characters before (5-gram)"], floor["xz, told of the training text"]
+best_size = min(mean_of(sizes), key=mean_of(sizes).get)
+learned = [
+    f"**From {math.log(OUTPUT_SIZE):.2f} to {nats:.2f} nats.** Our own program of less than 200 lines takes the perplexity "
+    f"per character from {OUTPUT_SIZE} to {perplexity:.2f} and guesses {accuracy:.0%} of the characters of a text that it "
+    f"never saw. A 5-gram model needs {by_counting:.2f} nats, xz {by_xz:.2f}.",
+    f"**By hand and library agree**: the same losses, the same perplexity ({perplexity:.3f} and {score.perplexity:.3f}), "
+    "the same text from the same seed.",
+    "**The same characters can teach more or less.** With charloom's defaults (Muon, averaged weights, dropout, orthogonal "
+    f"first weights) a network of the same size comes to {first_score.nats_per_character:.3f} nats after as many epochs, "
+    f"{first_score.nats_per_character - nats:+.3f} from ours.",
+    f"**What is left of a gradient {FAR} characters back**, after training: "
+    + ", ".join(f"{name} {share:.0e}" for name, share in left_over.items())
+    + ".",
+    "**How a figure is measured matters as much as the model**: the same network is worth "
+    f"{fresh[windows.index(64)]:.2f} nats in windows of 64 characters and {score.nats_per_character:.2f} with the state "
+    "carried.",
+    f"**Of the settings that we tried**, at our small budget: learning rate {best_rate:g}, {best_size} units, layers: "
+    f"{best_depth}, sequence length {best_length}.",
+]
+say("\n".join(f"* {finding}" for finding in learned))
 
 # %% [markdown]
 # ### How good can it get? Tiny Shakespeare
@@ -2264,9 +2281,13 @@ else:
 | minLSTM ([arXiv 2410.01201](https://arxiv.org/abs/2410.01201), its own split, test) | | 1.555 |
 | minGRU (same paper) | | 1.548 |
 
-charloom: perplexity {carried["perplexity"]:.2f} per character, {carried["accuracy"]:.1%} of the characters guessed, {record["parameters"]:,} parameters, one seed. nanoGPT is judged on random windows of 256
-characters, so the fresh figure is the one to put beside it. We know of no published recurrent network below 1.52 nats on this split.
 """
+    )
+    say(
+        f"charloom: perplexity {carried['perplexity']:.2f} per character, {carried['accuracy']:.1%} of the characters "
+        f"guessed, {record['parameters']:,} parameters, one seed. nanoGPT is judged on random windows of 256 characters, so "
+        "the fresh figure is the one to put beside it. We know of no published recurrent network below 1.52 nats on this "
+        "split, other than those of this project."
     )
     show_text(record["sample"])
 
@@ -2299,9 +2320,7 @@ if Path("20_your_own_text.ipynb").exists() or Path("20_your_own_text.py").exists
         ", ".join(sorted({lesson.stem for lesson in Path().glob("[0-9][0-9]_*") if lesson.stem[:2] != "10"})),
     )
 say(
-    """
-* A text of your own, in one command: `charloom train my.txt --time-budget 4m`, then `charloom generate runs/my --prompt "Once "`.
+    """* A text of your own, in one command: `charloom train my.txt --time-budget 4m`, then `charloom generate runs/my --prompt "Once "`.
 * What a model knows: `charloom report runs/my` shows where its loss sits, which units follow what, and whether it copies.
-* Change `TEXT` in the second cell and run this notebook on it.
-"""
+* Change `TEXT` in the second cell and run this notebook on it."""
 )

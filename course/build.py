@@ -36,6 +36,7 @@ def build(lesson: Path, mode: str) -> Any:
         timeout=1200,
         kernel_name="python3",
         coalesce_streams=True,
+        extra_arguments=["--log-level=ERROR"],  # it warns that it listens on this machine without encryption
         resources={"metadata": {"path": str(HERE)}},
     )
     client.execute()
