@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_BUDGET ?= 100s
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench course clean
 
 $(VENV)/.core.stamp: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -22,8 +22,8 @@ test: $(VENV)/.dev.stamp
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.dev.stamp
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks course
+	$(BIN)/ruff format --check src tests benchmarks course
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -35,6 +35,9 @@ bench: $(VENV)/.dev.stamp
 	$(BIN)/python benchmarks/study_overhead.py
 	$(BIN)/python benchmarks/time_to_quality.py
 	$(BIN)/python benchmarks/equal_time.py
+
+course: $(VENV)/.dev.stamp
+	$(BIN)/python course/build.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

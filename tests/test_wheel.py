@@ -15,7 +15,9 @@ def run(*command: object, cwd: Path) -> str:
     return done.stdout
 
 
-def test_the_built_wheel_trains_generates_and_evaluates_in_an_empty_environment(tmp_path: Path, docs_text: str) -> None:
+def test_the_built_wheel_trains_generates_evaluates_and_has_the_course_in_an_empty_environment(
+    tmp_path: Path, docs_text: str
+) -> None:
     run(sys.executable, "-m", "build", "--outdir", tmp_path / "dist", ROOT, cwd=tmp_path)  # the wheel, from the sdist
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     venv.create(tmp_path / "env", with_pip=True)
@@ -29,3 +31,7 @@ def test_the_built_wheel_trains_generates_and_evaluates_in_an_empty_environment(
     run(charloom, "train", "text.txt", "--preset", "small", "--steps", 5, "--run", "run", cwd=tmp_path)
     assert len(run(charloom, "generate", "run", "--length", 20, cwd=tmp_path)) == 21
     assert json.loads(run(charloom, "evaluate", "run", "--json", cwd=tmp_path))["characters"] == 500
+
+    run(charloom, "course", "lessons", cwd=tmp_path)
+    for notebook in (ROOT / "course").glob("[0-9][0-9]_*.ipynb"):
+        assert (tmp_path / "lessons" / notebook.name).read_bytes() == notebook.read_bytes()

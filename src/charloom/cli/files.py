@@ -31,8 +31,11 @@ def pieces(file: Path, size: int = 1 << 16) -> Iterator[Iterator[bytes]]:
         raise error if isinstance(error, CharloomError) else _unreadable(file, error) from None
 
 
-def target(path: Path, *, force: bool) -> Path:
-    """Where `path` leads, if a file may be written there; without `force` none that exists. Raises `StorageError`."""
+def target(path: Path, *, force: bool, otherwise: str = "choose another --output") -> Path:
+    """Where `path` leads, if a file may be written there; without `force` none that exists. Raises `StorageError`.
+
+    `otherwise`: what else the user can do about a file that exists.
+    """
     if str(path) == HYPHEN:
         raise SettingsError("this cannot be written to standard output; name a file")
     try:
@@ -40,7 +43,7 @@ def target(path: Path, *, force: bool) -> Path:
         if found.exists() and not found.is_file():
             raise StorageError(f"{path} is no file; choose another name")
         if found.exists() and not force:
-            raise StorageError(f"{path} exists; write over it with --force, or choose another --output")
+            raise StorageError(f"{path} exists; write over it with --force, or {otherwise}")
         if not found.parent.is_dir():
             raise StorageError(f"{path} cannot be written: there is no folder {found.parent}; make it first")
     except (OSError, ValueError) as error:

@@ -30,6 +30,7 @@ VERBS = {
     "plot": "Draw the loss curves of runs.",
     "study": "Find out what settings do: sweep them, compare, report.",
     "bench": "Measure how fast this machine trains and writes.",
+    "course": "Copy the course's notebooks into a folder.",
     "data": "Texts that have a name: list, fetch, show.",
 }
 

@@ -1,0 +1,134 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Seeing what it knows
+#
+# A model says for each character of a text how much it was surprised. From this one number follow a picture of what it knows, a
+# report, and a proof: **a text can be compressed to exactly as many bits as the model claims**.
+
+# %%
+import importlib.util
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+TEXT = "python-docs"  # the one line to change: the path of a text file of yours, such as "my.txt"
+
+if importlib.util.find_spec("charloom") is None:
+    clone = Path("..").resolve()  # a clone has the package's source beside this folder
+    package = str(clone) + "[course]" if (clone / "src" / "charloom").is_dir() else "charloom[course]"
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
+
+FAST = os.environ.get("CHARLOOM_COURSE", "full") == "fast"  # tiny networks, only to see that everything runs
+FOLDER = Path(tempfile.mkdtemp(prefix="charloom-course-"))
+print("a fast run" if FAST else "a full run")
+
+# %% [markdown]
+# A model to look at, on nine tenths of a text; all that follows is measured on the last tenth.
+
+# %%
+import charloom
+from charloom.settings import CorpusConfig
+from charloom.texts import open_text
+
+text = str(open_text(TEXT, CorpusConfig()).text)[: 40_000 if FAST else 1_000_000]
+file = FOLDER / "text.txt"
+file.write_text(text, encoding="utf-8", newline="\n")
+run = charloom.train(
+    file,
+    run=FOLDER / "run",
+    steps=20 if FAST else 700,
+    network=charloom.NetworkConfig(hidden_size=32 if FAST else 256, embedding_size=64, dropout=0.1),
+)
+model = charloom.load(run.path)
+cut = int(0.9 * len(text))
+train_text, held_out = text[:cut], text[cut:]
+score = charloom.evaluate(model, held_out)
+print(f"{score.bits_per_character:.3f} bits per character, {score.accuracy:.0%} guessed")
+
+# %% [markdown]
+# ## The surprise of each character
+#
+# `charloom score RUN --text F` shows it in colours; here are the numbers behind them. Surprise is counted in bits: 1 bit, and
+# the model gave the character an even chance; 10 bits, and it was one in a thousand.
+
+# %%
+from charloom.surprises import Surprises
+
+start = len(held_out) // 3
+surprises = list(Surprises(model, held_out[: start + 240]))[start:]
+print("character  bits   rank  expected")
+for surprise in surprises[:16]:
+    expected = ", ".join(f"{character!r} {chance:.2f}" for character, chance in surprise.top[:3])
+    print(f"{surprise.character!r:<9} {surprise.nats / math.log(2):>5.2f} {surprise.rank:>6}  {expected}")
+
+# %% [markdown]
+# The same as a picture. Above: the text, the darker the more surprising. Below: the three characters that were expected most.
+
+# %%
+from IPython.display import Image, Markdown, display
+
+from charloom.heat_map import picture
+
+mean_bits = sum(surprise.nats for surprise in surprises) / len(surprises) / math.log(2)
+display(Image(picture(surprises, f"{mean_bits:.2f} bits per character over this passage", columns=60), width=1000))
+
+# %% [markdown]
+# ## The report
+#
+# `charloom report RUN` looks from several sides: where the loss sits, how much the context helps, which mistakes are common,
+# whether the probabilities can be trusted, which hidden units follow something, and whether the model copies. Each section
+# begins with its finding:
+
+# %%
+from charloom.analysis.report import write_report
+from charloom.corpus import Text
+
+report = write_report(
+    model, Text.of(held_out), Text.of(train_text), title="The model of this lesson", written=4_000 if FAST else 50_000
+)
+display(Markdown("\n".join(f"* **{finding}**" for finding in report.findings)))
+
+# %%
+for name, data in report.page.files("report").items():
+    if str(name) in ("loss-by-class.png", "context.png", "units.png"):
+        display(Image(data, width=800))
+
+# %% [markdown]
+# ## The proof
+#
+# Who claims 2 bits per character can be held to it: an entropy coder turns a model's probabilities into a file, and the file's
+# size is the sum of all surprises. **No figure that was got by mistake survives this**: if the model had seen the character
+# before it predicted it, the decoder, which has not, could not follow.
+
+# %%
+from charloom.applications.compress import Codec
+
+piece = held_out[: 2_000 if FAST else 30_000]
+codec = Codec(model.arrays())
+packed = codec.compress(piece.encode()).data
+assert codec.decompress(packed) == piece.encode(), "what comes out is what went in"
+claimed = charloom.evaluate(model, piece).nats / math.log(2) / 8
+display(
+    Markdown(
+        f"{len(piece.encode()):,} bytes of text became **{len(packed):,} bytes**; the surprises add up to "
+        f"{claimed:,.0f} bytes, the rest is the file's "
+        f"header. It was decoded again, to the same text."
+    )
+)
+
+# %% [markdown]
+# In a terminal: `charloom compress runs/my text.txt`, and back with `charloom decompress runs/my text.txt.cl`.

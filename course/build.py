@@ -1,0 +1,76 @@
+"""Run the lessons and write them as notebooks, with their outputs.
+
+Usage: python course/build.py [--mode full|fast] [--output FOLDER] [LESSON.py ...]      (make course)
+
+A lesson is a file NN_name.py beside this one, in jupytext's percent format; without any named, all are built. One that
+raises, or writes to standard error, is not written and makes this command fail: a reader would trip over it.
+"""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import jupytext
+from nbclient import NotebookClient
+
+HERE = Path(__file__).resolve().parent
+
+
+def lessons() -> list[Path]:
+    """The lessons' sources, in their order."""
+    return sorted(HERE.glob("[0-9][0-9]_*.py"))
+
+
+def build(lesson: Path, mode: str) -> Any:
+    """The lesson as a notebook that was run. Raises what a cell raises."""
+    os.environ["CHARLOOM_COURSE"] = mode  # which the kernel inherits
+    notebook = jupytext.read(lesson)
+    notebook.metadata.pop("jupytext", None)  # a notebook for readers: its source stays the .py
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"{lesson.stem[:2]}-{number:03d}"  # the same each time it is built
+    client = NotebookClient(
+        notebook,
+        timeout=1200,
+        kernel_name="python3",
+        coalesce_streams=True,
+        extra_arguments=["--log-level=ERROR"],  # it warns that it listens on this machine without encryption
+        resources={"metadata": {"path": str(HERE)}},
+    )
+    client.execute()
+    notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)  # when each cell ran is of no interest to readers
+    return notebook
+
+
+def complaints(notebook: Any) -> list[str]:
+    """What the cells wrote to standard error."""
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    return [output.text for output in outputs if output.output_type == "stream" and output.name == "stderr"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Run the lessons and write them as notebooks.")
+    parser.add_argument("lessons", nargs="*", type=Path, help="sources (default: all)")
+    parser.add_argument("--mode", choices=["full", "fast"], default="full")
+    parser.add_argument("--output", type=Path, default=HERE)
+    options = parser.parse_args()
+    failed = 0
+    for lesson in options.lessons or lessons():
+        began = time.perf_counter()
+        notebook = build(lesson, options.mode)
+        said = complaints(notebook)
+        for text in said:
+            print(f"{lesson.name} writes to standard error: {text}", file=sys.stderr)
+        failed += bool(said)
+        if not said:
+            jupytext.write(notebook, options.output / f"{lesson.stem}.ipynb")
+        print(f"{lesson.stem}: {time.perf_counter() - began:.0f} s", flush=True)
+    sys.exit(failed > 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""charloom course"""
+
+from pathlib import Path
+
+from charloom.errors import FolderError, StorageError, shown
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+PLACES = (PACKAGE / "course", PACKAGE.parents[1] / "course")
+"""Where the lessons lie: in the installed package, or in a clone beside its src."""
+
+
+def course(folder: Path, /, *, force: bool = False, json: bool = False) -> None:
+    """Copy the course's notebooks into a folder.
+
+    They run there as they are, without a network. Open them with: jupyter lab FOLDER
+
+    Parameters
+    ----------
+    folder
+        Where they go; it is made if need be.
+    force
+        Write over files that exist.
+    json
+        Print one JSON value.
+    """
+    from charloom.cli import files
+    from charloom.cli.output import print_json
+
+    sources = _lessons()
+    targets = [folder / source.name for source in sources]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"{shown(folder)} cannot be made: {(error.strerror or str(error)).lower()}; choose another folder"
+        ) from None
+    for target in targets:  # all are looked at before one is written
+        files.target(target, force=force, otherwise="choose another folder")
+    for source, target in zip(sources, targets, strict=True):
+        files.write(target, source.read_bytes())
+    if json:
+        print_json({"folder": str(folder), "files": [source.name for source in sources]})
+        return
+    print("\n".join(str(target) for target in targets))
+
+
+def _lessons() -> list[Path]:
+    """The built notebooks, and the record that they read. Raises `FolderError`."""
+    for place in PLACES:
+        notebooks = sorted(place.glob("[0-9][0-9]_*.ipynb"))
+        if notebooks:
+            return notebooks + [path for path in (place / "record.json",) if path.is_file()]
+    raise FolderError("this installation has no notebooks of the course; build them in a clone with: make course")

@@ -1,0 +1,216 @@
+"""The course: every lesson runs, every question is answered, and what is built is what the sources say."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+jupytext = pytest.importorskip("jupytext", reason="the lessons need the extra course")
+
+ROOT = Path(__file__).resolve().parents[1]
+COURSE = ROOT / "course"
+LESSONS = sorted(COURSE.glob("[0-9][0-9]_*.py"))
+MAIN = COURSE / "10_char_level_rnn.py"
+LARGEST = 2_500_000
+"""Bytes that a notebook may have: more is slow to open."""
+
+CHAPTERS = (
+    "1. Understanding character-level RNNs",
+    "2. Setting up the environment",
+    "3. Preparing the dataset",
+    "4. Text processing and encoding",
+    "5. Building the character-level RNN model",
+    "6. Training the RNN model",
+    "7. Generating text with the trained model",
+    "8. Evaluating model performance",
+    "9. Hyperparameter adjustments",
+    "10. Conclusion",
+)
+
+QUESTIONS = (
+    "Q1: How do you install the necessary libraries for building and training character-level RNNs in PyTorch?",
+    "Q2: How do you import the required modules for text processing, model building, and training in PyTorch?",
+    "Q3: How do you set up your environment to use a GPU if available, or fallback to a CPU in PyTorch?",
+    "Q4: How do you set a random seed in PyTorch to ensure reproducibility of results?",
+    "Q5: How do you load a text dataset from a file in Python for use in a character-level RNN?",
+    "Q6: How do you inspect the contents and length of the loaded text dataset?",
+    "Q7: How do you split the loaded text dataset into training and validation sets?",
+    "Q8: How do you create a character-to-index mapping for the text dataset in PyTorch?",
+    "Q9: How do you create an index-to-character mapping for decoding model outputs in PyTorch?",
+    "Q10: How do you encode the entire text dataset into numerical format using the character-to-index mapping?",
+    "Q11: How do you generate input sequences and corresponding target sequences for training a character-level RNN in PyTorch?",
+    "Q12: How do you define the architecture of a character-level RNN using PyTorch's `nn.RNN` or `nn.LSTM` module?",
+    "Q13: How do you specify the input size, hidden size, and output size when building the RNN model in PyTorch?",
+    "Q14: How do you initialize the hidden state of the RNN before passing data through the model?",
+    "Q15: How do you implement the forward pass of the RNN model to process an input sequence and predict the next character?",
+    "Q16: How do you define the loss function for training the character-level RNN model in PyTorch?",
+    "Q17: How do you select and configure an optimizer for training the RNN model in PyTorch?",
+    "Q18: How do you implement a training loop that updates model weights based on the loss in PyTorch?",
+    "Q19: How do you implement gradient clipping to prevent exploding gradients during the training of the RNN model in PyTorch?",
+    "Q20: How do you monitor and plot the training loss over epochs in PyTorch?",
+    "Q21: How do you implement a function to generate text sequences from the trained RNN model in PyTorch?",
+    "Q22: How do you generate text character by character starting from a seed string using the trained model?",
+    "Q23: How do you experiment with different temperature values to control the creativity and diversity of the generated text?",
+    "Q24: How do you ensure that the model generates text with a specific length or number of characters?",
+    "Q25: How do you evaluate the model's performance in predicting the next character in a sequence on a validation set in "
+    "PyTorch?",
+    "Q26: How do you calculate and interpret the perplexity score for the character-level RNN model?",
+    "Q27: How do you visualize the model's predictions versus the actual next characters in a sequence?",
+    "Q28: How do you experiment with different learning rates to observe their impact on the model's training performance?",
+    "Q29: How do you adjust the hidden size of the RNN model, and what impact does it have on the model's ability to generate "
+    "text?",
+    "Q30: How do you experiment with the number of layers in the RNN model to analyze its effect on text generation?",
+    "Q31: How do you change the sequence length for input sequences, and what effect does it have on the training process and "
+    "model performance?",
+)
+
+
+def headings(notebook: Any, mark: str) -> Iterator[tuple[str, list[Any]]]:
+    """Each heading of one level, and the code cells up to the next."""
+    title, cells = None, list[Any]()
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and (found := re.match(rf"{mark} (.+)", cell.source)):
+            if title is not None:
+                yield title, cells
+            title, cells = found.group(1), []
+        elif cell.cell_type == "code":
+            cells.append(cell)
+    if title is not None:
+        yield title, cells
+
+
+def outputs(notebook: Any) -> list[Any]:
+    return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+
+
+def by_hand(notebook: Any) -> list[str]:
+    """The cells of the program that needs no charloom."""
+    return [cell.source for cell in notebook.cells if "by-hand" in cell.metadata.get("tags", [])]
+
+
+def all_questions_are_answered(notebook: Any) -> None:
+    """Every question stands there, in order, each with a code cell that ran and showed something."""
+    answers = [(title, cells) for title, cells in headings(notebook, "###") if title.startswith("Q")]
+    assert tuple(title for title, _ in answers) == QUESTIONS
+    for title, cells in answers:
+        assert any(cell.execution_count and cell.outputs for cell in cells), title
+
+
+@pytest.fixture(scope="session")
+def fast(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Any]:
+    """A lesson as a notebook that was run in fast mode, once."""
+    folder, run = tmp_path_factory.mktemp("course"), dict[Path, Any]()
+
+    def build(lesson: Path) -> Any:
+        if lesson not in run:
+            command = [sys.executable, COURSE / "build.py", "--mode", "fast", "--output", folder, lesson]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+            assert done.returncode == 0, done.stdout + done.stderr
+            run[lesson] = jupytext.read(folder / f"{lesson.stem}.ipynb")
+        return run[lesson]
+
+    return build
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
+def test_a_lesson_runs_without_an_error_or_a_warning(lesson: Path, fast: Callable[[Path], Any]) -> None:
+    shown = outputs(fast(lesson))
+    assert len(shown) > 3
+    assert not [output for output in shown if output.output_type == "error"]
+    assert not [output for output in shown if output.get("name") == "stderr"]
+
+
+def test_all_questions_are_answered_by_code_that_runs(fast: Callable[[Path], Any]) -> None:
+    all_questions_are_answered(fast(MAIN))
+
+
+def test_every_check_that_by_hand_and_charloom_agree_was_made(fast: Callable[[Path], Any]) -> None:
+    answers = dict(headings(fast(MAIN), "###"))
+    for question in QUESTIONS[2:]:
+        said = "".join(output.get("text", "") for cell in answers[question] for output in cell.outputs)
+        assert "✔" in said, question
+
+
+def test_the_program_by_hand_is_short_and_runs_without_charloom(tmp_path: Path) -> None:
+    notebook = jupytext.read(MAIN)
+    places = [
+        next(place for place, cell in enumerate(notebook.cells) if cell.source.startswith(f"### {start}"))
+        for start in ("Q12:", "Q25:")
+    ]
+    mini = [cell.source for cell in notebook.cells[slice(*places)] if "by-hand" in cell.metadata.get("tags", [])]
+    lines = [line for source in mini for line in source.splitlines() if line.strip()]
+    assert 100 < len(lines) < 200
+    program = tmp_path / "by_hand.py"
+    program.write_text("from pathlib import Path\n" + "\n".join(by_hand(notebook)), encoding="utf-8")
+    assert "charloom" not in program.read_text("utf-8").replace("charloom-course-", "").replace("CHARLOOM_COURSE", "")
+    environment = os.environ | {"CHARLOOM_COURSE": "fast", "MPLBACKEND": "agg", "PYTHONUTF8": "1"}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", program], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "words that end by themselves" in done.stdout
+
+
+# --- what is built ---
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
+def test_the_built_notebook_is_that_of_the_source_and_ran_in_full(lesson: Path) -> None:
+    path = lesson.with_suffix(".ipynb")
+    assert path.stat().st_size < LARGEST
+    source, built = jupytext.read(lesson), jupytext.read(path)
+    assert [(cell.cell_type, cell.source) for cell in built.cells] == [
+        (cell.cell_type, cell.source) for cell in source.cells
+    ], f"{path.name} is out of date; build it with: make course"
+    code = [cell for cell in built.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    assert not [output for output in outputs(built) if output.output_type == "error" or output.get("name") == "stderr"]
+    assert any("a full run" in output.get("text", "") for output in outputs(built))
+
+
+def test_the_built_notebook_answers_all_questions_in_ten_chapters() -> None:
+    built = jupytext.read(MAIN.with_suffix(".ipynb"))
+    all_questions_are_answered(built)
+    assert tuple(title for title, _ in headings(built, "##")) == CHAPTERS
+    assert sum("image/png" in output.get("data", {}) for output in outputs(built)) > 15
+
+
+# --- charloom course ---
+
+
+def test_the_notebooks_are_copied_out(charloom: Callable[..., Any], tmp_path: Path) -> None:
+    done = charloom("course", "lessons")
+    assert (done.returncode, done.stderr) == (0, "")
+    copied = {path.name: path.read_bytes() for path in (tmp_path / "lessons").iterdir()}
+    assert {f"{lesson.stem}.ipynb" for lesson in LESSONS} <= set(copied)
+    for name, data in copied.items():
+        assert data == (COURSE / name).read_bytes()
+    assert len(done.stdout.splitlines()) == len(copied)
+
+
+def test_no_notebook_is_written_over_unless_that_is_asked_for(charloom: Callable[..., Any], tmp_path: Path) -> None:
+    notes = tmp_path / "lessons" / MAIN.with_suffix(".ipynb").name
+    notes.parent.mkdir()
+    notes.write_text("my notes")
+    done = charloom("course", "lessons")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "exists; write over it with --force, or choose another folder" in done.stderr
+    assert [path.name for path in notes.parent.iterdir()] == [notes.name]
+    assert notes.read_text() == "my notes"
+    assert charloom("course", "lessons", "--force").returncode == 0
+    assert notes.read_bytes() == MAIN.with_suffix(".ipynb").read_bytes()
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(charloom: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = charloom("course", "file")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "cannot be made" in done.stderr
