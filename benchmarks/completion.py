@@ -114,7 +114,9 @@ def main() -> None:
     print("|---|" + "---|" * (len(SHOWN) + 2))
     for name, row in rows.items():
         shares = " | ".join(f"{row['saved'][str(shown)]:.1%}" for shown in SHOWN)
-        print(f"| {name} | {shares} | {1e3 * row['median_seconds']:.1f} | {1e3 * row['slowest_of_twenty_seconds']:.1f} |")
+        print(
+            f"| {name} | {shares} | {1e3 * row['median_seconds']:.1f} | {1e3 * row['slowest_of_twenty_seconds']:.1f} |"
+        )
     if options.output:
         told = {"machine": title(), "text": corpus.name, "characters": len(text) - len(context), "rows": rows}
         options.output.write_text(json.dumps(told, indent=1))

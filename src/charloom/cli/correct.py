@@ -61,7 +61,7 @@ def correct(
     given = passage if source is None else _decoded(files.read(source), source)
     assert given is not None
     writer, lexicon = Writer.load(run), _lexicon(run, words)
-    errors = learn(read_pairs(_decoded(files.read(pairs), pairs), str(pairs)), lexicon) if pairs else None
+    errors = learn(read_pairs(_decoded(files.read(pairs), pairs), str(pairs)), lexicon).errors if pairs else None
     corrector = Corrector(writer, lexicon, errors=errors, aggressive=aggressive, confidence=confidence)
     corrected, changes = corrector.correct(given)
     if json:

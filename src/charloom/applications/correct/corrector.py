@@ -36,6 +36,8 @@ class Beliefs:
     "Against a candidate that is in no list."
     frequency: float = 0.2
     "Weight of the surprisal of a candidate as a word that stands alone."
+    model: float = 1.0
+    "Weight of the character model's surprisal."
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ class Corrector:
                 slips[other] = found.nats + unlisted + alone, found.reason
         words = [word, *slips]
         behind = self.context.legible(after)
-        nats = self.context.nats(state, [each + behind for each in words])
+        nats = self.beliefs.model * self.context.nats(state, [each + behind for each in words])
         nats += [self.beliefs.frequency * self.lexicon.nats(word) - belief, *(cost for cost, _ in slips.values())]
         shares = np.exp(nats.min() - nats)
         shares /= shares.sum()
