@@ -20,6 +20,7 @@ DEFAULT_COSTS: Mapping[str, float] = MappingProxyType(
         "a letter for another": 8.0,
         "a double letter written once": 5.0,
         "a letter written twice": 5.0,
+        "a silent e": 5.0,
         "a vowel left out": 6.0,
         "a letter left out": 6.5,
         "a vowel added": 7.0,
@@ -54,7 +55,7 @@ c k, c s, k q, s z, g j, f v, d t, m n, b p, x z, i e, f ph, f gh, k ch, k ck, c
 n kn, n gn, r wr, r rh, w wh, j dg, j ge, g gu, sh ch, sh ti, sh ci, tion sion, tion cion, cion sion, tion shun, ss c, sc c, cc ks,
 ee ea, ee ie, ee e, ea e, ei ie, i y, ie y, y ey, i igh, o oa, o ow, o ough, oo u, u ou, ou ow, ow ough, ai ay, ai ei, a ai, a ei, a ea,
 er re, er or, er ar, or ar, or our, le el, le al, el al, ance ence, ent ant, able ible, ise ize, yse yze, ious eous, ge dge, que k,
-ei a, eu u, au o, au aw, or aw, ur er, ir er, ur ir, ear er, us ous, tch ch, mb m, lk k, gue g, cy sy, cial tial
+ei a, eu u, au o, au aw, or aw, ur er, ir er, ur ir, ear er, us ous, tch ch, mb m, lk k, gue g, cy sy, cial tial, ew u, ew ue, ew oo, ew ieu, air are, ear are, ure er, ain en, ain in, ais es, oes os
 """
 _ALIKE: dict[str, list[str]] = {}
 for _pair in _ALIKE_PAIRS.replace("\n", " ").split(","):
@@ -162,6 +163,8 @@ def _left_out(meant: str, i: int) -> str:
         return "an apostrophe"
     if letter in (meant[i - 1 : i], meant[i + 1 : i + 2]):
         return "a double letter written once"
+    if letter == "e" and i >= len(meant) - 2 and meant[i + 1 :] in ("", "s", "d"):
+        return "a silent e"
     return "a vowel left out" if letter in _VOWELS else "a letter left out"
 
 
@@ -171,6 +174,8 @@ def _added(typed: str, j: int) -> str:
         return "an apostrophe"
     if letter in (typed[j - 1 : j], typed[j + 1 : j + 2]):
         return "a letter written twice"
+    if letter == "e" and j >= len(typed) - 2 and typed[j + 1 :] in ("", "s", "d"):
+        return "a silent e"
     return "a vowel added" if letter in _VOWELS else "a letter added"
 
 

@@ -18,7 +18,7 @@ from charloom.applications.correct.edits import DEFAULT_COSTS, KINDS, ErrorModel
 from charloom.applications.correct.lexicon import Lexicon, plain
 from charloom.errors import TextError
 
-SPREAD = 1.0
+SPREAD = 0.5
 """Standard deviation of a cost around its default, in nats."""
 
 LEAST = 0.05
