@@ -2,8 +2,8 @@
 
 Usage: python benchmarks/completion.py TEXT [--run RUN | --time-budget 4m] [--characters 10000] [--quick] [--output JSON]
 
-The rule, the same for all: before each character of a word, the first one included, k suggestions are shown. If the rest of the word
-is among them, one key takes it, and with it the space behind the word if there is one. Everything else costs a key a character.
+The rule, the same for all: before each character of a word, the first one included, k suggestions are shown. If the rest of
+the word is among them, one key takes it, and with it the space behind the word if there is one. All else costs a key a character.
 Saved is the share of characters that needed no key. All learn from the training part of the text (its first nine tenths), and
 are measured on the beginning of the rest; capitals count. The model is trained here unless a run of that text is named.
 Latency: a key typed and five suggestions given, one core or more as the machine has them.

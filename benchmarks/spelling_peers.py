@@ -1,4 +1,4 @@
-"""What correction is compared with: Norvig's method, pyspellchecker, symspellpy and hunspell (as spylls), each a function of a word.
+"""What correction is compared with: Norvig's method, pyspellchecker, symspellpy and hunspell (as spylls), functions of a word.
 
     pip install pyspellchecker symspellpy spylls
 

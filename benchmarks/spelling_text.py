@@ -8,7 +8,7 @@ Held-out text (what the run was not trained on) is corrupted by this model: each
 or with one at its front, gets a slip with probability 1/10; the slip is one of five, equally likely, at a place of the word that is
 drawn: two letters exchanged, a letter left out, a letter doubled, a letter replaced by a neighbouring key, a letter replaced
 by or followed by any other. With --pairs, words for which the file has misspellings get one of those instead, each time.
-All know the same words: those of the training text and symspellpy's list (82,834 lines), their counts scaled to one another; hunspell its own.
+All know the same words: those of the training text and symspellpy's list, their counts scaled to one another; hunspell its own.
 
 Corrected: of all misspelt words those that come out as they were. Some slips make another known word; "unknown" is the share
 among the others, which is all that can be found without looking at the context. False alarms: right words that were changed, per

@@ -4,10 +4,10 @@ Usage: python benchmarks/spelling_words.py PAIRS [--words LIST] [--time-budget 2
 
     pip install pyspellchecker symspellpy spylls
 
-PAIRS is a file of lines `right: wrong wrong`. All take the same word list, that of symspellpy (82,765 words) unless another is named,
-and hunspell its own. Ours: a character model trained here on words drawn from the list (each as often as the square root of
-its count says), the counts, and slips whose costs and weights are learned in five folds: each pair is corrected with what the
-pairs of other words taught. Nothing but the pairs of other folds is learned from; "not learned" is the error model with its default costs.
+PAIRS is a file of lines `right: wrong wrong`. All take the same word list, that of symspellpy unless another is named, and
+hunspell its own. Ours: a character model trained here on words drawn from the list (each as often as the square root of its
+count says), the counts, and slips whose costs and weights are learned in five folds: each pair is corrected with what the pairs
+of other words taught. "Not learned" is the error model with its default costs, and the counts, without a character model.
 """
 
 import argparse

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from charloom.errors import SettingsError
 from charloom.sampling import log_probabilities
-from charloom.stepping import Rows
 from charloom.vocabulary import Decoder
 from charloom.writer import NEVER, Model, Writer
 

@@ -5,7 +5,6 @@ what the slip costs; for the word as it was typed, a belief that it is right tak
 believed unless `aggressive`; one that is not known may be a name or a term.
 """
 
-import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +19,13 @@ from charloom.applications.correct.spans import Span, begins_sentence, like, spa
 from charloom.errors import SettingsError
 from charloom.stepping import Arrays
 from charloom.writer import Model
+
+_NEAR, _LISTED, _KNOWN, _PAIRS, _OWN = 60, 12, 8, 2, 6
+"""Candidates: near words that the error model sees; of those the model sees, for an unknown and for a known word; two words
+run together; edits of the word itself."""
+
+_USUAL = 7.0
+"""Nats below which a known word is not looked at, in aggressive correction."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +110,8 @@ class Corrector:
             unread += text[place : span.start]
             place = span.start
             state, unread = self.context.read(self.context.legible(unread), state), ""
+            if known and self._is_usual(span.word, state):
+                continue
             after = text[span.end : span.end + self.following]
             belief = self._belief(text, span, times[plain(span.word)], known)
             found = self.candidates(span.word, after, state, belief=belief, known=known)
@@ -138,18 +146,22 @@ class Corrector:
     def _others(self, word: str, state: Arrays, known: bool) -> list[str]:
         """Candidates with the capitals of the word: near ones, pairs of words, and edits of the word itself."""
         distance = 1 if known or len(word) <= 3 else 2
-        near = self.lexicon.near(word, distance, most=60)
+        near = self.lexicon.near(word, distance, most=_NEAR)
         costs = dict[str, float]()
         for each in near:
             slips = self.errors.slips(each, word)
             if slips is not None:
                 costs[each] = slips.nats + self.lexicon.nats(each)
-        listed = sorted(costs, key=lambda each: costs[each])[:12]
+        listed = sorted(costs, key=lambda each: costs[each])[: _KNOWN if known else _LISTED]
         if known:
             return [like(each, word) for each in listed]
-        split = sorted(self.lexicon.pairs(word), key=lambda pair: sum(map(self.lexicon.nats, pair.split())))[:2]
-        own = own_edits(self.context, state, word, self.errors, most=6)
+        split = sorted(self.lexicon.pairs(word), key=lambda pair: sum(map(self.lexicon.nats, pair.split())))[:_PAIRS]
+        own = own_edits(self.context, state, word, self.errors, most=_OWN)
         return list(dict.fromkeys([*(like(each, word) for each in [*listed, *split]), *own]))
+
+    def _is_usual(self, word: str, state: Arrays) -> bool:
+        """Whether a known word surprises so little that nothing else can have been meant."""
+        return float(self.context.nats(state, [word])[0]) < _USUAL
 
     def _can_be_judged(self, span: Span) -> bool:
         """Not single letters, words with characters that the model does not know, and short words in capitals: acronyms."""

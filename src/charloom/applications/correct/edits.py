@@ -51,11 +51,13 @@ _NEIGHBOURS = frozenset(
 """Pairs of keys that touch on a keyboard of the layout QWERTY, whose rows are shifted by half a key."""
 
 _ALIKE_PAIRS = """
-c k, c s, k q, s z, g j, f v, d t, m n, b p, x z, i e, f ph, f gh, k ch, k ck, c ck, c ch, x ks, x cs, x cks, kw qu, s sc, s ss, s ps,
-n kn, n gn, r wr, r rh, w wh, j dg, j ge, g gu, sh ch, sh ti, sh ci, tion sion, tion cion, cion sion, tion shun, ss c, sc c, cc ks,
-ee ea, ee ie, ee e, ea e, ei ie, i y, ie y, y ey, i igh, o oa, o ow, o ough, oo u, u ou, ou ow, ow ough, ai ay, ai ei, a ai, a ei, a ea,
-er re, er or, er ar, or ar, or our, le el, le al, el al, ance ence, ent ant, able ible, ise ize, yse yze, ious eous, ge dge, que k,
-ei a, eu u, au o, au aw, or aw, ur er, ir er, ur ir, ear er, us ous, tch ch, mb m, lk k, gue g, cy sy, cial tial, ew u, ew ue, ew oo, ew ieu, air are, ear are, ure er, ain en, ain in, ais es, oes os
+c k, c s, k q, s z, g j, f v, d t, m n, b p, x z, i e, f ph, f gh, k ch, k ck, c ck, c ch, x ks, x cs, x cks, kw qu, s
+sc, s ss, s ps, n kn, n gn, r wr, r rh, w wh, j dg, j ge, g gu, sh ch, sh ti, sh ci, tion sion, tion cion, cion sion,
+tion shun, ss c, sc c, cc ks, ee ea, ee ie, ee e, ea e, ei ie, i y, ie y, y ey, i igh, o oa, o ow, o ough, oo u, u ou,
+ou ow, ow ough, ai ay, ai ei, a ai, a ei, a ea, er re, er or, er ar, or ar, or our, le el, le al, el al, ance ence,
+ent ant, able ible, ise ize, yse yze, ious eous, ge dge, que k, ei a, eu u, au o, au aw, or aw, ur er, ir er, ur ir,
+ear er, us ous, tch ch, mb m, lk k, gue g, cy sy, cial tial, ew u, ew ue, ew oo, ew ieu, air are, ear are, ure er, ain
+en, ain in, ais es, oes os
 """
 _ALIKE: dict[str, list[str]] = {}
 for _pair in _ALIKE_PAIRS.replace("\n", " ").split(","):

@@ -28,6 +28,7 @@ class Lexicon:
         for word in sorted(self.counts):
             by_length.setdefault(len(word), []).append(word)
         self._by_length = by_length
+        self._near = dict[tuple[str, int, int], list[str]]()
 
     @classmethod
     def of(cls, pieces: Iterable[str], words: Mapping[str, int] | None = None) -> "Lexicon":
@@ -51,7 +52,14 @@ class Lexicon:
 
     def near(self, word: str, distance: int, *, most: int) -> list[str]:
         """Known words at most so many slips away (optimal string alignment), the nearest and then the commonest first."""
-        word = plain(word)
+        key = plain(word), distance, most
+        if key not in self._near:
+            if len(self._near) > 100_000:
+                self._near.clear()
+            self._near[key] = self._find(*key)
+        return self._near[key]
+
+    def _find(self, word: str, distance: int, most: int) -> list[str]:
         found = list[tuple[int, int, str]]()
         for size in range(max(1, len(word) - distance), len(word) + distance + 1):
             words = self._by_length.get(size, [])
