@@ -1,11 +1,14 @@
 """Small models for tests, and slow, plain ways to compute what the package computes fast."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 
+from charloom import records
 from charloom.corpus import Text
 from charloom.language_model import LanguageModel
-from charloom.model_files import ModelConfig
+from charloom.model_files import ModelConfig, VocabularyRecord
 from charloom.settings import Cell, Documents, NetworkConfig
 from charloom.vocabulary import Vocabulary
 
@@ -66,3 +69,13 @@ def several_texts(*texts: str) -> Text:
     joined = "".join(texts)
     ends = np.cumsum([len(text) for text in texts]).tolist()
     return Text(memoryview(joined.encode()), len(joined), tuple(ends))
+
+
+def write_folder(model: LanguageModel, path: Path) -> Path:
+    """The model as a model folder."""
+    path.mkdir()
+    (path / "config.json").write_bytes(records.dump(model.config))
+    known = VocabularyRecord(model.vocabulary.kind, model.vocabulary.characters)
+    (path / "vocabulary.json").write_bytes(records.dump(known))
+    (path / "model.safetensors").write_bytes(model.weights())
+    return path

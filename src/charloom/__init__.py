@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from charloom.version import __version__
 
 if TYPE_CHECKING:
+    from charloom.applications.complete import Completer, Completion
     from charloom.batches import Batch, Documents, Streams
     from charloom.beam import Continuation, beam_search
     from charloom.corpus import Corpus, Text
@@ -35,6 +36,8 @@ _HOMES = {
     "Batch": "batches",
     "CharRNN": "network",
     "CharloomError": "errors",
+    "Completer": "applications.complete",
+    "Completion": "applications.complete",
     "Continuation": "beam",
     "Corpus": "corpus",
     "CorpusConfig": "settings",
@@ -66,6 +69,8 @@ __all__ = [
     "Batch",
     "CharRNN",
     "CharloomError",
+    "Completer",
+    "Completion",
     "Continuation",
     "Corpus",
     "CorpusConfig",

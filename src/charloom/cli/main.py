@@ -26,6 +26,8 @@ VERBS = {
     "report": "Report on what a model knows: where its loss sits, how it errs, whether it copies.",
     "compress": "Compress a file with a model, losslessly.",
     "decompress": "Give back a file that was compressed.",
+    "complete": "Show the most probable ways to finish a word or a line.",
+    "correct": "Correct the spelling of a text.",
     "info": "What a run or model is, on what it was trained, how far, how good.",
     "plot": "Draw the loss curves of runs.",
     "study": "Find out what settings do: sweep them, compare, report.",

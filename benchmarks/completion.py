@@ -1,0 +1,126 @@
+"""How many keystrokes does completion save, beside a trigram of words and an n-gram of characters?
+
+Usage: python benchmarks/completion.py TEXT [--run RUN | --time-budget 4m] [--characters 10000] [--quick] [--output JSON]
+
+The rule, the same for all: before each character of a word, the first one included, k suggestions are shown. If the rest of
+the word is among them, one key takes it, and with it the space behind the word if there is one. All else costs a key a character.
+Saved is the share of characters that needed no key. All learn from the training part of the text (its first nine tenths), and
+are measured on the beginning of the rest; capitals count. The model is trained here unless a run of that text is named.
+Latency: a key typed and five suggestions given, one core or more as the machine has them.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import charloom
+from charloom.applications.complete import Completer, in_word
+from charloom.baselines import best_order
+from charloom.reports import same_text
+from charloom.runs import Run
+from charloom.writer import Writer
+from machine import title
+from word_peers import CharacterGrams, WordTrigram
+
+SHOWN = (1, 3, 5)
+
+Suggest = Callable[[str, str, int], list[str]]
+
+
+def saved(text: str, start: int, suggest: Suggest) -> tuple[dict[int, float], list[float]]:
+    """Share of the keys for text[start:] that each number of suggestions saves, and the seconds of each answer."""
+    keys, seconds = dict.fromkeys(SHOWN, 0), list[float]()
+    place = start
+    while place < len(text):
+        if not in_word(text[place]):
+            for shown in SHOWN:
+                keys[shown] += 1
+            place += 1
+            continue
+        end = place
+        while end < len(text) and in_word(text[end]):
+            end += 1
+        space = text[end : end + 1] == " "
+        open_ = dict.fromkeys(SHOWN, end - place + space)
+        for typed in range(end - place):
+            began = time.perf_counter()
+            found = suggest(text[:place], text[place : place + typed], max(SHOWN))
+            seconds.append(time.perf_counter() - began)
+            rest = text[place + typed : end]
+            rank = found.index(rest) + 1 if rest in found else max(SHOWN) + 1
+            for shown in SHOWN:
+                if rank <= shown:
+                    open_[shown] = min(open_[shown], typed + 1)
+            if rank == 1:
+                break
+        for shown in SHOWN:
+            keys[shown] += open_[shown]
+        place = end + space
+    return {shown: 1 - count / (len(text) - start) for shown, count in keys.items()}, seconds
+
+
+class Typist:
+    """Asks the model as somebody who types would: what was typed is read once."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._completer = Completer(writer)
+
+    def __call__(self, before: str, begun: str, suggestions: int) -> list[str]:
+        typed = before + begun
+        self._completer = self._completer.type(typed[len(self._completer.typed) :])
+        return [each.text for each in self._completer.suggest(suggestions)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("text", type=Path)
+    parser.add_argument("--run", type=Path)
+    parser.add_argument("--time-budget", default="4m")
+    parser.add_argument("--characters", type=int, default=10_000)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args()
+    characters = 1_500 if options.quick else options.characters
+    with tempfile.TemporaryDirectory() as folder:
+        path = options.run or Path(folder) / "run"
+        if options.run is None:
+            charloom.train(options.text, run=path, time_budget="30s" if options.quick else options.time_budget)
+        run, writer = Run(path), Writer.load(path)
+        corpus = same_text(run, run.config())
+    train, held_out = str(corpus.train), str(corpus.validation)
+    vocabulary = writer.vocabulary
+    order = best_order(vocabulary.encode(train[-1_000_000:]), vocabulary.boundary)
+    typist, trigram, grams = Typist(writer), WordTrigram(train), CharacterGrams(train, vocabulary, order)
+    context = train[-500:]
+    text = context + held_out[:characters]
+    rows = {}
+    for name, suggest in {
+        "charloom": typist,
+        "trigram of words, back-off": trigram.suggest,
+        f"{order}-gram of characters": grams.suggest,
+    }.items():
+        shares, seconds = saved(text, len(context), suggest)
+        rows[name] = {
+            "saved": {str(shown): share for shown, share in shares.items()},
+            "median_seconds": statistics.median(seconds),
+            "slowest_of_twenty_seconds": statistics.quantiles(seconds, n=20)[-1],
+        }
+    print(f"keystrokes saved on {len(text) - len(context):,} held-out characters of {corpus.name}; {title()}")
+    print("| | " + " | ".join(f"{shown} shown" for shown in SHOWN) + " | ms, median | ms, 95 % |")
+    print("|---|" + "---|" * (len(SHOWN) + 2))
+    for name, row in rows.items():
+        shares = " | ".join(f"{row['saved'][str(shown)]:.1%}" for shown in SHOWN)
+        print(
+            f"| {name} | {shares} | {1e3 * row['median_seconds']:.1f} | {1e3 * row['slowest_of_twenty_seconds']:.1f} |"
+        )
+    if options.output:
+        told = {"machine": title(), "text": corpus.name, "characters": len(text) - len(context), "rows": rows}
+        options.output.write_text(json.dumps(told, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""Completion as you type: the most probable ways to finish a word, or a line, with probabilities that mean something.
+
+The probability of a completion is that of the event that what the model itself writes next is exactly these characters and
+then an end: for a word any character that stands in no word, for a line the newline, for both the end of the text. So
+the completions exclude each other; with the event that the word is complete as it stands (`Completer.complete`), and those that
+are cut off at the longest length, their probabilities add up to 1.
+
+The state of what was typed is kept: a keystroke costs one step of the network, and the beam.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charloom.errors import SettingsError
+from charloom.sampling import log_probabilities
+from charloom.vocabulary import Decoder
+from charloom.writer import NEVER, Model, Writer
+
+Unit = Literal["word", "line"]
+
+LONGEST: dict[Unit, int] = {"word": 32, "line": 80}
+"""Characters after which a completion is cut off, unless another length is asked for."""
+
+MOST = 1000
+"""Suggestions that can be asked for."""
+
+_WIDTH = 32
+"""Beginnings of the same length that are followed at least."""
+
+
+def in_word(character: str) -> bool:
+    """Whether a word goes on with this character: a letter, a digit, an underscore or an apostrophe."""
+    return character.isalnum() or character in "_'’"
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A way to finish what was typed."""
+
+    text: str
+    "What is to be added; never empty."
+    nats: float
+    "The surprisal of all of it, its end included; smaller is more probable."
+    ends: bool
+    "False where it was cut off at the longest length: then the probability is that of a text that begins so."
+
+    @property
+    def probability(self) -> float:
+        """Probability that the model's own writing goes on with exactly this."""
+        return math.exp(-self.nats)
+
+
+@dataclass(frozen=True)
+class _Beginning:
+    text: str
+    decoder: Decoder
+    "What has been read of a character of several bytes."
+
+
+class Completer:
+    """What was typed so far, read once; `type` gives the completer of one keystroke, or more, later."""
+
+    def __init__(self, model: Model, typed: str = "", *, unit: Unit = "word", length: int | None = None) -> None:
+        """Raises `TextError` for a character that the model does not know, `SettingsError` for a length below 1."""
+        longest = LONGEST[unit] if length is None else length
+        if longest < 1:
+            raise SettingsError(f"length is {longest}; it must be at least 1")
+        self._writer, self._unit, self._length = Writer.of(model), unit, longest
+        self._ends = self._symbols_that_end()
+        self._take(typed, None)
+
+    def type(self, text: str) -> "Completer":
+        """The completer after these further characters; this one stays as it is, so that a key can be taken back.
+
+        Raises `TextError` for a character that the model does not know.
+        """
+        made = object.__new__(Completer)
+        made._writer, made._unit, made._length, made._ends = self._writer, self._unit, self._length, self._ends
+        made._take(text, self._rows.state)
+        made.typed = self.typed + text
+        return made
+
+    def _take(self, text: str, state: Sequence[Any] | None) -> None:
+        self.typed = text
+        self._rows = self._writer.begin(self._writer.prompts([text], state), state)
+
+    @property
+    def complete(self) -> float:
+        """Probability that the word, or line, is complete as it stands: that its end comes next."""
+        return math.exp(self._search(MOST, 1)["", True])
+
+    @property
+    def begun(self) -> str:
+        """The part of what was typed that belongs to the unit that is to be finished."""
+        place = len(self.typed)
+        while place and not self._ends_it(self.typed[place - 1]):
+            place -= 1
+        return self.typed[place:]
+
+    def suggest(self, suggestions: int = 5) -> list[Completion]:
+        """The most probable completions, at most so many, the most probable first.
+
+        A beam search over the one-step path that ends as soon as no beginning is as probable as the last suggestion; what it
+        gives is exact but where more than 32 (or two for each suggestion) beginnings of one length are.
+        Raises `SettingsError` for a number of suggestions outside its range.
+        """
+        if not 1 <= suggestions <= MOST:
+            raise SettingsError(f"suggestions is {suggestions}; it must be at least 1 and at most {MOST:,}")
+        done = self._search(suggestions, self._length)
+        found = [Completion(text, -log, ends) for (text, ends), log in done.items() if text and log > -np.inf]
+        return sorted(found, key=lambda completion: (completion.nats, completion.text))[:suggestions]
+
+    def _search(self, suggestions: int, length: int) -> dict[tuple[str, bool], float]:
+        """Log-probabilities of completions, by their texts and whether they end; the empty one is among them."""
+        width = max(_WIDTH, 2 * suggestions)
+        alive, logs = [_Beginning("", self._writer.vocabulary.decoder())], np.zeros(1)
+        rows, done = self._rows, dict[tuple[str, bool], float]()
+        while alive:
+            following = logs[:, None] + log_probabilities(self._writer.logits(rows))
+            for beginning, ending in zip(alive, np.logaddexp.reduce(following[:, self._ends], axis=1), strict=True):
+                _add(done, beginning.text, True, float(ending))
+            following[:, self._ends] = -np.inf
+            alive, logs, parents, symbols = self._grow(alive, following, done, length, width, _least(done, suggestions))
+            if alive:
+                rows = rows.keep(parents)
+                rows.advance(symbols)
+        return done
+
+    def _grow(
+        self,
+        alive: list[_Beginning],
+        following: NDArray[np.float64],
+        done: dict[tuple[str, bool], float],
+        length: int,
+        width: int,
+        least: float,
+    ) -> tuple[list[_Beginning], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+        """The beginnings that are one symbol longer, their log-probabilities, parents and symbols; what is cut is done."""
+        grown, logs, parents, symbols = list[_Beginning](), list[float](), list[int](), list[int]()
+        best = np.argsort(-following, axis=None, kind="stable")[:width].tolist()
+        for place in best:
+            parent, symbol = divmod(place, following.shape[1])
+            log = float(following[parent, symbol])
+            if log <= max(least, float(NEVER) / 2):
+                break  # neither it nor what begins with it, nor those after it, can be among the suggestions
+            decoder = alive[parent].decoder.fork()
+            piece = decoder.push(symbol)
+            text = alive[parent].text + piece
+            end = next((at for at, character in enumerate(piece) if self._ends_it(character)), None)
+            if end is not None:  # a character of several bytes that stands in no word
+                _add(done, alive[parent].text + piece[:end], True, log)
+            elif len(text) >= length:
+                _add(done, text, False, log)
+            else:
+                grown.append(_Beginning(text, decoder))
+                logs.append(log)
+                parents.append(parent)
+                symbols.append(symbol)
+        return grown, np.array(logs), np.array(parents, np.int64), np.array(symbols, np.int64)
+
+    def _symbols_that_end(self) -> NDArray[np.bool_]:
+        """Which symbols (V,) end the unit whatever came before; of a vocabulary of bytes those that are characters."""
+        vocabulary = self._writer.vocabulary
+        ends = np.zeros(self._writer.stepper.outputs, bool)
+        characters = vocabulary.characters if vocabulary.kind == "characters" else map(chr, range(128))
+        for symbol, character in enumerate(characters):
+            ends[symbol] = self._ends_it(character)
+        ends[vocabulary.boundary :] = True
+        return ends
+
+    def _ends_it(self, character: str) -> bool:
+        return character == "\n" if self._unit == "line" else not in_word(character)
+
+
+def _add(done: dict[tuple[str, bool], float], text: str, ends: bool, log: float) -> None:
+    """Add to the probability of a completion: one that ends with a character of several bytes comes to it by several ways."""
+    done[text, ends] = float(np.logaddexp(done.get((text, ends), -np.inf), log))
+
+
+def _least(done: dict[tuple[str, bool], float], suggestions: int) -> float:
+    """The log-probability that a further suggestion must exceed."""
+    found = sorted((log for (text, _), log in done.items() if text), reverse=True)
+    return found[suggestions - 1] if len(found) >= suggestions else -np.inf

@@ -1,0 +1,117 @@
+"""charloom correct"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from charloom.cli import files
+from charloom.cli.sources import HYPHEN
+from charloom.errors import SettingsError, TextError, shown
+
+if TYPE_CHECKING:
+    from charloom.applications.correct.corrector import Change
+    from charloom.applications.correct.lexicon import Lexicon
+
+
+def correct(
+    run: Path,
+    passage: str | None = None,
+    /,
+    *,
+    text: Path | None = None,
+    words: Path | None = None,
+    pairs: Path | None = None,
+    aggressive: bool = False,
+    confidence: float = 0.5,
+    json: bool = False,
+) -> None:
+    """Correct the spelling of a text.
+
+    Words that are unknown are compared with what else could be meant in their place, by the model and by how people misspell.
+    The words of the run's training text are known. Names, addresses, code and numbers are left alone, and so is whatever
+    else is not a word. The corrected text goes to standard output, each change with its reason to standard error.
+
+    Parameters
+    ----------
+    run
+        A run directory, or a model folder together with --words.
+    passage
+        The text itself.
+    text
+        Instead of it: a file, or - for standard input. It comes out as it was, its changes aside.
+    words
+        A file of further words that are known: one a line, with a count or without.
+    pairs
+        A file of known misspellings, a line `right: wrong wrong` for each word, from which the costs of slips are learned.
+    aggressive
+        Judge known words too: those that were meant otherwise (form for from).
+    confidence
+        Probability that a correction needs, from 0 to 1.
+    json
+        Print one JSON value: the corrected text, and for each change its place, both words, both probabilities and the reason.
+    """
+    from charloom.applications.correct.corrector import Corrector
+    from charloom.applications.correct.learning import learn, read_pairs
+    from charloom.cli.output import print_json, say
+    from charloom.writer import Writer
+
+    if (passage is None) == (text is None):
+        raise SettingsError("give one text: a passage behind the run, or a file with --text")
+    source = Path(HYPHEN) if passage == HYPHEN else text
+    given = passage if source is None else _decoded(files.read(source), source)
+    assert given is not None
+    writer, lexicon = Writer.load(run), _lexicon(run, words)
+    errors = learn(read_pairs(_decoded(files.read(pairs), pairs), str(pairs)), lexicon).errors if pairs else None
+    corrector = Corrector(writer, lexicon, errors=errors, aggressive=aggressive, confidence=confidence)
+    corrected, changes = corrector.correct(given)
+    if json:
+        print_json({"text": corrected, "changes": [_told(given, change) for change in changes]})
+        return
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(newline="")  # line ends as they were, on every system
+    sys.stdout.write(corrected if source else corrected + "\n")
+    sys.stdout.flush()
+    for change in changes:
+        told = _told(given, change)
+        say(
+            f"line {told['line']}, column {told['column']}: {shown(change.before)} ({change.before_probability:.1%}) -> "
+            f"{shown(change.after)} ({change.after_probability:.1%}), {change.reason}"
+        )
+
+
+def _lexicon(run: Path, words: Path | None) -> "Lexicon":
+    """The words of the run's training text, and of a list."""
+    from charloom.applications.correct.lexicon import Lexicon, read_words
+    from charloom.model_files import is_run
+    from charloom.reports import same_text
+    from charloom.runs import Run
+
+    listed = read_words(_decoded(files.read(words), words), str(words)) if words else {}
+    if not is_run(run):
+        if not listed:
+            raise SettingsError(f"{shown(run)} is a model folder and has no text whose words are known; give --words")
+        return Lexicon(listed)
+    own = same_text(Run(run), Run(run).config())
+    return Lexicon.of(own.train.pieces(), listed)
+
+
+def _decoded(data: bytes, source: Path) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        name = "standard input" if str(source) == HYPHEN else shown(source)
+        raise TextError(f"{name} is not UTF-8: byte at offset {error.start:,}; save it as UTF-8") from None
+
+
+def _told(text: str, change: "Change") -> dict[str, object]:
+    line_start = text.rfind("\n", 0, change.start) + 1
+    return {
+        "start": change.start,
+        "line": text.count("\n", 0, change.start) + 1,
+        "column": change.start - line_start + 1,
+        "before": change.before,
+        "after": change.after,
+        "before_probability": change.before_probability,
+        "after_probability": change.after_probability,
+        "reason": change.reason,
+    }

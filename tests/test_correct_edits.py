@@ -1,0 +1,124 @@
+"""Slips: which kinds lead from one word to another, what they cost, and that costs are learned from pairs."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charloom.applications.correct.edits import DEFAULT_COSTS, KINDS, ErrorModel
+from charloom.applications.correct.learning import Pair, learn, read_pairs
+from charloom.applications.correct.lexicon import Lexicon, read_words
+from charloom.errors import TextError
+
+WORDS = st.text("abcdehlnoprst'", min_size=1, max_size=9)
+
+
+@pytest.mark.parametrize(
+    ("meant", "typed", "kinds"),
+    [
+        ("the", "teh", ["two letters exchanged"]),
+        ("definite", "definate", ["a vowel for another"]),
+        ("word", "wprd", ["a neighbouring key"]),
+        ("bold", "bild", ["a vowel for another"]),
+        ("jam", "ham", ["a neighbouring key", "the first letter"]),
+        ("phone", "fone", ["a spelling that sounds alike", "the first letter"]),
+        ("letter", "leter", ["a double letter written once"]),
+        ("until", "untill", ["a letter written twice"]),
+        ("garden", "gardn", ["a vowel left out"]),
+        ("cake", "cak", ["a silent e"]),
+        ("open", "opn", ["a vowel left out"]),
+        ("which", "wich", ["a letter left out"]),
+        ("under", "uner", ["a letter left out"]),
+        ("lantern", "lantoern", ["a vowel added"]),
+        ("lantern", "lantexrn", ["a letter added"]),
+        ("don't", "dont", ["an apostrophe"]),
+        ("of the", "ofthe", ["a space left out"]),
+    ],
+)
+def test_a_slip_has_the_kind_that_a_speller_would_call_it(meant: str, typed: str, kinds: list[str]) -> None:
+    slips = ErrorModel().slips(meant, typed)
+    assert slips is not None
+    assert sorted(slips.kinds) == sorted(kinds)
+    assert slips.nats == pytest.approx(sum(DEFAULT_COSTS[kind] for kind in kinds))
+
+
+@given(WORDS, WORDS)
+def test_the_cost_is_that_of_the_kinds_and_nothing_costs_nothing(meant: str, typed: str) -> None:
+    errors = ErrorModel()
+    slips = errors.slips(meant, typed)
+    if slips is not None:
+        assert slips.nats == pytest.approx(sum(errors.costs[kind] for kind in slips.kinds))
+        assert (slips.nats == 0) == (meant == typed)
+    same = errors.slips(meant, meant)
+    assert same is not None
+    assert same.kinds == ()
+
+
+@given(WORDS, st.integers(0, 8), st.sampled_from("abcdehlnoprst"))
+def test_no_way_costs_more_than_its_single_slip(word: str, place: int, letter: str) -> None:
+    typed = word[:place] + letter + word[place + 1 :]
+    slips = ErrorModel().slips(word, typed)
+    assert slips is not None
+    assert slips.nats <= max(DEFAULT_COSTS.values()) + DEFAULT_COSTS["the first letter"]
+
+
+def test_case_and_the_shape_of_an_apostrophe_do_not_matter() -> None:
+    slips = ErrorModel().slips("Don’t", "don't")
+    assert slips is not None
+    assert slips.nats == 0
+
+
+def test_words_that_have_nothing_in_common_are_not_slips_of_each_other() -> None:
+    assert ErrorModel().slips("a", "lighthouse") is None
+
+
+def test_pairs_make_the_slips_that_they_show_cheaper_and_those_that_lose_dearer() -> None:
+    words = ["letter", "ladder", "butter", "hammer", "summer", "dinner", "lever", "later", "better", "batter", "bitter"]
+    lexicon = Lexicon(dict.fromkeys([*words, "leter", "diner", "sumer"], 10) | {"seter": 10, "deter": 10, "meter": 10})
+    doubled = [
+        Pair(word, word.replace(double, double[0]))
+        for word in words
+        for double in ("tt", "dd", "mm", "nn")
+        if double in word
+    ]
+    learned = learn(doubled, lexicon).errors.costs
+    assert learned["a double letter written once"] < DEFAULT_COSTS["a double letter written once"]
+    assert set(learned) == set(KINDS)
+    assert learned["a space left out"] == pytest.approx(DEFAULT_COSTS["a space left out"])  # of which they say nothing
+
+
+def test_pairs_are_read_as_norvig_writes_them() -> None:
+    assert read_pairs("contented: contenpted contende\n\nJuice: guic, jucie*3\n", "f") == [
+        Pair("contented", "contenpted"),
+        Pair("contented", "contende"),
+        Pair("juice", "guic"),
+        Pair("juice", "jucie"),
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "no colon here\n", "right:\n", ": wrong\n", "same: same\n"])
+def test_what_is_no_list_of_pairs_is_refused(text: str) -> None:
+    with pytest.raises(TextError, match="right: wrong wrong"):
+        read_pairs(text, "pairs.txt")
+
+
+def test_a_list_of_words_has_counts_or_none() -> None:
+    assert read_words("The 23\nof\nof\nDon’t 2\n", "f") == {"the": 23, "of": 2, "don't": 2}
+
+
+@pytest.mark.parametrize("text", ["", "two words here\n", "word count\n", "word -1\n"])
+def test_what_is_no_list_of_words_is_refused(text: str) -> None:
+    with pytest.raises(TextError, match=r"words\.txt"):
+        read_words(text, "words.txt")
+
+
+def test_near_words_come_the_nearest_and_then_the_commonest_first() -> None:
+    lexicon = Lexicon({"the": 100, "then": 20, "ten": 30, "tea": 5, "tee": 50, "lighthouse": 1})
+    assert lexicon.near("teh", 1, most=9) == ["the", "tee", "ten", "tea"]
+    assert lexicon.near("teh", 2, most=9) == ["the", "tee", "ten", "tea", "then"]
+    assert lexicon.near("teh", 2, most=2) == ["the", "tee"]
+
+
+def test_possessives_of_known_words_are_known() -> None:
+    lexicon = Lexicon.of(["The keeper's lamp. A widow"])
+    assert all(word in lexicon for word in ("KEEPER'S", "widow’s", "the", "Lamp"))
+    assert not any(word in lexicon for word in ("keepers", "s", "lamps"))
