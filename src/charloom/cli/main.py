@@ -26,11 +26,15 @@ VERBS = {
     "report": "Report on what a model knows: where its loss sits, how it errs, whether it copies.",
     "compress": "Compress a file with a model, losslessly.",
     "decompress": "Give back a file that was compressed.",
+    "classify": "Tell the class of a text: train, predict, evaluate, explain.",
     "info": "What a run or model is, on what it was trained, how far, how good.",
     "plot": "Draw the loss curves of runs.",
     "bench": "Measure how fast this machine trains and writes.",
     "data": "Texts that have a name: list, fetch, show.",
 }
+
+GROUPS = ("classify", "data")
+"""Those of them that have verbs of their own."""
 
 
 def build() -> App:
@@ -47,8 +51,8 @@ def build() -> App:
         help_format="plaintext",
     )
     for verb, summary in VERBS.items():
-        if verb == "data":
-            app.command("charloom.cli.data:app", name=verb, help=summary)
+        if verb in GROUPS:
+            app.command(f"charloom.cli.{verb}:app", name=verb, help=summary)
         else:
             app.command(f"charloom.cli.{verb}:{verb}", name=verb, help=summary)
     return app
