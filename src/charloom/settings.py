@@ -175,7 +175,7 @@ class ClassificationConfig:
     character_dropout: float = 0.1
     "Share of the characters that are made unknown, while training."
     crops: float = 0.0
-    "Share of the training texts of which a part drawn by chance is read instead: one that is to classify words and snippets needs it."
+    "Share of the training texts of which a part drawn by chance is read instead: to classify single words and snippets."
     held: float = 0.1
     "Share of each class that is held out, for early stopping and calibration."
     patience: int = 4

@@ -161,7 +161,9 @@ def print_evaluation(found: Evaluation, title: str, mistakes: int, *, json: bool
     if found.mistakes and mistakes:
         told("surest mistakes:")
         for each in found.mistakes[:mistakes]:
-            told(f"  {shown(each.label)} taken for {shown(each.predicted)} ({each.probability:.2f}): {_line(each.text)}")
+            told(
+                f"  {shown(each.label)} taken for {shown(each.predicted)} ({each.probability:.2f}): {_line(each.text)}"
+            )
 
 
 def print_explanation(found: Explanation, *, json: bool) -> None:
@@ -175,19 +177,27 @@ def print_explanation(found: Explanation, *, json: bool) -> None:
     width = max(20, console.width - 1)
     for first in range(0, len(found.text), width):
         cells, marks = Text(), ""
-        for character, share in zip(found.text[first : first + width], found.shares[first : first + width], strict=True):
+        for character, share in zip(
+            found.text[first : first + width], found.shares[first : first + width], strict=True
+        ):
             step = min(3, round(abs(share) / STRONG * 3))
             colour = (FOR if share > 0 else AGAINST)[step - 1] if step else ""
             character = character if character.isprintable() else "\ufffd"
             ink = "#ffffff" if step == 3 else "#000000"
             cells.append(character, f"{ink} on {colour}" if coloured and colour else "")
             wide = Text(character).cell_len
-            marks += (("+" if share > 0 else "-") if step == 1 else "P" if share > 0 else "M")[:1] * wide if step else " " * wide
+            marks += (
+                (("+" if share > 0 else "-") if step == 1 else "P" if share > 0 else "M")[:1] * wide
+                if step
+                else " " * wide
+            )
         console.print(cells, soft_wrap=True)
         if not coloured:
             console.print(marks.rstrip(), markup=False, soft_wrap=True)
     console.print(
-        "blue speaks for it, orange against it" if coloured else "+ and P speak for it (P strongly), - and M against it",
+        "blue speaks for it, orange against it"
+        if coloured
+        else "+ and P speak for it (P strongly), - and M against it",
         markup=False,
     )
 
@@ -195,7 +205,9 @@ def print_explanation(found: Explanation, *, json: bool) -> None:
 def _by_class(found: Evaluation) -> list[tuple[str, int, float, float, float]]:
     measures = found.measures
     columns = (measures.confusion.sum(1), measures.precisions, measures.recalls, measures.f1)
-    return [(name, int(n), float(p), float(r), float(f)) for name, n, p, r, f in zip(found.classes, *columns, strict=True)]
+    return [
+        (name, int(n), float(p), float(r), float(f)) for name, n, p, r, f in zip(found.classes, *columns, strict=True)
+    ]
 
 
 def _confusion(console: Console, found: Evaluation) -> None:

@@ -39,7 +39,9 @@ class Evaluation:
         """Label, what it was taken for, and how often: the most frequent first."""
         found = self.measures.confusion.copy()
         np.fill_diagonal(found, 0)
-        pairs = [(self.classes[row], self.classes[column], int(found[row, column])) for row, column in np.argwhere(found)]
+        pairs = [
+            (self.classes[row], self.classes[column], int(found[row, column])) for row, column in np.argwhere(found)
+        ]
         return sorted(pairs, key=lambda pair: (-pair[2], pair[:2]))
 
 

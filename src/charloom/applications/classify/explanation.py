@@ -34,7 +34,9 @@ def explain(classifier: Classifier, text: str, *, label: str | None = None) -> E
     Raises `TextError` for a text beyond 2,000 characters, `SettingsError` for a label that the classifier does not know.
     """
     if len(text) > LONGEST:
-        raise TextError(f"the text has {len(text):,} characters; an explanation takes at most {LONGEST:,}, so give a part of it")
+        raise TextError(
+            f"the text has {len(text):,} characters; an explanation takes at most {LONGEST:,}, so give a part of it"
+        )
     if label is not None and label not in classifier.classes:
         raise SettingsError(f"this classifier knows no class {label!r}{did_you_mean(label, classifier.classes[:40])}")
     probabilities = classifier.probabilities([text])[0]

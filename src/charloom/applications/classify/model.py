@@ -47,7 +47,9 @@ class ClassifierConfig:
 
     def __post_init__(self) -> None:
         if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes) or self.longest < 1:
-            raise FolderError("a classifier has at least two classes, each once, and reads at least a character at a time")
+            raise FolderError(
+                "a classifier has at least two classes, each once, and reads at least a character at a time"
+            )
 
 
 @dataclass(frozen=True, eq=False)

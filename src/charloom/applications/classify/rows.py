@@ -66,7 +66,9 @@ def parse_rows(data: bytes, where: str) -> Rows:
         if not tab:
             raise TextError(f"{where}, line {number}, has no tab; each line is a label, a tab and a text")
         if not label.strip():
-            raise TextError(f"{where}, line {number}, begins with the tab: its label is missing; write it before the tab")
+            raise TextError(
+                f"{where}, line {number}, begins with the tab: its label is missing; write it before the tab"
+            )
         labels.append(label)
         texts.append(text)
     if not labels:

@@ -6,7 +6,6 @@ metrics.jsonl, clock.jsonl, model/, checkpoint.json, checkpoints/, lock: as `cha
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from charloom import records
@@ -96,7 +95,10 @@ def card(config: ClassifierRunConfig, classes: tuple[str, ...], step: int, held:
     """README.md of a classifier's folder; no date and no path: a function of the run."""
     network, rows, plan, kind = config.network, config.rows, config.plan, config.classification
     told = ", ".join(f"`{shown(name)}`" for name in classes[:100]) + (", …" if len(classes) > 100 else "")
-    reads = {"discriminative": "reads a text and tells its class", "generative": "writes like each class, and Bayes' rule"}
+    reads = {
+        "discriminative": "reads a text and tells its class",
+        "generative": "writes like each class, and Bayes' rule",
+    }
     figures = [f"| {name.replace('_', ' ')} | {value:.4f} |" for name, value in (held or {}).items()]
     return "\n".join(
         [
@@ -117,7 +119,12 @@ def card(config: ClassifierRunConfig, classes: tuple[str, ...], step: int, held:
             f"{config.training.seed}, {plan.precision}",
             "",
             *(
-                ["On the rows held out, by which the model was chosen and calibrated:", "", "| Figure | Value |", "|---|---|"]
+                [
+                    "On the rows held out, by which the model was chosen and calibrated:",
+                    "",
+                    "| Figure | Value |",
+                    "|---|---|",
+                ]
                 if figures
                 else ["It was not measured on rows held out."]
             ),

@@ -7,7 +7,6 @@ two checkpoints is written again, byte for byte, by the run that goes on from th
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import filelock
 import numpy as np
