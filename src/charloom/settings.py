@@ -176,6 +176,10 @@ class ClassificationConfig:
     "Share of the characters that are made unknown, while training."
     crops: float = 0.0
     "Share of the training texts of which a part drawn by chance is read instead: to classify single words and snippets."
+    next_character: float = 0.0
+    "Weight of a second task beside the classes, predicting the next character: it helps where texts are few (discriminative)."
+    members: int = 1
+    "Networks that are trained side by side and whose probabilities are averaged (discriminative)."
     held: float = 0.1
     "Share of each class that is held out, for early stopping and calibration."
     patience: int = 4
@@ -188,6 +192,8 @@ class ClassificationConfig:
         _check("classification", "class_weights", self.class_weights, 0, 1)
         _check("classification", "character_dropout", self.character_dropout, 0, 0.9)
         _check("classification", "crops", self.crops, 0, 1)
+        _check("classification", "next_character", self.next_character, 0, 100)
+        _check("classification", "members", self.members, 1, 100)
         _check("classification", "held", self.held, 0, 0.5)
         _check("classification", "patience", self.patience, 1, 100_000)
 

@@ -4,7 +4,11 @@ from dataclasses import replace
 
 import torch
 
+from charloom.applications.classify.ensemble import EnsembleNetwork
+from charloom.applications.classify.generative import GenerativeNetwork
 from charloom.applications.classify.model import Classifier
+from charloom.applications.classify.network import ClassifierNetwork
+from charloom.applications.classify.symbols import SymbolTable
 from charloom.errors import SettingsError
 from charloom.language_model import LanguageModel
 from charloom.settings import ClassifierNetworkConfig
@@ -36,7 +40,12 @@ def inherit(classifier: Classifier, parent: LanguageModel) -> None:
     layer a network of two directions reads both, so the parent's matrix takes the half that comes from its own direction.
     """
     network = classifier.network
-    mine, theirs = classifier.table, parent.vocabulary
+    for each in network.members if isinstance(network, EnsembleNetwork) else [network]:
+        _copy(each, classifier.table, parent)  # type: ignore[arg-type]
+
+
+def _copy(network: ClassifierNetwork | GenerativeNetwork, mine: SymbolTable, parent: LanguageModel) -> None:
+    theirs = parent.vocabulary
     rows = parent.network.embedding.weight  # type: ignore[union-attr]
     places = {character: place for place, character in enumerate(theirs.characters)}
     network.embedding.weight.copy_(rows.mean(0))  # what the parent does not know is nothing in particular
@@ -47,9 +56,9 @@ def inherit(classifier: Classifier, parent: LanguageModel) -> None:
     directions = len(network.layers) // len(parent.network.layers)
     for number, layer in enumerate(network.layers):
         depth, side = divmod(number, directions)
-        source = parent.network.layers[depth]
+        source = dict(parent.network.layers[depth].named_parameters())
         for name, weights in layer.named_parameters():
-            given = dict(source.named_parameters())[name]
+            given = source[name]
             if weights.shape == given.shape:
                 weights.copy_(given)
             else:  # weight_ih of a layer that reads both directions, or a class beside the character

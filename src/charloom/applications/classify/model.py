@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from charloom import records
+from charloom.applications.classify.ensemble import EnsembleNetwork
 from charloom.applications.classify.generative import GenerativeNetwork
 from charloom.applications.classify.network import ClassifierNetwork
 from charloom.applications.classify.symbols import Symbols, SymbolTable, padded
@@ -56,7 +57,7 @@ class ClassifierConfig:
 class Classifier:
     """Tells the class of a text, and how probable it is."""
 
-    network: ClassifierNetwork | GenerativeNetwork
+    network: ClassifierNetwork | EnsembleNetwork | GenerativeNetwork
     vocabulary: Vocabulary
     config: ClassifierConfig
 
@@ -65,7 +66,11 @@ class Classifier:
         cls, config: ClassifierConfig, vocabulary: Vocabulary, *, device: str | torch.device = "cpu"
     ) -> "Classifier":
         """A classifier with fresh weights on `device` ("meta": none at all)."""
-        kind = GenerativeNetwork if config.classification.kind == "generative" else ClassifierNetwork
+        kind: type[ClassifierNetwork | EnsembleNetwork | GenerativeNetwork]
+        if config.classification.kind == "generative":
+            kind = GenerativeNetwork
+        else:
+            kind = EnsembleNetwork if config.classification.members > 1 else ClassifierNetwork
         with torch.device(device):
             network = kind(
                 config.network,

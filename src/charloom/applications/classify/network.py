@@ -36,6 +36,11 @@ class ClassifierNetwork(Recurrent):
         self.attention = nn.Linear(width, 1) if classification.pooling == "attention" else None
         parts = {"last": 1, "mean-max-last": 3, "attention": 4}[classification.pooling]
         self.output = nn.Linear(width * parts, classes)
+        self.next = (
+            nn.ModuleList(nn.Linear(network.hidden_size, self.embedding.embedding_dim) for _ in range(self.directions))
+            if classification.next_character
+            else None
+        )
         self.register_buffer("temperature", torch.ones(()))
         for layer in self.layers:
             start_layer(layer, network)
@@ -43,18 +48,38 @@ class ClassifierNetwork(Recurrent):
 
     def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """ids (T, B), lengths (B,) >= 1 -> logits (B, C)"""
-        times = torch.arange(len(ids), device=ids.device)[:, None]
-        inside = times < lengths
-        turned = torch.where(inside, lengths - 1 - times, times)  # each text from its own end; padding stays behind
+        logits, _ = self._read_texts(ids, lengths)
+        return logits
+
+    def loss(self, batch: TextBatch, weights: torch.Tensor) -> torch.Tensor:
+        """Mean loss of a batch, classes weighted by `weights` (C,); with a second task, that of the next character beside it."""
+        logits, first = self._read_texts(batch.ids, batch.lengths)
+        smoothing = self.classification.label_smoothing
+        loss = nn.functional.cross_entropy(logits.float(), batch.labels, weights, label_smoothing=smoothing)
+        if self.next is None:
+            return loss
+        inside, turned = _times(batch.ids, batch.lengths)
+        for head, side, ids in zip(self.next, first, (batch.ids, batch.ids.gather(0, turned)), strict=False):
+            predicted = nn.functional.linear(head(self.dropout(side[:-1])), self.embedding.weight).float()
+            targets = ids[1:].masked_fill(~inside[1:], -100)
+            nats = nn.functional.cross_entropy(predicted.flatten(0, 1), targets.flatten())
+            loss = loss + self.classification.next_character / self.directions * nats
+        return loss
+
+    def _read_texts(self, ids: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Logits (B, C), and the states (T, B, H) of the first layer in each direction."""
+        inside, turned = _times(ids, lengths)
         values = self.dropout(self.embedding(ids))
         sides: list[torch.Tensor] = []
+        first: list[torch.Tensor] = []
         for depth in range(self.config.layers):
             if depth:
                 values = self.dropout(torch.cat([sides[0], *(_at(side, turned) for side in sides[1:])], -1))
             reads = [values, _at(values, turned)] if self.directions == 2 else [values]
             layers = self.layers[depth * self.directions : (depth + 1) * self.directions]
             sides = [self._read(layer, read, None)[0] for layer, read in zip(layers, reads, strict=True)]
-        return self.output(self.dropout(self._pool(sides, inside, lengths, turned)))  # type: ignore[no-any-return]
+            first = first or sides
+        return self.output(self.dropout(self._pool(sides, inside, lengths, turned))), first
 
     def _pool(
         self, sides: list[torch.Tensor], inside: torch.Tensor, lengths: torch.Tensor, turned: torch.Tensor
@@ -73,11 +98,12 @@ class ClassifierNetwork(Recurrent):
             parts.append((weights * both).sum(0))
         return torch.cat(parts, -1)
 
-    def loss(self, batch: TextBatch, weights: torch.Tensor) -> torch.Tensor:
-        """Mean loss of a batch, classes weighted by `weights` (C,)."""
-        logits = self(batch.ids, batch.lengths).float()
-        smoothing = self.classification.label_smoothing
-        return nn.functional.cross_entropy(logits, batch.labels, weights, label_smoothing=smoothing)
+
+def _times(ids: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Whether a place (T, B) lies inside its text, and the order that reads each text from its end, padding left behind."""
+    times = torch.arange(len(ids), device=ids.device)[:, None]
+    inside = times < lengths
+    return inside, torch.where(inside, lengths - 1 - times, times)
 
 
 def _at(values: torch.Tensor, times: torch.Tensor) -> torch.Tensor:

@@ -8,13 +8,14 @@ import numpy as np
 import torch
 
 from charloom.applications.classify.batches import TextBatch
+from charloom.applications.classify.ensemble import EnsembleNetwork
 from charloom.applications.classify.generative import GenerativeNetwork
 from charloom.applications.classify.network import ClassifierNetwork
 from charloom.network import State, reading
 from charloom.settings import TrainingConfig
 from charloom.training import Epochs, StepByStep
 
-AnyNetwork = ClassifierNetwork | GenerativeNetwork
+AnyNetwork = ClassifierNetwork | EnsembleNetwork | GenerativeNetwork
 
 
 class ClassifierTrainer(StepByStep[AnyNetwork, TextBatch]):
