@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from charloom.version import __version__
 
 if TYPE_CHECKING:
+    from charloom.applications.classify.estimator import TextClassifier
+    from charloom.applications.classify.model import Classifier, load_classifier
     from charloom.batches import Batch, Documents, Streams
     from charloom.beam import Continuation, beam_search
     from charloom.corpus import Corpus, Text
@@ -35,6 +37,7 @@ _HOMES = {
     "Batch": "batches",
     "CharRNN": "network",
     "CharloomError": "errors",
+    "Classifier": "applications.classify.model",
     "Continuation": "beam",
     "Corpus": "corpus",
     "CorpusConfig": "settings",
@@ -49,6 +52,7 @@ _HOMES = {
     "State": "network",
     "Streams": "batches",
     "Text": "corpus",
+    "TextClassifier": "applications.classify.estimator",
     "Trainer": "training",
     "TrainingConfig": "settings",
     "Vocabulary": "vocabulary",
@@ -58,6 +62,7 @@ _HOMES = {
     "generate": "generation",
     "generate_many": "samples",
     "load": "runs",
+    "load_classifier": "applications.classify.model",
     "surprisal": "evaluation",
     "train": "experiment",
 }
@@ -66,6 +71,7 @@ __all__ = [
     "Batch",
     "CharRNN",
     "CharloomError",
+    "Classifier",
     "Continuation",
     "Corpus",
     "CorpusConfig",
@@ -80,6 +86,7 @@ __all__ = [
     "State",
     "Streams",
     "Text",
+    "TextClassifier",
     "Trainer",
     "TrainingConfig",
     "Vocabulary",
@@ -90,6 +97,7 @@ __all__ = [
     "generate",
     "generate_many",
     "load",
+    "load_classifier",
     "surprisal",
     "train",
 ]

@@ -15,7 +15,7 @@ from charloom import disk as disks
 from charloom.applications.classify.batches import TextBatches
 from charloom.applications.classify.inheritance import inherit, inherited_shape
 from charloom.applications.classify.model import Classifier, ClassifierConfig, load_classifier
-from charloom.applications.classify.rows import Rows, hold_out, parse_rows, read_rows, to_train
+from charloom.applications.classify.rows import LARGEST_COPY, Rows, as_copy, hold_out, parse_copy, read_rows, to_train
 from charloom.applications.classify.runs import ClassifierPlan, ClassifierRun, ClassifierRunConfig, RowsRecord, card
 from charloom.applications.classify.session import ClassifierSession
 from charloom.applications.classify.symbols import vocabulary_of
@@ -85,7 +85,7 @@ def begin(
     path, locked = new_directory(disk, run, name)
     try:
         if source is None:
-            disks.replace(disk, path / "text.txt", _as_file(rows))
+            disks.replace(disk, path / "text.txt", as_copy(rows))
         plan = ClassifierPlan(
             steps=total,
             steps_per_epoch=len(batches),
@@ -199,7 +199,7 @@ def _resume(
 def rows_of(here: ClassifierRun, settings: ClassifierRunConfig) -> Rows:
     """The rows that a run is trained on, from where they were read, or from its copy. Raises `CharloomError`."""
     if settings.rows.source == "copy":
-        return parse_rows(read_model_file(here.path, "text.txt", 1 << 40), str(here.path / "text.txt"))
+        return parse_copy(read_model_file(here.path, "text.txt", LARGEST_COPY), str(here.path / "text.txt"))
     return read_rows(Path(settings.rows.source))
 
 
@@ -222,16 +222,6 @@ def _same_rows(here: ClassifierRun, settings: ClassifierRunConfig) -> Rows:
             "another run"
         )
     return rows
-
-
-def _as_file(rows: Rows) -> bytes:
-    """The rows as a file that is read back as they are. Raises `SettingsError` for what a row cannot hold."""
-    lines = []
-    for label, text in zip(rows.labels, rows.texts, strict=True):
-        if "\t" in label or any(mark in part for mark in "\r\n" for part in (label, text)):
-            raise SettingsError("a label with a tab, or a text with a newline, is no row; replace them by spaces")
-        lines.append(f"{label}\t{text}\n")
-    return "".join(lines).encode("utf-8", "replace")
 
 
 def _steps(steps: int | None, epochs: float | None, per_epoch: int) -> int:

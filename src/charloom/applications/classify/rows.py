@@ -10,7 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from charloom.errors import TextError, shown
+from charloom import records
+from charloom.errors import FolderError, TextError, shown
+
+LARGEST_COPY = 1 << 36
+"""Bytes that a run's copy of its rows may have."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,8 +98,25 @@ def read_rows(path: Path) -> Rows:
     return parse_rows(data, shown(path))
 
 
+def as_copy(rows: Rows) -> bytes:
+    """The rows as a run keeps them: a JSON list of label and text on each line, since a text from Python may hold anything."""
+    return b"".join(records.dump_line(pair) for pair in zip(rows.labels, rows.texts, strict=True))
+
+
+def parse_copy(data: bytes, where: str) -> Rows:
+    """The rows of such a copy. Raises `FolderError`."""
+    pairs = [records.parse(line, where, largest=LARGEST_COPY) for line in data.splitlines()]
+    if not all(
+        isinstance(pair, list) and len(pair) == 2 and all(isinstance(part, str) for part in pair) for pair in pairs
+    ):
+        raise FolderError(f"{where} is damaged: a line is no pair of label and text; restore it from a copy")
+    return Rows(tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs))
+
+
 def to_train(rows: Rows, where: str) -> Rows:
     """`rows`, if a classifier can learn from them: of two classes or more. Raises `TextError`."""
+    if not len(rows):
+        raise TextError(f"{where} has no texts; a classifier needs texts of at least two classes")
     if len(rows.classes) < 2:
         only = shown(rows.classes[0])
         raise TextError(f"{where} has one class only, {only!r}; a classifier needs texts of at least two classes")
