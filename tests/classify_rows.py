@@ -10,52 +10,8 @@ from charloom.applications.classify.session import ClassifierSession
 from charloom.session import SaveEvery
 from charloom.settings import ClassificationConfig, ClassifierNetworkConfig, ClassifierTrainingConfig
 
-GERMAN = [
-    "der",
-    "die",
-    "das",
-    "und",
-    "ist",
-    "nicht",
-    "ein",
-    "eine",
-    "ich",
-    "du",
-    "wir",
-    "haben",
-    "werden",
-    "schon",
-    "noch",
-    "auch",
-    "wenn",
-    "über",
-    "können",
-    "müssen",
-    "schön",
-]
-ENGLISH = [
-    "the",
-    "and",
-    "is",
-    "not",
-    "a",
-    "an",
-    "i",
-    "you",
-    "we",
-    "have",
-    "will",
-    "already",
-    "still",
-    "also",
-    "when",
-    "over",
-    "can",
-    "must",
-    "beautiful",
-    "with",
-    "from",
-]
+GERMAN = ("der", "die", "das", "und", "nicht", "eine", "ich", "wir", "haben", "schon", "noch", "über", "können", "schön")
+ENGLISH = ("the", "is", "an", "you", "we", "have", "will", "already", "still", "when", "over", "can", "must", "beautiful")
 
 
 def small_rows(count: int = 120, seed: int = 0) -> Rows:
