@@ -10,8 +10,38 @@ from charloom.applications.classify.session import ClassifierSession
 from charloom.session import SaveEvery
 from charloom.settings import ClassificationConfig, ClassifierNetworkConfig, ClassifierTrainingConfig
 
-GERMAN = ("der", "die", "das", "und", "nicht", "eine", "ich", "wir", "haben", "schon", "noch", "über", "können", "schön")
-ENGLISH = ("the", "is", "an", "you", "we", "have", "will", "already", "still", "when", "over", "can", "must", "beautiful")
+GERMAN = (
+    "der",
+    "die",
+    "das",
+    "und",
+    "nicht",
+    "eine",
+    "ich",
+    "wir",
+    "haben",
+    "schon",
+    "noch",
+    "über",
+    "können",
+    "schön",
+)
+ENGLISH = (
+    "the",
+    "is",
+    "an",
+    "you",
+    "we",
+    "have",
+    "will",
+    "already",
+    "still",
+    "when",
+    "over",
+    "can",
+    "must",
+    "beautiful",
+)
 
 
 def small_rows(count: int = 120, seed: int = 0) -> Rows:

@@ -149,11 +149,16 @@ def test_it_learns(classifier: Classifier) -> None:
     assert evaluate(classifier, small_rows(200, seed=9)).measures.accuracy > 0.7  # some words are of two classes
 
 
-def test_the_explanation_points_at_what_differs(classifier: Classifier) -> None:
-    found = explain(classifier, "the and müssen über nicht", label="german")
-    by_word = [sum(found.shares[start:stop]) for start, stop in ((0, 7), (8, 25))]
-    assert len(found.shares) == 25
-    assert by_word[1] > by_word[0]
+def test_a_share_is_what_the_log_odds_lose_when_the_character_is_not_known(classifier: Classifier) -> None:
+    text, place = "die schöne", classifier.classes.index("german")
+    found = explain(classifier, text, label="german")
+    odds = []
+    for number in range(len(text)):
+        stranger = "\x01" if ord(text[number]) < 128 else "\xff"  # in no text, and of the same block
+        (row,) = classifier.probabilities([text[:number] + stranger + text[number + 1 :]])
+        odds.append(np.log2(row[place] / (1 - row[place])))
+    whole = np.log2(found.probability / (1 - found.probability))
+    np.testing.assert_allclose(found.shares, whole - np.array(odds), rtol=1e-3, atol=1e-4)
 
 
 # --- training ---

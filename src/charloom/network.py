@@ -131,7 +131,7 @@ def start_layer(layer: nn.Module, config: NetworkConfig) -> None:
     if config.initialization == "uniform":
         return
     size = config.hidden_size
-    for gate in layer.weight_hh_l0.split(size):  # type: ignore[operator, union-attr]
+    for gate in layer.weight_hh_l0.split(size):  # type: ignore[operator]
         if config.initialization == "identity":
             nn.init.eye_(gate)
         else:
@@ -139,7 +139,7 @@ def start_layer(layer: nn.Module, config: NetworkConfig) -> None:
     for bias in (layer.bias_ih_l0, layer.bias_hh_l0):
         nn.init.zeros_(bias)  # type: ignore[arg-type]
     if config.cell == "lstm":
-        layer.bias_ih_l0[size : 2 * size] = 1.0  # type: ignore[operator, index]
+        layer.bias_ih_l0[size : 2 * size] = 1.0  # type: ignore[operator]
 
 
 def make_layer(config: NetworkConfig, inputs: int) -> nn.Module:

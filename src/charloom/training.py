@@ -247,7 +247,7 @@ class Trainer(StepByStep[CharRNN, Batch]):
     def _output(self, batch: Batch) -> torch.Tensor:
         few = batch.inputs[:, :4].repeat(LONGEST_MEMORY, 1)[:LONGEST_MEMORY]
         with reading(self.average):
-            logits, _ = self.average(few.to(self.average.device))
+            logits: torch.Tensor = self.average(few.to(self.average.device))[0]
         return logits
 
 

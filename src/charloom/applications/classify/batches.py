@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from charloom.applications.classify.symbols import Symbols, SymbolTable, padded
 
@@ -47,7 +48,7 @@ class TextBatches:
     def __init__(
         self,
         texts: Sequence[str],
-        labels: Sequence[int],
+        labels: Sequence[int] | NDArray[np.int64],
         table: SymbolTable,
         *,
         batch_size: int,
@@ -68,7 +69,7 @@ class TextBatches:
         self._words = [[match.span() for match in _WORD.finditer(text)] for text in texts] if crops else []
         self._epoch = -1
         self._rows: list[Symbols] = []
-        self._order: list[np.ndarray] = []
+        self._order: list[NDArray[np.int64]] = []
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -92,7 +93,7 @@ class TextBatches:
         self._rows = [self._part(place, draw) for place in range(len(self._texts))]
         lengths = np.array([len(row) for row in self._rows])
         shuffled = draw.permutation(len(self._texts))
-        batches: list[np.ndarray] = []
+        batches: list[NDArray[np.int64]] = []
         for first in range(0, len(shuffled), POOL * self._size):
             pool = shuffled[first : first + POOL * self._size]
             pool = pool[np.argsort(lengths[pool], kind="stable")]

@@ -133,7 +133,7 @@ class TextClassifier:
 
     def predict_log_proba(self, X: Iterable[str]) -> NDArray[np.float64]:  # noqa: N803
         """Its logarithm."""
-        return np.log(np.maximum(self.predict_proba(X), 1e-300))  # type: ignore[no-any-return]
+        return np.log(np.maximum(self.predict_proba(X), 1e-300))
 
     def predict(self, X: Iterable[str]) -> Values:  # noqa: N803
         """The most probable label of each text (N,)."""

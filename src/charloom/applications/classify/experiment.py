@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from charloom import checkpoints, records
 from charloom import disk as disks
 from charloom.applications.classify.batches import TextBatches
+from charloom.applications.classify.generative import GenerativeNetwork
 from charloom.applications.classify.inheritance import inherit, inherited_shape
 from charloom.applications.classify.model import Classifier, ClassifierConfig, load_classifier
 from charloom.applications.classify.rows import LARGEST_COPY, Rows, as_copy, hold_out, parse_copy, read_rows, to_train
@@ -276,8 +277,8 @@ def _trainer(
 ) -> ClassifierTrainer:
     counts = tuple(np.bincount(label_places(classifier, rows), minlength=len(classifier.classes)).tolist())
     network = classifier.network
-    if settings.classification.kind == "generative":
-        network.set_prior(counts)  # type: ignore[union-attr]
+    if isinstance(network, GenerativeNetwork):
+        network.set_prior(counts)
     return ClassifierTrainer(
         network,
         batches,

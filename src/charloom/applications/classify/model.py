@@ -151,7 +151,7 @@ class Classifier:
         if isinstance(self.network, GenerativeNetwork):  # the prior counts once a text, not once a piece
             prior = self.network.prior.double().cpu().numpy()
             return total - (counts - 1)[:, None] * prior  # type: ignore[no-any-return]
-        return total / np.maximum(counts, 1)[:, None]  # type: ignore[no-any-return]
+        return total / np.maximum(counts, 1)[:, None]
 
 
 def softmax(logits: Floats) -> Floats:
