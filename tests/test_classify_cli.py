@@ -160,6 +160,18 @@ def test_a_model_that_is_none_gets_a_sentence(charloom: Command, tmp_path: Path,
     assert "neither a run nor a model folder" in refused(charloom("classify", verb, "empty", input=""))
 
 
+def test_a_classifier_is_described(charloom: Command, run: Path) -> None:
+    facts = json.loads(charloom("info", run, "--json").stdout)
+    assert (facts["kind"], facts["rows"]["rows"], facts["step"]) == ("classifier run", 300, 40)
+    assert facts["held"]["nats_per_text"] > 0
+    assert json.loads(charloom("info", run / "model", "--json").stdout)["classes"] == ["english", "german", "python"]
+
+
+@pytest.mark.parametrize("verb", [("generate",), ("evaluate",), ("train", "--resume", "--run")])
+def test_a_classifier_is_no_language_model(charloom: Command, run: Path, verb: tuple[str, ...]) -> None:
+    assert "holds a classifier and no language model" in refused(charloom(*verb, run))
+
+
 def test_what_cannot_be_explained_gets_a_sentence(charloom: Command, run: Path) -> None:
     assert "at most 2,000" in refused(charloom("classify", "explain", run, input="x" * 2_001))
     assert "no class 'germn'; did you mean 'german'?" in refused(

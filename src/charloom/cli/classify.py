@@ -20,6 +20,7 @@ app = App(
     help="Tell the class of a text: train, predict, evaluate, explain.",
     default_parameter=Parameter(negative=()),
     help_format="plaintext",
+    help_epilogue="Start with: charloom classify train DATA.tsv",
 )
 
 
