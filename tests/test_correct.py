@@ -28,7 +28,25 @@ Call = Callable[..., subprocess.CompletedProcess[str]]
 KNOWN = ["the", "sea", "seat", "tea", "east", "sat", "set", "don't", "has"]
 LEXICON = Lexicon(dict.fromkeys(KNOWN, 3))
 RANDOM = small_model("abdehnost' .\n", sharpness=0.5)
-APART = [" ", "\t", "\n", "\r\n", "  ", ". ", ", ", "-", "—", "(", ")", "日本", "3", "é", "http://teh.sae/", "`sae`", "x_sae"]
+APART = [
+    " ",
+    "\t",
+    "\n",
+    "\r\n",
+    "  ",
+    ". ",
+    ", ",
+    "-",
+    "—",
+    "(",
+    ")",
+    "日本",
+    "3",
+    "é",
+    "http://teh.sae/",
+    "`sae`",
+    "x_sae",
+]
 PIECES = st.sampled_from([*KNOWN, *map(str.capitalize, KNOWN), *map(str.upper, KNOWN), *APART])
 MISSPELT = st.sampled_from(["sae", "teh", "Tae", "thesea", "HASTT", "eats", "dont", "ste"]) | PIECES
 

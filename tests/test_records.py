@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 import charloom
 from charloom import records, settings
+from charloom.applications.classify.model import ClassifierConfig
+from charloom.applications.classify.runs import ClassifierPlan, ClassifierRunConfig
 from charloom.applications.coded_files import Header
 from charloom.checkpoints import Manifest, Pointer, Position
 from charloom.errors import CharloomError, FolderError
@@ -22,7 +24,29 @@ from charloom.studies.outcomes import Outcome
 from charloom.studies.search import Terms
 from charloom.studies.trials import Study
 
-RECORDS = (RunConfig, ModelConfig, VocabularyRecord, Position, Manifest, Pointer, Header, Outcome, Study, Terms)
+RECORDS = (
+    RunConfig,
+    ModelConfig,
+    VocabularyRecord,
+    Position,
+    Manifest,
+    Pointer,
+    Header,
+    ClassifierConfig,
+    ClassifierRunConfig,
+    Outcome,
+    Study,
+    Terms,
+)
+
+SETTINGS = (
+    settings.CorpusConfig,
+    settings.NetworkConfig,
+    settings.TrainingConfig,
+    settings.ClassificationConfig,
+    settings.ClassifierNetworkConfig,
+    settings.ClassifierTrainingConfig,
+)
 
 MODEL = json.loads(records.dump(ModelConfig(settings.NetworkConfig(), "none", False)))
 
@@ -44,6 +68,9 @@ def valid_settings(kind: type) -> st.SearchStrategy[Any]:
             "seed": st.integers(0, 2**63 - 1),
             "learning_rate": st.floats(0, 1000, exclude_min=True),
         },
+        settings.ClassificationConfig: {"held": st.floats(0, 0.5), "members": st.integers(1, 100)},
+        settings.ClassifierNetworkConfig: {"hidden_size": st.integers(1, 16_384), "dropout": st.floats(0, 0.99)},
+        settings.ClassifierTrainingConfig: {"seed": st.integers(0, 2**63 - 1), "batch_size": st.integers(1, 65_536)},
     }
     return st.builds(kind, **changes[kind])
 
@@ -51,12 +78,15 @@ def valid_settings(kind: type) -> st.SearchStrategy[Any]:
 def made_of(hint: Any) -> st.SearchStrategy[Any]:
     """Values of a type as a record of ours declares it."""
     origin, arguments = get_origin(hint), get_args(hint)
-    if hint in (settings.CorpusConfig, settings.NetworkConfig, settings.TrainingConfig):
+    if hint in SETTINGS:
         return valid_settings(hint)
     if dataclasses.is_dataclass(hint):
         hints = get_type_hints(hint)
         values = {field.name: made_of(hints[field.name]) for field in dataclasses.fields(hint)}
-        if hint in (Plan, Position):  # which refuse counts that lie below their least
+        if hint is ClassifierConfig:  # which refuses fewer than two classes, or one twice
+            values["classes"] = st.lists(st.text(), min_size=2, unique=True).map(tuple)
+            values["longest"] = st.integers(1, 2**63)
+        if hint in (Plan, ClassifierPlan, Position):  # which refuse counts that lie below their least
             values |= {name: st.integers(1, 2**63) for name in values if hints[name] is int}
         return st.builds(hint, **values)
     if origin is Literal:

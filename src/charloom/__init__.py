@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from charloom.version import __version__
 
 if TYPE_CHECKING:
+    from charloom.applications.classify.estimator import TextClassifier
+    from charloom.applications.classify.model import Classifier, load_classifier
     from charloom.applications.complete import Completer, Completion
     from charloom.batches import Batch, Documents, Streams
     from charloom.beam import Continuation, beam_search
@@ -36,6 +38,7 @@ _HOMES = {
     "Batch": "batches",
     "CharRNN": "network",
     "CharloomError": "errors",
+    "Classifier": "applications.classify.model",
     "Completer": "applications.complete",
     "Completion": "applications.complete",
     "Continuation": "beam",
@@ -52,6 +55,7 @@ _HOMES = {
     "State": "network",
     "Streams": "batches",
     "Text": "corpus",
+    "TextClassifier": "applications.classify.estimator",
     "Trainer": "training",
     "TrainingConfig": "settings",
     "Vocabulary": "vocabulary",
@@ -61,6 +65,7 @@ _HOMES = {
     "generate": "generation",
     "generate_many": "samples",
     "load": "runs",
+    "load_classifier": "applications.classify.model",
     "surprisal": "evaluation",
     "train": "experiment",
 }
@@ -69,6 +74,7 @@ __all__ = [
     "Batch",
     "CharRNN",
     "CharloomError",
+    "Classifier",
     "Completer",
     "Completion",
     "Continuation",
@@ -85,6 +91,7 @@ __all__ = [
     "State",
     "Streams",
     "Text",
+    "TextClassifier",
     "Trainer",
     "TrainingConfig",
     "Vocabulary",
@@ -95,6 +102,7 @@ __all__ = [
     "generate",
     "generate_many",
     "load",
+    "load_classifier",
     "surprisal",
     "train",
 ]

@@ -13,7 +13,7 @@ import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 
@@ -24,12 +24,21 @@ from charloom.errors import FolderError, StorageError
 from charloom.language_model import as_tensors, expected_of, pack
 from charloom.model_files import read_model_file
 from charloom.tensor_files import largest_file, unpack
-from charloom.training import Trainer, TrainerState
+from charloom.training import TrainerState
 
 GROUPS = ("weights", "average", "optimizer", "carried", "random")
 POINTER = "checkpoint.json"
 _NAME = re.compile(r"step-[0-9]{8,20}(-evaluated|-finished)?")
 LARGEST_PART = 64 << 30
+
+
+class Restorable(Protocol):
+    """What a checkpoint needs of a trainer, of whatever kind of model."""
+
+    total: int
+
+    def expected_state(self, step: int) -> TrainerState: ...
+    def restore(self, state: TrainerState) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -119,7 +128,7 @@ def save(disk: Disk, run: Path, state: TrainerState, position: Position, environ
         disks.remove_tree(disk, run / "checkpoints" / before.folder)
 
 
-def load(run: Path, trainer: Trainer) -> tuple[Position, dict[str, str], str | None] | None:
+def load(run: Path, trainer: Restorable) -> tuple[Position, dict[str, str], str | None] | None:
     """Restore `trainer` from the newest whole checkpoint; None if the run has none.
 
     Gives the position, the environment it was made in, and a sentence if the current one was damaged and another taken.
@@ -193,7 +202,7 @@ def _part(folder: Path, name: str, manifest: Manifest, largest: int) -> bytes:
     return data
 
 
-def _restore(run: Path, pointer: Pointer, trainer: Trainer) -> tuple[Position, dict[str, str]]:
+def _restore(run: Path, pointer: Pointer, trainer: Restorable) -> tuple[Position, dict[str, str]]:
     folder = run / "checkpoints" / pointer.folder
     manifest = _manifest(folder, pointer)
     where = str(folder / "position.json")

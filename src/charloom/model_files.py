@@ -7,7 +7,7 @@ and sizes are checked against the configuration before anything is built.
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from charloom import records
 from charloom.corpus import Text
@@ -107,7 +107,7 @@ def read_model(folder: Path) -> ModelArrays:
     """The model in `folder`. Raises `FolderError` with one sentence for whatever is wrong with it."""
     where = str(folder / "config.json")
     data = read_model_file(folder, "config.json", records.LARGEST_JSON)
-    config = records.load(ModelConfig, records.parse(data, where), where)
+    config = records.load(ModelConfig, of_language_model(records.parse(data, where), folder), where)
     where = str(folder / "vocabulary.json")
     data = read_model_file(folder, "vocabulary.json", LARGEST_VOCABULARY)
     record = records.load(VocabularyRecord, records.parse(data, where, largest=LARGEST_VOCABULARY), where)
@@ -119,6 +119,14 @@ def read_model(folder: Path) -> ModelArrays:
     expected = shapes(config.network, inputs=inputs, outputs=outputs)
     data = read_model_file(folder, "model.safetensors", min(LARGEST_WEIGHTS, largest_file(expected)))
     return ModelArrays(config, vocabulary, unpack(data, expected, str(folder / "model.safetensors")))
+
+
+def of_language_model(config: Any, path: Path) -> Any:
+    """The content of a config.json, unless it says that it belongs to a classifier. Raises `FolderError`."""
+    kind = config.get("format") if isinstance(config, dict) else None
+    if isinstance(kind, str) and kind.startswith("charloom-classifier-"):
+        raise FolderError(f"{shown(path)} holds a classifier and no language model; use it with: charloom classify")
+    return config
 
 
 def read_model_file(folder: Path, name: str, largest: int) -> bytes:

@@ -24,7 +24,40 @@ LayerState = torch.Tensor | tuple[torch.Tensor, ...] | None
 """A layer's share of it, as torch's modules take and give it."""
 
 
-class CharRNN(nn.Module):
+class Recurrent(nn.Module):
+    """What all our networks have: a configuration, recurrent `layers`, and an `output`."""
+
+    config: NetworkConfig
+    output: nn.Linear
+    weight_dropout: Dropout
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.output.bias.device
+
+    @property
+    def gates(self) -> int:
+        """Blocks of H rows in each matrix of a layer: four for an LSTM, three for a GRU, else one."""
+        return {"lstm": 4, "gru": 3}.get(self.config.cell, 1)
+
+    def parameter_count(self) -> int:
+        """Numbers that are learned."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def _read(self, layer: nn.Module, values: torch.Tensor, state: LayerState) -> tuple[torch.Tensor, LayerState]:
+        """One layer over the sequence; while training, perhaps with some of its recurrent weights at zero.
+
+        DropConnect on the recurrent matrix, the same weights for all steps of a batch: Merity, Keskar and Socher 2018
+        (arXiv 1708.02182).
+        """
+        if not self.training or self.config.weight_dropout == 0:
+            return layer(values, state)  # type: ignore[no-any-return]
+        weights = {"weight_hh_l0": self.weight_dropout(layer.weight_hh_l0)}
+        return torch.func.functional_call(layer, weights, (values, state))  # type: ignore[no-any-return]
+
+
+class CharRNN(Recurrent):
     """Embedding, recurrent layers, output.
 
     `inputs` symbols can be read (the boundary among them), `outputs` symbols can be predicted: where a model never saw
@@ -36,7 +69,7 @@ class CharRNN(nn.Module):
         self.config, self.inputs, self.outputs = config, inputs, outputs
         self.embedding = nn.Embedding(inputs, config.embedding_size) if config.embedding_size else None
         sizes = [config.embedding_size or inputs] + [config.hidden_size] * config.layers
-        self.layers = nn.ModuleList(_layer(config, size) for size in sizes[:-1])
+        self.layers = nn.ModuleList(make_layer(config, size) for size in sizes[:-1])
         self.dropout, self.weight_dropout = Dropout(config.dropout), Dropout(config.weight_dropout)
         self.output = nn.Linear(config.hidden_size, outputs, bias=True)
         if config.tied:
@@ -69,31 +102,6 @@ class CharRNN(nn.Module):
         zeros = self.output.bias.new_zeros(self.config.layers, streams, self.config.hidden_size)
         return (zeros, zeros.clone()) if self.config.cell == "lstm" else (zeros,)
 
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return self.output.bias.device
-
-    @property
-    def gates(self) -> int:
-        """Blocks of H rows in each matrix of a layer: four for an LSTM, three for a GRU, else one."""
-        return {"lstm": 4, "gru": 3}.get(self.config.cell, 1)
-
-    def parameter_count(self) -> int:
-        """Numbers that are learned."""
-        return sum(parameter.numel() for parameter in self.parameters())
-
-    def _read(self, layer: nn.Module, values: torch.Tensor, state: LayerState) -> tuple[torch.Tensor, LayerState]:
-        """One layer over the sequence; while training, perhaps with some of its recurrent weights at zero.
-
-        DropConnect on the recurrent matrix, the same weights for all steps of a batch: Merity, Keskar and Socher 2018
-        (arXiv 1708.02182).
-        """
-        if not self.training or self.config.weight_dropout == 0:
-            return layer(values, state)  # type: ignore[no-any-return]
-        weights = {"weight_hh_l0": self.weight_dropout(layer.weight_hh_l0)}
-        return torch.func.functional_call(layer, weights, (values, state))  # type: ignore[no-any-return]
-
     def _state_of(self, state: State | None, number: int) -> LayerState:
         if state is None:
             return None
@@ -113,19 +121,28 @@ class CharRNN(nn.Module):
         if self.config.initialization == "uniform":
             return
         for layer in self.layers:
-            for gate in layer.weight_hh_l0.split(size):  # type: ignore[operator]
-                if self.config.initialization == "identity":
-                    nn.init.eye_(gate)
-                else:
-                    nn.init.orthogonal_(gate)
-            for bias in (layer.bias_ih_l0, layer.bias_hh_l0):
-                nn.init.zeros_(bias)  # type: ignore[arg-type]
-            if self.config.cell == "lstm":
-                layer.bias_ih_l0[size : 2 * size] = 1.0  # type: ignore[operator]
+            start_layer(layer, self.config)
         nn.init.zeros_(self.output.bias)
 
 
-def _layer(config: NetworkConfig, inputs: int) -> nn.Module:
+@torch.no_grad()
+def start_layer(layer: nn.Module, config: NetworkConfig) -> None:
+    """Give a layer the weights with which it starts."""
+    if config.initialization == "uniform":
+        return
+    size = config.hidden_size
+    for gate in layer.weight_hh_l0.split(size):  # type: ignore[operator]
+        if config.initialization == "identity":
+            nn.init.eye_(gate)
+        else:
+            nn.init.orthogonal_(gate)
+    for bias in (layer.bias_ih_l0, layer.bias_hh_l0):
+        nn.init.zeros_(bias)  # type: ignore[arg-type]
+    if config.cell == "lstm":
+        layer.bias_ih_l0[size : 2 * size] = 1.0  # type: ignore[operator]
+
+
+def make_layer(config: NetworkConfig, inputs: int) -> nn.Module:
     """One recurrent layer, (T, B, inputs) -> (T, B, H), in torch's fused kernel."""
     if config.cell == "lstm":
         return nn.LSTM(inputs, config.hidden_size)
@@ -135,7 +152,7 @@ def _layer(config: NetworkConfig, inputs: int) -> nn.Module:
 
 
 @contextmanager
-def reading(network: CharRNN) -> Iterator[None]:
+def reading(network: nn.Module) -> Iterator[None]:
     """The network without dropout, without gradients, in float32; afterwards as it was."""
     training = network.training
     network.eval()

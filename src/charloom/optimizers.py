@@ -121,7 +121,7 @@ def make_optimizer(
         matrices: list[torch.nn.Parameter] = []
         rest: list[torch.nn.Parameter] = []
         for name, value in parameters.items():
-            (matrices if name.startswith("layers.") and value.ndim == 2 else rest).append(value)
+            (matrices if "layers." in name and value.ndim == 2 else rest).append(value)
         return Together(
             Muon(
                 matrices,

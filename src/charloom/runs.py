@@ -20,7 +20,7 @@ from charloom import disk as disks
 from charloom import records
 from charloom.disk import Disk
 from charloom.errors import FolderError, StorageError
-from charloom.model_files import model_folder, read_model_file
+from charloom.model_files import model_folder, of_language_model, read_model_file
 from charloom.recipes import Recipe
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
 
@@ -119,9 +119,8 @@ class Run:
                 f"{self.path} is not a run directory: {why}; train one with: charloom train TEXT --run {self.path}"
             )
         where = str(self.path / "config.json")
-        return records.load(
-            RunConfig, records.parse(read_model_file(self.path, "config.json", records.LARGEST_JSON), where), where
-        )
+        parsed = records.parse(read_model_file(self.path, "config.json", records.LARGEST_JSON), where)
+        return records.load(RunConfig, of_language_model(parsed, self.path), where)
 
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl; one that is not complete is not there yet."""

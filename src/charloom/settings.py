@@ -18,6 +18,8 @@ Precision = Literal["auto", "float32", "bfloat16"]
 Weights = Literal["float32", "int8"]
 VocabularyKind = Literal["characters", "bytes"]
 Documents = Literal["none", "lines"]
+ClassifierKind = Literal["discriminative", "generative"]
+Pooling = Literal["last", "mean-max-last", "attention"]
 
 
 def _check(owner: str, name: str, value: float, low: float, high: float, *, open_low: bool = False) -> None:
@@ -157,6 +159,46 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True)
+class ClassificationConfig:
+    """How texts are classified, beside the network's shape and the rule of training."""
+
+    kind: ClassifierKind = "discriminative"
+    "One network that tells the classes apart, or one that writes like each class, and Bayes' rule."
+    bidirectional: bool = True
+    "Read the text from both ends (discriminative)."
+    pooling: Pooling = "mean-max-last"
+    "How the states along a text become one: the last, or mean, maximum and last together, or a learned weighting and those."
+    label_smoothing: float = 0.1
+    "Share of the target that is spread over all classes (discriminative)."
+    class_weights: float = 0.0
+    "0 counts every text alike, 1 every class; between them the weight is the class's frequency to this negative power."
+    character_dropout: float = 0.1
+    "Share of the characters that are made unknown, while training."
+    crops: float = 0.0
+    "Share of the training texts of which a part drawn by chance is read instead: to classify single words and snippets."
+    next_character: float = 0.0
+    "Weight of a second task beside the classes, predicting the next character: it helps where texts are few (discriminative)."
+    members: int = 1
+    "Networks that are trained side by side and whose probabilities are averaged (discriminative)."
+    held: float = 0.1
+    "Share of each class that is held out, for early stopping and calibration."
+    patience: int = 4
+    "Validations without a better one after which training stops."
+
+    def __post_init__(self) -> None:
+        _choice("classification", "kind", self.kind, ClassifierKind)
+        _choice("classification", "pooling", self.pooling, Pooling)
+        _check("classification", "label_smoothing", self.label_smoothing, 0, 0.9)
+        _check("classification", "class_weights", self.class_weights, 0, 1)
+        _check("classification", "character_dropout", self.character_dropout, 0, 0.9)
+        _check("classification", "crops", self.crops, 0, 1)
+        _check("classification", "next_character", self.next_character, 0, 100)
+        _check("classification", "members", self.members, 1, 100)
+        _check("classification", "held", self.held, 0, 0.5)
+        _check("classification", "patience", self.patience, 1, 100_000)
+
+
+@dataclass(frozen=True)
 class SamplingConfig:
     """How a symbol is drawn from the probabilities: after the repetition penalty, in the order of the fields."""
 
@@ -182,3 +224,37 @@ class SamplingConfig:
         _check("sampling", "top_p", self.top_p, 0, 1, open_low=True)
         _check("sampling", "min_p", self.min_p, 0, 1)
         _check("sampling", "repetition_penalty", self.repetition_penalty, 0, 1_000, open_low=True)
+
+
+@dataclass(frozen=True)
+class ClassifierNetworkConfig(NetworkConfig):
+    """The shape of a classifier's network."""
+
+    hidden_size: int = 256
+    "Units in each layer, of each direction."
+    embedding_size: int = 64
+    "Numbers that stand for a character at the input."
+    dropout: float = 0.4
+    "Share of units dropped after the embedding, between layers and before the output, while training."
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check("network", "embedding_size", self.embedding_size, 1, 16_384)
+        if self.tied:
+            raise SettingsError("network.tied is for language models: a classifier's output is classes; leave it off")
+
+
+@dataclass(frozen=True)
+class ClassifierTrainingConfig(TrainingConfig):
+    """How a classifier is trained."""
+
+    batch_size: int = 64
+    "Texts trained side by side."
+    sequence_length: int = 512
+    "Characters of a text that are read in one piece; a longer text is read in pieces of equal length."
+    learning_rate: float = 6e-3
+    "Learning rate at its peak, after the warm-up."
+    weight_decay: float = 0.05
+    "Weight decay."
+    validations: int = 20
+    "How often the held texts are looked at during the run."

@@ -7,16 +7,18 @@ that draws from torch's stream changes a weight.
 
 import copy
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from charloom.batches import IGNORED, Batches
+from charloom.batches import IGNORED, Batch
 from charloom.errors import DivergedError
-from charloom.network import CharRNN, State, reading
+from charloom.network import CharRNN, Recurrent, State, reading
 from charloom.optimizers import make_optimizer
 from charloom.schedules import learning_rate
 from charloom.settings import TrainingConfig
@@ -65,23 +67,40 @@ class TrainerState:
     random: Tensors
 
 
-class Trainer:
-    """Trains `network` in place for `steps` steps; `average` is the network to use afterwards.
+Network = TypeVar("Network", bound=Recurrent)
+Given = TypeVar("Given")
+Given_co = TypeVar("Given_co", covariant=True)
 
-    `average` is the moving average of the weights (Polyak and Juditsky 1992), with a decay that rises to
-    `config.average` so that a short run is not mostly its first weights; without averaging it is the network itself.
+
+class Epochs(Protocol[Given_co]):
+    """Batches of an epoch after another, without end."""
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+
+    def __getitem__(self, k: int) -> Given_co:
+        """Batch k >= 0; epoch after epoch."""
+
+
+class StepByStep(ABC, Generic[Network, Given]):
+    """Trains `network` in place for `steps` steps; what a batch is and what its loss is, a subclass says.
+
+    `average` is the network to use afterwards: the moving average of the weights (Polyak and Juditsky 1992), with a decay
+    that rises to `config.average` so that a short run is not mostly its first weights; without averaging it is the network
+    itself.
     """
 
     def __init__(
         self,
-        network: CharRNN,
-        batches: Batches,
+        network: Network,
+        batches: Epochs[Given],
         config: TrainingConfig,
         *,
         steps: int,
         precision: str = "float32",
     ) -> None:
-        self.network, self.batches, self.config, self.total = network.train(), batches, config, steps
+        self.network: Network = network.train()
+        self.batches, self.config, self.total = batches, config, steps
         self.step, self.characters_seen = 0, 0
         self._bfloat16 = precision == "bfloat16"
         self._parameters = dict(network.named_parameters())
@@ -101,15 +120,10 @@ class Trainer:
             return self._advance()
 
     def _advance(self) -> Progress:
-        device = self.network.device
-        batch = self.batches[self.step]
-        targets = batch.targets.to(device)
         rate = learning_rate(self.step, self.total, self.config)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        with torch.autocast(device.type, torch.bfloat16, enabled=self._bfloat16):
-            logits, state = self.network(batch.inputs.to(device), None if batch.begins else self._state)
-        loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
+        loss, symbols, state = self._loss(self.batches[self.step])
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self._parameters.values(), self.config.clip or math.inf)
@@ -122,16 +136,16 @@ class Trainer:
             with torch.no_grad():
                 update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
                 update(list(self.average.parameters()), list(self.network.parameters()), None)
-        self._state = tuple(part.detach().float() for part in state)
+        self._state = state
         self.step += 1
-        self.characters_seen += batch.symbols
+        self.characters_seen += symbols
         return Progress(
             step=self.step,
             steps=self.total,
             epoch=self.step / len(self.batches),
             characters_seen=self.characters_seen,
             loss_nats=loss_nats,
-            symbols=batch.symbols,
+            symbols=symbols,
             learning_rate=rate,
             gradient_norm=gradient_norm,
             clipped=0 < self.config.clip < gradient_norm,
@@ -146,10 +160,7 @@ class Trainer:
 
     def state(self) -> TrainerState:
         """A copy of all that is needed to go on from here. Raises `DivergedError` where the last step ruined the weights."""
-        few = self.batches[self.step].inputs[:, :4].repeat(LONGEST_MEMORY, 1)[:LONGEST_MEMORY]
-        with reading(self.average):
-            logits, _ = self.average(few.to(self.average.device))
-        for values in (logits, *self._parameters.values()):
+        for values in (self._output(self.batches[self.step]), *self._parameters.values()):
             if not bool(torch.isfinite(values).all()):
                 raise self.diverged("output", self.step)
         names: dict[torch.Tensor, str] = {parameter: name for name, parameter in self._parameters.items()}
@@ -183,24 +194,68 @@ class Trainer:
 
     def expected_state(self, step: int) -> TrainerState:
         """A state of step `step` as to names, shapes and types; its values mean nothing."""
-        double = Trainer(
-            copy.deepcopy(self.network).cpu(), self.batches, replace(self.config, clip=1.0), steps=self.total
-        )
+        double = self._double()
         double.step = step
         for parameter in double._parameters.values():
             parameter.grad = torch.zeros_like(parameter)
         if step:
             double.optimizer.step()
-            if not double._begins():
-                double._state = double.network.zero_state(self.batches[step].inputs.shape[1])
+            double._state = self._expected_carried(step)
         return double.state()
+
+    def _begins(self) -> bool:
+        """Whether the next step starts without what the last one carried."""
+        return True
+
+    def _expected_carried(self, step: int) -> State | None:
+        """What is carried into step `step`, as to shapes."""
+        return None
+
+    @abstractmethod
+    def _double(self) -> Self:
+        """A trainer like this one at its first step, on the CPU."""
+
+    @abstractmethod
+    def _loss(self, batch: Given) -> tuple[torch.Tensor, int, State | None]:
+        """The mean loss of a batch, of how many predictions it is the mean, and what is carried into the next."""
+
+    @abstractmethod
+    def _output(self, batch: Given) -> torch.Tensor:
+        """What the averaged network makes of a batch like this one, at a length at which it shows whether it explodes."""
+
+
+class Trainer(StepByStep[CharRNN, Batch]):
+    """Trains a language model's network in place for `steps` steps; `average` is the network to use afterwards."""
 
     def _begins(self) -> bool:
         return self.batches[self.step].begins
 
+    def _expected_carried(self, step: int) -> State | None:
+        batch = self.batches[step]
+        return None if batch.begins else self.network.zero_state(batch.inputs.shape[1])
+
+    def _double(self) -> Self:
+        return type(self)(
+            copy.deepcopy(self.network).cpu(), self.batches, replace(self.config, clip=1.0), steps=self.total
+        )
+
+    def _loss(self, batch: Batch) -> tuple[torch.Tensor, int, State | None]:
+        device = self.network.device
+        targets = batch.targets.to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=self._bfloat16):
+            logits, state = self.network(batch.inputs.to(device), None if batch.begins else self._state)
+        loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
+        return loss, batch.symbols, tuple(part.detach().float() for part in state)
+
+    def _output(self, batch: Batch) -> torch.Tensor:
+        few = batch.inputs[:, :4].repeat(LONGEST_MEMORY, 1)[:LONGEST_MEMORY]
+        with reading(self.average):
+            logits: torch.Tensor = self.average(few.to(self.average.device))[0]
+        return logits
+
 
 @contextmanager
-def _own_random(trainer: Trainer) -> Iterator[None]:
+def _own_random(trainer: StepByStep[Any, Any]) -> Iterator[None]:
     """Let torch's random stream be the trainer's own for a step; an accelerator's is seeded from seed and step."""
     outer = torch.get_rng_state()
     torch.set_rng_state(trainer._random["cpu"])

@@ -16,9 +16,8 @@ def info(run: Path, /, *, json: bool = False) -> None:
         Print one JSON value.
     """
     from charloom.cli.output import print_json
-    from charloom.reports import describe
 
-    facts = describe(run)
+    facts = _facts(run)
     if json:
         print_json(facts)
         return
@@ -29,6 +28,13 @@ def info(run: Path, /, *, json: bool = False) -> None:
     for key, value in _flat(facts):
         table.add_row(key, value)
     Console(file=sys.stdout, highlight=False).print(table)
+
+
+def _facts(run: Path) -> dict[str, Any]:
+    from charloom.applications.classify.description import describe_classifier, is_classifier
+    from charloom.reports import describe
+
+    return describe_classifier(run) if is_classifier(run) else describe(run)
 
 
 def _flat(facts: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -28,6 +28,7 @@ VERBS = {
     "decompress": "Give back a file that was compressed.",
     "complete": "Show the most probable ways to finish a word or a line.",
     "correct": "Correct the spelling of a text.",
+    "classify": "Tell the class of a text: train, predict, evaluate, explain.",
     "info": "What a run or model is, on what it was trained, how far, how good.",
     "plot": "Draw the loss curves of runs.",
     "study": "Find out what settings do: sweep them, compare, report.",
@@ -35,6 +36,9 @@ VERBS = {
     "course": "Copy the course's notebooks into a folder.",
     "data": "Texts that have a name: list, fetch, show.",
 }
+
+GROUPS = ("classify", "data")
+"""Those of them that have verbs of their own."""
 
 
 def build() -> App:
@@ -51,8 +55,8 @@ def build() -> App:
         help_format="plaintext",
     )
     for verb, summary in VERBS.items():
-        if verb == "data":
-            app.command("charloom.cli.data:app", name=verb, help=summary)
+        if verb in GROUPS:
+            app.command(f"charloom.cli.{verb}:app", name=verb, help=summary)
         else:
             app.command(f"charloom.cli.{verb}:{verb}", name=verb, help=summary)
     return app

@@ -1,7 +1,7 @@
 """charloom train"""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -9,6 +9,9 @@ from charloom.cli.sources import CHOSEN, HYPHEN
 from charloom.durations import seconds
 from charloom.errors import SettingsError
 from charloom.settings import CorpusConfig, Device, NetworkConfig, Precision, TrainingConfig
+
+if TYPE_CHECKING:
+    from charloom.session import SaveEvery
 
 
 def train(
@@ -74,17 +77,16 @@ def train(
     from charloom.experiment import resume as resume_run
     from charloom.interruption import Interrupted, catch_signals
     from charloom.planning import Length
-    from charloom.session import SaveEvery
     from charloom.texts import open_text
 
-    saving = _save_every(save_every)
+    often = saving(save_every)
     sampling = seconds(sample_every) if sample_every else None
     length = Length(steps=steps, epochs=epochs, budget=seconds(time_budget) if time_budget else None)
     with catch_signals() as interruption:
         if resume:
             if run is None:
                 raise SettingsError("--resume needs the run to go on with; name it with --run")
-            session = resume_run(run, length, device=device, save_every=SaveEvery(*saving))
+            session = resume_run(run, length, device=device, save_every=often)
         else:
             if text is None:
                 raise SettingsError("there is no text to train on; give a file, a folder, - or the name of a corpus")
@@ -98,7 +100,7 @@ def train(
                 origin=from_,
                 device=device,
                 precision=precision,
-                save_every=SaveEvery(*saving),
+                save_every=often,
                 started=STARTED,
                 chosen=CHOSEN.get(),
             )
@@ -121,12 +123,15 @@ def train(
         print_json(_result(session))
 
 
-def _save_every(text: str) -> tuple[float | None, int | None]:
+def saving(text: str) -> "SaveEvery":
+    """How often to save, from what a flag says: a duration, or a number of steps. Raises `SettingsError`."""
+    from charloom.session import SaveEvery
+
     if text.isdecimal() and len(text) < 16:
         if int(text) == 0:
             raise SettingsError("save-every is 0; give a duration such as 30s, or a number of steps from 1")
-        return None, int(text)
-    return seconds(text), None
+        return SaveEvery(None, int(text))
+    return SaveEvery(seconds(text))
 
 
 class _Samples:

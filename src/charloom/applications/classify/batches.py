@@ -1,0 +1,125 @@
+"""Batches of labelled texts: batch k is a pure function of the texts, the settings and k."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from charloom.applications.classify.symbols import Symbols, SymbolTable, padded
+
+POOL = 64
+"""Batches whose texts are sorted by length together: the larger, the less padding and the less chance in the order."""
+
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, eq=False)
+class TextBatch:
+    """Texts side by side, and their classes."""
+
+    ids: torch.Tensor
+    "(T, B)"
+    lengths: torch.Tensor
+    "(B,), the boundaries counted."
+    labels: torch.Tensor
+    "(B,)"
+
+    @property
+    def symbols(self) -> int:
+        """Symbols that are read."""
+        return int(self.lengths.sum())
+
+    def to(self, device: torch.device) -> "TextBatch":
+        """The batch where the network is."""
+        return TextBatch(self.ids.to(device), self.lengths.to(device), self.labels.to(device))
+
+
+class TextBatches:
+    """The training texts, in an order and in parts that are drawn anew for each epoch.
+
+    Texts of about one length share a batch. A text beyond `longest` characters gives a window of that length, another one each
+    epoch; `crops` of the texts give some words, or some characters, instead; `character_dropout` of the characters are made
+    unknown.
+    """
+
+    def __init__(
+        self,
+        texts: Sequence[str],
+        labels: Sequence[int] | NDArray[np.int64],
+        table: SymbolTable,
+        *,
+        batch_size: int,
+        longest: int,
+        crops: float,
+        character_dropout: float,
+        seed: int,
+    ) -> None:
+        self._texts, self._labels, self._table = texts, np.asarray(labels, np.int64), table
+        self._size, self._longest, self._crops, self._dropout, self._seed = (
+            batch_size,
+            longest,
+            crops,
+            character_dropout,
+            seed,
+        )
+        self._encoded = [table.encode(text) for text in texts]
+        self._words = [[match.span() for match in _WORD.finditer(text)] for text in texts] if crops else []
+        self._epoch = -1
+        self._rows: list[Symbols] = []
+        self._order: list[NDArray[np.int64]] = []
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return -(-len(self._texts) // self._size)
+
+    def __getitem__(self, k: int) -> TextBatch:
+        """Batch k, counted from the beginning of the first epoch."""
+        epoch, number = divmod(k, len(self))
+        if epoch != self._epoch:
+            self._begin(epoch)
+        places = self._order[number]
+        rows = [self._rows[place] for place in places]
+        if self._dropout:
+            draw = self._draw(2, k)
+            rows = [np.where(draw.random(len(row)) < self._dropout, self._table.unknown[row], row) for row in rows]
+        ids, lengths = padded(rows, self._table.boundary)
+        return TextBatch(torch.from_numpy(ids), torch.from_numpy(lengths), torch.from_numpy(self._labels[places]))
+
+    def _begin(self, epoch: int) -> None:
+        draw = self._draw(1, epoch)
+        self._rows = [self._part(place, draw) for place in range(len(self._texts))]
+        lengths = np.array([len(row) for row in self._rows])
+        shuffled = draw.permutation(len(self._texts))
+        batches: list[NDArray[np.int64]] = []
+        for first in range(0, len(shuffled), POOL * self._size):
+            pool = shuffled[first : first + POOL * self._size]
+            pool = pool[np.argsort(lengths[pool], kind="stable")]
+            batches += [pool[start : start + self._size] for start in range(0, len(pool), self._size)]
+        self._order = [batches[number] for number in draw.permutation(len(batches))]
+        self._epoch = epoch
+
+    def _part(self, place: int, draw: np.random.Generator) -> Symbols:
+        """What is read of a text in this epoch."""
+        whole = self._encoded[place]
+        start, stop = 0, len(whole)
+        if self._crops and draw.random() < self._crops and len(whole) > 1:
+            words = self._words[place]
+            if len(words) > 1 and draw.random() < 0.5:
+                count = int(np.exp(draw.random() * np.log(len(words))))  # few words are as frequent as many
+                first = int(draw.integers(len(words) - count + 1))
+                start, stop = words[first][0], words[first + count - 1][1]
+            else:
+                least = min(4, len(whole))
+                count = int(least * np.exp(draw.random() * np.log(len(whole) / least)))
+                start = int(draw.integers(len(whole) - count + 1)) if draw.random() < 0.5 else 0
+                stop = start + count
+        if stop - start > self._longest:
+            start += int(draw.integers(stop - start - self._longest + 1))
+            stop = start + self._longest
+        return whole[start:stop]
+
+    def _draw(self, purpose: int, number: int) -> np.random.Generator:
+        return np.random.Generator(np.random.PCG64([self._seed, purpose, number]))

@@ -1,0 +1,334 @@
+"""Rows and settings become a classifier's run: the place where everything is wired together."""
+
+import hashlib
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from charloom import checkpoints, records
+from charloom import disk as disks
+from charloom.applications.classify.batches import TextBatches
+from charloom.applications.classify.generative import GenerativeNetwork
+from charloom.applications.classify.inheritance import inherit, inherited_shape
+from charloom.applications.classify.model import Classifier, ClassifierConfig, load_classifier
+from charloom.applications.classify.rows import LARGEST_COPY, Rows, as_copy, hold_out, parse_copy, read_rows, to_train
+from charloom.applications.classify.runs import ClassifierPlan, ClassifierRun, ClassifierRunConfig, RowsRecord, card
+from charloom.applications.classify.session import ClassifierSession
+from charloom.applications.classify.symbols import vocabulary_of
+from charloom.applications.classify.training import ClassifierTrainer, class_weights
+from charloom.disk import Disk
+from charloom.errors import FolderError, SettingsError, StorageError
+from charloom.hardware import Choice, choose_device, choose_precision, environment, prepare_processor
+from charloom.language_model import LanguageModel
+from charloom.model_files import VocabularyRecord, read_model_file
+from charloom.resumption import changes, clock_bytes, cut
+from charloom.runs import Origin, load, lock, new_directory
+from charloom.session import FIRST, SaveEvery
+from charloom.settings import (
+    ClassificationConfig,
+    ClassifierNetworkConfig,
+    ClassifierTrainingConfig,
+    Device,
+    Precision,
+)
+from charloom.version import __version__
+from charloom.vocabulary import Vocabulary
+
+READ = 30_000_000
+LEAST_EPOCHS, MOST_EPOCHS = 4, 40
+
+
+def usual_epochs(rows: Rows) -> float:
+    """How often the rows are read where nobody says: until so many characters were, but neither too seldom nor too often."""
+    return min(MOST_EPOCHS, max(LEAST_EPOCHS, READ / max(1, rows.characters + 2 * len(rows))))
+
+
+def begin(
+    rows: Rows,
+    classification: ClassificationConfig = ClassificationConfig(),
+    network: ClassifierNetworkConfig = ClassifierNetworkConfig(),
+    training: ClassifierTrainingConfig = ClassifierTrainingConfig(),
+    *,
+    name: str = "texts",
+    source: str | None = None,
+    epochs: float | None = None,
+    steps: int | None = None,
+    run: Path | None = None,
+    origin: Path | None = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    save_every: SaveEvery | None = None,
+    disk: Disk | None = None,
+) -> ClassifierSession:
+    """A new run, its first checkpoint saved, ready for its first step. Raises `CharloomError`.
+
+    `source` is the path that the rows can be read from again; without it the run keeps a copy.
+    """
+    prepare_processor()
+    disk, save_every = disk or Disk(), save_every or SaveEvery()
+    to_train(rows, name)
+    parent = load(origin) if origin else None
+    if parent is not None:
+        network = inherited_shape(network, parent)
+    chosen = choose_device(device)
+    number = choose_precision(precision, chosen.name, network.cell, network.hidden_size)
+    kept, held = hold_out(rows, classification.held, training.seed)
+    vocabulary = vocabulary_of(rows.texts[place] for place in kept)
+    config = ClassifierConfig(network, classification, rows.classes, training.sequence_length)
+    classifier = _classifier(config, vocabulary, training, parent, chosen)
+    batches = _batches(classifier, rows.take(kept), training)
+    total = _steps(steps, epochs if epochs is not None or steps is not None else usual_epochs(rows), len(batches))
+    path, locked = new_directory(disk, run, name)
+    try:
+        if source is None:
+            disks.replace(disk, path / "text.txt", as_copy(rows))
+        plan = ClassifierPlan(
+            steps=total,
+            steps_per_epoch=len(batches),
+            validate_every=math.ceil(total / training.validations),
+            device=chosen.name,
+            precision=number.name,  # type: ignore[arg-type]
+            precision_reason=number.reason,
+            parameters=classifier.network.parameter_count(),
+        )
+        settings = ClassifierRunConfig(
+            rows=RowsRecord(
+                name=name,
+                source=source or "copy",
+                sha256=rows.sha256,
+                rows=len(rows),
+                characters=rows.characters,
+                classes=len(rows.classes),
+                held=len(held),
+                known=vocabulary.boundary,
+            ),
+            classification=classification,
+            network=network,
+            training=training,
+            plan=plan,
+            origin=_origin(origin, parent, vocabulary),
+            charloom=__version__,
+        )
+        disks.replace(disk, path / "config.json", records.dump(settings))
+        here = ClassifierRun(path)
+        trainer = _trainer(classifier, batches, rows.take(kept), settings)
+        _first_save(disk, here, settings, trainer, classifier)
+    except BaseException as error:
+        if isinstance(error, StorageError):
+            disks.discard(disk, path)
+        locked.release()
+        raise
+    return _session(here, settings, trainer, classifier, rows.take(held), disk, save_every, locked)
+
+
+def resume(
+    run: Path,
+    *,
+    device: Device = "auto",
+    save_every: SaveEvery | None = None,
+    disk: Disk | None = None,
+) -> ClassifierSession:
+    """Go on with a run from its newest checkpoint. Raises `FolderError`, also where its rows have changed since."""
+    prepare_processor()
+    here = ClassifierRun(run)
+    settings = here.classifier_config()
+    locked = lock(run)
+    try:
+        return _resume(here, settings, device, save_every or SaveEvery(), disk or Disk(), locked)
+    except BaseException:
+        locked.release()
+        raise
+
+
+def _resume(
+    here: ClassifierRun,
+    settings: ClassifierRunConfig,
+    device: Device,
+    save_every: SaveEvery,
+    disk: Disk,
+    locked: Any,
+) -> ClassifierSession:
+    run = here.path
+    rows = _same_rows(here, settings)
+    there = settings.plan.device == "cpu" or (settings.plan.device == "cuda" and torch.cuda.is_available())
+    chosen = choose_device(settings.plan.device if device == "auto" and there else device)  # type: ignore[arg-type]
+    checkpoints.clean(disk, run)
+    kept, held = hold_out(rows, settings.classification.held, settings.training.seed)
+    vocabulary = vocabulary_of(rows.texts[place] for place in kept)
+    config = ClassifierConfig(
+        settings.network, settings.classification, rows.classes, settings.training.sequence_length
+    )
+    fresh = not (run / checkpoints.POINTER).exists()
+    parent = load(settings.origin.path) if fresh and settings.origin else None
+    if not fresh and load_classifier(here.model).config != config:
+        raise FolderError(f"{here.model} holds another model than {run / 'config.json'} says; restore them from a copy")
+    classifier = _classifier(config, vocabulary, settings.training, parent, chosen)
+    batches = _batches(classifier, rows.take(kept), settings.training)
+    trainer = _trainer(classifier, batches, rows.take(kept), settings)
+    position, notices = FIRST, list[str]()
+    if fresh:
+        _first_save(disk, here, settings, trainer, classifier)
+    else:
+        loaded = checkpoints.load(run, trainer)
+        assert loaded is not None, "there is a pointer to a checkpoint"
+        position, was, damage = loaded
+        notices += [damage] if damage else []
+        notices += changes(was, environment(chosen.name))
+        position = replace(position, metrics_bytes=cut(disk, run / "metrics.jsonl", position.metrics_bytes, notices))
+    clock = run / "clock.jsonl"
+    size = cut(disk, clock, clock_bytes(clock, position.step), notices)
+    return _session(
+        here,
+        settings,
+        trainer,
+        classifier,
+        rows.take(held),
+        disk,
+        save_every,
+        locked,
+        position=position,
+        clock_bytes=size,
+        notices=tuple(notices),
+    )
+
+
+def rows_of(here: ClassifierRun, settings: ClassifierRunConfig) -> Rows:
+    """The rows that a run is trained on, from where they were read, or from its copy. Raises `CharloomError`."""
+    if settings.rows.source == "copy":
+        return parse_copy(read_model_file(here.path, "text.txt", LARGEST_COPY), str(here.path / "text.txt"))
+    return read_rows(Path(settings.rows.source))
+
+
+def held_rows(path: str | Path) -> Rows:
+    """The rows that a run held out. Raises `CharloomError`."""
+    here = ClassifierRun(Path(path))
+    settings = here.classifier_config()
+    rows = _same_rows(here, settings)
+    _, held = hold_out(rows, settings.classification.held, settings.training.seed)
+    if not len(held):
+        raise SettingsError(f"{path} held no rows out; give a file of rows to measure on")
+    return rows.take(held)
+
+
+def _same_rows(here: ClassifierRun, settings: ClassifierRunConfig) -> Rows:
+    rows = rows_of(here, settings)
+    if rows.sha256 != settings.rows.sha256:
+        raise FolderError(
+            f"{settings.rows.source} has changed since the run began, so it cannot be gone on with; restore the file, or begin "
+            "another run"
+        )
+    return rows
+
+
+def _steps(steps: int | None, epochs: float | None, per_epoch: int) -> int:
+    if steps is not None and epochs is not None:
+        raise SettingsError("a run has one length; give only one of --steps and --epochs")
+    length = steps if steps is not None else epochs
+    assert length is not None
+    if not (math.isfinite(length) and length > 0):
+        raise SettingsError(f"a run's length is {length:g}; it must be above 0")
+    return steps if steps is not None else max(1, round(length * per_epoch))
+
+
+def _classifier(
+    config: ClassifierConfig,
+    vocabulary: Vocabulary,
+    training: ClassifierTrainingConfig,
+    parent: LanguageModel | None,
+    device: Choice,
+) -> Classifier:
+    """A classifier whose weights depend on the seed alone, and on its parent where it has one."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(training.seed)
+        classifier = Classifier.new(config, vocabulary)
+    if parent is not None:
+        inherit(classifier, parent)
+    classifier.network.to(device.name)
+    return classifier
+
+
+def _batches(classifier: Classifier, rows: Rows, training: ClassifierTrainingConfig) -> TextBatches:
+    settings = classifier.config.classification
+    return TextBatches(
+        rows.texts,
+        label_places(classifier, rows),
+        classifier.table,
+        batch_size=training.batch_size,
+        longest=classifier.config.longest,
+        crops=settings.crops,
+        character_dropout=settings.character_dropout,
+        seed=training.seed,
+    )
+
+
+def label_places(classifier: Classifier, rows: Rows) -> NDArray[np.int64]:
+    """The place of each row's label among the classes (N,)."""
+    places = {name: place for place, name in enumerate(classifier.classes)}
+    return np.array([places[label] for label in rows.labels], np.int64)
+
+
+def _trainer(
+    classifier: Classifier, batches: TextBatches, rows: Rows, settings: ClassifierRunConfig
+) -> ClassifierTrainer:
+    counts = tuple(np.bincount(label_places(classifier, rows), minlength=len(classifier.classes)).tolist())
+    network = classifier.network
+    if isinstance(network, GenerativeNetwork):
+        network.set_prior(counts)
+    return ClassifierTrainer(
+        network,
+        batches,
+        settings.training,
+        weights=class_weights(counts, settings.classification.class_weights),
+        steps=settings.plan.steps,
+        precision=settings.plan.precision,
+    )
+
+
+def _first_save(
+    disk: Disk, run: ClassifierRun, settings: ClassifierRunConfig, trainer: ClassifierTrainer, classifier: Classifier
+) -> None:
+    """The model folder and the checkpoint of step 0: a full disk is found now, not hours later."""
+    if not run.model.exists():
+        disks.make_folder(disk, run.model)
+    vocabulary = VocabularyRecord(classifier.vocabulary.kind, classifier.vocabulary.characters)
+    disks.replace(disk, run.model / "config.json", records.dump(classifier.config))
+    disks.replace(disk, run.model / "vocabulary.json", records.dump(vocabulary))
+    disks.replace(disk, run.model / "model.safetensors", replace(classifier, network=trainer.average).weights())
+    disks.replace(disk, run.model / "README.md", card(settings, classifier.classes, 0, None).encode())
+    checkpoints.save(disk, run.path, trainer.state(), FIRST, environment(settings.plan.device))
+
+
+def _session(
+    run: ClassifierRun,
+    settings: ClassifierRunConfig,
+    trainer: ClassifierTrainer,
+    classifier: Classifier,
+    held: Rows,
+    disk: Disk,
+    save_every: SaveEvery,
+    locked: Any,
+    **more: Any,
+) -> ClassifierSession:
+    return ClassifierSession(
+        run,
+        settings,
+        trainer,
+        replace(classifier, network=trainer.average),
+        held,
+        disk=disk,
+        save_every=save_every,
+        lock=locked,
+        **{"position": FIRST, **more},
+    )
+
+
+def _origin(path: Path | None, parent: LanguageModel | None, vocabulary: Vocabulary) -> Origin | None:
+    if path is None or parent is None:
+        return None
+    new = len(set(vocabulary.characters) - set(parent.vocabulary.characters))
+    return Origin(str(path.resolve()), hashlib.sha256(parent.weights()).hexdigest(), new)

@@ -1,0 +1,227 @@
+"""What a person sees of a classifier: its training, its predictions, how it errs and why."""
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from charloom.applications.classify.evaluation import Evaluation
+from charloom.applications.classify.explanation import Explanation
+from charloom.applications.classify.model import Classifier
+from charloom.applications.classify.session import ClassifierSession
+from charloom.cli.output import print_json, say
+from charloom.durations import duration
+from charloom.errors import shown
+from charloom.interruption import Interruption
+
+LINE_SECONDS = 10.0
+TOGETHER = 4096
+"""Texts that are classified before the first of them is printed."""
+
+FOR, AGAINST = ("#d6e9f8", "#8cc0e8", "#2f7fc1"), ("#fde3cf", "#f7b27a", "#d9701f")
+STRONG = 2.0
+"""Bits at which a colour is deepest."""
+
+
+def introduce(session: ClassifierSession) -> None:
+    """What is about to be trained."""
+    config, path = session.config, session.run.path
+    rows, plan, network, kind = config.rows, config.plan, config.network, config.classification
+    for note in session.notices:
+        say(note)
+    if session.resumed_from:
+        say(f"{path}: going on from step {session.resumed_from:,} of {plan.steps:,}")
+        return
+    held = f"{rows.held:,} of them held out" if rows.held else "none held out, so nothing is calibrated"
+    say(f"{rows.name}: {rows.rows:,} texts of {rows.classes} classes, {rows.characters:,} characters; {held}")
+    if config.origin is not None:
+        say(f"starting from {config.origin.path}")
+    ways = "2 x " if kind.kind == "discriminative" and kind.bidirectional else ""
+    say(
+        f"{path}: {kind.kind}, {network.cell} {ways}{network.layers}x{network.hidden_size}, {plan.parameters:,} parameters, "
+        f"{plan.steps:,} steps ({plan.steps / plan.steps_per_epoch:.1f} epochs), {plan.precision} on {plan.device}: "
+        f"{plan.precision_reason}"
+    )
+
+
+def shown_steps(session: ClassifierSession, interruption: Interruption) -> None:
+    """Train to the end, with a line now and then."""
+    began, done, last = time.monotonic(), session.trainer.step, 0.0
+    nats, symbols = 0.0, 0
+    for step in session.steps(interruption):
+        progress = step.progress
+        nats += progress.loss_nats * progress.symbols
+        symbols += progress.symbols
+        now = time.monotonic()
+        if step.held is None and progress.step < progress.steps and last and now - last < LINE_SECONDS:
+            continue
+        left = (now - began) / max(1, progress.step - done) * (progress.steps - progress.step)
+        held = ""
+        if step.held is not None:
+            held = f"  held {step.held['nats_per_text']:.3f} nats, {step.held['accuracy']:.1%} right"
+        say(
+            f"step {progress.step:,}/{progress.steps:,}  epoch {progress.epoch:.1f}  loss {nats / symbols:.3f}{held}  "
+            f"{progress.characters_seen / max(session.seconds, 1e-9):,.0f} chars/s  {duration(left)} left"
+        )
+        nats, symbols, last = 0.0, 0, now
+
+
+def conclude(session: ClassifierSession) -> None:
+    """What came out."""
+    if session.stopped_early:
+        say(f"the held texts were not predicted better for long: stopped at step {session.trainer.step:,}")
+    best = session.best()
+    if best is None:
+        say(f"{session.run.path}: trained to step {session.trainer.step:,}; nothing was held out, so no figure")
+        return
+    say(
+        f"{session.run.path}: the model of step {session.best_step:,} is kept: {best['accuracy']:.1%} of the held texts right, "
+        f"macro F1 {best['macro_f1']:.3f}, {best['nats_per_text']:.3f} nats; {duration(session.seconds)}"
+    )
+
+
+def result(session: ClassifierSession) -> dict[str, Any]:
+    """The JSON value of a training."""
+    return {
+        "run": str(session.run.path),
+        "steps": session.trainer.step,
+        "best_step": session.best_step,
+        "resumed_from": session.resumed_from,
+        "characters_seen": session.trainer.characters_seen,
+        "seconds": session.seconds,
+        "parameters": session.config.plan.parameters,
+        "classes": list(session.classifier.classes),
+        "held": session.best(),
+    }
+
+
+def print_predictions(
+    classifier: Classifier, texts: Sequence[str], threshold: float, *, every: bool, json: bool
+) -> None:
+    """A line for each text, in their order."""
+    for first in range(0, len(texts), TOGETHER):
+        part = texts[first : first + TOGETHER]
+        probabilities = classifier.probabilities(part)
+        for text, row in zip(part, probabilities, strict=True):
+            label, probability = classifier.decide(row, threshold)
+            if json:
+                value: dict[str, Any] = {"label": label, "probability": probability, "text": text}
+                if every:
+                    value["probabilities"] = dict(zip(classifier.classes, row.tolist(), strict=True))
+                print_json(value)
+            else:
+                sys.stdout.write(f"{label}\t{probability:.4f}\t{text}\n")
+
+
+def print_evaluation(found: Evaluation, title: str, mistakes: int, *, json: bool) -> None:
+    """Figures, classes, confusions and the surest mistakes."""
+    measures = found.measures
+    if json:
+        print_json(
+            {
+                "texts": measures.texts,
+                **measures.summary(),
+                "classes": {
+                    name: {"texts": int(count), "precision": _or_none(p), "recall": _or_none(r), "f1": _or_none(f)}
+                    for name, count, p, r, f in _by_class(found)
+                },
+                "confusion": measures.confusion.tolist(),
+                "calibration": [vars(each) for each in found.calibration],
+                "mistakes": [vars(each) for each in found.mistakes[:mistakes]],
+            }
+        )
+        return
+    console = Console(file=sys.stdout, highlight=False)
+
+    def told(text: str) -> None:
+        console.print(text, markup=False, soft_wrap=True)
+
+    told(f"{title}: {measures.texts:,} texts")
+    told(
+        f"accuracy {measures.accuracy:.2%}   macro F1 {measures.macro_f1:.4f}   balanced accuracy "
+        f"{measures.balanced_accuracy:.2%}   {measures.nats / measures.texts:.3f} nats a text   calibration error "
+        f"{measures.calibration_error:.2%}"
+    )
+    table = Table("class", "texts", "precision", "recall", "F1", box=None, pad_edge=False)
+    for name, count, *figures in _by_class(found):
+        table.add_row(
+            Text(shown(name)), f"{count:,}", *("-" if value != value else f"{value:.3f}" for value in figures)
+        )
+    console.print(table)
+    if len(found.classes) <= 12:
+        _confusion(console, found)
+    elif found.mistakes:
+        told("most frequent confusions:")
+        for label, taken, count in found.confusions()[:15]:
+            told(f"  {count:>5,}  {shown(label)} taken for {shown(taken)}")
+    if found.mistakes and mistakes:
+        told("surest mistakes:")
+        for each in found.mistakes[:mistakes]:
+            told(
+                f"  {shown(each.label)} taken for {shown(each.predicted)} ({each.probability:.2f}): {_line(each.text)}"
+            )
+
+
+def print_explanation(found: Explanation, *, json: bool) -> None:
+    """The text coloured by what each character said; where there are no colours, with marks beneath."""
+    if json:
+        print_json(vars(found) | {"shares": list(found.shares)})
+        return
+    console = Console(file=sys.stdout, highlight=False)
+    coloured = console.color_system is not None and not console.no_color
+    console.print(f"{shown(found.label)} {found.probability:.3f}", markup=False)
+    width = max(20, console.width - 1)
+    for first in range(0, len(found.text), width):
+        cells, marks = Text(), ""
+        for character, share in zip(
+            found.text[first : first + width], found.shares[first : first + width], strict=True
+        ):
+            step = min(3, round(abs(share) / STRONG * 3))
+            colour = (FOR if share > 0 else AGAINST)[step - 1] if step else ""
+            character = character if character.isprintable() else "\ufffd"
+            ink = "#ffffff" if step == 3 else "#000000"
+            cells.append(character, f"{ink} on {colour}" if coloured and colour else "")
+            wide = Text(character).cell_len
+            marks += (
+                (("+" if share > 0 else "-") if step == 1 else "P" if share > 0 else "M")[:1] * wide
+                if step
+                else " " * wide
+            )
+        console.print(cells, soft_wrap=True)
+        if not coloured:
+            console.print(marks.rstrip(), markup=False, soft_wrap=True)
+    console.print(
+        "blue speaks for it, orange against it"
+        if coloured
+        else "+ and P speak for it (P strongly), - and M against it",
+        markup=False,
+    )
+
+
+def _by_class(found: Evaluation) -> list[tuple[str, int, float, float, float]]:
+    measures = found.measures
+    columns = (measures.confusion.sum(1), measures.precisions, measures.recalls, measures.f1)
+    return [
+        (name, int(n), float(p), float(r), float(f)) for name, n, p, r, f in zip(found.classes, *columns, strict=True)
+    ]
+
+
+def _confusion(console: Console, found: Evaluation) -> None:
+    names = [Text(shown(name)[:10]) for name in found.classes]
+    table = Table("is, taken for", *(str(name) for name in names), box=None, pad_edge=False)
+    for name, row in zip(names, found.measures.confusion, strict=True):
+        table.add_row(name, *(f"{count:,}" if count else "." for count in row))
+    console.print(table)
+
+
+def _or_none(value: float) -> float | None:
+    return None if value != value else value
+
+
+def _line(text: str) -> str:
+    line = "".join(character if character.isprintable() else "\ufffd" for character in text)
+    return line if len(line) <= 160 else f"{line[:157]}..."

@@ -1,0 +1,83 @@
+"""Small sets of labelled texts for the tests of classification, made of Python's own modules and of names."""
+
+import keyword
+import random
+from pathlib import Path
+
+from charloom.applications.classify import experiment
+from charloom.applications.classify.rows import Rows
+from charloom.applications.classify.session import ClassifierSession
+from charloom.session import SaveEvery
+from charloom.settings import ClassificationConfig, ClassifierNetworkConfig, ClassifierTrainingConfig
+
+GERMAN = (
+    "der",
+    "die",
+    "das",
+    "und",
+    "nicht",
+    "eine",
+    "ich",
+    "wir",
+    "haben",
+    "schon",
+    "noch",
+    "über",
+    "können",
+    "schön",
+)
+ENGLISH = (
+    "the",
+    "is",
+    "an",
+    "you",
+    "we",
+    "have",
+    "will",
+    "already",
+    "still",
+    "when",
+    "over",
+    "can",
+    "must",
+    "beautiful",
+)
+
+
+def small_rows(count: int = 120, seed: int = 0) -> Rows:
+    """Sentences of two or three classes that can be told apart: German words, English words, Python's keywords."""
+    draw = random.Random(seed)
+    words = {"german": GERMAN, "english": ENGLISH, "python": keyword.kwlist}
+    labels = [draw.choice(list(words)) for _ in range(count)]
+    texts = [" ".join(draw.choices(words[label], k=draw.randint(1, 6))) for label in labels]
+    return Rows(tuple(labels), tuple(texts))
+
+
+def as_tsv(rows: Rows, path: Path) -> Path:
+    """The rows as a file."""
+    path.write_text("".join(f"{label}\t{text}\n" for label, text in zip(rows.labels, rows.texts, strict=True)), "utf-8")
+    return path
+
+
+def begin(
+    rows: Rows, run: Path, *, steps: int = 12, save_every: int = 5, cell: str = "lstm", **changes: object
+) -> ClassifierSession:
+    """A session with a network so small that a step takes a millisecond or two."""
+    training = {name: changes.pop(name) for name in ("batch_size", "sequence_length", "validations") if name in changes}
+    network = {name: changes.pop(name) for name in ("layers", "hidden_size", "dropout") if name in changes}
+    return experiment.begin(
+        rows,
+        ClassificationConfig(**changes),  # type: ignore[arg-type]
+        ClassifierNetworkConfig(cell=cell, **{"hidden_size": 8, "embedding_size": 6, **network}),  # type: ignore[arg-type]
+        ClassifierTrainingConfig(**{"batch_size": 16, "validations": 3, **training}),  # type: ignore[arg-type]
+        run=run,
+        steps=steps,
+        save_every=SaveEvery(None, save_every),
+    )
+
+
+def finish(session: ClassifierSession) -> Path:
+    """Train to the end; gives the run."""
+    for _ in session.steps():
+        pass
+    return session.run.path

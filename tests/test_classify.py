@@ -1,0 +1,343 @@
+"""Classifiers: what must always hold of their predictions, their training and their files."""
+
+import itertools
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from charloom.applications.classify import experiment
+from charloom.applications.classify.calibration import best_temperature, bins, calibration_error, surprise_nats
+from charloom.applications.classify.evaluation import evaluate
+from charloom.applications.classify.explanation import explain
+from charloom.applications.classify.generative import GenerativeNetwork
+from charloom.applications.classify.measures import measure
+from charloom.applications.classify.model import Classifier, load_classifier, softmax
+from charloom.applications.classify.rows import Rows, as_copy, folded, hold_out, parse_copy
+from charloom.applications.classify.session import ClassifierSession
+from charloom.applications.classify.symbols import SymbolTable, vocabulary_of
+from charloom.applications.classify.training import class_weights
+from charloom.errors import FolderError
+from charloom.session import SaveEvery
+from classify_rows import begin, finish, small_rows
+
+KINDS = (
+    {},
+    {"kind": "generative"},
+    {"members": 2, "next_character": 0.5},
+    {"layers": 2, "pooling": "attention", "crops": 0.5},
+    {"bidirectional": False, "pooling": "last", "cell": "gru"},
+)
+kinds = pytest.mark.parametrize("changes", KINDS, ids=["plain", "generative", "members", "two-layers", "one-way"])
+
+STRANGE = ["", " ", "ß", "über müssen", "\ud800", "日本語のテキスト", "a\tb\nc", "x" * 700, "the and is"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that tells the three classes apart."""
+    path = tmp_path_factory.mktemp("classifier") / "run"
+    return finish(
+        begin(small_rows(600), path, steps=150, batch_size=32, sequence_length=40, hidden_size=24, dropout=0.1)
+    )
+
+
+@pytest.fixture(scope="module")
+def classifier(trained: Path) -> Classifier:
+    return load_classifier(trained)
+
+
+def fresh(tmp_path: Path, **changes: object) -> Classifier:
+    """A classifier that was hardly trained, of any kind."""
+    return load_classifier(finish(begin(small_rows(), tmp_path / "run", steps=2, **changes)))
+
+
+# --- predictions ---
+
+
+@kinds
+def test_batching_does_not_change_a_prediction(tmp_path: Path, changes: dict[str, object]) -> None:
+    model = fresh(tmp_path, **changes)
+    together = model.probabilities([*STRANGE, *small_rows(40).texts])
+    alone = np.concatenate([model.probabilities([text]) for text in [*STRANGE, *small_rows(40).texts]])
+    np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-6)
+
+
+@kinds
+def test_probabilities_add_up_to_one_for_any_text(tmp_path: Path, changes: dict[str, object]) -> None:
+    found = fresh(tmp_path, **changes).probabilities(STRANGE)
+    assert found.shape == (len(STRANGE), 3)
+    np.testing.assert_allclose(found.sum(1), 1, rtol=1e-12)
+    assert (found >= 0).all()
+
+
+def test_no_text_gives_no_row(classifier: Classifier) -> None:
+    assert classifier.probabilities([]).shape == (0, 3)
+
+
+@settings(max_examples=20)
+@given(st.permutations(range(12)))
+def test_the_order_of_texts_is_kept(classifier: Classifier, order: list[int]) -> None:
+    texts = small_rows(12, seed=5).texts
+    mixed = classifier.probabilities([texts[place] for place in order])
+    np.testing.assert_allclose(mixed, classifier.probabilities(texts)[order], rtol=1e-4, atol=1e-6)
+
+
+def test_a_long_text_says_the_mean_of_what_its_pieces_say(tmp_path: Path) -> None:
+    model = fresh(tmp_path, sequence_length=10)
+    text = "der die das und ist nicht ein"[:29] + "x"  # three pieces of ten
+    pieces = [text[:10], text[10:20], text[20:]]
+    np.testing.assert_allclose(model.logits([text])[0], model.logits(pieces).mean(0), rtol=1e-4, atol=1e-5)
+
+
+def test_a_long_text_counts_the_prior_of_a_generative_classifier_once(tmp_path: Path) -> None:
+    model = fresh(tmp_path, kind="generative", sequence_length=10)
+    assert isinstance(model.network, GenerativeNetwork)
+    prior = model.network.prior.numpy()
+    text = "der die das und ist "
+    halves = model.logits([text[:10], text[10:]])
+    np.testing.assert_allclose(model.logits([text])[0], halves.sum(0) - prior, rtol=1e-4, atol=1e-4)
+
+
+def test_a_text_of_a_megabyte_is_answered_in_pieces_that_fit_a_bound(classifier: Classifier) -> None:
+    pieces = classifier._pieces(classifier.table.encode("der die das " * 83_000))
+    assert max(map(len, pieces)) <= 40
+    label, probability = classifier.predict(["der die das nicht " * 10_000])[0]
+    assert (label, probability > 0.5) == ("german", True)
+
+
+def test_the_generative_classifier_is_bayes_rule(tmp_path: Path) -> None:
+    """P(class | text) from the sum of surprisals that the network gives each symbol, written out by hand."""
+    model = fresh(tmp_path, kind="generative")
+    network = model.network
+    assert isinstance(network, GenerativeNetwork)
+    ids = torch.tensor([model.table.boundary, *model.table.encode("nicht").tolist(), model.table.boundary])
+    logs = []
+    with torch.no_grad():
+        for place in range(3):
+            state, total = None, float(network.prior[place])
+            for now, after in itertools.pairwise(ids):
+                condition = network.condition(torch.tensor([place]))
+                value = torch.cat([network.embedding(now[None]), condition], -1)[None]
+                value, state = network.layers[0](value, state)
+                total += float(network.output(value)[0, 0].log_softmax(-1)[after])
+            logs.append(total)
+    by_hand = np.array(logs) / float(network.temperature)
+    np.testing.assert_allclose(model.probabilities(["nicht"])[0], softmax(by_hand[None])[0], rtol=1e-4)
+
+
+def test_below_the_threshold_a_text_is_unknown(classifier: Classifier) -> None:
+    ((label, probability),) = classifier.predict(["der die das"])
+    assert classifier.predict(["der die das"], threshold=probability) == [(label, probability)]
+    assert classifier.predict(["der die das"], threshold=probability + 1e-9) == [("unknown", probability)]
+
+
+def test_an_unseen_character_still_tells_its_block() -> None:
+    table = SymbolTable(vocabulary_of(["абв абв abc abc"]))
+    cyrillic, other, han = table.encode("я"), table.encode("ю"), table.encode("語")
+    assert cyrillic[0] == other[0] == table.unknown[table.encode("а")[0]]
+    assert han[0] == len(table) - 1 != cyrillic[0]
+    assert int(table.unknown.max()) < len(table)
+
+
+def test_it_learns(classifier: Classifier) -> None:
+    assert evaluate(classifier, small_rows(200, seed=9)).measures.accuracy > 0.7  # some words are of two classes
+
+
+def test_a_share_is_what_the_log_odds_lose_when_the_character_is_not_known(classifier: Classifier) -> None:
+    text, place = "die schöne", classifier.classes.index("german")
+    found = explain(classifier, text, label="german")
+    odds = []
+    for number in range(len(text)):
+        stranger = "\x01" if ord(text[number]) < 128 else "\xff"  # in no text, and of the same block
+        (row,) = classifier.probabilities([text[:number] + stranger + text[number + 1 :]])
+        odds.append(np.log2(row[place] / (1 - row[place])))
+    whole = np.log2(found.probability / (1 - found.probability))
+    np.testing.assert_allclose(found.shares, whole - np.array(odds), rtol=1e-3, atol=1e-4)
+
+
+# --- training ---
+
+
+@kinds
+def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path, changes: dict[str, object]) -> None:
+    rows = small_rows()
+    whole = finish(begin(rows, tmp_path / "whole", **changes))
+    session: ClassifierSession = begin(rows, tmp_path / "broken", **changes)
+    for number, _ in enumerate(session.steps(), 1):
+        if number == 7:
+            break  # as Ctrl-C does: what was done is saved
+    del session
+    finish(experiment.resume(tmp_path / "broken", save_every=SaveEvery(None, 100)))
+    files = sorted(path.relative_to(whole) for path in whole.rglob("*") if path.is_file())
+    assert files == sorted(p.relative_to(tmp_path / "broken") for p in (tmp_path / "broken").rglob("*") if p.is_file())
+    for name in files:
+        if name.name not in ("clock.jsonl", "lock"):
+            assert (whole / name).read_bytes() == (tmp_path / "broken" / name).read_bytes(), name
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(tmp_path: Path) -> None:
+    whole = finish(begin(small_rows(), tmp_path / "whole"))
+    begin(small_rows(), tmp_path / "killed").steps().close()
+    (tmp_path / "killed" / "checkpoint.json").unlink()
+    finish(experiment.resume(tmp_path / "killed"))
+    one, other = ((path / "model" / "model.safetensors").read_bytes() for path in (whole, tmp_path / "killed"))
+    assert one == other
+
+
+def test_looking_at_the_held_rows_more_often_leaves_the_same_weights(tmp_path: Path) -> None:
+    states = []
+    for validations in (1, 6):
+        session = begin(small_rows(), tmp_path / str(validations), validations=validations)
+        finish(session)
+        states.append(session.trainer.network.state_dict())
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_training_stops_early_where_the_held_rows_get_no_better(tmp_path: Path) -> None:
+    rows = Rows(tuple("ab" * 60), tuple(f"word {chr(97 + number // 5)}" for number in range(120)))  # nothing to learn
+    session = begin(rows, tmp_path / "run", steps=400, validations=100, patience=3)
+    finish(session)
+    assert session.stopped_early
+    assert session.trainer.step == session.best_step + 3 * 4
+
+
+def test_rows_that_changed_are_not_gone_on_with(tmp_path: Path) -> None:
+    session = begin(small_rows(), tmp_path / "run")
+    session.steps().close()
+    copy = tmp_path / "run" / "text.txt"
+    copy.write_bytes(copy.read_bytes().replace(b"english", b"swedish"))
+    session._lock.release()
+    with pytest.raises(FolderError, match="has changed since the run began"):
+        experiment.resume(tmp_path / "run")
+
+
+def test_class_weights_count_texts_alike_or_classes_alike() -> None:
+    assert class_weights((30, 10), 0.0).tolist() == [1.0, 1.0]
+    weights = class_weights((30, 10), 1.0)
+    assert float(weights[0] * 30) == pytest.approx(float(weights[1] * 10))
+    assert float((weights * torch.tensor([30.0, 10.0])).sum()) == pytest.approx(40)
+
+
+# --- rows ---
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["x", "X!", "y", "yy", "1", "2", ""])), min_size=2))
+def test_near_duplicates_are_on_one_side(pairs: list[tuple[str, str]]) -> None:
+    rows = Rows(tuple(label for label, _ in pairs), tuple(text for _, text in pairs))
+    kept, held = hold_out(rows, 0.4, seed=1)
+    assert sorted([*kept, *held]) == list(range(len(rows)))
+    sides = [{folded(rows.texts[place]) for place in side} for side in (kept, held)]
+    assert not sides[0] & sides[1]
+
+
+def test_a_share_of_each_class_is_held_out() -> None:
+    rows = Rows(("a",) * 100 + ("b",) * 10, tuple(f"text {chr(97 + n % 26) * (n + 1)}" for n in range(110)))
+    _, held = hold_out(rows, 0.2, seed=3)
+    assert ((held < 100).sum(), (held >= 100).sum()) == (20, 2)
+
+
+@given(st.lists(st.tuples(st.text(), st.text() | st.just("\ud800")), min_size=1))
+def test_a_copy_of_rows_gives_them_back(pairs: list[tuple[str, str]]) -> None:
+    rows = Rows(tuple(label for label, _ in pairs), tuple(text for _, text in pairs))
+    again = parse_copy(as_copy(rows), "copy")
+    assert (again.labels, again.texts) == (rows.labels, rows.texts)
+
+
+@pytest.mark.parametrize("line", [b"{}", b'["a"]', b'["a", 1]', b"nonsense"])
+def test_a_damaged_copy_is_refused(line: bytes) -> None:
+    with pytest.raises(FolderError, match="copy is damaged"):
+        parse_copy(b'["a", "b"]\n' + line + b"\n", "copy")
+
+
+# --- figures ---
+
+
+def test_the_measures_are_those_of_a_table_counted_by_hand() -> None:
+    """Four of a, two of b, none of c; one a is taken for b, one b for c."""
+    predicted = np.array([0, 0, 0, 1, 1, 2])
+    probabilities = np.full((6, 3), 0.1)
+    probabilities[np.arange(6), predicted] = 0.8
+    found = measure(probabilities, np.array([0, 0, 0, 0, 1, 1]))
+    assert found.confusion.tolist() == [[3, 1, 0], [0, 1, 1], [0, 0, 0]]
+    assert found.accuracy == pytest.approx(4 / 6)
+    assert found.balanced_accuracy == pytest.approx((3 / 4 + 1 / 2) / 2)
+    assert found.macro_f1 == pytest.approx((6 / 7 + 1 / 2 + 0) / 3)
+    assert found.nats == pytest.approx(-4 * np.log(0.8) - 2 * np.log(0.1))
+    assert found.calibration_error == pytest.approx(0.8 - 4 / 6)
+
+
+def test_the_best_temperature_is_found_and_cannot_be_beaten() -> None:
+    draw = np.random.default_rng(0)
+    logits = draw.normal(size=(4000, 3)) * 2
+    labels = np.array([draw.choice(3, p=row) for row in softmax(logits)])
+    found = best_temperature(logits * 5, labels)
+    assert found == pytest.approx(5, rel=0.1)
+    least = surprise_nats(logits * 5, labels, found)
+    assert all(least <= surprise_nats(logits * 5, labels, found * factor) + 1e-6 for factor in (0.8, 0.95, 1.05, 1.25))
+    assert calibration_error(bins(softmax(logits * 5 / found), labels)) < 0.03
+
+
+def test_a_few_texts_that_are_all_right_do_not_make_it_certain() -> None:
+    logits = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+    temperature = best_temperature(logits, np.array([0, 1, 0]))
+    assert softmax(logits / temperature).max() < 0.95
+
+
+# --- files ---
+
+
+def test_a_folder_with_a_wrong_temperature_or_class_is_refused(trained: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for path in (trained / "model").iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "classes": ["a", "a", "b"]}))
+    with pytest.raises(FolderError, match="at least two classes, each once"):
+        load_classifier(folder)
+    (folder / "config.json").write_text(json.dumps({**config, "classes": ["a", "b"]}))
+    with pytest.raises(FolderError, match="belong to different models"):
+        load_classifier(folder)
+    (folder / "config.json").write_text(json.dumps(config))
+    data = (folder / "model.safetensors").read_bytes()
+    header = json.loads(data[8 : 8 + struct.unpack("<Q", data[:8])[0]])
+    start = len(data) - max(e["data_offsets"][1] for e in header.values()) + header["temperature"]["data_offsets"][0]
+    (folder / "model.safetensors").write_bytes(data[:start] + struct.pack("<f", 0.0) + data[start + 4 :])
+    with pytest.raises(FolderError, match="temperature is not above 0"):
+        load_classifier(folder)
+
+
+def test_a_language_model_is_no_classifier(tmp_path: Path) -> None:
+    from tiny_runs import TinyRun, finish
+
+    path = tmp_path / "language-model"
+    finish(TinyRun(hidden_size=3, steps=2, characters=400).begin(path))
+    with pytest.raises(FolderError, match="is a language model and no classifier"):
+        load_classifier(path)
+    with pytest.raises(FolderError, match="is a run of a language model"):
+        experiment.resume(path)
+
+
+def test_a_classifier_starts_from_a_language_model(tmp_path: Path) -> None:
+    from charloom.runs import load
+    from tiny_runs import TinyRun, finish
+
+    path = tmp_path / "language-model"
+    finish(TinyRun(hidden_size=6, steps=2, characters=400).begin(path))
+    parent = load(path)
+    session = experiment.begin(small_rows(), run=tmp_path / "run", steps=1, origin=path)
+    network = session.classifier.network
+    assert session.config.network.hidden_size == 6
+    assert session.config.origin is not None
+    for name, weights in parent.network.layers[0].named_parameters():
+        assert torch.equal(dict(network.layers[1].named_parameters())[name], weights)
+    known = set(session.classifier.vocabulary.characters) & set(parent.vocabulary.characters)
+    for character in known:
+        mine = network.embedding.weight[session.classifier.vocabulary.characters.index(character)]
+        assert torch.equal(mine, parent.network.embedding.weight[parent.vocabulary.characters.index(character)])

@@ -1,0 +1,186 @@
+"""charloom classify: what it prints, and the sentence for each kind of bad input."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from classify_rows import as_tsv, begin, finish, small_rows
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("classifier") / "run"
+    return finish(begin(small_rows(300), path, steps=40, hidden_size=16, dropout=0.1, sequence_length=40))
+
+
+def refused(done: subprocess.CompletedProcess[str]) -> str:
+    """The sentence with which a command was refused."""
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_train_predict_evaluate_explain(charloom: Command, tmp_path: Path) -> None:
+    data = as_tsv(small_rows(200), tmp_path / "data.tsv")
+    sizes = ("--network.hidden-size", 8, "--steps", 6)
+    done = charloom("classify", "train", data, "--run", "model", *sizes, "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["steps"], result["classes"]) == (6, ["english", "german", "python"])
+    assert set(result["held"]) == {"nats_per_text", "accuracy", "macro_f1"}
+    assert (tmp_path / "model" / "model" / "README.md").read_text("utf-8").startswith("---\nlibrary_name: charloom")
+    for arguments in (("predict", "model", data), ("evaluate", "model"), ("explain", "model", "--text", "der")):
+        assert charloom("classify", *arguments).returncode == 0, arguments
+
+
+def test_predict_prints_a_line_for_each_line_in_their_order(charloom: Command, run: Path) -> None:
+    lines = ["der die das", "", "a\tb", "日本", "the and is not"]
+    done = charloom("classify", "predict", run, "-", input="\n".join(lines) + "\n")
+    rows = [line.split("\t", 2) for line in done.stdout.splitlines()]
+    assert [row[2] for row in rows] == lines
+    assert all(row[0] in ("english", "german", "python") and 0 < float(row[1]) <= 1 for row in rows)
+    without_hyphen = charloom("classify", "predict", run, input="\n".join(lines))
+    assert without_hyphen.stdout == done.stdout
+
+
+def test_predict_as_json_has_every_class_if_asked(charloom: Command, run: Path) -> None:
+    done = charloom("classify", "predict", run, "--text", "über", "--json", "--all")
+    value = json.loads(done.stdout)
+    assert value["text"] == "über"
+    assert sum(value["probabilities"].values()) == pytest.approx(1)
+    assert value["probability"] == value["probabilities"][value["label"]]
+
+
+def test_a_threshold_makes_what_is_unsure_unknown(charloom: Command, run: Path) -> None:
+    done = charloom("classify", "predict", run, "--threshold", 1, "--text", "über")
+    assert done.stdout.startswith("unknown\t")
+
+
+def test_the_same_model_comes_of_a_file_of_windows(charloom: Command, tmp_path: Path) -> None:
+    """A byte order mark and CRLF belong to the file, not to the texts."""
+    data = as_tsv(small_rows(60), tmp_path / "data.tsv")
+    other = tmp_path / "windows.tsv"
+    other.write_bytes(b"\xef\xbb\xbf" + data.read_bytes().replace(b"\n", b"\r\n"))
+    for name, file in (("one", data), ("two", other)):
+        assert charloom("classify", "train", file, "--run", name, "--steps", 2).returncode == 0
+    one, two = (tmp_path / name / "model" / "model.safetensors" for name in ("one", "two"))
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_rows_from_standard_input_are_kept_and_can_be_resumed(charloom: Command, tmp_path: Path) -> None:
+    data = as_tsv(small_rows(60), tmp_path / "data.tsv")
+    done = charloom("classify", "train", "-", "--run", "model", "--steps", 2, input=data.read_text("utf-8"))
+    assert done.returncode == 0, done.stderr
+    again = charloom("classify", "train", "--resume", "--run", "model", "--json")
+    assert json.loads(again.stdout)["resumed_from"] == 2
+
+
+def test_evaluate_tells_figures_confusions_and_mistakes(charloom: Command, run: Path, tmp_path: Path) -> None:
+    data = as_tsv(small_rows(80, seed=4), tmp_path / "test.tsv")
+    done = charloom("classify", "evaluate", run, data, "--png", "picture.png")
+    assert done.stdout.splitlines()[1].startswith("accuracy ")
+    assert "taken for" in done.stdout
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+    value = json.loads(charloom("classify", "evaluate", run, data, "--json", "--mistakes", 2).stdout)
+    assert value["texts"] == 80 == sum(map(sum, value["confusion"]))
+    right = sum(value["confusion"][place][place] for place in range(3))
+    assert value["accuracy"] == pytest.approx(right / 80)
+    assert len(value["mistakes"]) <= 2
+
+
+def test_an_explanation_has_a_share_for_each_character(charloom: Command, run: Path) -> None:
+    value = json.loads(charloom("classify", "explain", run, "--text", "über nicht", "--json").stdout)
+    assert len(value["shares"]) == len("über nicht")
+    shown = charloom("classify", "explain", run, "--text", "über nicht", "--label", "english")
+    assert shown.stdout.startswith("english 0.")
+    assert "über nicht" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("a\tone\nb two\n", "line 2, has no tab"),
+        ("a\tone\n\ttwo\n", "line 2, begins with the tab"),
+        ("a\tone\na\ttwo\n", "one class only, 'a'"),
+        ("", "has no rows"),
+        ("\n\n", "has no rows"),
+        (b"a\tone\nb\t\xff\n", "line 2, is not UTF-8 (byte 0xff)"),
+    ],
+)
+def test_rows_that_cannot_be_learned_from_get_a_sentence(
+    charloom: Command, tmp_path: Path, content: str | bytes, said: str
+) -> None:
+    (tmp_path / "bad.tsv").write_bytes(content.encode() if isinstance(content, str) else content)
+    assert said in refused(charloom("classify", "train", "bad.tsv", "--run", "model"))
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "there are no rows to train on"),
+        (("absent.tsv",), "cannot be read"),
+        (("--resume",), "--resume needs the run"),
+        (("good.tsv", "--label-smoothing", "2"), "label_smoothing is 2; it must be at least 0 and at most 0.9"),
+        (("good.tsv", "--steps", "1", "--epochs", "1"), "only one of --steps and --epochs"),
+        (("good.tsv", "--epochs", "0"), "a run's length is 0"),
+        (("good.tsv", "--network.tied", "--network.embedding-size", "256"), "is for language models"),
+        (("good.tsv", "--from", "absent"), "there is no run or model folder absent"),
+    ],
+)
+def test_training_with_what_cannot_be_gets_a_sentence(
+    charloom: Command, tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    as_tsv(small_rows(30), tmp_path / "good.tsv")
+    assert said in refused(charloom("classify", "train", *arguments))
+
+
+def test_empty_texts_are_learned_from_and_answered(charloom: Command, tmp_path: Path) -> None:
+    (tmp_path / "data.tsv").write_text("a\t\nb\tone\n" * 10)
+    assert charloom("classify", "train", "data.tsv", "--run", "model", "--steps", 2).returncode == 0
+    assert charloom("classify", "predict", "model", input="\n\n").stdout.count("\n") == 2
+
+
+def test_an_unknown_label_gets_a_sentence(charloom: Command, run: Path, tmp_path: Path) -> None:
+    (tmp_path / "test.tsv").write_text("german\tder\nGerman\tdie\n")
+    said = refused(charloom("classify", "evaluate", run, "test.tsv"))
+    assert "row 2 has the label 'German', which this classifier does not know; did you mean 'german'?" in said
+
+
+@pytest.mark.parametrize("verb", ["predict", "evaluate", "explain"])
+def test_a_model_that_is_none_gets_a_sentence(charloom: Command, tmp_path: Path, verb: str) -> None:
+    assert "there is no run or model folder nowhere" in refused(charloom("classify", verb, "nowhere", input=""))
+    (tmp_path / "empty").mkdir()
+    assert "neither a run nor a model folder" in refused(charloom("classify", verb, "empty", input=""))
+
+
+def test_a_classifier_is_described(charloom: Command, run: Path) -> None:
+    facts = json.loads(charloom("info", run, "--json").stdout)
+    assert (facts["kind"], facts["rows"]["rows"], facts["step"]) == ("classifier run", 300, 40)
+    assert facts["held"]["nats_per_text"] > 0
+    assert json.loads(charloom("info", run / "model", "--json").stdout)["classes"] == ["english", "german", "python"]
+
+
+@pytest.mark.parametrize("verb", [("generate",), ("evaluate",), ("train", "--resume", "--run")])
+def test_a_classifier_is_no_language_model(charloom: Command, run: Path, verb: tuple[str, ...]) -> None:
+    assert "holds a classifier and no language model" in refused(charloom(*verb, run))
+
+
+def test_what_cannot_be_explained_gets_a_sentence(charloom: Command, run: Path) -> None:
+    assert "at most 2,000" in refused(charloom("classify", "explain", run, input="x" * 2_001))
+    assert "no class 'germn'; did you mean 'german'?" in refused(
+        charloom("classify", "explain", run, "--text", "x", "--label", "germn")
+    )
+
+
+def test_a_run_that_exists_is_not_written_over(charloom: Command, run: Path, tmp_path: Path) -> None:
+    as_tsv(small_rows(30), tmp_path / "data.tsv")
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    assert "exists" in refused(charloom("classify", "train", "data.tsv", "--run", run))
+    assert before == {path: path.stat().st_mtime_ns for path in run.rglob("*")}

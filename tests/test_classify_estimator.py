@@ -1,0 +1,180 @@
+"""TextClassifier: scikit-learn's contract, kept without scikit-learn's base classes."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import charloom
+from charloom.applications.classify.estimator import NotFittedError
+from charloom.errors import CharloomError
+from classify_rows import small_rows
+
+ROWS = small_rows(90)
+
+
+def small(**changes: Any) -> charloom.TextClassifier:
+    return charloom.TextClassifier(**{"hidden_size": 8, "embedding_size": 6, "steps": 4, "batch_size": 16, **changes})
+
+
+@pytest.fixture(scope="module")
+def fitted() -> charloom.TextClassifier:
+    return small().fit(list(ROWS.texts), list(ROWS.labels))
+
+
+def test_fit_gives_itself_and_predict_gives_labels(fitted: charloom.TextClassifier) -> None:
+    assert fitted.classes_.tolist() == ["english", "german", "python"]
+    texts = ["der die", "", "日本", "the\nand\tis"]
+    found = fitted.predict_proba(texts)
+    np.testing.assert_allclose(found.sum(1), 1)
+    assert fitted.predict(texts).tolist() == fitted.classes_[found.argmax(1)].tolist()
+    np.testing.assert_allclose(fitted.predict_log_proba(texts), np.log(found))
+    assert fitted.score(ROWS.texts, ROWS.labels) == np.mean(fitted.predict(ROWS.texts) == np.array(ROWS.labels))
+
+
+@pytest.mark.parametrize("labels", [[10, 2, 10, 2] * 4, [True, False] * 8, [3.0, -2.0] * 8])
+def test_labels_come_back_as_they_were_given(labels: list[Any]) -> None:
+    classifier = small().fit([f"text {label}" for label in labels], labels)
+    assert classifier.classes_.tolist() == sorted(set(labels))
+    assert classifier.predict(["text"]).dtype == np.asarray(labels).dtype
+    columns = [classifier.classifier_.classes.index(str(label)) for label in classifier.classes_]
+    expected = classifier.classifier_.probabilities(["text 2"])[:, columns]
+    np.testing.assert_array_equal(classifier.predict_proba(["text 2"]), expected)
+
+
+def test_the_same_seed_gives_the_same_classifier_whatever_was_drawn_before(fitted: charloom.TextClassifier) -> None:
+    again = small().fit(np.array(ROWS.texts), np.array(ROWS.labels))
+    np.testing.assert_array_equal(again.predict_proba(ROWS.texts), fitted.predict_proba(ROWS.texts))
+
+
+def test_parameters_are_read_and_set_by_name() -> None:
+    classifier = small(dropout=0.2)
+    assert classifier.get_params()["dropout"] == 0.2
+    assert classifier.set_params(dropout=0.1, kind="generative") is classifier
+    assert repr(classifier).startswith("TextClassifier(kind='generative', hidden_size=8")
+    with pytest.raises(CharloomError, match="no parameter 'droput'; did you mean 'dropout'"):
+        classifier.set_params(droput=0.1)
+
+
+@pytest.mark.parametrize(
+    ("texts", "labels", "said"),
+    [
+        ("one string", ["a"], "the texts are one string"),
+        (["a", 1], ["x", "y"], "text 1 is int and no string"),
+        (np.zeros((2, 2)), ["x", "y"], "more than one dimension"),
+        (["a", "b"], ["x"], "2 texts and 1 labels"),
+        (["a", "b"], ["x", "x"], "one class only, 'x'"),
+        (["a", "b"], [["x"], ["y"]], "labels have more than one dimension"),
+        ([], [], "has no texts"),
+        (["a", "b"], [0.5, 1.0], "Unknown label type: continuous"),
+        (["a", "b"], [float("nan"), 1.0], "NaN or infinity"),
+        (["a", "b"], None, "requires y to be passed"),
+    ],
+)
+def test_what_cannot_be_fitted_gets_a_sentence(texts: Any, labels: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        small().fit(texts, labels)
+
+
+def test_before_it_is_fitted_it_says_so() -> None:
+    with pytest.raises((NotFittedError, AttributeError), match="not fitted yet"):
+        small().predict(["a"])
+
+
+def test_with_a_run_the_command_line_can_read_it(tmp_path: Path) -> None:
+    texts = [text + "\n\t" for text in ROWS.texts]  # which no file of rows could hold
+    classifier = small(run=tmp_path / "run").fit(texts, ROWS.labels)
+    loaded = charloom.load_classifier(tmp_path / "run")
+    np.testing.assert_array_equal(loaded.probabilities(texts), classifier.predict_proba(texts))
+
+
+def test_it_works_where_scikit_learn_is_not_installed() -> None:
+    code = (
+        "import sys; sys.modules['sklearn'] = None; import charloom\n"
+        "c = charloom.TextClassifier(hidden_size=4, steps=1).fit(['a', 'b', 'aa', 'bb'], [0, 1, 0, 1])\n"
+        "print(len(c.predict(['a'])))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "1\n", done.stderr
+
+
+# --- with scikit-learn ---
+
+
+def test_it_is_cloned_validated_across_folds_and_put_into_a_pipeline(fitted: charloom.TextClassifier) -> None:
+    pytest.importorskip("sklearn")
+    from sklearn.base import clone, is_classifier
+    from sklearn.model_selection import GridSearchCV, cross_val_score
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer
+
+    twin = clone(fitted)
+    assert twin.get_params() == fitted.get_params()
+    assert not hasattr(twin, "classifier_")
+    assert is_classifier(twin)
+    assert len(cross_val_score(small(), list(ROWS.texts), list(ROWS.labels), cv=3)) == 3
+    lower = FunctionTransformer(lambda texts: [text.lower() for text in texts])
+    pipeline = make_pipeline(lower, small()).fit(list(ROWS.texts), ROWS.labels)
+    assert pipeline.predict(["der"]).shape == (1,)
+    search = GridSearchCV(small(), {"dropout": [0.1, 0.2]}, cv=2).fit(list(ROWS.texts), list(ROWS.labels))
+    assert search.best_params_["dropout"] in (0.1, 0.2)
+
+
+class OfNumbers(charloom.TextClassifier):
+    """Takes rows of numbers for texts, as the checks of scikit-learn give them: it has none for estimators of texts."""
+
+    def __init__(self, hidden_size: int = 8, steps: int = 4) -> None:
+        super().__init__(hidden_size=hidden_size, embedding_size=6, steps=steps, batch_size=16)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        return {"hidden_size": self.hidden_size, "steps": self.steps}
+
+    def fit(self, X: Any, y: Any) -> "OfNumbers":  # noqa: N803
+        return super().fit(written(X), y)
+
+    def predict_proba(self, X: Any) -> Any:  # noqa: N803
+        return super().predict_proba(written(X))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.one_d_array, tags.input_tags.two_d_array, tags.input_tags.string = False, True, False
+        return tags
+
+
+def written(numbers: Any) -> list[str]:
+    return [" ".join(f"{value:.1f}" for value in row) for row in np.asarray(numbers)]
+
+
+NUMBERS = "about arrays of numbers, which no text classifier takes"
+EXPECTED = {
+    "check_n_features_in_after_fitting": "a text has no number of features",
+    "check_n_features_in": "a text has no number of features",
+    "check_complex_data": NUMBERS,
+    "check_dtype_object": NUMBERS,
+    "check_estimators_empty_data_messages": NUMBERS,
+    "check_estimators_nan_inf": NUMBERS,
+    "check_estimator_sparse_tag": NUMBERS,
+    "check_estimator_sparse_array": NUMBERS,
+    "check_estimator_sparse_matrix": NUMBERS,
+    "check_fit1d": NUMBERS,
+    "check_fit2d_predict1d": NUMBERS,
+    "check_classifiers_train": "asks for 83 % of points in a plane from four steps of reading their digits",
+    "check_supervised_y_2d": "a column of labels is refused, where scikit-learn's own take it with a warning",
+}
+"""Checks of scikit-learn that do not hold, and why."""
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_check_estimator_passes_but_for_what_is_listed() -> None:
+    pytest.importorskip("sklearn")
+    from sklearn.utils.estimator_checks import check_estimator
+
+    assert all(entry["status"] == "passed" for entry in check_estimator(small(), on_fail=None, on_skip=None))
+    results = check_estimator(OfNumbers(), on_fail=None, on_skip=None)
+    failed = {entry["check_name"]: repr(entry["exception"]) for entry in results if entry["status"] == "failed"}
+    assert failed.keys() == EXPECTED.keys(), failed
+    assert sum(entry["status"] == "passed" for entry in results) > 30
