@@ -74,7 +74,9 @@ def evaluate(classifier: Classifier, rows: Rows, where: str = "the rows") -> Eva
 
 def picture(found: Evaluation, title: str) -> bytes:
     """A PNG: the confusion table, each row's shares adding up to 1, and how sure against how often right."""
-    confusion = found.measures.confusion
+    from matplotlib.colors import PowerNorm
+
+    confusion = found.measures.confusion  # the root of the shares is shown, or rare confusions could not be seen
     there = np.flatnonzero(confusion.sum(1) + confusion.sum(0))
     names = [shown(found.classes[place])[:16] for place in there]
     counts = confusion[np.ix_(there, there)]
@@ -82,8 +84,8 @@ def picture(found: Evaluation, title: str) -> bytes:
     size = min(16.0, max(3.6, 0.24 * len(there) + 1.6))
     figure = pictures.figure(size + 4.2, max(4.0, size))
     left, right = figure.subplots(1, 2, width_ratios=[size, 3.6])
-    image = left.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    small = max(5.0, min(9.0, 300 / max(1, len(there)) * 0.9))
+    image = left.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1))
+    small = max(6.5, min(9.0, 160 / len(there)))
     left.set_xticks(range(len(there)), names, rotation=90, fontsize=small, parse_math=False)
     left.set_yticks(range(len(there)), names, fontsize=small, parse_math=False)
     left.set_xlabel("taken for")
@@ -91,8 +93,8 @@ def picture(found: Evaluation, title: str) -> bytes:
     left.set_title(pictures.wrapped(title, figure), fontsize=10, loc="left", parse_math=False)
     if len(there) <= 24:
         for row, column in np.argwhere(counts):
-            colour = "white" if shares[row, column] > 0.5 else "black"
-            left.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=small - 1)
+            colour = "white" if shares[row, column] > 0.3 else "black"
+            left.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=small - 2)
     figure.colorbar(image, ax=left, shrink=0.6, label="share of the row")
     _reliability(right, found.calibration, found.measures.calibration_error)
     return pictures.rendered(figure)

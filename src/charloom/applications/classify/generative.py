@@ -14,8 +14,8 @@ from charloom.dropout import Dropout
 from charloom.network import Recurrent, make_layer, start_layer
 from charloom.settings import ClassificationConfig, ClassifierNetworkConfig
 
-COLUMNS = 1024
-"""Texts times classes that are read side by side at most."""
+TOGETHER = 1 << 24
+"""Logits that are held at a time at most: of each symbol, at each place of each text, for each class."""
 
 
 class GenerativeNetwork(Recurrent):
@@ -43,15 +43,14 @@ class GenerativeNetwork(Recurrent):
 
     def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """ids (T, B), lengths (B,) -> log P(text, class) (B, C)"""
-        together = max(1, COLUMNS // self.classes)
-        parts = []
-        for first in range(0, ids.shape[1], together):
-            some, long = ids[:, first : first + together], lengths[first : first + together]
-            texts = some.shape[1]
-            every = torch.arange(self.classes, device=ids.device).repeat_interleave(texts)
-            nats = self._nats(some.repeat(1, self.classes), long.repeat(self.classes), every)
-            parts.append(-nats.sum(0).view(self.classes, texts).T)
-        return torch.cat(parts) + self.prior
+        texts = ids.shape[1]
+        columns = max(1, TOGETHER // (ids.shape[0] * self.output.out_features))
+        nats = []
+        for first in range(0, texts * self.classes, columns):
+            pairs = torch.arange(first, min(first + columns, texts * self.classes), device=ids.device)
+            some = pairs % texts
+            nats.append(self._nats(ids[:, some], lengths[some], pairs // texts).sum(0))
+        return self.prior - torch.cat(nats).view(self.classes, texts).T
 
     def loss(self, batch: TextBatch, weights: torch.Tensor) -> torch.Tensor:
         """Mean surprisal of a batch's symbols given the class, classes weighted by `weights` (C,)."""
