@@ -153,6 +153,13 @@ def _factor(page: Page, study: Study, curve: Curve, spread: float | None, run: C
     name, words = curve.factor.name, curve.factor.words
     page.heading(f"{words[0].upper()}{words[1:]}")
     page.say(f"{finding(curve, spread, budget)}.")
+    steps = [(point.label, point.figure("steps")) for point in curve.points]
+    if name == "sequence-length" and all(taken for _, taken in steps):
+        told = ", ".join(f"{label}: {taken:,.0f}" for label, taken in steps)
+        page.say(
+            f"The batch size stays {study.training.batch_size}, so a shorter sequence length means more steps, each on fewer "
+            f"characters ({told} steps); at equal characters that is much of what it does."
+        )
     page.picture(
         f"{name}.png", drawings.draw_curve(curve, spread, budget, centre), f"held-out loss against the {words}"
     )
