@@ -1,12 +1,13 @@
 """What a study says it found follows from its figures, whatever they are."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from charloom.studies.answer import answer
+from charloom.studies.answer import answer, trouble
 from charloom.studies.findings import context_finding, cost_finding, finding, gradient_finding
 from charloom.studies.points import curves, noise, settings_of
 from charloom.studies.trials import planned
@@ -165,6 +166,18 @@ def test_the_use_of_context_is_where_more_of_it_no_longer_helps() -> None:
     assert context_finding(curve) == (
         "Trained with 16, models use about 16 symbols of context; trained with 128, about 64"
     )
+
+
+def test_a_trial_that_a_busy_machine_cut_short_is_named() -> None:
+    made = study()
+    good = outcome(1.8)
+    assert good.figures is not None
+    early = replace(good, figures=replace(good.figures, steps=63))
+    slow = replace(good, wall_seconds=9.0, figures=replace(good.figures, seconds=5.0))
+    assert [trouble(each, made) for each in (good, early, slow)] == ["", "step 63 of 100", "9 s of 20"]
+    short = replace(made, training_characters=100)  # whose text was read as often as any may be
+    assert trouble(slow, short) == ""
+    assert trouble(early, study(budget_seconds=None, characters=1000)) == ""
 
 
 @pytest.mark.parametrize("losses", [

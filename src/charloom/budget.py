@@ -20,9 +20,6 @@ from charloom.training import Trainer
 SHARE = 0.97
 """Part of the budget that is planned for: the rest is for a machine that slows down meanwhile."""
 
-MOST_EPOCHS = 100
-"""A small text is not read more often than this, whatever the budget: it would be learned by heart."""
-
 _SAVE_SECONDS, _SAVED_A_SECOND = 0.03, 10e6
 """A save takes this long, and a second for so many parameters (each stands in it four times): a slow disk's figures."""
 

@@ -11,7 +11,7 @@ from charloom.corpus import Text
 from charloom.errors import SettingsError
 from charloom.hardware import TRUSTED_SIZE, Choice, choose_precision
 from charloom.language_model import LanguageModel
-from charloom.recipes import Recipe, choose, fill_in
+from charloom.recipes import MOST_EPOCHS, Recipe, choose, fill_in
 from charloom.runs import Plan, RunConfig
 from charloom.settings import NetworkConfig, Precision, TrainingConfig
 from charloom.training import Trainer
@@ -90,7 +90,7 @@ def make_plan(
             save_every=save_every,
         )
         steps, part, carried = allowance.steps, allowance.validation_characters, allowance.carried
-        steps = min(steps, budget.MOST_EPOCHS * len(batches))
+        steps = min(steps, MOST_EPOCHS * len(batches))
         final = validation.characters * speed.carried_character if carried else part * speed.folded_character
         deadline = started + 1.03 * length.budget - final - 1.0
     else:

@@ -40,6 +40,10 @@ CHOOSES = frozenset(name for row in (*SIZES, *RESTRAINTS, (0, ALWAYS)) for name 
 """Every setting that a recipe may choose."""
 
 
+MOST_EPOCHS = 100
+"""A small text is not read more often than this, whatever the budget: it would be learned by heart."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """What was chosen for the user, and why; the values stand in the run's `network` and `training`."""

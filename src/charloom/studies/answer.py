@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from charloom.pages import Page
+from charloom.recipes import MOST_EPOCHS
 from charloom.studies import drawings, search_report
 from charloom.studies.findings import budget_words, finding
+from charloom.studies.outcomes import Outcome
 from charloom.studies.points import Curve, Outcomes, Point, curves, noise, settings_of
 from charloom.studies.space import parse_space
 from charloom.studies.tables import COLUMNS, plain_figures, row
@@ -16,6 +18,10 @@ from charloom.studies.trials import Study, Trial
 
 SHOWN = 3
 """Settings of a search whose samples are shown, beside the recipe's."""
+
+
+UNUSED = 0.7
+"""A trial that took less than this share of its time was planned while the machine was slow."""
 
 
 @dataclass(frozen=True)
@@ -114,16 +120,12 @@ def _introduction(page: Page, study: Study, outcomes: Outcomes, spread: float | 
         page.say(
             f"Between seeds of one setting the loss varies by {spread:.4f} nats (standard deviation, over all settings)."
         )
-    early = [
-        f"{trial.name} (step {figures.steps:,} of {figures.planned_steps:,})"
-        for trial, outcome in outcomes.items()
-        if outcome.state == "finished" and (figures := outcome.figures) and figures.steps < figures.planned_steps
-    ]
-    if early:
+    troubled = [f"{trial.name} ({why})" for trial, outcome in outcomes.items() if (why := trouble(outcome, study))]
+    if troubled:
         page.say(
-            f"The machine slowed down during {len(early)} trials, so that their time ended before their last step, with the "
-            f"learning rate still above its end: {', '.join(early)}. To train one anew, remove its folder under trials/ and its "
-            "file under outcomes/, and give the command again."
+            f"The machine was not equally fast all the time, and {len(troubled)} trials did not have the steps that their time "
+            f"allowed: {', '.join(troubled)}. One that ended before its last step did so with the learning rate still above its "
+            "end. To train one anew, remove its folder under trials/ and its file under outcomes/, and give the command again."
         )
     if request.budget_seconds is not None and not request.search:
         page.say(
@@ -135,6 +137,19 @@ def _introduction(page: Page, study: Study, outcomes: Outcomes, spread: float | 
             f"Best: {best.value} with {best.mean:.4f} nats. Its settings stand in best.toml: "
             "charloom train TEXT --config best.toml."
         )
+
+
+def trouble(outcome: Outcome, study: Study) -> str:
+    """What a busy machine did to a trial of a time budget, in a few words; empty where nothing is to be seen."""
+    figures, budget_seconds = outcome.figures, study.request.budget_seconds
+    if outcome.state != "finished" or figures is None or budget_seconds is None:
+        return ""
+    if figures.steps < figures.planned_steps:
+        return f"step {figures.steps:,} of {figures.planned_steps:,}"
+    spent = max(outcome.wall_seconds, figures.seconds)
+    if spent < UNUSED * budget_seconds and figures.characters_seen < 0.9 * MOST_EPOCHS * study.training_characters:
+        return f"{spent:.0f} s of {budget_seconds:.0f}"
+    return ""
 
 
 def centre_words(study: Study) -> str:
