@@ -214,7 +214,7 @@ run = charloom.train(
     run=FOLDER / "first",
     epochs=EPOCHS,
     network=NetworkConfig(hidden_size=HIDDEN, embedding_size=EMBEDDING, dropout=0.1),
-    training=TrainingConfig(batch_size=16, sequence_length=choose(128, 64)),
+    training=TrainingConfig(batch_size=16, sequence_length=choose(64, 32)),
 )
 first_seconds = time.perf_counter() - began
 first = charloom.load(run.path)
@@ -893,7 +893,7 @@ print("as bytes, ☃ is", snowman.tolist(), "and back:", charloom.Vocabulary("by
 #
 # 1. **Fold it into streams.** Cut it into pieces of equal length and lay them side by side: so many places in the text are read
 #    at the same time.
-# 2. **Cut the streams into slices** of 128 characters: the gradient flows back through one slice, and no further.
+# 2. **Cut the streams into slices** of 64 characters: the gradient flows back through one slice, and no further.
 #
 # Slice *k + 1* goes on exactly where slice *k* ended, in each stream. So **the state can be carried** from one to the next, and
 # the network knows what stood before although the gradient does not reach there (*truncated backpropagation through time*).
@@ -909,7 +909,7 @@ def fold(ids, streams, length):
     return [part.view(streams, slices, length).permute(1, 2, 0).contiguous() for part in (inputs, targets)]
 
 
-STREAMS, LENGTH = 16, choose(128, 32)
+STREAMS, LENGTH = 16, choose(64, 32)
 inputs, targets = fold(train_ids, STREAMS, LENGTH)
 print(f"{len(inputs)} slices of {LENGTH} characters in {STREAMS} streams:", tuple(inputs.shape))
 print("stream 1 reads    ", repr(decode(inputs[0, :40, 1].tolist())))
@@ -1246,7 +1246,7 @@ same(
 # %% tags=["by-hand"]
 
 
-def train(model, ids, steps, peak, streams=32, length=128, clip=1.0):
+def train(model, ids, steps, peak, streams=16, length=64, clip=1.0):
     """Train for so many steps; yields the loss, the gradient's norm and the learning rate of each."""
     inputs, targets = (part.to(device) for part in fold(ids, streams, length))
     optimizer = make_optimizer(model)
