@@ -26,7 +26,7 @@ def record(text: str, budget: float) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         run = str(Path(folder) / "run")
         trained, spent = charloom("train", text, "--run", run, "--time-budget", f"{budget:.1f}s")
-        score, _ = charloom("evaluate", run, "--context", str(CONTEXT))
+        score, _ = charloom("evaluate", run, "--context", str(CONTEXT), "--baselines")
         sample, _ = charloom(
             "generate", run, "--prompt", "ROMEO:", "--length", "500", "--temperature", "0.7", "--seed", "1"
         )
@@ -44,6 +44,7 @@ def record(text: str, budget: float) -> dict:
         "carried": score["carried"],
         "fresh": score["fresh"],
         "context": CONTEXT,
+        "baselines": {name: entry["bits_per_character"] for name, entry in score["baselines"].items()},
         "sample": sample["prompt"] + sample["text"],
         "machine": machine(),
     }
