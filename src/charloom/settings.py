@@ -176,13 +176,13 @@ class ClassificationConfig:
     "Share of the characters that are made unknown, while training."
     crops: float = 0.0
     "Share of the training texts of which a part drawn by chance is read instead: to classify single words and snippets."
-    next_character: float = 0.0
+    next_character: float = 0.3
     "Weight of a second task beside the classes, predicting the next character: it helps where texts are few (discriminative)."
     members: int = 1
     "Networks that are trained side by side and whose probabilities are averaged (discriminative)."
-    held: float = 0.1
+    held: float = 0.05
     "Share of each class that is held out, for early stopping and calibration."
-    patience: int = 4
+    patience: int = 10
     "Validations without a better one after which training stops."
 
     def __post_init__(self) -> None:
@@ -252,7 +252,9 @@ class ClassifierTrainingConfig(TrainingConfig):
     "Texts trained side by side."
     sequence_length: int = 512
     "Characters of a text that are read in one piece; a longer text is read in pieces of equal length."
-    learning_rate: float = 6e-3
+    optimizer: Optimizer = "adamw"
+    "Rule that turns gradients into updates."
+    learning_rate: float = 3e-3
     "Learning rate at its peak, after the warm-up."
     weight_decay: float = 0.05
     "Weight decay."

@@ -21,7 +21,9 @@ class TextBatch:
     """Texts side by side, and their classes."""
 
     ids: torch.Tensor
-    "(T, B)"
+    "(T, B): what is read."
+    originals: torch.Tensor
+    "(T, B): the same before characters were made unknown."
     lengths: torch.Tensor
     "(B,), the boundaries counted."
     labels: torch.Tensor
@@ -34,7 +36,7 @@ class TextBatch:
 
     def to(self, device: torch.device) -> "TextBatch":
         """The batch where the network is."""
-        return TextBatch(self.ids.to(device), self.lengths.to(device), self.labels.to(device))
+        return TextBatch(*(part.to(device) for part in (self.ids, self.originals, self.lengths, self.labels)))
 
 
 class TextBatches:
@@ -81,12 +83,12 @@ class TextBatches:
         if epoch != self._epoch:
             self._begin(epoch)
         places = self._order[number]
-        rows = [self._rows[place] for place in places]
+        originals, lengths = padded([self._rows[place] for place in places], self._table.boundary)
+        ids = originals
         if self._dropout:
-            draw = self._draw(2, k)
-            rows = [np.where(draw.random(len(row)) < self._dropout, self._table.unknown[row], row) for row in rows]
-        ids, lengths = padded(rows, self._table.boundary)
-        return TextBatch(torch.from_numpy(ids), torch.from_numpy(lengths), torch.from_numpy(self._labels[places]))
+            dropped = self._draw(2, k).random(ids.shape, np.float32) < self._dropout
+            ids = np.where(dropped, self._table.unknown[ids], ids)  # a boundary stays one
+        return TextBatch(*map(torch.from_numpy, (ids, originals, lengths, self._labels[places])))
 
     def _begin(self, epoch: int) -> None:
         draw = self._draw(1, epoch)

@@ -16,6 +16,9 @@ from charloom.dropout import Dropout
 from charloom.network import Recurrent, make_layer, start_layer
 from charloom.settings import ClassificationConfig, ClassifierNetworkConfig
 
+PREDICTED = 2048
+"""Characters of a batch that the second task predicts at most, drawn by chance: there may be thousands to choose from."""
+
 
 class ClassifierNetwork(Recurrent):
     """ids (T, B), lengths (B,) -> logits (B, C), not yet divided by the temperature."""
@@ -59,11 +62,16 @@ class ClassifierNetwork(Recurrent):
         if self.next is None:
             return loss
         inside, turned = _times(batch.ids, batch.lengths)
-        for head, side, ids in zip(self.next, first, (batch.ids, batch.ids.gather(0, turned)), strict=False):
-            predicted = nn.functional.linear(head(self.dropout(side[:-1])), self.embedding.weight).float()
-            targets = ids[1:].masked_fill(~inside[1:], -100)
-            nats = nn.functional.cross_entropy(predicted.flatten(0, 1), targets.flatten())
-            loss = loss + self.classification.next_character / self.directions * nats
+        places = inside[1:].flatten().nonzero()[:, 0]
+        if len(places) > PREDICTED:
+            places = places[torch.randperm(len(places))[:PREDICTED].to(places.device)]
+        share = self.classification.next_character / self.directions
+        for head, side, ids in zip(
+            self.next, first, (batch.originals, batch.originals.gather(0, turned)), strict=False
+        ):
+            states = head(self.dropout(side[:-1].flatten(0, 1)[places]))
+            logits = nn.functional.linear(states, self.embedding.weight).float()
+            loss = loss + share * nn.functional.cross_entropy(logits, ids[1:].flatten()[places])
         return loss
 
     def _read_texts(self, ids: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
