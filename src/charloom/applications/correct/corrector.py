@@ -28,7 +28,7 @@ run together; edits of the word itself."""
 _SOON, _HOPELESS = 6, 12.0
 """Characters behind a word that are looked at first, and nats by which a candidate may then be behind the best."""
 
-_USUAL = 5.0
+_USUAL = 6.0
 """Nats below which a known word is not looked at, in aggressive correction."""
 
 Floats = NDArray[np.float64]
@@ -38,11 +38,13 @@ Floats = NDArray[np.float64]
 class Beliefs:
     """What else is known of words beside their letters, in nats."""
 
+    unknown: float = -2.0
+    "For an unknown word; below 0 that it is wrong."
     name: float = 5.0
-    "For an unknown word with a capital within a sentence."
+    "More, for an unknown word with a capital within a sentence."
     repeated: float = 1.5
     "For each further time that an unknown word stands in the text."
-    known: float = 3.0
+    known: float = 5.0
     "For a known word, in aggressive correction."
     unlisted: float = 4.0
     "Against a candidate that is in no list."
@@ -192,7 +194,7 @@ class Corrector:
         """Nats by which it is more probable that the word is right than its letters say."""
         if known:
             return self.beliefs.known
-        belief = self.beliefs.repeated * (times - 1)
+        belief = self.beliefs.unknown + self.beliefs.repeated * (times - 1)
         if span.word[0].isupper() and not begins_sentence(text, span.start):
             belief += self.beliefs.name
         return belief
