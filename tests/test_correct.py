@@ -13,6 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import harbour
+
+pytest.importorskip("rapidfuzz")
+
 from charloom.applications.correct.context import Context
 from charloom.applications.correct.corrector import Beliefs, Corrector, apply
 from charloom.applications.correct.edits import ErrorModel
@@ -178,6 +181,12 @@ def test_words_that_follow_other_rules_are_not_judged() -> None:
     )
     assert [span.word for span in spans(text)] == ["See", "and", "But", "don't", "judge", "well", "known", "ones"]
     assert all(text[span.start : span.end] == span.word for span in spans(text))
+
+
+def test_a_megabyte_without_a_space_is_no_trouble() -> None:
+    for piece in ("a", "a.", "a@", "`", "<", "a/", "'a", "A", "&a;", "_"):
+        text = piece * (1_000_000 // len(piece))
+        assert Corrector(RANDOM, LEXICON).correct(text) == (text, [])
 
 
 def test_capitals_are_those_of_the_typed_word() -> None:
