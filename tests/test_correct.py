@@ -8,12 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import harbour
+
+pytest.importorskip("rapidfuzz")
+
 from charloom.applications.correct.context import Context
-from charloom.applications.correct.corrector import Corrector, apply
+from charloom.applications.correct.corrector import Beliefs, Corrector, apply
 from charloom.applications.correct.edits import ErrorModel
 from charloom.applications.correct.lexicon import Lexicon
 from charloom.applications.correct.own_edits import own_edits
@@ -27,6 +31,9 @@ Call = Callable[..., subprocess.CompletedProcess[str]]
 
 KNOWN = ["the", "sea", "seat", "tea", "east", "sat", "set", "don't", "has"]
 LEXICON = Lexicon(dict.fromkeys(KNOWN, 3))
+DOUBTFUL = Beliefs(unknown=-30, known=-30, name=0, repeated=0)
+"""No word is believed: whatever is judged is changed."""
+
 RANDOM = small_model("abdehnost' .\n", sharpness=0.5)
 APART = [
     " ",
@@ -67,14 +74,15 @@ def corrector(run: Path) -> Corrector:
 @settings(max_examples=60)
 @given(st.lists(PIECES, max_size=30).map(" ".join) | st.lists(PIECES, max_size=12).map("\n".join))
 def test_a_text_of_known_words_comes_out_as_it_was(text: str) -> None:
-    assert Corrector(RANDOM, LEXICON).correct(text) == (text, [])
+    assert Corrector(RANDOM, LEXICON, beliefs=DOUBTFUL).correct(text) == (text, [])
 
 
 @settings(max_examples=40)
 @given(st.lists(MISSPELT, max_size=14).map(" ".join), st.booleans())
 def test_the_changes_rebuild_the_output_and_all_else_is_kept(text: str, aggressive: bool) -> None:
-    corrector = Corrector(RANDOM, LEXICON, aggressive=aggressive, confidence=0)
+    corrector = Corrector(RANDOM, LEXICON, beliefs=DOUBTFUL, aggressive=aggressive, confidence=0)
     corrected, changes = corrector.correct(text)
+    assert changes or not {"sae", "teh", "dont", "ste"} & set(text.split())
     rebuilt, shift = text, 0
     for change in changes:
         start = change.start + shift
@@ -95,7 +103,7 @@ def test_probabilities_of_candidates_add_up_and_the_word_itself_is_one_of_them(k
     found = corrector.candidates("sae", " sat", corrector.context.read("the ", corrector.context.begin()))
     assert sum(each.probability for each in found) == pytest.approx(1)
     assert [each.probability for each in found] == sorted((each.probability for each in found), reverse=True)
-    assert {"sea", "sat", "set"} <= {each.word for each in found}
+    assert {"sea", "sat"} <= {each.word for each in found}
     assert [each.word for each in found if not each.reason] == ["sae"]
 
 
@@ -117,6 +125,8 @@ def test_continuations_scored_together_have_the_surprisal_of_each_alone(cell: st
 
 def test_of_lines_only_the_line_itself_follows() -> None:
     model = small_model("abc \n", documents="lines", sharpness=0.7)
+    with torch.no_grad():
+        model.network.output.bias[model.vocabulary.characters.index("\n")] -= 40  # it never stands in such a text
     context = Context(model)
     state = context.read("ab\nc", context.begin())
     short, long = context.nats(state, ["a\n", "a\nbcb"])
@@ -173,6 +183,12 @@ def test_words_that_follow_other_rules_are_not_judged() -> None:
     assert all(text[span.start : span.end] == span.word for span in spans(text))
 
 
+def test_a_megabyte_without_a_space_is_no_trouble() -> None:
+    for piece in ("a", "a.", "a@", "`", "<", "a/", "'a", "A", "&a;", "_"):
+        text = piece * (1_000_000 // len(piece))
+        assert Corrector(RANDOM, LEXICON).correct(text) == (text, [])
+
+
 def test_capitals_are_those_of_the_typed_word() -> None:
     assert [like("sea", shape) for shape in ("sae", "Sae", "SAE", "S", "sAE")] == ["sea", "Sea", "SEA", "Sea", "sea"]
     assert begins_sentence("Yes.  Teh", 6)
@@ -198,7 +214,7 @@ def test_capitals_are_those_of_the_typed_word() -> None:
             "The honest widdow found a quiet blankit behind the chrch.",
             "The honest widow found a quiet blanket behind the church.",
         ),
-        ("THE OLD SAYLOR folowed.\r\n\tThe  old\tkeaper.", "THE OLD SAILOR followed.\r\n\tThe  old\tkeeper."),
+        ("The\told  saylor folowed.\r\n\r\n keaper", "The\told  sailor followed.\r\n\r\n keeper"),
         ("The old sailor carriedthe lantern.", "The old sailor carried the lantern."),
         ("日本 — the old sialor", "日本 — the old sailor"),
     ],

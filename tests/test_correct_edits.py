@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+pytest.importorskip("rapidfuzz")
+
 from charloom.applications.correct.edits import DEFAULT_COSTS, KINDS, ErrorModel
 from charloom.applications.correct.learning import Pair, learn, read_pairs
 from charloom.applications.correct.lexicon import Lexicon, read_words

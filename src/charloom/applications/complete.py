@@ -29,6 +29,9 @@ LONGEST: dict[Unit, int] = {"word": 32, "line": 80}
 MOST = 1000
 """Suggestions that can be asked for."""
 
+MOST_LENGTH = 10_000
+"""Characters that a completion can have."""
+
 _WIDTH = 32
 """Beginnings of the same length that are followed at least."""
 
@@ -66,10 +69,10 @@ class Completer:
     """What was typed so far, read once; `type` gives the completer of one keystroke, or more, later."""
 
     def __init__(self, model: Model, typed: str = "", *, unit: Unit = "word", length: int | None = None) -> None:
-        """Raises `TextError` for a character that the model does not know, `SettingsError` for a length below 1."""
+        """Raises `TextError` for a character that the model does not know, `SettingsError` for a length outside its range."""
         longest = LONGEST[unit] if length is None else length
-        if longest < 1:
-            raise SettingsError(f"length is {longest}; it must be at least 1")
+        if not 1 <= longest <= MOST_LENGTH:
+            raise SettingsError(f"length is {longest}; it must be at least 1 and at most {MOST_LENGTH:,}")
         self._writer, self._unit, self._length = Writer.of(model), unit, longest
         self._ends = self._symbols_that_end()
         self._take(typed, None)

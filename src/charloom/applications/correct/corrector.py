@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from charloom.applications.correct.context import Context
 from charloom.applications.correct.edits import ErrorModel
@@ -24,19 +25,26 @@ _NEAR, _LISTED, _KNOWN, _PAIRS, _OWN = 60, 12, 8, 2, 6
 """Candidates: near words that the error model sees; of those the model sees, for an unknown and for a known word; two words
 run together; edits of the word itself."""
 
-_USUAL = 7.0
+_SOON, _HOPELESS = 6, 12.0
+"""Characters behind a word that are looked at first, and nats by which a candidate may then be behind the best."""
+
+_USUAL = 6.0
 """Nats below which a known word is not looked at, in aggressive correction."""
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Beliefs:
     """What else is known of words beside their letters, in nats."""
 
+    unknown: float = -2.0
+    "For an unknown word; below 0 that it is wrong."
     name: float = 5.0
-    "For an unknown word with a capital within a sentence."
+    "More, for an unknown word with a capital within a sentence."
     repeated: float = 1.5
     "For each further time that an unknown word stands in the text."
-    known: float = 3.0
+    known: float = 5.0
     "For a known word, in aggressive correction."
     unlisted: float = 4.0
     "Against a candidate that is in no list."
@@ -134,14 +142,28 @@ class Corrector:
                 alone = self.beliefs.frequency * self.lexicon.nats(other)
                 slips[other] = found.nats + unlisted + alone, found.reason
         words = [word, *slips]
-        behind = self.context.legible(after)
-        nats = self.beliefs.model * self.context.nats(state, [each + behind for each in words])
-        nats += [self.beliefs.frequency * self.lexicon.nats(word) - belief, *(cost for cost, _ in slips.values())]
+        alone = [self.beliefs.frequency * self.lexicon.nats(word) - belief, *(cost for cost, _ in slips.values())]
+        nats = np.array(alone) + self._nats_in_context(words, np.array(alone), self.context.legible(after), state)
         shares = np.exp(nats.min() - nats)
         shares /= shares.sum()
         order = np.argsort(-shares, kind="stable").tolist()
         reasons = ["", *(reason for _, reason in slips.values())]
         return [Candidate(words[at], float(shares[at]), reasons[at]) for at in order]
+
+    def _nats_in_context(self, words: list[str], alone: Floats, behind: str, state: Arrays) -> Floats:
+        """Surprisal (B,) of words and what is behind them, weighed; looked at to the end for those alone that can still win.
+
+        For the others the end is taken to cost what it costs the best.
+        """
+        soon = self.context.nats(state, [word + behind[:_SOON] for word in words])
+        total = alone + self.beliefs.model * soon
+        kept = np.flatnonzero(total <= total.min() + _HOPELESS)
+        if len(kept) > 1 and len(behind) > _SOON:
+            whole = self.context.nats(state, [words[place] + behind for place in kept])
+            best = int(np.argmin(total[kept]))
+            soon += whole[best] - soon[kept[best]]
+            soon[kept] = whole
+        return self.beliefs.model * soon
 
     def _others(self, word: str, state: Arrays, known: bool) -> list[str]:
         """Candidates with the capitals of the word: near ones, pairs of words, and edits of the word itself."""
@@ -172,7 +194,7 @@ class Corrector:
         """Nats by which it is more probable that the word is right than its letters say."""
         if known:
             return self.beliefs.known
-        belief = self.beliefs.repeated * (times - 1)
+        belief = self.beliefs.unknown + self.beliefs.repeated * (times - 1)
         if span.word[0].isupper() and not begins_sentence(text, span.start):
             belief += self.beliefs.name
         return belief

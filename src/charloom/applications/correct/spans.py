@@ -1,5 +1,6 @@
 """The words of a text that can be judged: not those in addresses, code, paths and numbers, which follow other rules."""
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,22 +8,19 @@ from dataclasses import dataclass
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 """Letters, with apostrophes between them."""
 
-_PROTECTED = re.compile(
-    r"""
-    ```.*?(?:```|\Z)                 # code between fences
-  | `[^`\n]*`                        # code in a line
-  | <[^<>\n]*> | &\#?\w+;            # markup
-  | \w+://\S+ | \bwww\.\S+           # addresses
-  | \S+@\S+                          # of people too
-  | [@\#$\\]\w+                      # names with a mark
-  | \S*\w[/\\]\w\S*                  # paths
-  | \b\w+(?:\.\w+)+\b                # file names, abbreviations, names with dots
-  | \w+\(                            # functions that are called
-  | \b\w*[\d_]\w*(?:[-'’]\w+)*       # numbers, and names with digits or underscores
-  | \b\w*[^\W\d_A-Z][A-Z]\w*\b       # namesLikeThis
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+_MARKED_UP = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|<[^<>\n]*>", re.DOTALL)
+"""Code between fences, code in a line, and tags."""
+
+_PIECE = re.compile(r"\S+")
+
+_ADDRESS = re.compile(r"://|@|www\.|\w[/\\]\w")
+"""Where a piece without spaces has this, it is an address or a path."""
+
+_NAMED = re.compile(r"[\d_@#$&\\]")
+"""Beside a word these make it part of a number or of a name with a mark."""
+
+LONGEST = 32
+"""A longer word is none that anybody typed."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +39,35 @@ class Span:
 def spans(text: str) -> Iterator[Span]:
     """The words of a text that can be judged, in order."""
     place = 0
-    for protected in _PROTECTED.finditer(text):
-        yield from _words(text, place, protected.start())
-        place = protected.end()
+    for marked in _MARKED_UP.finditer(text):
+        yield from _words(text, place, marked.start())
+        place = marked.end()
     yield from _words(text, place, len(text))
 
 
 def _words(text: str, start: int, end: int) -> Iterator[Span]:
-    for match in WORD.finditer(text, start, end):
-        yield Span(match.start(), match.group())
+    """The words between two places where there is no code; each step is bounded, however long a piece is."""
+    for piece in _PIECE.finditer(text, start, end):
+        if _ADDRESS.search(text, *piece.span()):
+            continue
+        for match in WORD.finditer(text, *piece.span()):
+            word = match.group()
+            before, after = text[max(0, match.start() - 2) : match.start()], text[match.end() : match.end() + 2]
+            if not (
+                len(word) > LONGEST
+                or _NAMED.match(before[-1:])
+                or _NAMED.match(after[:1])
+                or after[:1] == "("  # a function that is called
+                or (after[:1] == "." and after[1:].isalnum())  # a file's name, an abbreviation
+                or (before[1:] == "." and before[:1].isalnum())
+                or _has_inner_capitals(word)
+            ):
+                yield Span(match.start(), word)
+
+
+def _has_inner_capitals(word: str) -> bool:
+    """Whether it is written likeThis or LikeThis; a word in capitals altogether is not."""
+    return any(one.islower() and other.isupper() for one, other in itertools.pairwise(word))
 
 
 def like(word: str, shape: str) -> str:
