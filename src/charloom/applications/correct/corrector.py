@@ -42,8 +42,8 @@ class Beliefs:
     "For an unknown word; below 0 that it is wrong."
     name: float = 5.0
     "More, for an unknown word with a capital within a sentence."
-    repeated: float = 1.5
-    "For each further time that an unknown word stands in the text."
+    repeated: float = 1.0
+    "For each further time that an unknown word stands in the text, up to three: some slips are habits."
     known: float = 5.0
     "For a known word, in aggressive correction."
     unlisted: float = 4.0
@@ -193,7 +193,7 @@ class Corrector:
         """Nats by which it is more probable that the word is right than its letters say."""
         if known:
             return self.beliefs.known
-        belief = self.beliefs.unknown + self.beliefs.repeated * (times - 1)
+        belief = self.beliefs.unknown + self.beliefs.repeated * min(times - 1, 3)
         if span.word[0].isupper() and not begins_sentence(text, span.start):
             belief += self.beliefs.name
         return belief
