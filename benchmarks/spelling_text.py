@@ -12,7 +12,7 @@ All know the same words: those of the training text and symspellpy's list, their
 
 Corrected: of all misspelt words those that come out as they were. Some slips make another known word; "unknown" is the share
 among the others, which is all that can be found without looking at the context. False alarms: right words that were changed, per
-1,000 right words. Ours is also run with --aggressive.
+1,000 right words; the peers judge every unknown word, names too, as they are documented to. Ours is also run with --aggressive.
 """
 
 import argparse

@@ -110,7 +110,7 @@ for meant, wrong in [
     ("letter", "leter"),
     ("phone", "fone"),
     ("value", "vslue"),
-    ("function", "banana"),
+    ("the", "lighthouse"),
 ]:
     slips = errors.slips(meant, wrong)
     print(f"{meant:10} -> {wrong:8}", f"{slips.nats:5.1f} nats: {slips.reason}" if slips else "not a slip")
@@ -121,8 +121,8 @@ for meant, wrong in [
 # %%
 lexicon = Lexicon.of([train])
 corrector = Corrector(writer, lexicon)
-for before, after in [("the value that is return", "by the function"), ("a class or a func", "is defined")]:
-    wrong = "ot"
+for before, after in [("The name", "the module is"), ("This is called", "each item in the list")]:
+    wrong = "fo"
     state = corrector.context.read(before + " ", corrector.context.begin())
     found = corrector.candidates(wrong, " " + after, state)[:4]
     print(f"{before} [{wrong}] {after}:", ", ".join(f"{each.word} {each.probability:.0%}" for each in found))

@@ -191,6 +191,7 @@ def test_a_megabyte_without_a_space_is_no_trouble() -> None:
 
 def test_capitals_are_those_of_the_typed_word() -> None:
     assert [like("sea", shape) for shape in ("sae", "Sae", "SAE", "S", "sAE")] == ["sea", "Sea", "SEA", "Sea", "sea"]
+    assert like("don't", "dno’t") == "don’t"
     assert begins_sentence("Yes.  Teh", 6)
     assert begins_sentence("“Teh", 1)
     assert not begins_sentence("the Teh", 4)

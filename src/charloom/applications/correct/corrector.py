@@ -42,8 +42,8 @@ class Beliefs:
     "For an unknown word; below 0 that it is wrong."
     name: float = 5.0
     "More, for an unknown word with a capital within a sentence."
-    repeated: float = 1.5
-    "For each further time that an unknown word stands in the text."
+    repeated: float = 1.0
+    "For each further time that an unknown word stands in the text, up to three: some slips are habits."
     known: float = 5.0
     "For a known word, in aggressive correction."
     unlisted: float = 4.0
@@ -137,13 +137,12 @@ class Corrector:
         slips = dict[str, tuple[float, str]]()
         for other in self._others(word, state, known):
             found = self.errors.slips(other, word)
-            if found is not None and other != word and self.context.knows(other):
+            if found is not None and found.kinds and self.context.knows(other):
                 unlisted = 0.0 if " " in other or other in self.lexicon else self.beliefs.unlisted
-                alone = self.beliefs.frequency * self.lexicon.nats(other)
-                slips[other] = found.nats + unlisted + alone, found.reason
-        words = [word, *slips]
-        alone = [self.beliefs.frequency * self.lexicon.nats(word) - belief, *(cost for cost, _ in slips.values())]
-        nats = np.array(alone) + self._nats_in_context(words, np.array(alone), self.context.legible(after), state)
+                slips[other] = found.nats + unlisted + self.beliefs.frequency * self.lexicon.nats(other), found.reason
+        words, own = [word, *slips], self.beliefs.frequency * self.lexicon.nats(word) - belief
+        alone = np.array([own, *(cost for cost, _ in slips.values())])
+        nats = alone + self._nats_in_context(words, alone, self.context.legible(after), state)
         shares = np.exp(nats.min() - nats)
         shares /= shares.sum()
         order = np.argsort(-shares, kind="stable").tolist()
@@ -166,7 +165,7 @@ class Corrector:
         return self.beliefs.model * soon
 
     def _others(self, word: str, state: Arrays, known: bool) -> list[str]:
-        """Candidates with the capitals of the word: near ones, pairs of words, and edits of the word itself."""
+        """Candidates with the capitals and apostrophes of the word: near ones, pairs of words, and edits of the word itself."""
         distance = 1 if known or len(word) <= 3 else 2
         near = self.lexicon.near(word, distance, most=_NEAR)
         costs = dict[str, float]()
@@ -194,7 +193,7 @@ class Corrector:
         """Nats by which it is more probable that the word is right than its letters say."""
         if known:
             return self.beliefs.known
-        belief = self.beliefs.unknown + self.beliefs.repeated * (times - 1)
+        belief = self.beliefs.unknown + self.beliefs.repeated * min(times - 1, 3)
         if span.word[0].isupper() and not begins_sentence(text, span.start):
             belief += self.beliefs.name
         return belief

@@ -71,7 +71,9 @@ def _has_inner_capitals(word: str) -> bool:
 
 
 def like(word: str, shape: str) -> str:
-    """`word` with the capitals of `shape`: all, the first, or as it is."""
+    """`word` with the capitals of `shape`: all, the first, or as it is; and with curly apostrophes if it has any."""
+    if "’" in shape:
+        word = word.replace("'", "’")
     if len(shape) > 1 and shape.isupper():
         return word.upper()
     return word[:1].upper() + word[1:] if shape[:1].isupper() else word
