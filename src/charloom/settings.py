@@ -178,6 +178,8 @@ class ClassificationConfig:
     "Share of the training texts of which a part drawn by chance is read instead: to classify single words and snippets."
     next_character: float = 0.3
     "Weight of a second task beside the classes, predicting the next character: it helps where texts are few (discriminative)."
+    every_place: float = 0.0
+    "Weight of a third task: telling the class at each place, from what was read so far in either direction (discriminative)."
     members: int = 1
     "Networks that are trained side by side and whose probabilities are averaged (discriminative)."
     held: float = 0.05
@@ -193,6 +195,7 @@ class ClassificationConfig:
         _check("classification", "character_dropout", self.character_dropout, 0, 0.9)
         _check("classification", "crops", self.crops, 0, 1)
         _check("classification", "next_character", self.next_character, 0, 100)
+        _check("classification", "every_place", self.every_place, 0, 100)
         _check("classification", "members", self.members, 1, 100)
         _check("classification", "held", self.held, 0, 0.5)
         _check("classification", "patience", self.patience, 1, 100_000)

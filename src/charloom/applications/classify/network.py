@@ -39,6 +39,11 @@ class ClassifierNetwork(Recurrent):
         self.attention = nn.Linear(width, 1) if classification.pooling == "attention" else None
         parts = {"last": 1, "mean-max-last": 3, "attention": 4}[classification.pooling]
         self.output = nn.Linear(width * parts, classes)
+        self.every = (
+            nn.ModuleList(nn.Linear(network.hidden_size, classes) for _ in range(self.directions))
+            if classification.every_place
+            else None
+        )
         self.next = (
             nn.ModuleList(nn.Linear(network.hidden_size, self.embedding.embedding_dim) for _ in range(self.directions))
             if classification.next_character
@@ -51,17 +56,23 @@ class ClassifierNetwork(Recurrent):
 
     def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """ids (T, B), lengths (B,) >= 1 -> logits (B, C)"""
-        logits, _ = self._read_texts(ids, lengths)
+        logits, _, _ = self._read_texts(ids, lengths)
         return logits
 
     def loss(self, batch: TextBatch, weights: torch.Tensor) -> torch.Tensor:
         """Mean loss of a batch, classes weighted by `weights` (C,); with a second task, that of the next character beside it."""
-        logits, first = self._read_texts(batch.ids, batch.lengths)
+        logits, first, last = self._read_texts(batch.ids, batch.lengths)
         smoothing = self.classification.label_smoothing
         loss = nn.functional.cross_entropy(logits.float(), batch.labels, weights, label_smoothing=smoothing)
+        inside, turned = _times(batch.ids, batch.lengths)
+        if self.every is not None:
+            labels = batch.labels.expand_as(batch.ids)[inside]
+            for head, side in zip(self.every, last, strict=True):
+                each = head(self.dropout(side[inside])).float()
+                nats = nn.functional.cross_entropy(each, labels, weights, label_smoothing=smoothing)
+                loss = loss + self.classification.every_place / self.directions * nats
         if self.next is None:
             return loss
-        inside, turned = _times(batch.ids, batch.lengths)
         places = inside[1:].flatten().nonzero()[:, 0]
         if len(places) > PREDICTED:
             places = places[torch.randperm(len(places))[:PREDICTED].to(places.device)]
@@ -74,8 +85,10 @@ class ClassifierNetwork(Recurrent):
             loss = loss + share * nn.functional.cross_entropy(logits, ids[1:].flatten()[places])
         return loss
 
-    def _read_texts(self, ids: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """Logits (B, C), and the states (T, B, H) of the first layer in each direction."""
+    def _read_texts(
+        self, ids: torch.Tensor, lengths: torch.Tensor
+    ) -> tuple[torch.Tensor, list[torch.Tensor], list[torch.Tensor]]:
+        """Logits (B, C), and the states (T, B, H) of the first and of the last layer in each direction."""
         inside, turned = _times(ids, lengths)
         values = self.dropout(self.embedding(ids))
         sides: list[torch.Tensor] = []
@@ -87,7 +100,7 @@ class ClassifierNetwork(Recurrent):
             layers = self.layers[depth * self.directions : (depth + 1) * self.directions]
             sides = [self._read(layer, read, None)[0] for layer, read in zip(layers, reads, strict=True)]
             first = first or sides
-        return self.output(self.dropout(self._pool(sides, inside, lengths, turned))), first
+        return self.output(self.dropout(self._pool(sides, inside, lengths, turned))), first, sides
 
     def _pool(
         self, sides: list[torch.Tensor], inside: torch.Tensor, lengths: torch.Tensor, turned: torch.Tensor
