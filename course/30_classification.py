@@ -42,7 +42,8 @@ def choose(full, fast):
 
 # %% [markdown]
 # ## The data
-# Sounds with the script that they are written in, at most 300 of each. A quarter of each script is held out: the classifier never sees it.
+# Sounds with the script that they are written in, at most 300 of each. A quarter of each script is held out: the classifier never
+# sees it.
 
 # %%
 KINDS = {
@@ -76,8 +77,9 @@ for kind in rows.classes:
 
 # %% [markdown]
 # ## Training
-# `TextClassifier` has scikit-learn's `fit` and `predict`, and needs no scikit-learn. Inside, an LSTM reads the characters forwards and another
-# one backwards; of all their states the mean, the maximum and the last are kept, and one linear layer makes classes of them.
+# `TextClassifier` has scikit-learn's `fit` and `predict`, and needs no scikit-learn. Inside, an LSTM reads the characters
+# forwards and another one backwards; of all their states the mean, the maximum and the last are kept, and one linear layer makes
+# classes of them.
 
 # %%
 classifier = charloom.TextClassifier(hidden_size=64, embedding_size=32, epochs=choose(30, 12), batch_size=32)
@@ -88,8 +90,8 @@ print(f"always saying the most frequent script would give {largest:.0%}")
 
 # %% [markdown]
 # ## Where it errs
-# Each row of the table is a script, each column what its names were taken for. On the right: of the names about which it was 80 % sure, were
-# about 80 % right? That is what **calibrated** means; a temperature, set on names that training held back, sees to it.
+# Each row of the table is a script, each column what its names were taken for. On the right: of the names about which it was 80 %
+# sure, were about 80 % right? That is what **calibrated** means; a temperature, set on names that training held back, sees to it.
 
 # %%
 found = evaluate(classifier.classifier_, test)
@@ -116,8 +118,8 @@ for sound in ("GWAEGS", "NBAX", "TTHWE", "LUGAL", "SHAA"):
 
 # %% [markdown]
 # ## "I do not know"
-# Greek letters are of none of these scripts, yet some class always wins. A threshold turns what is unsure into `unknown`; the price are names
-# that it would have got right.
+# Greek letters are of none of these scripts, yet some class always wins. A threshold turns what is unsure into `unknown`; the
+# price are names that it would have got right.
 
 # %%
 greek = [unicodedata.name(chr(code)).split()[-1] for code in range(0x3B1, 0x3CA)]
@@ -133,9 +135,9 @@ for threshold in (0.0, 0.5, 0.8):
 
 # %% [markdown]
 # ## Two ways to classify
-# So far the network learned what **tells the scripts apart**. The other way is to learn **how each script sounds**: a language model that is told
-# the script, `P(text | script)`, turned around by Bayes' rule. With few examples a model of how things sound has more to learn from than a single
-# label for each name; with many, telling apart wins. Which is it here?
+# So far the network learned what **tells the scripts apart**. The other way is to learn **how each script sounds**: a language
+# model that is told the script, `P(text | script)`, turned around by Bayes' rule. With few examples a model of how things sound
+# has more to learn from than a single label for each name; with many, telling apart wins. Which is it here?
 
 # %%
 for count in choose((10, 40, 160), (10, 40)):

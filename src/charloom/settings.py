@@ -233,18 +233,18 @@ class SamplingConfig:
 class ClassifierNetworkConfig(NetworkConfig):
     """The shape of a classifier's network."""
 
-    hidden_size: int = 256
+    hidden_size: int = 128
     "Units in each layer, of each direction."
     embedding_size: int = 64
     "Numbers that stand for a character at the input."
-    dropout: float = 0.4
+    dropout: float = 0.3
     "Share of units dropped after the embedding, between layers and before the output, while training."
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        _check("network", "embedding_size", self.embedding_size, 1, 16_384)
         if self.tied:
             raise SettingsError("network.tied is for language models: a classifier's output is classes; leave it off")
+        super().__post_init__()
+        _check("network", "embedding_size", self.embedding_size, 1, 16_384)
 
 
 @dataclass(frozen=True)
@@ -255,9 +255,7 @@ class ClassifierTrainingConfig(TrainingConfig):
     "Texts trained side by side."
     sequence_length: int = 512
     "Characters of a text that are read in one piece; a longer text is read in pieces of equal length."
-    optimizer: Optimizer = "adamw"
-    "Rule that turns gradients into updates."
-    learning_rate: float = 3e-3
+    learning_rate: float = 6e-3
     "Learning rate at its peak, after the warm-up."
     weight_decay: float = 0.05
     "Weight decay."

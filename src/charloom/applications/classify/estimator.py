@@ -67,6 +67,7 @@ class TextClassifier:
         character_dropout: float = ClassificationConfig.character_dropout,
         crops: float = ClassificationConfig.crops,
         next_character: float = ClassificationConfig.next_character,
+        every_place: float = ClassificationConfig.every_place,
         members: int = ClassificationConfig.members,
         held: float = ClassificationConfig.held,
         patience: int = ClassificationConfig.patience,
@@ -88,7 +89,8 @@ class TextClassifier:
         self.bidirectional, self.pooling = bidirectional, pooling
         self.label_smoothing, self.class_weights = label_smoothing, class_weights
         self.character_dropout, self.crops = character_dropout, crops
-        self.next_character, self.members, self.held, self.patience = next_character, members, held, patience
+        self.next_character, self.every_place, self.members = next_character, every_place, members
+        self.held, self.patience = held, patience
         self.batch_size, self.sequence_length, self.optimizer = batch_size, sequence_length, optimizer
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.epochs, self.steps, self.seed, self.origin, self.run = epochs, steps, seed, origin, run

@@ -39,8 +39,8 @@ from charloom.settings import (
 from charloom.version import __version__
 from charloom.vocabulary import Vocabulary
 
-READ = 30_000_000
-LEAST_EPOCHS, MOST_EPOCHS = 4, 40
+READ = 80_000_000
+LEAST_EPOCHS, MOST_EPOCHS = 4, 20
 
 
 def usual_epochs(rows: Rows) -> float:
