@@ -144,7 +144,8 @@ assert "http://docs.pyhton.org/" in corrected and "`objcet.py`" in corrected
 
 # %% [markdown]
 # **False alarms** matter more than missed errors: most words are right. Text that the model has never seen, with nothing wrong
-# in it, shows how often it would spoil a word:
+# in it, shows how often it would spoil a word. Half a megabyte knows few words; a word list (`--words` on the command line,
+# a second argument of `Lexicon.of` here) is what helps most against that.
 
 # %%
 clean = held_out[: 3_000 if FAST else 20_000]
