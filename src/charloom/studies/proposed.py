@@ -34,7 +34,8 @@ def train(
             for number, nats in validations(workshop.folder.run(made.name))[reported:]:
                 trial.report(nats, number)
                 reported = number
-                if not trial.user_attrs.get(CENTRE) and trial.should_prune():
+                unended = number < made.training.validations  # the last one costs nothing more
+                if unended and not trial.user_attrs.get(CENTRE) and trial.should_prune():
                     process.stop()
                     outcome = workshop.prune(made, process)
                     _keep(trial, made, outcome, said)
