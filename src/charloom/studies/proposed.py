@@ -34,7 +34,8 @@ def train(
             for number, nats in validations(workshop.folder.run(made.name))[reported:]:
                 trial.report(nats, number)
                 reported = number
-                if not trial.user_attrs.get(CENTRE) and trial.should_prune():
+                last = number >= workshop.study.training.validations
+                if not (last or trial.user_attrs.get(CENTRE)) and trial.should_prune():
                     process.stop()
                     outcome = workshop.prune(made, process)
                     _keep(trial, made, outcome, said)
