@@ -86,6 +86,9 @@ SAVING = frozenset({"fcntl.flock", "object.__setattr__"})
 """Events of a lock that is taken, and of weights that are packed (through ctypes)."""
 CHANGING = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod", "os.link", "os.symlink"}
 
+OWN_PAGE = "/proc/self/status"
+"""Where the kernel tells a process how much memory it has had."""
+
 
 @dataclass
 class Watch:
@@ -106,7 +109,7 @@ class Watch:
             writes = writes or bool(set(mode or "") & set("wax+"))
             if writes and not self._within(path, self.writes, follow=not flags & os.O_NOFOLLOW):
                 self.seen.append(f"writes {path!r}")
-            elif not writes and not self._within(path, self.reads, follow=False):
+            elif not writes and path != OWN_PAGE and not self._within(path, self.reads, follow=False):
                 self.seen.append(f"reads {path!r}")
         elif name in CHANGING:
             paths = [path for path in arguments if isinstance(path, (str, bytes, os.PathLike))]
