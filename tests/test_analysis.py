@@ -113,12 +113,11 @@ def test_the_loss_by_class_and_place_leaves_nothing_out(kind: str) -> None:
 
 
 @torch.no_grad()
-def test_a_prediction_in_a_window_has_just_the_context_that_it_is_said_to_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(context, "TIERS", ((8, 1000),))
+def test_a_prediction_in_a_window_has_just_the_context_that_it_is_said_to_have() -> None:
     model = small_model(TEXT)
     ids = model.encode(TEXT)
     found = predict(model, Text.of(TEXT))
-    measured = context.loss_by_context(model, ids, found)
+    measured = context.loss_by_context(model, ids, found, ((8, 1000),))
     starts = range(1, len(ids) - 8 + 1)
     for step in measured.steps:
         nats, carried = [], []

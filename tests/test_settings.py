@@ -10,9 +10,17 @@ import pytest
 
 from charloom import settings
 from charloom.errors import SettingsError
-from charloom.settings import CorpusConfig, NetworkConfig, SamplingConfig, TrainingConfig
+from charloom.settings import (
+    ClassificationConfig,
+    ClassifierNetworkConfig,
+    ClassifierTrainingConfig,
+    CorpusConfig,
+    NetworkConfig,
+    SamplingConfig,
+    TrainingConfig,
+)
 
-KINDS = (CorpusConfig, NetworkConfig, TrainingConfig, SamplingConfig)
+KINDS = (CorpusConfig, NetworkConfig, TrainingConfig, SamplingConfig, ClassificationConfig)
 FIELDS = [(kind, field.name, get_type_hints(kind)[field.name]) for kind in KINDS for field in dataclasses.fields(kind)]
 NUMBERS = [(kind, name, hint) for kind, name, hint in FIELDS if hint in (int, float)]
 CHOICES = [(kind, name, hint) for kind, name, hint in FIELDS if get_origin(hint) is Literal]
@@ -40,6 +48,15 @@ RANGES = [
     (SamplingConfig, "top_p", 5e-324, 1),
     (SamplingConfig, "min_p", 0, 1),
     (SamplingConfig, "repetition_penalty", 5e-324, 1_000),
+    (ClassificationConfig, "label_smoothing", 0, 0.9),
+    (ClassificationConfig, "class_weights", 0, 1),
+    (ClassificationConfig, "character_dropout", 0, 0.9),
+    (ClassificationConfig, "crops", 0, 1),
+    (ClassificationConfig, "next_character", 0, 100),
+    (ClassificationConfig, "every_place", 0, 100),
+    (ClassificationConfig, "members", 1, 100),
+    (ClassificationConfig, "held", 0, 0.5),
+    (ClassificationConfig, "patience", 1, 100_000),
 ]
 """The smallest and the largest value that a setting takes."""
 
@@ -159,4 +176,9 @@ def test_each_setting_is_followed_by_its_help_text() -> None:
                 else:
                     silent.append((owner.name, ast.unparse(node.target)))
     assert silent == []
-    assert described == {(kind.__name__, name) for kind, name, _ in FIELDS}
+    others = {
+        (kind.__name__, name)
+        for kind in (ClassifierNetworkConfig, ClassifierTrainingConfig)
+        for name in kind.__annotations__  # what they set otherwise than the class below them
+    }
+    assert described == {(kind.__name__, name) for kind, name, _ in FIELDS} | others
