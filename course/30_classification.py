@@ -33,6 +33,7 @@ from charloom.applications.classify.explanation import explain
 from charloom.applications.classify.rows import Rows, hold_out
 
 FAST = os.environ.get("CHARLOOM_COURSE", "full") == "fast"
+print("a fast run" if FAST else "a full run")
 
 
 def choose(full, fast):

@@ -37,6 +37,7 @@ from charloom.datasets import dataset
 from charloom.writer import Writer
 
 FAST = os.environ.get("CHARLOOM_COURSE", "full") == "fast"
+print("a fast run" if FAST else "a full run")
 
 text = "".join(data.decode() for _, data in dataset("python-docs").read())
 run = charloom.train(text, run=Path(tempfile.mkdtemp()) / "run", time_budget="8s" if FAST else "75s")
