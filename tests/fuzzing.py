@@ -89,6 +89,9 @@ CHANGING = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os
 OWN_PAGE = "/proc/self/status"
 """Where the kernel tells a process how much memory it has had."""
 
+NAMELESS = getattr(os, "O_TMPFILE", 0)
+"""Flags of a file that has no name and is gone when it is closed: so a lock finds out what its folder can do."""
+
 
 @dataclass
 class Watch:
@@ -107,6 +110,8 @@ class Watch:
             path, mode, flags = arguments
             writes = bool((flags or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND))
             writes = writes or bool(set(mode or "") & set("wax+"))
+            if NAMELESS and (flags or 0) & NAMELESS == NAMELESS:
+                path = Path(os.fsdecode(path)) / "lock"
             if writes and not self._within(path, self.writes, follow=not flags & os.O_NOFOLLOW):
                 self.seen.append(f"writes {path!r}")
             elif not writes and path != OWN_PAGE and not self._within(path, self.reads, follow=False):

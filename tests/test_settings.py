@@ -61,7 +61,7 @@ RANGES = [
 """The smallest and the largest value that a setting takes."""
 
 
-def refused(kind: type, **values: object) -> str:
+def refused(kind: type, /, **values: object) -> str:
     """The sentence with which settings are refused."""
     with pytest.raises(SettingsError) as caught:
         kind(**values)
