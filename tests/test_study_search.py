@@ -18,7 +18,7 @@ from charloom.studies.answer import answer
 from charloom.studies.outcomes import Outcome
 from charloom.studies.points import noise, settings_of
 from charloom.studies.search import centre, finalists
-from charloom.studies.searching import OUTCOME, Search, results
+from charloom.studies.searching import OUTCOME, Search, Surplus, results
 from charloom.studies.space import Choice, Range, default_space, parse_space, space_file
 from charloom.studies.trials import Trial
 from studies import outcome, study
@@ -103,6 +103,21 @@ def test_several_workers_of_one_process_do_no_more_than_was_wanted(tmp_path: Pat
     found = journal(tmp_path, 6)
     found.run(3, lambda trial, name: give(trial, name, outcome(2.0)))
     assert len(results(found, study())) == 6
+
+
+def test_where_two_workers_take_the_last_trial_the_second_gives_way(tmp_path: Path) -> None:
+    found = journal(tmp_path, 1)
+    first, second = found._search.ask(), found._search.ask()  # both saw that one was wanted
+    trained: list[str] = []
+
+    def train(trial: Any, name: str) -> float:
+        trained.append(name)
+        return 2.0
+
+    with pytest.raises(Surplus):
+        found._objective(second, train)
+    found._objective(first, train)
+    assert trained == ["trial-0000"]
 
 
 def test_a_trial_that_was_running_when_all_stopped_is_tried_again_with_its_settings(tmp_path: Path) -> None:
