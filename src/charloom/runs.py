@@ -222,11 +222,16 @@ def lock(path: Path) -> filelock.BaseFileLock:
             raise FolderError(
                 f"{path / name} is a link, and training would write where it leads; put a copy in its place"
             )
+    return take_lock(path, f"{path} is being trained by another process; wait for it, or stop it first")
+
+
+def take_lock(path: Path, busy: str) -> filelock.BaseFileLock:
+    """The lock of a folder, taken; it goes with the process. Raises `FolderError`, which says `busy`, if another has it."""
     held = filelock.FileLock(path / "lock", timeout=0)
     try:
         held.acquire()
     except filelock.Timeout:
-        raise FolderError(f"{path} is being trained by another process; wait for it, or stop it first") from None
+        raise FolderError(busy) from None
     except OSError as error:
         raise StorageError(
             f"{path / 'lock'} cannot be written: {(error.strerror or str(error)).lower()}; mend that"

@@ -18,6 +18,7 @@ from charloom import disk as disks
 from charloom import records
 from charloom.disk import Disk
 from charloom.errors import FolderError, StorageError
+from charloom.runs import take_lock
 from charloom.studies.outcomes import Outcome, read_outcome
 from charloom.studies.trials import Study, Trial
 
@@ -64,13 +65,4 @@ class StudyFolder:
 
     def lock(self) -> filelock.BaseFileLock:
         """The study's lock, taken. Raises `FolderError` if another process works on it."""
-        held = filelock.FileLock(self.path / "lock", timeout=0)
-        try:
-            held.acquire()
-        except filelock.Timeout:
-            raise FolderError(f"{self.path} is being worked on by another process; wait for it, or stop it") from None
-        except OSError as error:
-            raise StorageError(
-                f"{self.path / 'lock'} cannot be written: {(error.strerror or str(error)).lower()}; mend that"
-            ) from None
-        return held
+        return take_lock(self.path, f"{self.path} is being worked on by another process; wait for it, or stop it")
