@@ -83,7 +83,7 @@ def classifier(rows: Rows, *, name: str, seed: int, settings: dict[str, Any]) ->
             epochs=settings.get("epochs"),
             run=Path(folder) / "run",
         )
-        for _ in session.steps():
+        for _ in session.events():
             pass
         model = load_classifier(session.run.path)
     seconds = time.perf_counter() - began

@@ -7,8 +7,8 @@ from pathlib import Path
 from charloom.applications.classify import experiment
 from charloom.applications.classify.rows import Rows
 from charloom.applications.classify.session import ClassifierSession
-from charloom.session import SaveEvery
 from charloom.settings import ClassificationConfig, ClassifierNetworkConfig, ClassifierTrainingConfig
+from charloom.sitting import SaveEvery
 
 GERMAN = (
     "der",
@@ -78,6 +78,6 @@ def begin(
 
 def finish(session: ClassifierSession) -> Path:
     """Train to the end; gives the run."""
-    for _ in session.steps():
+    for _ in session.events():
         pass
     return session.run.path

@@ -40,8 +40,8 @@ from charloom.model_files import ModelConfig, VocabularyRecord, is_run
 from charloom.planning import Length
 from charloom.reports import describe
 from charloom.runs import Run
-from charloom.session import SaveEvery
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
+from charloom.sitting import SaveEvery
 from charloom.texts import open_text, string_corpus
 from charloom.vocabulary import Vocabulary
 from damaged_folders import (
@@ -350,7 +350,7 @@ def asks_for_much(path: Path) -> bool:
 def resume_without_a_trace(path: Path) -> Any:
     """The reading half of `resume`."""
     session = experiment.resume(path, device="cpu", disk=StillDisk())
-    session._held.release()
+    session._lock.release()
     check_notices(session.notices)
     return session
 
@@ -444,7 +444,7 @@ def runs() -> dict[str, Folder]:
             device="cpu",
             precision="float32",
         )
-        session._save_every = SaveEvery(steps=1)
+        session._rhythm = replace(session._rhythm, save_every=SaveEvery(steps=1))
         before: Folder = {}
         for event in session.events():
             if event.progress.step == 2:

@@ -23,7 +23,7 @@ from charloom.applications.classify.session import ClassifierSession
 from charloom.applications.classify.symbols import SymbolTable, vocabulary_of
 from charloom.applications.classify.training import class_weights
 from charloom.errors import FolderError
-from charloom.session import SaveEvery
+from charloom.sitting import SaveEvery
 from classify_rows import begin, finish, small_rows
 
 KINDS = (
@@ -169,7 +169,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path, changes: d
     rows = small_rows()
     whole = finish(begin(rows, tmp_path / "whole", **changes))
     session: ClassifierSession = begin(rows, tmp_path / "broken", **changes)
-    for number, _ in enumerate(session.steps(), 1):
+    for number, _ in enumerate(session.events(), 1):
         if number == 7:
             break  # as Ctrl-C does: what was done is saved
     del session
@@ -183,7 +183,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path, changes: d
 
 def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(tmp_path: Path) -> None:
     whole = finish(begin(small_rows(), tmp_path / "whole"))
-    begin(small_rows(), tmp_path / "killed").steps().close()
+    begin(small_rows(), tmp_path / "killed").events().close()
     (tmp_path / "killed" / "checkpoint.json").unlink()
     finish(experiment.resume(tmp_path / "killed"))
     one, other = ((path / "model" / "model.safetensors").read_bytes() for path in (whole, tmp_path / "killed"))
@@ -209,7 +209,7 @@ def test_training_stops_early_where_the_held_rows_get_no_better(tmp_path: Path) 
 
 def test_rows_that_changed_are_not_gone_on_with(tmp_path: Path) -> None:
     session = begin(small_rows(), tmp_path / "run")
-    session.steps().close()
+    session.events().close()
     copy = tmp_path / "run" / "text.txt"
     copy.write_bytes(copy.read_bytes().replace(b"english", b"swedish"))
     session._lock.release()

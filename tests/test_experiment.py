@@ -14,8 +14,9 @@ from charloom.errors import CharloomError, DivergedError, FolderError, SettingsE
 from charloom.evaluation import evaluate
 from charloom.planning import Length
 from charloom.runs import Run
-from charloom.session import SaveEvery, Session
+from charloom.session import Session
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
+from charloom.sitting import SaveEvery
 from charloom.texts import string_corpus
 
 NETWORK = NetworkConfig(hidden_size=16, embedding_size=8, dropout=0.2)

@@ -121,7 +121,7 @@ def test_a_file_of_a_run_is_read_up_to_its_limit_and_not_beyond(
         folder[full] = bytes_of(folder, full).ljust(records.LARGEST_JSON + beyond)
     run = write(folder, tmp_path / "run")
     if beyond <= 0:
-        experiment.resume(run)._held.release()
+        experiment.resume(run)._lock.release()
     else:
         with pytest.raises(FolderError, match=f"{name} is no file of at most 1,048,576 bytes"):
             experiment.resume(run)

@@ -14,8 +14,9 @@ from charloom.corpus import Corpus
 from charloom.datasets import dataset
 from charloom.disk import Disk
 from charloom.planning import Length
-from charloom.session import SaveEvery, Session
+from charloom.session import Session
 from charloom.settings import Cell, CorpusConfig, Documents, NetworkConfig, TrainingConfig
+from charloom.sitting import SaveEvery
 from charloom.texts import string_corpus
 
 NOT_COMPARED = {"clock.jsonl", "lock"}

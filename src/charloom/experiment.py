@@ -29,8 +29,9 @@ from charloom.planning import Length, by_recipe, extended, make_plan
 from charloom.reports import same_text
 from charloom.resumption import changes, clock_bytes, cut
 from charloom.runs import CorpusRecord, Origin, Run, RunConfig, load, lock, new_directory
-from charloom.session import FIRST, SaveEvery, Session
+from charloom.session import Session
 from charloom.settings import CorpusConfig, Device, NetworkConfig, Precision, TrainingConfig
+from charloom.sitting import FIRST, SaveEvery, first_save
 from charloom.texts import STANDARD_INPUT, STRING, open_text, string_corpus
 from charloom.training import Trainer
 from charloom.version import __version__
@@ -328,15 +329,13 @@ def _trainer(model: LanguageModel, batches: Batches, config: RunConfig) -> Train
 
 
 def _first_save(disk: Disk, run: Run, config: RunConfig, trainer: Trainer, model: LanguageModel) -> None:
-    """The model folder and the checkpoint of step 0: a full disk is found now, not hours later."""
-    if not run.model.exists():
-        disks.make_folder(disk, run.model)
-    vocabulary = VocabularyRecord(model.vocabulary.kind, model.vocabulary.characters)
-    disks.replace(disk, run.model / "config.json", records.dump(model.config))
-    disks.replace(disk, run.model / "vocabulary.json", records.dump(vocabulary))
-    disks.replace(disk, run.model / "model.safetensors", model.with_network(trainer.average).weights())
-    disks.replace(disk, run.model / "README.md", model_card(config, 0, None, "").encode())
-    checkpoints.save(disk, run.path, trainer.state(), FIRST, environment(config.plan.device))
+    files = {
+        "config.json": records.dump(model.config),
+        "vocabulary.json": records.dump(VocabularyRecord(model.vocabulary.kind, model.vocabulary.characters)),
+        "model.safetensors": model.with_network(trainer.average).weights(),
+        "README.md": model_card(config, 0, None, "").encode(),
+    }
+    first_save(disk, run, trainer, files)
 
 
 def _session(
@@ -358,7 +357,7 @@ def _session(
         corpus.validation,
         disk=disk,
         save_every=save_every,
-        held=held,
+        lock=held,
         **{"position": FIRST, **more},
     )
 

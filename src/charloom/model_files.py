@@ -108,17 +108,22 @@ def read_model(folder: Path) -> ModelArrays:
     where = str(folder / "config.json")
     data = read_model_file(folder, "config.json", records.LARGEST_JSON)
     config = records.load(ModelConfig, of_language_model(records.parse(data, where), folder), where)
-    where = str(folder / "vocabulary.json")
-    data = read_model_file(folder, "vocabulary.json", LARGEST_VOCABULARY)
-    record = records.load(VocabularyRecord, records.parse(data, where, largest=LARGEST_VOCABULARY), where)
-    try:
-        vocabulary = Vocabulary(record.kind, record.characters)
-    except CharloomError as error:
-        raise FolderError(f"{where}: {error}") from None
+    vocabulary = read_vocabulary(folder)
     inputs, outputs = sizes(vocabulary, config.predicts_end)
     expected = shapes(config.network, inputs=inputs, outputs=outputs)
     data = read_model_file(folder, "model.safetensors", min(LARGEST_WEIGHTS, largest_file(expected)))
     return ModelArrays(config, vocabulary, unpack(data, expected, str(folder / "model.safetensors")))
+
+
+def read_vocabulary(folder: Path) -> Vocabulary:
+    """The vocabulary in a model folder. Raises `FolderError`."""
+    where = str(folder / "vocabulary.json")
+    data = read_model_file(folder, "vocabulary.json", LARGEST_VOCABULARY)
+    record = records.load(VocabularyRecord, records.parse(data, where, largest=LARGEST_VOCABULARY), where)
+    try:
+        return Vocabulary(record.kind, record.characters)
+    except CharloomError as error:
+        raise FolderError(f"{where}: {error}") from None
 
 
 def of_language_model(config: Any, path: Path) -> Any:

@@ -52,17 +52,17 @@ def shown_steps(session: ClassifierSession, interruption: Interruption) -> None:
     """Train to the end, with a line now and then."""
     began, done, last = time.monotonic(), session.trainer.step, 0.0
     nats, symbols = 0.0, 0
-    for step in session.steps(interruption):
-        progress = step.progress
+    for event in session.events(interruption):
+        progress, figures = event.progress, event.validation
         nats += progress.loss_nats * progress.symbols
         symbols += progress.symbols
         now = time.monotonic()
-        if step.held is None and progress.step < progress.steps and last and now - last < LINE_SECONDS:
+        if figures is None and progress.step < progress.steps and last and now - last < LINE_SECONDS:
             continue
         left = (now - began) / max(1, progress.step - done) * (progress.steps - progress.step)
         held = ""
-        if step.held is not None:
-            held = f"  held {step.held['nats_per_text']:.3f} nats, {step.held['accuracy']:.1%} right"
+        if figures is not None:
+            held = f"  held {figures['nats_per_text']:.3f} nats, {figures['accuracy']:.1%} right"
         say(
             f"step {progress.step:,}/{progress.steps:,}  epoch {progress.epoch:.1f}  loss {nats / symbols:.3f}{held}  "
             f"{progress.characters_seen / max(session.seconds, 1e-9):,.0f} chars/s  {duration(left)} left"

@@ -10,7 +10,8 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from charloom.cli.output import say
 from charloom.durations import duration
-from charloom.session import Event
+from charloom.session import Validation
+from charloom.sitting import Event
 
 LINE_SECONDS = 10.0
 
@@ -18,7 +19,7 @@ LINE_SECONDS = 10.0
 class Display(Protocol):
     """Shows events."""
 
-    def show(self, event: Event) -> None:
+    def show(self, event: Event[Validation]) -> None:
         """Show what is known after a step."""
 
     def say(self, text: str) -> None:
@@ -50,7 +51,7 @@ class _Pace:
         self._since = self._began
         self.validation = ""
 
-    def add(self, event: Event) -> None:
+    def add(self, event: Event[Validation]) -> None:
         self._nats += event.progress.loss_nats * event.progress.symbols
         self._symbols += event.progress.symbols
         if event.validation:
@@ -59,7 +60,7 @@ class _Pace:
     def age(self) -> float:
         return time.monotonic() - self._since
 
-    def figures(self, event: Event) -> str:
+    def figures(self, event: Event[Validation]) -> str:
         """Loss, speed and time left since the last call; begins anew."""
         now, step = time.monotonic(), event.progress.step
         left = (now - self._began) / max(1, step - self._done) * (self._steps - step)
@@ -73,7 +74,7 @@ class _Lines:
         self._pace = _Pace(steps, done)
         self._first = True
 
-    def show(self, event: Event) -> None:
+    def show(self, event: Event[Validation]) -> None:
         self._pace.add(event)
         last = event.progress.step == event.progress.steps
         if self._first or last or event.validation or self._pace.age() > LINE_SECONDS:
@@ -91,7 +92,7 @@ class _Bar:
         self._task = progress.add_task("", total=steps, completed=done, figures="")
         self._shown = False
 
-    def show(self, event: Event) -> None:
+    def show(self, event: Event[Validation]) -> None:
         self._pace.add(event)
         last = event.progress.step == event.progress.steps
         if not self._shown or last or event.validation or self._pace.age() > 0.5:

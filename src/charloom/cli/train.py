@@ -11,7 +11,7 @@ from charloom.errors import SettingsError
 from charloom.settings import CorpusConfig, Device, NetworkConfig, Precision, TrainingConfig
 
 if TYPE_CHECKING:
-    from charloom.session import SaveEvery
+    from charloom.sitting import SaveEvery
 
 
 def train(
@@ -125,7 +125,7 @@ def train(
 
 def saving(text: str) -> "SaveEvery":
     """How often to save, from what a flag says: a duration, or a number of steps. Raises `SettingsError`."""
-    from charloom.session import SaveEvery
+    from charloom.sitting import SaveEvery
 
     if text.isdecimal() and len(text) < 16:
         if int(text) == 0:

@@ -17,7 +17,6 @@ from charloom.applications.classify.experiment import begin
 from charloom.applications.classify.model import Classifier, load_classifier
 from charloom.applications.classify.rows import Rows
 from charloom.errors import CharloomError, MissingExtraError, SettingsError, TextError, did_you_mean
-from charloom.session import SaveEvery
 from charloom.settings import (
     Cell,
     ClassificationConfig,
@@ -29,6 +28,7 @@ from charloom.settings import (
     Pooling,
     Precision,
 )
+from charloom.sitting import SaveEvery
 
 Values = NDArray[Any]
 
@@ -122,7 +122,7 @@ class TextClassifier:
                 precision=self.precision,
                 save_every=SaveEvery(seconds=float("inf") if self.run is None else 30.0),
             )
-            for _ in session.steps():
+            for _ in session.events():
                 pass
             self.classifier_ = load_classifier(session.run.path)
         self.classes_ = classes

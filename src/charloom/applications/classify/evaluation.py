@@ -47,14 +47,14 @@ class Evaluation:
 
 def evaluate(classifier: Classifier, rows: Rows, where: str = "the rows") -> Evaluation:
     """Classify `rows` and compare. Raises `TextError` for a label that the classifier does not know."""
-    places = {name: place for place, name in enumerate(classifier.classes)}
+    known = set(classifier.classes)
     for number, label in enumerate(rows.labels, 1):
-        if label not in places:
+        if label not in known:
             raise TextError(
                 f"{where}: row {number} has the label {shown(label)[:80]!r}, which this classifier does not know"
                 f"{did_you_mean(shown(label), classifier.classes[:40])}"
             )
-    labels = np.array([places[label] for label in rows.labels], np.int64)
+    labels = classifier.places(rows.labels)
     probabilities = classifier.probabilities(rows.texts)
     best = probabilities.argmax(1)
     wrong = np.flatnonzero(best != labels)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from charloom import checkpoints, records
 from charloom import disk as disks
@@ -28,7 +27,6 @@ from charloom.language_model import LanguageModel
 from charloom.model_files import VocabularyRecord, read_model_file
 from charloom.resumption import changes, clock_bytes, cut
 from charloom.runs import Origin, load, lock, new_directory
-from charloom.session import FIRST, SaveEvery
 from charloom.settings import (
     ClassificationConfig,
     ClassifierNetworkConfig,
@@ -36,6 +34,7 @@ from charloom.settings import (
     Device,
     Precision,
 )
+from charloom.sitting import FIRST, SaveEvery, first_save
 from charloom.version import __version__
 from charloom.vocabulary import Vocabulary
 
@@ -256,7 +255,7 @@ def _batches(classifier: Classifier, rows: Rows, training: ClassifierTrainingCon
     settings = classifier.config.classification
     return TextBatches(
         rows.texts,
-        label_places(classifier, rows),
+        classifier.places(rows.labels),
         classifier.table,
         batch_size=training.batch_size,
         longest=classifier.config.longest,
@@ -266,16 +265,10 @@ def _batches(classifier: Classifier, rows: Rows, training: ClassifierTrainingCon
     )
 
 
-def label_places(classifier: Classifier, rows: Rows) -> NDArray[np.int64]:
-    """The place of each row's label among the classes (N,)."""
-    places = {name: place for place, name in enumerate(classifier.classes)}
-    return np.array([places[label] for label in rows.labels], np.int64)
-
-
 def _trainer(
     classifier: Classifier, batches: TextBatches, rows: Rows, settings: ClassifierRunConfig
 ) -> ClassifierTrainer:
-    counts = tuple(np.bincount(label_places(classifier, rows), minlength=len(classifier.classes)).tolist())
+    counts = tuple(np.bincount(classifier.places(rows.labels), minlength=len(classifier.classes)).tolist())
     network = classifier.network
     if isinstance(network, GenerativeNetwork):
         network.set_prior(counts)
@@ -292,15 +285,13 @@ def _trainer(
 def _first_save(
     disk: Disk, run: ClassifierRun, settings: ClassifierRunConfig, trainer: ClassifierTrainer, classifier: Classifier
 ) -> None:
-    """The model folder and the checkpoint of step 0: a full disk is found now, not hours later."""
-    if not run.model.exists():
-        disks.make_folder(disk, run.model)
-    vocabulary = VocabularyRecord(classifier.vocabulary.kind, classifier.vocabulary.characters)
-    disks.replace(disk, run.model / "config.json", records.dump(classifier.config))
-    disks.replace(disk, run.model / "vocabulary.json", records.dump(vocabulary))
-    disks.replace(disk, run.model / "model.safetensors", replace(classifier, network=trainer.average).weights())
-    disks.replace(disk, run.model / "README.md", card(settings, classifier.classes, 0, None).encode())
-    checkpoints.save(disk, run.path, trainer.state(), FIRST, environment(settings.plan.device))
+    files = {
+        "config.json": records.dump(classifier.config),
+        "vocabulary.json": records.dump(VocabularyRecord(classifier.vocabulary.kind, classifier.vocabulary.characters)),
+        "model.safetensors": replace(classifier, network=trainer.average).weights(),
+        "README.md": card(settings, classifier.classes, 0, None).encode(),
+    }
+    first_save(disk, run, trainer, files)
 
 
 def _session(

@@ -18,9 +18,9 @@ from charloom.applications.classify.ensemble import EnsembleNetwork
 from charloom.applications.classify.generative import GenerativeNetwork
 from charloom.applications.classify.network import ClassifierNetwork
 from charloom.applications.classify.symbols import Symbols, SymbolTable, padded
-from charloom.errors import CharloomError, FolderError, NotFiniteError
+from charloom.errors import FolderError, NotFiniteError
 from charloom.language_model import as_tensors, expected_of, pack
-from charloom.model_files import LARGEST_VOCABULARY, LARGEST_WEIGHTS, VocabularyRecord, model_folder, read_model_file
+from charloom.model_files import LARGEST_WEIGHTS, model_folder, read_model_file, read_vocabulary
 from charloom.network import reading
 from charloom.settings import ClassificationConfig, ClassifierNetworkConfig
 from charloom.tensor_files import largest_file, unpack
@@ -84,6 +84,11 @@ class Classifier:
     def classes(self) -> tuple[str, ...]:
         """The labels, in the order of the columns of `probabilities`."""
         return self.config.classes
+
+    def places(self, labels: Sequence[str]) -> NDArray[np.int64]:
+        """The place (N,) of each label among the classes, all of which are known."""
+        places = {name: place for place, name in enumerate(self.classes)}
+        return np.array([places[label] for label in labels], np.int64)
 
     @cached_property
     def table(self) -> SymbolTable:
@@ -168,15 +173,11 @@ def load_classifier(path: str | Path) -> Classifier:
     if isinstance(parsed, dict) and parsed.get("format") in ("charloom-model-1", "charloom-run-1"):
         raise FolderError(f"{path} is a language model and no classifier; make one with: charloom classify train")
     config = records.load(ClassifierConfig, parsed, where)
-    where = str(folder / "vocabulary.json")
-    data = read_model_file(folder, "vocabulary.json", LARGEST_VOCABULARY)
-    record = records.load(VocabularyRecord, records.parse(data, where, largest=LARGEST_VOCABULARY), where)
-    try:
-        vocabulary = Vocabulary(record.kind, record.characters)
-    except CharloomError as error:
-        raise FolderError(f"{where}: {error}") from None
+    vocabulary = read_vocabulary(folder)
     if vocabulary.kind != "characters":
-        raise FolderError(f"{where}: a classifier reads characters, not bytes; restore the file from a copy")
+        raise FolderError(
+            f"{folder / 'vocabulary.json'}: a classifier reads characters, not bytes; restore the file from a copy"
+        )
     made = Classifier.new(config, vocabulary, device="meta")
     expected = expected_of(made.network.state_dict())
     data = read_model_file(folder, "model.safetensors", min(LARGEST_WEIGHTS, largest_file(expected)))
