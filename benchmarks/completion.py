@@ -12,18 +12,15 @@ Latency: a key typed and five suggestions given, one core or more as the machine
 import argparse
 import json
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import charloom
 from charloom.applications.complete import Completer, in_word
 from charloom.baselines import best_order
-from charloom.reports import same_text
-from charloom.runs import Run
 from charloom.writer import Writer
 from machine import title
+from trained import trained
 from word_peers import CharacterGrams, WordTrigram
 
 SHOWN = (1, 3, 5)
@@ -85,12 +82,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     characters = 1_500 if options.quick else options.characters
-    with tempfile.TemporaryDirectory() as folder:
-        path = options.run or Path(folder) / "run"
-        if options.run is None:
-            charloom.train(options.text, run=path, time_budget="30s" if options.quick else options.time_budget)
-        run, writer = Run(path), Writer.load(path)
-        corpus = same_text(run, run.config())
+    writer, corpus = trained(options.text, options.run, "30s" if options.quick else options.time_budget)
     train, held_out = str(corpus.train), str(corpus.validation)
     vocabulary = writer.vocabulary
     order = best_order(vocabulary.encode(train[-1_000_000:]), vocabulary.boundary)

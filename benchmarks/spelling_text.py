@@ -19,22 +19,18 @@ import argparse
 import json
 import random
 import string
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import charloom
 from charloom.applications.correct.corrector import Corrector
 from charloom.applications.correct.learning import read_pairs
 from charloom.applications.correct.lexicon import Lexicon, plain
 from charloom.applications.correct.spans import like, spans
-from charloom.reports import same_text
-from charloom.runs import Run
-from charloom.writer import Writer
 from machine import title
 from spelling_peers import Peer, peers, symspell_list
+from trained import trained
 
 RATE = 0.1
 KEYS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
@@ -131,12 +127,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     words = 1_500 if options.quick else options.words
-    with tempfile.TemporaryDirectory() as folder:
-        path = options.run or Path(folder) / "run"
-        if options.run is None:
-            charloom.train(options.text, run=path, time_budget="30s" if options.quick else options.time_budget)
-        run, writer = Run(path), Writer.load(path)
-        corpus = same_text(run, run.config())
+    writer, corpus = trained(options.text, options.run, "30s" if options.quick else options.time_budget)
     counts = merged(Lexicon.of(corpus.train.pieces()), symspell_list())
     lexicon = Lexicon(counts)
     held_out = str(corpus.validation)
