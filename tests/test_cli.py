@@ -163,6 +163,17 @@ def test_writing_never_imports_torch(trained: Path) -> None:
         subprocess.run([*command, *more], check=True, capture_output=True)
 
 
+def test_training_and_evaluating_never_import_torchs_compiler(trained: Path, tmp_path: Path) -> None:
+    """It would take a second of every command."""
+    code = "import sys; from charloom.cli.main import run; run(sys.argv[1:]); sys.exit('torch._dynamo' in sys.modules)"
+    sizes = [*map(str, SMALL), "--steps", "5"]
+    for command in (
+        ["train", str(trained / "text.txt"), "--run", str(tmp_path / "run"), *sizes],
+        ["evaluate", str(trained / "run")],
+    ):
+        subprocess.run([sys.executable, "-c", code, *command], check=True, capture_output=True)
+
+
 def test_weights_in_eight_bits_write_too(trained: Path, charloom: Call) -> None:
     done = charloom("generate", trained / "run", "--compiled", "int8", "--prompt", "The ", "--length", 40)
     assert done.returncode == 0

@@ -266,14 +266,18 @@ def test_a_trial_of_a_time_budget_is_what_train_makes_of_its_steps(
     charloom: Call, tmp_path: Path, docs_text: str
 ) -> None:
     (tmp_path / "text.txt").write_text(docs_text[20_000:36_000])
-    done = charloom("study", "text.txt", "--layers", "1", "--budget", "6s", "--run", "study", *SMALL)
-    assert done.returncode == 0, done.stderr
-    run = tmp_path / "study" / "trials" / "centre-seed-1"
+    for name in ("study", "second", "third"):
+        plan = ("--budget", "12s", "--training.validations", 2, "--network.hidden-size", 64)
+        done = charloom("study", "text.txt", "--layers", "1", "--run", name, *plan)
+        assert done.returncode == 0, done.stderr
+        run = tmp_path / name / "trials" / "centre-seed-1"
+        ended = json.loads((tmp_path / name / "outcomes" / "centre-seed-1.json").read_text())["figures"]
+        if ended["steps"] == ended["planned_steps"]:
+            break
+    else:
+        pytest.skip("the machine slowed down three times, and the trial's time ended before its last step")
     config = json.loads((run / "config.json").read_text())
     assert config["plan"]["recipe"] is None  # every setting was given
-    ended = json.loads((tmp_path / "study" / "outcomes" / "centre-seed-1.json").read_text())["figures"]
-    if ended["steps"] < ended["planned_steps"]:
-        pytest.skip("the machine slowed down, and the trial's time ended before its last step")
     recorded = [
         word
         for group in ("network", "training")
@@ -281,8 +285,8 @@ def test_a_trial_of_a_time_budget_is_what_train_makes_of_its_steps(
         if not isinstance(value, bool)
         for word in (f"--{group}.{name.replace('_', '-')}", value)
     ]
-    plan = ("--steps", config["plan"]["steps"], "--precision", config["plan"]["precision"])
-    assert charloom("train", "text.txt", "--run", "again", *recorded, *plan).returncode == 0
+    length = ("--steps", config["plan"]["steps"], "--precision", config["plan"]["precision"])
+    assert charloom("train", "text.txt", "--run", "again", *recorded, *length).returncode == 0
     weights = [(path / "model" / "model.safetensors").read_bytes() for path in (run, tmp_path / "again")]
     assert weights[0] == weights[1]
 

@@ -67,7 +67,7 @@ class CharRNN(Recurrent):
     def __init__(self, config: NetworkConfig, *, inputs: int, outputs: int) -> None:
         super().__init__()
         self.config, self.inputs, self.outputs = config, inputs, outputs
-        self.embedding = nn.Embedding(inputs, config.embedding_size) if config.embedding_size else None
+        self.embedding = make_embedding(inputs, config.embedding_size) if config.embedding_size else None
         sizes = [config.embedding_size or inputs] + [config.hidden_size] * config.layers
         self.layers = nn.ModuleList(make_layer(config, size) for size in sizes[:-1])
         self.dropout, self.weight_dropout = Dropout(config.dropout), Dropout(config.weight_dropout)
@@ -116,6 +116,8 @@ class CharRNN(Recurrent):
         Forget bias 1: Jozefowicz, Zaremba and Sutskever 2015.
         """
         size = self.config.hidden_size
+        if self.output.bias.is_meta:
+            return
         if self.config.tied and self.embedding is not None:
             nn.init.normal_(self.embedding.weight, std=size**-0.5)  # else the first logits are far from zero
         if self.config.initialization == "uniform":
@@ -127,8 +129,8 @@ class CharRNN(Recurrent):
 
 @torch.no_grad()
 def start_layer(layer: nn.Module, config: NetworkConfig) -> None:
-    """Give a layer the weights with which it starts."""
-    if config.initialization == "uniform":
+    """Give a layer the weights with which it starts; on the device "meta" there are none."""
+    if config.initialization == "uniform" or layer.weight_hh_l0.is_meta:
         return
     size = config.hidden_size
     for gate in layer.weight_hh_l0.split(size):  # type: ignore[operator]
@@ -140,6 +142,14 @@ def start_layer(layer: nn.Module, config: NetworkConfig) -> None:
         nn.init.zeros_(bias)  # type: ignore[arg-type]
     if config.cell == "lstm":
         layer.bias_ih_l0[size : 2 * size] = 1.0  # type: ignore[operator]
+
+
+def make_embedding(symbols: int, size: int) -> nn.Embedding:
+    """A vector of normal numbers for each symbol; none on the device "meta": there torch would import its compiler to draw."""
+    vectors = torch.empty(symbols, size)
+    if not vectors.is_meta:
+        nn.init.normal_(vectors)
+    return nn.Embedding.from_pretrained(vectors, freeze=False)  # type: ignore[no-any-return,no-untyped-call]
 
 
 def make_layer(config: NetworkConfig, inputs: int) -> nn.Module:

@@ -3,13 +3,19 @@
 AdamW: Loshchilov and Hutter 2019 (arXiv 1711.05101). Adam: Kingma and Ba 2015 (arXiv 1412.6980). RMSprop: Hinton 2012.
 Muon: Jordan et al. 2024, here for the matrices of the recurrent layers, gate by gate; what is left (embedding, output,
 biases) is trained by AdamW.
+
+The arithmetic is that of torch's functions (`torch.optim.adamw.adamw` and its like). Its classes, which would keep what is
+remembered, import torch's compiler with their first parameter: a second at the start of every training, for nothing.
 """
 
+from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping
 
 import torch
+from torch.optim.adam import adam
+from torch.optim.rmsprop import rmsprop
+from torch.optim.sgd import sgd
 
 from charloom.settings import TrainingConfig
 
@@ -18,16 +24,144 @@ ROUNDS = 5
 
 _A, _B, _C = 3.4445, -4.7750, 2.0315
 
+EPSILON = 1e-8
+"""What keeps a division by a second moment finite."""
 
-class Optimizer(Protocol):
-    """What the trainer needs of an optimizer: torch's own have it."""
 
-    @property
-    def param_groups(self) -> list[dict[str, Any]]: ...
-    @property
-    def state(self) -> Any: ...
-    def zero_grad(self) -> None: ...
-    def step(self) -> Any: ...
+class Optimizer(ABC):
+    """Parameters, and what is remembered of each: `state[parameter][quantity]`."""
+
+    def __init__(self, parameters: Iterable[torch.nn.Parameter]) -> None:
+        self.parameters = list(parameters)
+        self.state: dict[torch.Tensor, dict[str, torch.Tensor]] = defaultdict(dict)
+
+    def zero_grad(self) -> None:
+        """Forget every gradient."""
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    @abstractmethod
+    def step(self, rate: float) -> None:
+        """Update every parameter that has a gradient, at a learning rate of `rate`."""
+
+    def _due(self) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """The parameters that have a gradient, and the gradients."""
+        due = [parameter for parameter in self.parameters if parameter.grad is not None]
+        return list[torch.Tensor](due), [parameter.grad for parameter in due if parameter.grad is not None]
+
+    def _remembered(self, parameters: list[torch.Tensor], quantity: str) -> list[torch.Tensor]:
+        """A quantity of each parameter, of its shape, zeros at first."""
+        for parameter in parameters:
+            if quantity not in self.state[parameter]:
+                self.state[parameter][quantity] = torch.zeros_like(parameter)
+        return [self.state[parameter][quantity] for parameter in parameters]
+
+    def _counts(self, parameters: list[torch.Tensor], *, on_device: bool) -> list[torch.Tensor]:
+        """How many steps each parameter has taken."""
+        for parameter in parameters:
+            if "step" not in self.state[parameter]:
+                device = parameter.device if on_device else torch.device("cpu")
+                self.state[parameter]["step"] = torch.zeros((), dtype=torch.float32, device=device)
+        return [self.state[parameter]["step"] for parameter in parameters]
+
+
+class Adam(Optimizer):
+    """Adam, or with `decoupled` weight decay AdamW; `fused` takes torch's one kernel for all of it."""
+
+    def __init__(
+        self,
+        parameters: Iterable[torch.nn.Parameter],
+        *,
+        betas: tuple[float, float],
+        weight_decay: float,
+        decoupled: bool,
+        fused: bool,
+    ) -> None:
+        super().__init__(parameters)
+        self._betas, self._decay, self._decoupled, self._fused = betas, weight_decay, decoupled, fused
+
+    @torch.no_grad()
+    def step(self, rate: float) -> None:
+        """Update every parameter that has a gradient, at a learning rate of `rate`."""
+        parameters, gradients = self._due()
+        adam(
+            parameters,
+            gradients,
+            self._remembered(parameters, "exp_avg"),
+            self._remembered(parameters, "exp_avg_sq"),
+            [],
+            self._counts(parameters, on_device=self._fused),
+            fused=self._fused,
+            decoupled_weight_decay=self._decoupled,
+            amsgrad=False,
+            beta1=self._betas[0],
+            beta2=self._betas[1],
+            lr=rate,
+            weight_decay=self._decay,
+            eps=EPSILON,
+            maximize=False,
+        )
+
+
+class RMSprop(Optimizer):
+    """The gradient over the root of its mean square, with momentum."""
+
+    def __init__(
+        self, parameters: Iterable[torch.nn.Parameter], *, alpha: float, momentum: float, weight_decay: float
+    ) -> None:
+        super().__init__(parameters)
+        self._alpha, self._momentum, self._decay = alpha, momentum, weight_decay
+
+    @torch.no_grad()
+    def step(self, rate: float) -> None:
+        """Update every parameter that has a gradient, at a learning rate of `rate`."""
+        parameters, gradients = self._due()
+        rmsprop(
+            parameters,
+            gradients,
+            self._remembered(parameters, "square_avg"),
+            [],
+            self._remembered(parameters, "momentum_buffer") if self._momentum else [],
+            self._counts(parameters, on_device=False),
+            lr=rate,
+            alpha=self._alpha,
+            eps=EPSILON,
+            weight_decay=self._decay,
+            momentum=self._momentum,
+            centered=False,
+        )
+
+
+class SGD(Optimizer):
+    """The gradient, with momentum, whose first value is the first gradient."""
+
+    def __init__(
+        self, parameters: Iterable[torch.nn.Parameter], *, momentum: float, weight_decay: float, fused: bool
+    ) -> None:
+        super().__init__(parameters)
+        self._momentum, self._decay, self._fused = momentum, weight_decay, fused
+
+    @torch.no_grad()
+    def step(self, rate: float) -> None:
+        """Update every parameter that has a gradient, at a learning rate of `rate`."""
+        parameters, gradients = self._due()
+        buffers = [self.state[parameter].get("momentum_buffer") for parameter in parameters]
+        sgd(
+            parameters,
+            gradients,
+            buffers,
+            fused=self._fused,
+            weight_decay=self._decay,
+            momentum=self._momentum,
+            lr=rate,
+            dampening=0,
+            nesterov=False,
+            maximize=False,
+        )
+        if self._momentum:
+            for parameter, buffer in zip(parameters, buffers, strict=True):
+                assert buffer is not None, "the function makes what is missing"
+                self.state[parameter]["momentum_buffer"] = buffer
 
 
 def orthogonalized(matrices: torch.Tensor, *, bfloat16: bool) -> torch.Tensor:
@@ -46,7 +180,7 @@ def orthogonalized(matrices: torch.Tensor, *, bfloat16: bool) -> torch.Tensor:
     return (wide.mT if tall else wide).to(matrices.dtype)
 
 
-class Muon(torch.optim.Optimizer):
+class Muon(Optimizer):
     """Momentum whose update has all its singular values alike, for matrices (gates * N, M) of `gates` blocks each.
 
         m <- momentum m + (1 - momentum) g          u = orthogonalized(momentum m + (1 - momentum) g), block by block
@@ -57,54 +191,41 @@ class Muon(torch.optim.Optimizer):
 
     def __init__(
         self,
-        matrices: list[torch.nn.Parameter],
+        matrices: Iterable[torch.nn.Parameter],
         *,
         gates: int,
-        lr: float,
         momentum: float,
         weight_decay: float,
         bfloat16: bool,
     ) -> None:
-        super().__init__(matrices, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
-        self._gates, self._bfloat16 = gates, bfloat16
+        super().__init__(matrices)
+        self._gates, self._momentum, self._decay, self._bfloat16 = gates, momentum, weight_decay, bfloat16
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Update every matrix by its gradient."""
-        for group in self.param_groups:
-            rate, momentum, decay = group["lr"], group["momentum"], group["weight_decay"]
-            for matrix in group["params"]:
-                if "momentum_buffer" not in self.state[matrix]:
-                    self.state[matrix]["momentum_buffer"] = torch.zeros_like(matrix)
-                buffer = self.state[matrix]["momentum_buffer"].lerp_(matrix.grad, 1 - momentum)
-                blocks = matrix.grad.lerp(buffer, momentum).unflatten(0, (self._gates, -1))
-                update = orthogonalized(blocks, bfloat16=self._bfloat16).flatten(0, 1)
-                matrix.mul_(1 - rate * decay).add_(update, alpha=-rate * 0.2 * max(blocks.shape[1:]) ** 0.5)
+    def step(self, rate: float) -> None:
+        """Update every matrix that has a gradient, at a learning rate of `rate`."""
+        matrices, gradients = self._due()
+        buffers = self._remembered(matrices, "momentum_buffer")
+        for matrix, gradient, buffer in zip(matrices, gradients, buffers, strict=True):
+            buffer.lerp_(gradient, 1 - self._momentum)
+            blocks = gradient.lerp(buffer, self._momentum).unflatten(0, (self._gates, -1))  # type: ignore[no-untyped-call]
+            update = orthogonalized(blocks, bfloat16=self._bfloat16).flatten(0, 1)
+            matrix.mul_(1 - rate * self._decay).add_(update, alpha=-rate * 0.2 * max(blocks.shape[1:]) ** 0.5)
 
 
-class Together:
+class Together(Optimizer):
     """Several optimizers that step as one; a parameter belongs to one of them, and so does its state."""
 
-    def __init__(self, *optimizers: torch.optim.Optimizer) -> None:
+    def __init__(self, *optimizers: Optimizer) -> None:
+        super().__init__(parameter for optimizer in optimizers for parameter in optimizer.parameters)
         self._optimizers = optimizers
-        self.state: dict[torch.Tensor, dict[str, Any]] = defaultdict(dict)
         for optimizer in optimizers:
             optimizer.state = self.state
 
-    @property
-    def param_groups(self) -> list[dict[str, Any]]:
-        """The groups of all."""
-        return [group for optimizer in self._optimizers for group in optimizer.param_groups]
-
-    def zero_grad(self) -> None:
-        """Forget every gradient."""
-        for optimizer in self._optimizers:
-            optimizer.zero_grad()
-
-    def step(self) -> None:
+    def step(self, rate: float) -> None:
         """Let each update its parameters."""
         for optimizer in self._optimizers:
-            optimizer.step()
+            optimizer.step(rate)
 
 
 def make_optimizer(
@@ -115,7 +236,7 @@ def make_optimizer(
     `gates`: blocks of rows in a recurrent layer's matrices (4 for an LSTM, 3 for a GRU, else 1).
     """
     values = list(parameters.values())
-    rate, decay = config.learning_rate, config.weight_decay
+    betas, decay = (config.beta1, config.beta2), config.weight_decay
     fused = values[0].device.type in ("cpu", "cuda")
     if config.optimizer == "muon":
         matrices: list[torch.nn.Parameter] = []
@@ -123,19 +244,11 @@ def make_optimizer(
         for name, value in parameters.items():
             (matrices if "layers." in name and value.ndim == 2 else rest).append(value)
         return Together(
-            Muon(
-                matrices,
-                gates=gates,
-                lr=rate,
-                momentum=config.beta1,
-                weight_decay=decay,
-                bfloat16=bfloat16,
-            ),
-            torch.optim.AdamW(rest, lr=rate, betas=(config.beta1, config.beta2), weight_decay=decay, fused=fused),
+            Muon(matrices, gates=gates, momentum=config.beta1, weight_decay=decay, bfloat16=bfloat16),
+            Adam(rest, betas=betas, weight_decay=decay, decoupled=True, fused=fused),
         )
     if config.optimizer in ("adamw", "adam"):
-        kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-        return kind(values, lr=rate, betas=(config.beta1, config.beta2), weight_decay=decay, fused=fused)
+        return Adam(values, betas=betas, weight_decay=decay, decoupled=config.optimizer == "adamw", fused=fused)
     if config.optimizer == "rmsprop":
-        return torch.optim.RMSprop(values, lr=rate, alpha=config.beta2, momentum=config.beta1, weight_decay=decay)
-    return torch.optim.SGD(values, lr=rate, momentum=config.beta1, weight_decay=decay, fused=fused)
+        return RMSprop(values, alpha=config.beta2, momentum=config.beta1, weight_decay=decay)
+    return SGD(values, momentum=config.beta1, weight_decay=decay, fused=fused)

@@ -121,8 +121,6 @@ class StepByStep(ABC, Generic[Network, Given]):
 
     def _advance(self) -> Progress:
         rate = learning_rate(self.step, self.total, self.config)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         loss, symbols, state = self._loss(self.batches[self.step])
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -130,7 +128,7 @@ class StepByStep(ABC, Generic[Network, Given]):
         loss_nats, gradient_norm = loss.item(), norm.item()
         if not (math.isfinite(loss_nats) and math.isfinite(gradient_norm)):
             raise self.diverged("loss", self.step + 1)
-        self.optimizer.step()
+        self.optimizer.step(rate)
         if self.average is not self.network:
             decay = min(self.config.average, (1 + self.step) / (10 + self.step))
             with torch.no_grad():
@@ -199,7 +197,7 @@ class StepByStep(ABC, Generic[Network, Given]):
         for parameter in double._parameters.values():
             parameter.grad = torch.zeros_like(parameter)
         if step:
-            double.optimizer.step()
+            double.optimizer.step(0.0)
             double._state = self._expected_carried(step)
         return double.state()
 

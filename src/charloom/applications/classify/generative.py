@@ -11,7 +11,7 @@ from torch import nn
 
 from charloom.applications.classify.batches import TextBatch
 from charloom.dropout import Dropout
-from charloom.network import Recurrent, make_layer, start_layer
+from charloom.network import Recurrent, make_embedding, make_layer, start_layer
 from charloom.settings import ClassificationConfig, ClassifierNetworkConfig
 
 TOGETHER = 1 << 24
@@ -30,7 +30,7 @@ class GenerativeNetwork(Recurrent):
         super().__init__()
         self.config, self.classification, self.classes = network, classification, classes
         size = network.embedding_size or network.hidden_size
-        self.embedding, self.condition = nn.Embedding(symbols, size), nn.Embedding(classes, size)
+        self.embedding, self.condition = make_embedding(symbols, size), make_embedding(classes, size)
         below = [2 * size] + [network.hidden_size] * (network.layers - 1)
         self.layers = nn.ModuleList(make_layer(network, inputs) for inputs in below)
         self.dropout, self.weight_dropout = Dropout(network.dropout), Dropout(network.weight_dropout)

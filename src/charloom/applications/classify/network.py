@@ -13,7 +13,7 @@ from torch import nn
 
 from charloom.applications.classify.batches import TextBatch
 from charloom.dropout import Dropout
-from charloom.network import Recurrent, make_layer, start_layer
+from charloom.network import Recurrent, make_embedding, make_layer, start_layer
 from charloom.settings import ClassificationConfig, ClassifierNetworkConfig
 
 PREDICTED = 2048
@@ -31,7 +31,7 @@ class ClassifierNetwork(Recurrent):
         super().__init__()
         self.config, self.classification = network, classification
         self.directions = 2 if classification.bidirectional else 1
-        self.embedding = nn.Embedding(symbols, network.embedding_size or network.hidden_size)
+        self.embedding = make_embedding(symbols, network.embedding_size or network.hidden_size)
         below = [self.embedding.embedding_dim] + [network.hidden_size * self.directions] * (network.layers - 1)
         self.layers = nn.ModuleList(make_layer(network, size) for size in below for _ in range(self.directions))
         self.dropout, self.weight_dropout = Dropout(network.dropout), Dropout(network.weight_dropout)
