@@ -247,6 +247,16 @@ def test_score_tells_the_surprise_of_each_character(trained: Path, charloom: Cal
     assert f"{told['score']['bits_per_character']:.3f} bits" in shown
 
 
+def test_score_ends_quietly_where_nobody_reads_its_colours(trained: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "charloom", "score", str(trained / "run"), "The the"]
+    colours = {**os.environ, "FORCE_COLOR": "1", "TERM": "xterm-256color"}
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, env=colours)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_score_draws_a_page_and_a_picture(trained: Path, charloom: Call, docs_text: str, tmp_path: Path) -> None:
     (tmp_path / "part.txt").write_text(docs_text[:1000])
     done = charloom("score", trained / "run", "--text", "part.txt", "--html", "page.html", "--png", "picture.png")

@@ -374,8 +374,12 @@ def test_an_empty_text_is_refused_by_its_source(raw: tuple[bytes, ...]) -> None:
 
 
 def test_one_character_is_too_little_to_train_on() -> None:
-    with pytest.raises(TextError, match="name has 1 character, of which the split leaves 1"):
-        corpus_of("é".encode())
+    with pytest.raises(TextError, match="name has 1 character, of which the split leaves 0"):
+        corpus_of("é".encode(), split=(0.9, 0.1, 0.0))
+
+
+def test_one_character_is_a_text_where_it_is_not_split() -> None:
+    assert corpus_of("é".encode(), split=(1.0, 0.0, 0.0)).boundaries[0] == 1
 
 
 def test_a_split_that_leaves_less_than_two_characters_to_train_on_is_refused() -> None:

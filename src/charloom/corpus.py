@@ -158,7 +158,7 @@ def make_corpus(documents: Iterable[tuple[str, bytes]], config: CorpusConfig, *,
     whole = cleaned[0] if len(cleaned) == 1 else b"".join(cleaned)
     text = Text(memoryview(whole), characters, tuple(ends) if len(ends) > 1 else ())
     corpus = Corpus(text, config.split, name, source, tuple(notes))
-    if corpus.boundaries[0] < 2:
+    if corpus.boundaries[0] < min(2, characters):
         raise TextError(
             f"{name} has {characters} character{'s' * (characters != 1)}, of which the split leaves "
             f"{corpus.boundaries[0]} to train on; give it a longer text"

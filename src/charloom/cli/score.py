@@ -155,6 +155,12 @@ def _colour(rows: "Iterable[Surprise]") -> None:
 
     console = Console(file=sys.stdout, highlight=False)
     coloured = console.color_system is not None and not console.no_color
+
+    def show(cells: Text) -> None:
+        with console.capture() as captured:  # rich would end the process where nobody reads on
+            console.print(cells, soft_wrap=True)
+        sys.stdout.write(captured.get())
+
     for line in lines(rows, max(20, console.width - 1)):
         cells = Text()
         for surprise in line:
@@ -163,9 +169,7 @@ def _colour(rows: "Iterable[Surprise]") -> None:
             cells.append(
                 character if character.isprintable() else "\ufffd", f"{ink(step)} on {LEVELS[step]}" if coloured else ""
             )
-        with console.capture() as captured:  # rich would end the process where nobody reads on
-            console.print(cells, soft_wrap=True)
-        sys.stdout.write(captured.get())
+        show(cells)
         if not coloured:
             widths = [max(1, cell_len(surprise.character)) for surprise in line]
             print("".join(MARKS[level(each.nats)] * width for each, width in zip(line, widths, strict=True)))
@@ -173,7 +177,7 @@ def _colour(rows: "Iterable[Surprise]") -> None:
         scale = Text("surprise in bits ")
         for step, colour in enumerate(LEVELS):
             scale.append(f" {step}{'+' if step == 7 else ''} ", f"{ink(step)} on {colour}")
-        console.print(scale)
+        show(scale)
     else:
         told = ", ".join(f"{step}{'+' if step == 7 else ''} {mark!r}" for step, mark in enumerate(MARKS))
-        console.print(f"marks: bits of surprise: {told}", markup=False, soft_wrap=True)
+        print(f"marks: bits of surprise: {told}")
