@@ -167,8 +167,8 @@ def main() -> None:
     train, test = rows.take(kept), sample(rows.take(held), 10 if options.quick else options.test)
     if options.quick:
         train = sample(train, 100)
-    settings: dict[str, Any] = {"crops": 0.5, "next_character": 0.0, "every_place": 1.0}
-    settings |= {"epochs": 2} if options.quick else {}
+    settings: dict[str, Any] = {"crops": 0.5, "next_character": 0.0, "every_place": 1.0, "epochs": 4}
+    settings |= {"epochs": 1} if options.quick else {}
     models: list[Classifier] = []
 
     def ours() -> Trained:
