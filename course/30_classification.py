@@ -92,8 +92,9 @@ print(f"always saying the most frequent script would give {largest:.0%}")
 
 # %% [markdown]
 # ## What the network adds to counting
-# The counts need no steps and no gradient, and with a few thousand texts they are hard to beat. Each half of the same classifier,
-# asked alone (the counts by Bayes' rule with classes alike), and both together:
+# The counts need no steps and no gradient, and come near the network all the same. Each half of the same classifier, asked alone
+# (the counts by Bayes' rule with classes alike), and both together, which is seldom much worse than the better of the two, and
+# where neither is good often better than both:
 
 # %%
 model = classifier.classifier_
