@@ -33,7 +33,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def counted(texts: list[str], labels: list[int], longest: int) -> NGrams:
     table = SymbolTable(vocabulary_of(texts))
-    return NGrams.count([table.encode(text) for text in texts], np.array(labels, np.int64), table, classes=2, longest=longest)
+    return NGrams.count(
+        [table.encode(text) for text in texts], np.array(labels, np.int64), table, classes=2, longest=longest
+    )
 
 
 class Oracle:
