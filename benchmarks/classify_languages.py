@@ -1,6 +1,6 @@
 """The language of a text: charloom beside n-grams trained on the same sentences, and beside ready-made detectors.
 
-Usage: python benchmarks/classify_languages.py [ROWS.tsv] [--test 60] [--quick] [--output FILE.json]
+Usage: python benchmarks/classify_languages.py [ROWS.tsv] [--test 60] [--quick] [--only NAMES] [--output FILE.json]
 
 A tenth of each language's sentences is held out, sentences that differ in case or punctuation on one side; of it TEST a language
 are asked for: the whole sentence, its first twenty characters, and one word of it. Trained on the other nine tenths: charloom and
@@ -22,7 +22,7 @@ import numpy as np
 
 from charloom.applications.classify.model import Classifier
 from charloom.applications.classify.rows import Rows, hold_out, read_rows
-from classify_peers import classifier, linear_svm, naive_bayes
+from classify_peers import Trained, alone, chosen, classifier, linear_svm, naive_bayes
 from machine import machine, title
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "languages" / "sentences.tsv"
@@ -159,6 +159,7 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_true", help="100 sentences a language: whether it works, not how good it is"
     )
+    parser.add_argument("--only", nargs="+", default=[], help="only ways whose names hold one of these")
     parser.add_argument("--output", type=Path, default=None)
     options = parser.parse_args()
     rows = read_rows(options.rows)
@@ -166,25 +167,44 @@ def main() -> None:
     train, test = rows.take(kept), sample(rows.take(held), 10 if options.quick else options.test)
     if options.quick:
         train = sample(train, 100)
-    settings: dict[str, Any] = {"crops": 0.5, "next_character": 0.0, "every_place": 1.0}
-    settings |= {"epochs": 2} if options.quick else {}
-    ours, model = classifier(train, name="languages", seed=1, settings=settings)
-    trained = {
+    settings: dict[str, Any] = {"crops": 0.5, "next_character": 0.0, "every_place": 1.0, "epochs": 4}
+    settings |= {"epochs": 1} if options.quick else {}
+    models: list[Classifier] = []
+
+    def ours() -> Trained:
+        trained, model = classifier(train, name="languages", seed=1, settings=settings)
+        models.append(model)
+        return trained
+
+    ways = {
+        "naive Bayes, 1- to 3-grams": lambda: naive_bayes(train, longest=3),
+        "naive Bayes, 1- to 4-grams in words": lambda: naive_bayes(train, longest=4, analyzer="char_wb"),
+        "linear SVM, 1- to 4-grams in words": lambda: linear_svm(train, longest=4, analyzer="char_wb"),
         "charloom": ours,
-        "naive Bayes, 1- to 3-grams": naive_bayes(train, longest=3),
-        "linear SVM, 1- to 3-grams": linear_svm(train, longest=3),
+        "charloom, its network alone": lambda: alone(models[0], train, network=True),
+        "charloom, its n-grams alone": lambda: alone(models[0], train, network=False),
     }
     results: dict[str, Any] = {"trained on the same sentences": {}, "ready-made": {}}
     print(f"{len(train):,} sentences of {len(rows.classes)} languages to train on, {len(test):,} to ask for; {title()}")
-    print(f"{'':<34}" + "".join(name.rjust(22) for name in QUERIES) + "texts a second".rjust(18))
-    for name, entry in trained.items():
+    print(f"{'':<38}" + "".join(name.rjust(22) for name in QUERIES) + "texts a second".rjust(18) + "seconds".rjust(10))
+    for name, make in ways.items():
+        if not chosen(name, options.only):
+            continue
+        entry = make()
         found, began = {}, time.perf_counter()
         for query, cut in QUERIES.items():
             found[query] = share(test.labels, list(entry.predict([cut(text) for text in test.texts])))
         speed = len(QUERIES) * len(test) / (time.perf_counter() - began)
         results["trained on the same sentences"][name] = {**found, "texts a second": speed, "seconds": entry.seconds}
-        print(f"{name:<34}" + "".join(f"{value:.2f}".rjust(22) for value in found.values()) + f"{speed:,.0f}".rjust(18))
-    for name, (shared, detect) in detectors({plain(label) for label in rows.classes}).items():
+        print(
+            f"{name:<38}"
+            + "".join(f"{value:.2f}".rjust(22) for value in found.values())
+            + f"{speed:,.0f}".rjust(18)
+            + f"{entry.seconds:,.0f}".rjust(10),
+            flush=True,
+        )
+    model = models[0] if models else None
+    for name, (shared, detect) in detectors({plain(label) for label in rows.classes}).items() if model else ():
         mine = [place for place, label in enumerate(test.labels) if plain(label) in shared]
         labels = [plain(test.labels[place]) for place in mine]
         found = {}
@@ -196,7 +216,7 @@ def main() -> None:
             **{query: {"it": pair[0], "charloom": pair[1]} for query, pair in found.items()},
         }
         for who, side in ((f"{name}, {len(shared)} languages", 0), ("  charloom on these", 1)):
-            print(f"{who:<34}" + "".join(f"{pair[side]:.2f}".rjust(22) for pair in found.values()))
+            print(f"{who:<38}" + "".join(f"{pair[side]:.2f}".rjust(22) for pair in found.values()))
     if options.output:
         options.output.write_text(json.dumps({"machine": machine(), "results": results}, indent=2) + "\n")
 

@@ -1,4 +1,5 @@
-"""What else can be trained on the same rows: n-gram naive Bayes, linear SVM, the network of PyTorch's tutorial; and charloom.
+"""What else can be trained on the same rows: n-gram naive Bayes, linear SVM, the network of PyTorch's tutorial; and charloom, whole
+and by halves.
 
 Every entry takes rows to train on and gives a function from texts to labels. scikit-learn is needed (the extra `bench`).
 """
@@ -90,6 +91,22 @@ def classifier(rows: Rows, *, name: str, seed: int, settings: dict[str, Any]) ->
     return Trained(lambda texts: [label for label, _ in model.predict(texts)], seconds), model
 
 
+def alone(model: Classifier, rows: Rows, *, network: bool) -> Trained:
+    """Half of a classifier, on the rows that it was trained on: its network, or its n-grams and Bayes' rule."""
+    counts = dict(zip(rows.classes, rows.counts, strict=True))
+    prior = np.log([counts[name] / len(rows) for name in model.classes])
+
+    def predict(texts: Sequence[str]) -> list[str]:
+        symbols = [model.table.encode(text) for text in texts]
+        if network:
+            found = model.network_logits(symbols)
+        else:
+            found = model.counted(symbols) * np.sqrt([[len(each) + 1] for each in symbols]) + prior
+        return [model.classes[place] for place in found.argmax(1)]
+
+    return Trained(predict, float("nan"))
+
+
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ .,;'_"
 
 
@@ -155,6 +172,11 @@ def folds(rows: Rows, count: int, seed: int) -> list[np.ndarray]:
         made[fold] += members[number]
         sizes[label][fold] += len(members[number])
     return [np.array(sorted(fold)) for fold in made]
+
+
+def chosen(name: str, only: Sequence[str]) -> bool:
+    """Whether a way to classify is among those asked for: of its name a part is in `only`, or nothing is."""
+    return not only or any(part in name for part in only)
 
 
 def figures(labels: Sequence[str], predicted: Sequence[str], positive: str | None = None) -> dict[str, float]:

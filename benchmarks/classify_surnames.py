@@ -1,6 +1,6 @@
-"""The origin of a surname: charloom beside n-grams, a linear SVM and the network of PyTorch's tutorial, on the same splits.
+"""The origin of a surname: charloom, whole and by halves, n-grams, a linear SVM, PyTorch's tutorial, on the same splits.
 
-Usage: python benchmarks/classify_surnames.py [ROWS.tsv] [--splits 3] [--quick] [--output FILE.json]
+Usage: python benchmarks/classify_surnames.py [ROWS.tsv] [--splits 3] [--quick] [--only NAMES] [--output FILE.json]
 
 Each split holds a fifth of every language out, names that differ in case or punctuation on one side; everything is trained on the
 rest and asked for the held fifth once. Peers choose smoothing, C and the length of n-grams on a tenth of the training rows.
@@ -15,8 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from charloom.applications.classify.model import Classifier
 from charloom.applications.classify.rows import Rows, hold_out, read_rows
-from classify_peers import Trained, classifier, figures, linear_svm, naive_bayes, table, tutorial
+from classify_peers import Trained, alone, chosen, classifier, figures, linear_svm, naive_bayes, table, tutorial
 from machine import machine, title
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "names" / "surnames-by-language.tsv"
@@ -26,6 +27,13 @@ def ways(train: Rows, split: int, *, quick: bool) -> dict[str, Callable[[], Trai
     """Ways to classify, each trained when it is called."""
     epochs: dict[str, Any] = {"epochs": 2} if quick else {}
     words = {"analyzer": "char_wb"}
+    models: list[Classifier] = []
+
+    def ours() -> Trained:
+        trained, model = classifier(train, name="surnames", seed=split, settings=epochs)
+        models.append(model)
+        return trained
+
     return {
         "naive Bayes, 1- to 4-grams": lambda: naive_bayes(train, longest=4, **words),
         "naive Bayes, classes alike": lambda: naive_bayes(train, longest=3, prior=False, **words),
@@ -33,7 +41,9 @@ def ways(train: Rows, split: int, *, quick: bool) -> dict[str, Callable[[], Trai
         "linear SVM, 1- to 5-grams": lambda: linear_svm(train, longest=5, **words),
         "linear SVM, classes alike": lambda: linear_svm(train, longest=4, balanced=True, **words),
         "PyTorch's tutorial": lambda: tutorial(train, epochs=1 if quick else 27),
-        "charloom": lambda: classifier(train, name="surnames", seed=split, settings=epochs)[0],
+        "charloom": ours,
+        "charloom, its network alone": lambda: alone(models[0], train, network=True),
+        "charloom, its n-grams alone": lambda: alone(models[0], train, network=False),
         "charloom, classes alike": lambda: classifier(
             train, name="surnames", seed=split, settings={**epochs, "class_weights": 0.5}
         )[0],
@@ -50,6 +60,7 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_true", help="one split, short trainings: whether it works, not how good it is"
     )
+    parser.add_argument("--only", nargs="+", default=[], help="only ways whose names hold one of these")
     parser.add_argument("--output", type=Path, default=None)
     options = parser.parse_args()
     rows = read_rows(options.rows)
@@ -58,6 +69,8 @@ def main() -> None:
         kept, held = hold_out(rows, 0.2, 1000 + split)
         train, test = rows.take(kept), rows.take(held)
         for name, make in ways(train, split, quick=options.quick).items():
+            if not chosen(name, options.only):
+                continue
             trained = make()
             found = figures(test.labels, list(trained.predict(test.texts)))
             results.setdefault(name, []).append({**found, "seconds": trained.seconds})

@@ -31,7 +31,7 @@ KINDS = (
     {"kind": "generative"},
     {"members": 2, "next_character": 0.5},
     {"layers": 2, "pooling": "attention", "crops": 0.5},
-    {"bidirectional": False, "pooling": "last", "cell": "gru"},
+    {"bidirectional": False, "pooling": "last", "cell": "gru", "n_grams": 0},
 )
 kinds = pytest.mark.parametrize("changes", KINDS, ids=["plain", "generative", "members", "two-layers", "one-way"])
 
@@ -89,14 +89,14 @@ def test_the_order_of_texts_is_kept(classifier: Classifier, order: list[int]) ->
 
 
 def test_a_long_text_says_the_mean_of_what_its_pieces_say(tmp_path: Path) -> None:
-    model = fresh(tmp_path, sequence_length=10)
+    model = fresh(tmp_path, sequence_length=10, n_grams=0)
     text = "der die das und ist nicht ein"[:29] + "x"  # three pieces of ten
     pieces = [text[:10], text[10:20], text[20:]]
     np.testing.assert_allclose(model.logits([text])[0], model.logits(pieces).mean(0), rtol=1e-4, atol=1e-5)
 
 
 def test_a_long_text_counts_the_prior_of_a_generative_classifier_once(tmp_path: Path) -> None:
-    model = fresh(tmp_path, kind="generative", sequence_length=10)
+    model = fresh(tmp_path, kind="generative", sequence_length=10, n_grams=0)
     assert isinstance(model.network, GenerativeNetwork)
     prior = model.network.prior.numpy()
     text = "der die das und ist "
@@ -113,7 +113,7 @@ def test_a_text_of_a_megabyte_is_answered_in_pieces_that_fit_a_bound(classifier:
 
 def test_the_generative_classifier_is_bayes_rule(tmp_path: Path) -> None:
     """P(class | text) from the sum of surprisals that the network gives each symbol, written out by hand."""
-    model = fresh(tmp_path, kind="generative")
+    model = fresh(tmp_path, kind="generative", n_grams=0)
     network = model.network
     assert isinstance(network, GenerativeNetwork)
     ids = torch.tensor([model.table.boundary, *model.table.encode("nicht").tolist(), model.table.boundary])

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import charloom
 from charloom import records, settings
 from charloom.applications.classify.model import ClassifierConfig
+from charloom.applications.classify.n_gram_files import NGramSizes
 from charloom.applications.classify.runs import ClassifierPlan, ClassifierRunConfig
 from charloom.applications.coded_files import Header
 from charloom.checkpoints import Manifest, Pointer, Position
@@ -68,7 +69,7 @@ def valid_settings(kind: type) -> st.SearchStrategy[Any]:
             "seed": st.integers(0, 2**63 - 1),
             "learning_rate": st.floats(0, 1000, exclude_min=True),
         },
-        settings.ClassificationConfig: {"held": st.floats(0, 0.5), "members": st.integers(1, 100)},
+        settings.ClassificationConfig: {"held": st.floats(0, 0.5), "n_grams": st.integers(2, 16)},
         settings.ClassifierNetworkConfig: {"hidden_size": st.integers(1, 16_384), "dropout": st.floats(0, 0.99)},
         settings.ClassifierTrainingConfig: {"seed": st.integers(0, 2**63 - 1), "batch_size": st.integers(1, 65_536)},
     }
@@ -86,7 +87,8 @@ def made_of(hint: Any) -> st.SearchStrategy[Any]:
         if hint is ClassifierConfig:  # which refuses fewer than two classes, or one twice
             values["classes"] = st.lists(st.text(), min_size=2, unique=True).map(tuple)
             values["longest"] = st.integers(1, 2**63)
-        if hint in (Plan, ClassifierPlan, Position):  # which refuse counts that lie below their least
+            values["n_grams"] = st.lists(made_of(NGramSizes), max_size=2).map(tuple)
+        if hint in (Plan, ClassifierPlan, Position, NGramSizes):  # which refuse counts that lie below their least
             values |= {name: st.integers(1, 2**63) for name in values if hints[name] is int}
         return st.builds(hint, **values)
     if origin is Literal:

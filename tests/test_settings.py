@@ -54,6 +54,7 @@ RANGES = [
     (ClassificationConfig, "crops", 0, 1),
     (ClassificationConfig, "next_character", 0, 100),
     (ClassificationConfig, "every_place", 0, 100),
+    (ClassificationConfig, "n_grams", 0, 16),
     (ClassificationConfig, "members", 1, 100),
     (ClassificationConfig, "held", 0, 0.5),
     (ClassificationConfig, "patience", 1, 100_000),

@@ -180,6 +180,8 @@ class ClassificationConfig:
     "Weight of a second task beside the classes, predicting the next character: it helps where texts are few (discriminative)."
     every_place: float = 0.0
     "Weight of a third task: telling the class at each place, from what was read so far in either direction (discriminative)."
+    n_grams: int = 5
+    "Length of the sequences of characters that are counted in each class and have a say beside the network; 0 for none."
     members: int = 1
     "Networks that are trained side by side and whose probabilities are averaged (discriminative)."
     held: float = 0.05
@@ -196,6 +198,7 @@ class ClassificationConfig:
         _check("classification", "crops", self.crops, 0, 1)
         _check("classification", "next_character", self.next_character, 0, 100)
         _check("classification", "every_place", self.every_place, 0, 100)
+        _check("classification", "n_grams", self.n_grams, 0, 16)
         _check("classification", "members", self.members, 1, 100)
         _check("classification", "held", self.held, 0, 0.5)
         _check("classification", "patience", self.patience, 1, 100_000)

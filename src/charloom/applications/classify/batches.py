@@ -68,7 +68,7 @@ class TextBatches:
             seed,
         )
         self._encoded = [table.encode(text) for text in texts]
-        self._words = [[match.span() for match in _WORD.finditer(text)] for text in texts] if crops else []
+        self._words = [_words(text) for text in texts] if crops else []
         self._epoch = -1
         self._rows: list[Symbols] = []
         self._order: list[NDArray[np.int64]] = []
@@ -106,18 +106,7 @@ class TextBatches:
     def _part(self, place: int, draw: np.random.Generator) -> Symbols:
         """What is read of a text in this epoch."""
         whole = self._encoded[place]
-        start, stop = 0, len(whole)
-        if self._crops and draw.random() < self._crops and len(whole) > 1:
-            words = self._words[place]
-            if len(words) > 1 and draw.random() < 0.5:
-                count = int(np.exp(draw.random() * np.log(len(words))))  # few words are as frequent as many
-                first = int(draw.integers(len(words) - count + 1))
-                start, stop = words[first][0], words[first + count - 1][1]
-            else:
-                least = min(4, len(whole))
-                count = int(least * np.exp(draw.random() * np.log(len(whole) / least)))
-                start = int(draw.integers(len(whole) - count + 1)) if draw.random() < 0.5 else 0
-                stop = start + count
+        start, stop = _crop(len(whole), self._words[place], self._crops, draw) if self._crops else (0, len(whole))
         if stop - start > self._longest:
             start += int(draw.integers(stop - start - self._longest + 1))
             stop = start + self._longest
@@ -125,3 +114,31 @@ class TextBatches:
 
     def _draw(self, purpose: int, number: int) -> np.random.Generator:
         return np.random.Generator(np.random.PCG64([self._seed, purpose, number]))
+
+
+def held_parts(texts: Sequence[str], table: SymbolTable, *, crops: float, seed: int) -> list[Symbols]:
+    """Texts that are held out, as symbols, the same share of them cropped as of those that are trained on."""
+    draw = np.random.Generator(np.random.PCG64([seed, 3]))
+    parts = []
+    for text in texts:
+        start, stop = _crop(len(text), _words(text), crops, draw) if crops else (0, len(text))
+        parts.append(table.encode(text)[start:stop])
+    return parts
+
+
+def _words(text: str) -> list[tuple[int, int]]:
+    return [match.span() for match in _WORD.finditer(text)]
+
+
+def _crop(length: int, words: Sequence[tuple[int, int]], share: float, draw: np.random.Generator) -> tuple[int, int]:
+    """Where the part of a text that is read begins and ends: in `share` of the cases some words or characters, else all."""
+    if draw.random() >= share or length < 2:
+        return 0, length
+    if len(words) > 1 and draw.random() < 0.5:
+        count = int(np.exp(draw.random() * np.log(len(words))))  # few words are as frequent as many
+        first = int(draw.integers(len(words) - count + 1))
+        return words[first][0], words[first + count - 1][1]
+    least = min(4, length)
+    count = int(least * np.exp(draw.random() * np.log(length / least)))
+    start = int(draw.integers(length - count + 1)) if draw.random() < 0.5 else 0
+    return start, start + count

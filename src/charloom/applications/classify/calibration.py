@@ -1,11 +1,14 @@
 """Probabilities that mean what they say: one temperature for all classes, set on texts that were held out.
 
-Guo et al. 2017, "On calibration of modern neural networks" (arXiv 1706.04599).
+Guo et al. 2017, "On calibration of modern neural networks" (arXiv 1706.04599). Where n-grams are counted beside the network, the
+same texts say how much each of the two is worth: P(class) is proportional to P_network^a P_n-grams^b, a logarithmic opinion pool
+(Heskes 1998, "Selecting weighting factors in logarithmic opinion pools"), with a = 1 / temperature and b = count_weight a.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from charloom.applications.classify.model import Floats, softmax
@@ -36,6 +39,35 @@ def best_temperature(logits: Floats, labels: NDArray[np.int64]) -> float:
         left, right = high - golden * (high - low), low + golden * (high - low)
         low, high = (low, right) if surprise(left) <= surprise(right) else (left, high)
     return 2 / (low + high)
+
+
+def best_pool(logits: Floats, counts: Floats, labels: NDArray[np.int64]) -> tuple[float, float]:
+    """Temperature and count weight at which `labels` (N,) are least surprising; 1 and 1 where there is none.
+
+    `logits` (N, C) are the network's, `counts` (N, C) what the n-grams say. As above as if there were one text more, of each class
+    alike. The surprise is convex in the inverse temperature and its product with the count weight, both of which stay above 0.
+    """
+    if not len(labels):
+        return 1.0, 1.0
+    parts = torch.from_numpy(np.stack([_log_softmax(logits), _log_softmax(counts)]))
+    right = torch.from_numpy(labels)[:, None]
+    share = 1 / (len(labels) + 1)
+    shares = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([shares], max_iter=ROUNDS, line_search_fn="strong_wolfe")
+
+    def surprise() -> torch.Tensor:
+        optimizer.zero_grad()
+        logs = torch.einsum("k,knc->nc", shares.exp(), parts).log_softmax(-1)
+        found = -(1 - share) * logs.gather(1, right).mean() - share * logs.mean()
+        found.backward()  # type: ignore[no-untyped-call]
+        return found
+
+    with torch.enable_grad():
+        optimizer.step(surprise)  # type: ignore[no-untyped-call]
+    inverse, product = (
+        float(value) for value in shares.detach().exp().clamp(*(1 / limit for limit in reversed(RANGE)))
+    )
+    return 1 / inverse, product / inverse
 
 
 def surprise_nats(logits: Floats, labels: NDArray[np.int64], temperature: float) -> float:

@@ -32,7 +32,9 @@ def describe_classifier(path: Path) -> dict[str, Any]:
         "network": records.plain(model.config.network),
         "parameters": model.network.parameter_count(),
         "known_characters": model.vocabulary.boundary,
+        "sequences_counted": sum(size.sequences for size in model.config.n_grams),
         "temperature": float(model.network.temperature),
+        "count_weight": float(model.network.count_weight) if model.config.n_grams else None,
     }
     if not is_run(path):
         return facts

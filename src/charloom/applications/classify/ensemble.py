@@ -10,15 +10,13 @@ import torch
 from torch import nn
 
 from charloom.applications.classify.batches import TextBatch
+from charloom.applications.classify.calibrated import Calibrated
 from charloom.applications.classify.network import ClassifierNetwork
-from charloom.network import Recurrent
 from charloom.settings import ClassificationConfig, ClassifierNetworkConfig
 
 
-class EnsembleNetwork(Recurrent):
+class EnsembleNetwork(Calibrated):
     """ids (T, B), lengths (B,) -> log of the members' mean probabilities (B, C), not yet divided by the temperature."""
-
-    temperature: torch.Tensor
 
     def __init__(
         self, network: ClassifierNetworkConfig, classification: ClassificationConfig, *, symbols: int, classes: int
@@ -29,7 +27,6 @@ class EnsembleNetwork(Recurrent):
             ClassifierNetwork(network, classification, symbols=symbols, classes=classes)
             for _ in range(classification.members)
         )
-        self.register_buffer("temperature", torch.ones(()))
 
     def forward(self, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """ids (T, B), lengths (B,) >= 1 -> logits (B, C)"""

@@ -38,7 +38,7 @@ class NotFittedError(CharloomError, AttributeError):
 
 
 class TextClassifier:
-    """Tells the class of a text; a recurrent network over its characters.
+    """Tells the class of a text; a recurrent network over its characters, and n-grams counted beside it.
 
     Texts are strings, in any sequence; labels are strings, numbers or whatever else sorts. What the parameters mean, `charloom
     classify train --help` says; `seed` is the seed of everything that is drawn, `origin` a language model to start from, `run` a
@@ -68,6 +68,7 @@ class TextClassifier:
         crops: float = ClassificationConfig.crops,
         next_character: float = ClassificationConfig.next_character,
         every_place: float = ClassificationConfig.every_place,
+        n_grams: int = ClassificationConfig.n_grams,
         members: int = ClassificationConfig.members,
         held: float = ClassificationConfig.held,
         patience: int = ClassificationConfig.patience,
@@ -90,7 +91,7 @@ class TextClassifier:
         self.label_smoothing, self.class_weights = label_smoothing, class_weights
         self.character_dropout, self.crops = character_dropout, crops
         self.next_character, self.every_place, self.members = next_character, every_place, members
-        self.held, self.patience = held, patience
+        self.n_grams, self.held, self.patience = n_grams, held, patience
         self.batch_size, self.sequence_length, self.optimizer = batch_size, sequence_length, optimizer
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.epochs, self.steps, self.seed, self.origin, self.run = epochs, steps, seed, origin, run

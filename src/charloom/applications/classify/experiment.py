@@ -6,23 +6,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from charloom import checkpoints, records
 from charloom import disk as disks
-from charloom.applications.classify.batches import TextBatches
-from charloom.applications.classify.generative import GenerativeNetwork
-from charloom.applications.classify.inheritance import inherit, inherited_shape
-from charloom.applications.classify.model import Classifier, ClassifierConfig, load_classifier
+from charloom.applications.classify import n_gram_files
+from charloom.applications.classify.inheritance import inherited_shape
+from charloom.applications.classify.model import Classifier, load_classifier
+from charloom.applications.classify.preparation import Prepared, prepare
 from charloom.applications.classify.rows import LARGEST_COPY, Rows, as_copy, hold_out, parse_copy, read_rows, to_train
 from charloom.applications.classify.runs import ClassifierPlan, ClassifierRun, ClassifierRunConfig, RowsRecord, card
 from charloom.applications.classify.session import ClassifierSession
-from charloom.applications.classify.symbols import vocabulary_of
-from charloom.applications.classify.training import ClassifierTrainer, class_weights
+from charloom.applications.classify.training import ClassifierTrainer
 from charloom.disk import Disk
 from charloom.errors import FolderError, SettingsError, StorageError
-from charloom.hardware import Choice, choose_device, choose_precision, environment, prepare_processor
+from charloom.hardware import choose_device, choose_precision, environment, prepare_processor
 from charloom.language_model import LanguageModel
 from charloom.model_files import VocabularyRecord, read_model_file
 from charloom.resumption import changes, clock_bytes, cut
@@ -76,24 +74,21 @@ def begin(
         network = inherited_shape(network, parent)
     chosen = choose_device(device)
     number = choose_precision(precision, chosen.name, network.cell, network.hidden_size)
-    kept, held = hold_out(rows, classification.held, training.seed)
-    vocabulary = vocabulary_of(rows.texts[place] for place in kept)
-    config = ClassifierConfig(network, classification, rows.classes, training.sequence_length)
-    classifier = _classifier(config, vocabulary, training, parent, chosen)
-    batches = _batches(classifier, rows.take(kept), training)
-    total = _steps(steps, epochs if epochs is not None or steps is not None else usual_epochs(rows), len(batches))
+    prepared = prepare(rows, classification, network, training, parent=parent, device=chosen)
+    per_epoch, vocabulary = len(prepared.batches), prepared.classifier.vocabulary
+    total = _steps(steps, epochs if epochs is not None or steps is not None else usual_epochs(rows), per_epoch)
     path, locked = new_directory(disk, run, name)
     try:
         if source is None:
             disks.replace(disk, path / "text.txt", as_copy(rows))
         plan = ClassifierPlan(
             steps=total,
-            steps_per_epoch=len(batches),
+            steps_per_epoch=per_epoch,
             validate_every=math.ceil(total / training.validations),
             device=chosen.name,
             precision=number.name,  # type: ignore[arg-type]
             precision_reason=number.reason,
-            parameters=classifier.network.parameter_count(),
+            parameters=prepared.classifier.network.parameter_count(),
         )
         settings = ClassifierRunConfig(
             rows=RowsRecord(
@@ -103,7 +98,7 @@ def begin(
                 rows=len(rows),
                 characters=rows.characters,
                 classes=len(rows.classes),
-                held=len(held),
+                held=len(prepared.held),
                 known=vocabulary.boundary,
             ),
             classification=classification,
@@ -115,14 +110,14 @@ def begin(
         )
         disks.replace(disk, path / "config.json", records.dump(settings))
         here = ClassifierRun(path)
-        trainer = _trainer(classifier, batches, rows.take(kept), settings)
-        _first_save(disk, here, settings, trainer, classifier)
+        trainer = prepared.trainer(training, steps=total, precision=plan.precision)
+        _first_save(disk, here, settings, trainer, prepared.classifier)
     except BaseException as error:
         if isinstance(error, StorageError):
             disks.discard(disk, path)
         locked.release()
         raise
-    return _session(here, settings, trainer, classifier, rows.take(held), disk, save_every, locked)
+    return _session(here, settings, trainer, prepared, disk, save_every, locked)
 
 
 def resume(
@@ -157,18 +152,13 @@ def _resume(
     there = settings.plan.device == "cpu" or (settings.plan.device == "cuda" and torch.cuda.is_available())
     chosen = choose_device(settings.plan.device if device == "auto" and there else device)  # type: ignore[arg-type]
     checkpoints.clean(disk, run)
-    kept, held = hold_out(rows, settings.classification.held, settings.training.seed)
-    vocabulary = vocabulary_of(rows.texts[place] for place in kept)
-    config = ClassifierConfig(
-        settings.network, settings.classification, rows.classes, settings.training.sequence_length
-    )
     fresh = not (run / checkpoints.POINTER).exists()
     parent = load(settings.origin.path) if fresh and settings.origin else None
-    if not fresh and load_classifier(here.model).config != config:
+    prepared = prepare(rows, settings.classification, settings.network, settings.training, parent=parent, device=chosen)
+    classifier = prepared.classifier
+    if not fresh and load_classifier(here.model).config != classifier.config:
         raise FolderError(f"{here.model} holds another model than {run / 'config.json'} says; restore them from a copy")
-    classifier = _classifier(config, vocabulary, settings.training, parent, chosen)
-    batches = _batches(classifier, rows.take(kept), settings.training)
-    trainer = _trainer(classifier, batches, rows.take(kept), settings)
+    trainer = prepared.trainer(settings.training, steps=settings.plan.steps, precision=settings.plan.precision)
     position, notices = FIRST, list[str]()
     if fresh:
         _first_save(disk, here, settings, trainer, classifier)
@@ -185,8 +175,7 @@ def _resume(
         here,
         settings,
         trainer,
-        classifier,
-        rows.take(held),
+        prepared,
         disk,
         save_every,
         locked,
@@ -234,54 +223,6 @@ def _steps(steps: int | None, epochs: float | None, per_epoch: int) -> int:
     return steps if steps is not None else max(1, round(length * per_epoch))
 
 
-def _classifier(
-    config: ClassifierConfig,
-    vocabulary: Vocabulary,
-    training: ClassifierTrainingConfig,
-    parent: LanguageModel | None,
-    device: Choice,
-) -> Classifier:
-    """A classifier whose weights depend on the seed alone, and on its parent where it has one."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(training.seed)
-        classifier = Classifier.new(config, vocabulary)
-    if parent is not None:
-        inherit(classifier, parent)
-    classifier.network.to(device.name)
-    return classifier
-
-
-def _batches(classifier: Classifier, rows: Rows, training: ClassifierTrainingConfig) -> TextBatches:
-    settings = classifier.config.classification
-    return TextBatches(
-        rows.texts,
-        classifier.places(rows.labels),
-        classifier.table,
-        batch_size=training.batch_size,
-        longest=classifier.config.longest,
-        crops=settings.crops,
-        character_dropout=settings.character_dropout,
-        seed=training.seed,
-    )
-
-
-def _trainer(
-    classifier: Classifier, batches: TextBatches, rows: Rows, settings: ClassifierRunConfig
-) -> ClassifierTrainer:
-    counts = tuple(np.bincount(classifier.places(rows.labels), minlength=len(classifier.classes)).tolist())
-    network = classifier.network
-    if isinstance(network, GenerativeNetwork):
-        network.set_prior(counts)
-    return ClassifierTrainer(
-        network,
-        batches,
-        settings.training,
-        weights=class_weights(counts, settings.classification.class_weights),
-        steps=settings.plan.steps,
-        precision=settings.plan.precision,
-    )
-
-
 def _first_save(
     disk: Disk, run: ClassifierRun, settings: ClassifierRunConfig, trainer: ClassifierTrainer, classifier: Classifier
 ) -> None:
@@ -291,6 +232,8 @@ def _first_save(
         "model.safetensors": replace(classifier, network=trainer.average).weights(),
         "README.md": card(settings, classifier.classes, 0, None).encode(),
     }
+    if classifier.n_grams is not None:
+        files[n_gram_files.NAME] = n_gram_files.pack_n_grams(classifier.n_grams)
     first_save(disk, run, trainer, files)
 
 
@@ -298,8 +241,7 @@ def _session(
     run: ClassifierRun,
     settings: ClassifierRunConfig,
     trainer: ClassifierTrainer,
-    classifier: Classifier,
-    held: Rows,
+    prepared: Prepared,
     disk: Disk,
     save_every: SaveEvery,
     locked: Any,
@@ -309,8 +251,8 @@ def _session(
         run,
         settings,
         trainer,
-        replace(classifier, network=trainer.average),
-        held,
+        replace(prepared.classifier, network=trainer.average),
+        prepared.held,
         disk=disk,
         save_every=save_every,
         lock=locked,

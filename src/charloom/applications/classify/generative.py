@@ -10,18 +10,18 @@ import torch
 from torch import nn
 
 from charloom.applications.classify.batches import TextBatch
+from charloom.applications.classify.calibrated import Calibrated
 from charloom.dropout import Dropout
-from charloom.network import Recurrent, make_embedding, make_layer, start_layer
+from charloom.network import make_embedding, make_layer, start_layer
 from charloom.settings import ClassificationConfig, ClassifierNetworkConfig
 
 TOGETHER = 1 << 24
 """Logits that are held at a time at most: of each symbol, at each place of each text, for each class."""
 
 
-class GenerativeNetwork(Recurrent):
+class GenerativeNetwork(Calibrated):
     """ids (T, B), lengths (B,) -> log P(text, class) (B, C), not yet divided by the temperature."""
 
-    temperature: torch.Tensor
     prior: torch.Tensor
 
     def __init__(
@@ -35,7 +35,6 @@ class GenerativeNetwork(Recurrent):
         self.layers = nn.ModuleList(make_layer(network, inputs) for inputs in below)
         self.dropout, self.weight_dropout = Dropout(network.dropout), Dropout(network.weight_dropout)
         self.output = nn.Linear(network.hidden_size, symbols)
-        self.register_buffer("temperature", torch.ones(()))
         self.register_buffer("prior", torch.full((classes,), 1 / classes).log())
         for layer in self.layers:
             start_layer(layer, network)

@@ -1,10 +1,11 @@
-"""A classifier: a network, the symbols that it reads, and the classes that it knows.
+"""A classifier: a network, n-grams counted beside it, the symbols that both read, and the classes that they know.
 
-Its folder holds `config.json`, `vocabulary.json`, `model.safetensors` and a card, as a language model's does.
+Its folder holds `config.json`, `vocabulary.json`, `model.safetensors` and a card, as a language model's does, and
+`n-grams.safetensors` where there are any.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from charloom import records
 from charloom.applications.classify.ensemble import EnsembleNetwork
 from charloom.applications.classify.generative import GenerativeNetwork
+from charloom.applications.classify.n_gram_files import NGramSizes, read_n_grams
+from charloom.applications.classify.n_grams import NGrams
 from charloom.applications.classify.network import ClassifierNetwork
 from charloom.applications.classify.symbols import Symbols, SymbolTable, padded
 from charloom.errors import FolderError, NotFiniteError
@@ -44,12 +47,19 @@ class ClassifierConfig:
     classes: tuple[str, ...]
     longest: int
     "Characters that are read in one piece; a longer text is read in pieces of equal length."
+    n_grams: tuple[NGramSizes, ...]
+    "How much is counted of sequences of 1, 2, … characters."
     format: Literal["charloom-classifier-1"] = "charloom-classifier-1"
 
     def __post_init__(self) -> None:
         if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes) or self.longest < 1:
             raise FolderError(
                 "a classifier has at least two classes, each once, and reads at least a character at a time"
+            )
+        if len(self.n_grams) > self.classification.n_grams:
+            raise FolderError(
+                f"n-grams up to {len(self.n_grams)} are counted, but the classification's are up to "
+                f"{self.classification.n_grams}; restore the file from a copy"
             )
 
 
@@ -60,10 +70,16 @@ class Classifier:
     network: ClassifierNetwork | EnsembleNetwork | GenerativeNetwork
     vocabulary: Vocabulary
     config: ClassifierConfig
+    n_grams: NGrams | None = None
 
     @classmethod
     def new(
-        cls, config: ClassifierConfig, vocabulary: Vocabulary, *, device: str | torch.device = "cpu"
+        cls,
+        config: ClassifierConfig,
+        vocabulary: Vocabulary,
+        n_grams: NGrams | None = None,
+        *,
+        device: str | torch.device = "cpu",
     ) -> "Classifier":
         """A classifier with fresh weights on `device` ("meta": none at all)."""
         kind: type[ClassifierNetwork | EnsembleNetwork | GenerativeNetwork]
@@ -78,7 +94,7 @@ class Classifier:
                 symbols=len(SymbolTable(vocabulary)),
                 classes=len(config.classes),
             )
-        return cls(network.eval(), vocabulary, config)
+        return cls(network.eval(), vocabulary, config, n_grams)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -113,12 +129,30 @@ class Classifier:
         """Logits (N, C), not yet divided by the temperature.
 
         A text of more than `config.longest` characters is read in pieces of equal length: a discriminative network's logits
-        are the mean of theirs, a generative one's log-likelihoods their sum.
+        are the mean of theirs, a generative one's log-likelihoods their sum. What n-grams say is added with its weight.
         """
         return self.logits_of([self.table.encode(text) for text in texts])
 
     def logits_of(self, encoded: Sequence[Symbols]) -> Floats:
         """Logits (N, C) of texts that are symbols already."""
+        logits, counts = self.network_logits(encoded), self.counted(encoded)
+        return logits if counts is None else logits + float(self.network.count_weight) * counts
+
+    def counted(self, encoded: Sequence[Symbols]) -> Floats | None:
+        """What the n-grams say (N, C): log P(text | class), a long text's in pieces too, over the root of its length.
+
+        Neighbouring characters say much of the same, so ten times the text is not ten times as sure.
+        """
+        if self.n_grams is None:
+            return None
+        cut = [self._pieces(symbols) for symbols in encoded]
+        nats = self.n_grams.nats([piece for pieces in cut for piece in pieces])
+        first = np.cumsum([0] + [len(pieces) for pieces in cut[:-1]])
+        lengths = np.array([len(symbols) + 1 for symbols in encoded])
+        return np.add.reduceat(nats, first) / np.sqrt(lengths)[:, None] if len(encoded) else nats
+
+    def network_logits(self, encoded: Sequence[Symbols]) -> Floats:
+        """Logits (N, C) of the network alone."""
         pieces: list[Symbols] = []
         owners: list[int] = []
         counts = np.zeros(len(encoded))
@@ -184,8 +218,10 @@ def load_classifier(path: str | Path) -> Classifier:
     weights = as_tensors(unpack(data, expected, str(folder / "model.safetensors")))
     if not float(weights["temperature"]) > 0:
         raise FolderError(f"{folder / 'model.safetensors'}: the temperature is not above 0; restore it from a copy")
+    if not float(weights["count_weight"]) >= 0:
+        raise FolderError(f"{folder / 'model.safetensors'}: the count weight is below 0; restore it from a copy")
     made.network.load_state_dict(weights, assign=True)
-    return made
+    return replace(made, n_grams=read_n_grams(folder, config.n_grams, made.table, classes=len(made.classes)))
 
 
 def _side_by_side(lengths: Sequence[int]) -> Iterator[NDArray[np.int64]]:

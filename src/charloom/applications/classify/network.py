@@ -12,18 +12,17 @@ import torch
 from torch import nn
 
 from charloom.applications.classify.batches import TextBatch
+from charloom.applications.classify.calibrated import Calibrated
 from charloom.dropout import Dropout
-from charloom.network import Recurrent, make_embedding, make_layer, start_layer
+from charloom.network import make_embedding, make_layer, start_layer
 from charloom.settings import ClassificationConfig, ClassifierNetworkConfig
 
 PREDICTED = 2048
 """Characters of a batch that the second task predicts at most, drawn by chance: there may be thousands to choose from."""
 
 
-class ClassifierNetwork(Recurrent):
+class ClassifierNetwork(Calibrated):
     """ids (T, B), lengths (B,) -> logits (B, C), not yet divided by the temperature."""
-
-    temperature: torch.Tensor
 
     def __init__(
         self, network: ClassifierNetworkConfig, classification: ClassificationConfig, *, symbols: int, classes: int
@@ -49,7 +48,6 @@ class ClassifierNetwork(Recurrent):
             if classification.next_character
             else None
         )
-        self.register_buffer("temperature", torch.ones(()))
         for layer in self.layers:
             start_layer(layer, network)
         nn.init.zeros_(self.output.bias)

@@ -111,7 +111,8 @@ def card(config: ClassifierRunConfig, classes: tuple[str, ...], step: int, held:
             "",
             f"A recurrent network over characters ({network.cell}, {network.layers} x {network.hidden_size} units"
             f"{' in each direction' if kind.bidirectional and kind.kind == 'discriminative' else ''}, "
-            f"{plan.parameters:,} parameters) that {reads[kind.kind]}.",
+            f"{plan.parameters:,} parameters) that {reads[kind.kind]}"
+            f"{f', and n-grams of up to {kind.n_grams} characters counted in each class' if kind.n_grams else ''}.",
             "",
             f"- Classes ({len(classes)}): {told}",
             f"- Rows: {rows.name}, {rows.rows:,} of them, {rows.held:,} held out, SHA-256 `{rows.sha256}`",

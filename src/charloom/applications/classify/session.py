@@ -1,16 +1,18 @@
 """One sitting of a classifier's run: how it is validated on the rows held out, and which model is kept, calibrated."""
 
 from dataclasses import replace
+from functools import cached_property
 
 import filelock
-import torch
 
 from charloom import disk as disks
-from charloom.applications.classify.calibration import best_temperature, surprise_nats
+from charloom.applications.classify.batches import held_parts
+from charloom.applications.classify.calibration import best_pool, best_temperature, surprise_nats
 from charloom.applications.classify.measures import measure
-from charloom.applications.classify.model import Classifier, softmax
+from charloom.applications.classify.model import Classifier, Floats, softmax
 from charloom.applications.classify.rows import Rows
 from charloom.applications.classify.runs import ClassifierRun, ClassifierRunConfig, card
+from charloom.applications.classify.symbols import Symbols
 from charloom.applications.classify.training import ClassifierTrainer
 from charloom.checkpoints import Position
 from charloom.disk import Disk
@@ -66,6 +68,15 @@ class ClassifierSession(Sitting[Figures]):
         lines = [line["held"] for line in self.run.metrics() if "held" in line and line["step"] == self.best_step]
         return lines[-1] if lines else None
 
+    @cached_property
+    def _symbols(self) -> list[Symbols]:
+        crops, seed = self.config.classification.crops, self.config.training.seed
+        return held_parts(self._held.texts, self.classifier.table, crops=crops, seed=seed)
+
+    @cached_property
+    def _counted(self) -> Floats | None:
+        return self.classifier.counted(self._symbols)
+
     @property
     def _validates(self) -> bool:
         return len(self._held) > 0
@@ -78,15 +89,20 @@ class ClassifierSession(Sitting[Figures]):
         with interruption.hold():
             self.save()
         try:
-            logits = self.classifier.logits(self._held.texts)
+            logits = self.classifier.network_logits(self._symbols)
         except NotFiniteError:
             raise self.trainer.diverged("output", self.trainer.step) from None
-        temperature = best_temperature(logits, self._labels)
+        counts, weight = self._counted, 1.0
+        if counts is None:
+            temperature = best_temperature(logits, self._labels)
+        else:
+            temperature, weight = best_pool(logits, counts, self._labels)
+            logits = logits + weight * counts
         nats = surprise_nats(logits, self._labels, temperature)
         found = measure(softmax(logits), self._labels)
         held = {"nats_per_text": nats, "accuracy": found.accuracy, "macro_f1": found.macro_f1}
         with interruption.hold():
-            self._judged(nats, {"held": held}, lambda: self._keep(held, temperature))
+            self._judged(nats, {"held": held}, lambda: self._keep(held, temperature, weight))
         return held
 
     def _finish(self, interruption: Interruption) -> None:
@@ -94,15 +110,14 @@ class ClassifierSession(Sitting[Figures]):
             if not self._position.finished:
                 self._position = replace(self._position, evaluated=self.trainer.step, finished=True)
                 if self._position.best_nats is None:
-                    self._keep(None, 1.0)
+                    self._keep(None, 1.0, 1.0)
                 self.save()
 
-    @torch.no_grad()
-    def _keep(self, held: Figures | None, temperature: float) -> None:
+    def _keep(self, held: Figures | None, temperature: float, count_weight: float) -> None:
         """Make the present weights the run's model."""
         network = self.classifier.network
-        network.temperature.fill_(temperature)
+        network.calibrate(temperature, count_weight)
         disks.replace(self._disk, self.run.model / "model.safetensors", self.classifier.weights())
-        network.temperature.fill_(1.0)
+        network.calibrate(1.0, 1.0)
         text = card(self.config, self.classifier.classes, self.trainer.step, held)
         disks.replace(self._disk, self.run.model / "README.md", text.encode())

@@ -42,6 +42,12 @@ class SymbolTable:
         return self.vocabulary.boundary
 
     @cached_property
+    def space(self) -> int | None:
+        """The symbol of the space, if the vocabulary has one."""
+        place = self.vocabulary.characters.find(" ")
+        return place if place >= 0 else None
+
+    @cached_property
     def unknown(self) -> Symbols:
         """For each symbol the one that stands for it where it is unknown; what is no known character stays itself."""
         table = np.arange(len(self), dtype=np.int32)

@@ -1,0 +1,23 @@
+"""What every network that tells classes has beside its weights: the two numbers that calibration sets."""
+
+import torch
+
+from charloom.network import Recurrent
+
+
+class Calibrated(Recurrent):
+    """Probabilities are softmax((its logits + count_weight * what the n-grams say) / temperature)."""
+
+    temperature: torch.Tensor
+    count_weight: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("temperature", "count_weight"):
+            self.register_buffer(name, torch.ones(()))
+
+    @torch.no_grad()
+    def calibrate(self, temperature: float, count_weight: float) -> None:
+        """Take these two."""
+        self.temperature.fill_(temperature)
+        self.count_weight.fill_(count_weight)
