@@ -1,23 +1,27 @@
 """What is a model of Python source good for: text that parses, names completed, mistakes found?
 
-Usage: python benchmarks/code.py [--run RUN | --time-budget 15m] [--rows parse,speed,identifiers,hints] [--quick] [--output JSON]
+Usage: python benchmarks/code.py [--run RUN | --time-budget 15m] [--rows parse,grid,...] [--quick] [--output JSON]
 
 The model is one of `charloom train python-library`: the installed standard library without tests and tables. Held out are the whole
 files behind the split; the first file there, which the split may cut, counts nowhere.
 
-parse        Snippets of 100, 200, 400, 800 characters at temperatures 0.5, 0.7, 1.0, with the constraint and without, with the
+parse, grid, beginnings
+             Snippets of 400 characters at temperature 0.7 (200 of them), and of 100, 200, 400, 800 characters at
+             temperatures 0.5, 0.7, 1.0 (50 each), with the constraint and without, with the
              same seeds. Each goes on from a place in a held-out file where a statement begins at the left margin: the
              model reads the 1,000 characters before it and the statement's beginning (`def `, `class `, `x = `), and what is
-             parsed is the text from that statement on, alone; so it needs nothing that stands before. In a second row each
+             parsed is the text from that statement on, alone; so it needs nothing that stands before. In the last row each
              begins a file of its own, after no prompt. A snippet ends early where the model ends the file. Then both are
              written on by the same model in the same way (constrained or not) to the end of the statement, at most 1,000
              characters, and `charloom.applications.code.writing.finish` closes what is open, for both. A snippet counts where
-             `ast.parse` accepts all of it: the characters asked for and what was added.
+             `ast.parse` accepts all of it: the characters asked for and what was added. Also told: the share that the
+             compiler accepts, and how much of the text is code, not strings and comments.
 speed        Characters a second, one text at a time, with the constraint and without, in pairs.
 identifiers  Names of three characters or more, drawn from the held-out files: how often the right one is first, or among
              five, after so many typed characters; and the keys saved on these names when one key takes a suggestion out of
              five. Beside it the names of the file so far, the most recent first, and jedi, in its own order.
-hints        One change in each of so many held-out files of 1,500 characters or more (of longer ones the first 6,000, to a
+operators, misspelt, arguments
+             One change in each of so many held-out files of 1,500 characters or more (of longer ones the first 4,000, to a
              line's end): an operator swapped for another of its kind, a name misspelt (two letters exchanged, one left out,
              doubled or replaced), two plain arguments exchanged. How often the changed file has a higher surprise, in all
              and per character, than the original; and whether the change is among the first hints of the changed file.
@@ -26,6 +30,7 @@ Measured on the held-out files; the mixture and the decay of identifiers were ch
 """
 
 import argparse
+import copy
 import itertools
 import json
 import random
@@ -42,10 +47,12 @@ import numpy as np
 import charloom
 from charloom.applications.code.hints import find_hints, places
 from charloom.applications.code.identifiers import IdentifierCompleter
+from charloom.applications.code.lexer import Lexer
 from charloom.applications.code.names import names
 from charloom.applications.code.parser import parses
 from charloom.applications.code.writing import FINISH, Writing, finish
 from charloom.corpus import Corpus
+from charloom.errors import TextError
 from charloom.generation import generate_pieces
 from charloom.reports import same_text
 from charloom.runs import Run
@@ -55,6 +62,8 @@ from charloom.writer import Writer
 from machine import title
 
 CONTEXT = 1000
+ROWS = ("parse", "grid", "beginnings", "speed", "identifiers", "operators", "misspelt", "arguments")
+CHANGES = ("operators", "misspelt", "arguments")
 LENGTHS, TEMPERATURES = (100, 200, 400, 800), (0.5, 0.7, 1.0)
 MARGIN = re.compile(r"^(?:def |class |@|import |from |if |for |try:|[A-Za-z_]\w* = )", re.MULTILINE)
 
@@ -129,10 +138,22 @@ def parse_row(writer: Writer, places: list[Place], length: int, temperature: flo
         whole = [start + text + end for start, (text, _), end in zip(begun, made, added, strict=True)]
         row[name] = sum(map(parses, whole)) / count
         row[f"{name}_compiles"] = sum(map(compiles, whole)) / count
+        row[f"{name}_code"] = sum(
+            code_characters(start, text) for start, (text, _) in zip(begun, made, strict=True)
+        ) / sum(len(text) for text, _ in made)
         row[f"{name}_added"] = sum(map(len, added)) / count
         row[f"{name}_ended_early"] = sum(len(text) < length for text, _ in made)
     row["the_same_text"] = sum(mine[0] == other[0] for mine, other in zip(with_it, without, strict=True))
     return row | {"lines_redrawn": redrawn, "statements_replaced": replaced}
+
+
+def code_characters(begun: str, text: str) -> int:
+    """How many of a snippet's characters stand in no string and no comment."""
+    lexer, count = Lexer(), 0
+    for place, character in enumerate(begun + text):
+        lexer.push(character)
+        count += place >= len(begun) and not (lexer.strings or lexer.comment)
+    return count
 
 
 def compiles(text: str) -> bool:
@@ -163,10 +184,9 @@ def speed(writer: Writer, places: list[Place]) -> dict[str, float]:
     return {name: characters[name] / seconds[name] for name in seconds}
 
 
-def recent(text: str, begun: str) -> list[str]:
-    """The names of the text with that beginning, the most recent first."""
-    found = [name.text for name in names(text) if name.text.startswith(begun)]
-    return [name[len(begun) :] for name in dict.fromkeys(reversed(found)) if name != begun]
+def recent(known: list[str], begun: str) -> list[str]:
+    """Of these names, the most recent first, what is to be added to those with that beginning."""
+    return [name[len(begun) :] for name in known if name.startswith(begun) and name != begun]
 
 
 def of_jedi(text: str, begun: str) -> list[str]:
@@ -189,7 +209,7 @@ def identifiers(
     chosen = []
     while len(chosen) < count:
         text = draw.choice(files)
-        found = [name for name in names(text) if len(name.text) >= 3 and 500 < name.start < 30_000]
+        found = [name for name in names(text) if len(name.text) >= 3 and 500 < name.start < 10_000]
         if found:
             chosen.append((text, draw.choice(found)))
     ways = ["charloom", "model alone", "recent names"] + ["jedi"] * jedi
@@ -199,7 +219,9 @@ def identifiers(
     for text, name in chosen:
         before = text[: name.start]
         mine = IdentifierCompleter(writer, before, **({} if mixture is None else {"mixture": mixture}))
-        alone = IdentifierCompleter(writer, before, mixture=0.0)
+        known = list(dict.fromkeys(other.text for other in reversed([*names(before)])))
+        alone = copy.copy(mine)
+        alone._mixture = 0.0
         done: dict[str, int | None] = dict.fromkeys(ways)
         for typed in range(len(name.text)):
             begun, rest = name.text[:typed], name.text[typed:]
@@ -211,7 +233,7 @@ def identifiers(
             given = {"charloom": [each.text for each in mine.suggest(5)]}
             seconds.append(time.perf_counter() - began)
             given["model alone"] = [each.text for each in alone.suggest(5)]
-            given["recent names"] = recent(before, begun)[:5]
+            given["recent names"] = recent(known, begun)[:5]
             if jedi:
                 given["jedi"] = of_jedi(before, begun)[:5]
             for way in ways:
@@ -264,9 +286,9 @@ def changes(files: list[str], kind: str, count: int) -> Iterator[tuple[str, str,
         text = draw.choice(files)
         if len(text) < 1500:
             continue
-        text = text if len(text) <= 6000 else text[: text.rfind("\n", 0, 6000) + 1]
+        text = text if len(text) <= 4000 else text[: text.rfind("\n", 0, 4000) + 1]
         try:
-            if kind == "misspelt names":
+            if kind == "misspelt":
                 all_names = [name for name in names(text) if len(name.text) >= 4]
                 often = [name for name in all_names if sum(other.text == name.text for other in all_names) > 2]
                 if not often:
@@ -277,7 +299,7 @@ def changes(files: list[str], kind: str, count: int) -> Iterator[tuple[str, str,
                 if new in {other.text for other in all_names}:
                     continue
             else:
-                wanted = "operator" if kind == "swapped operators" else "arguments"
+                wanted = "operator" if kind == "operators" else "arguments"
                 found = [place for place in places(text) if place.kind == wanted]
                 if not found:
                     continue
@@ -285,7 +307,7 @@ def changes(files: list[str], kind: str, count: int) -> Iterator[tuple[str, str,
                 start, old, new = place.start, place.text, draw.choice(place.alternatives)
             changed = text[:start] + new + text[start + len(old) :]
             places(changed)
-        except charloom.TextError:  # a long file was cut within a statement
+        except TextError:  # a long file was cut within a statement
             continue
         made += 1
         yield text, changed, start
@@ -294,12 +316,15 @@ def changes(files: list[str], kind: str, count: int) -> Iterator[tuple[str, str,
 def hints(model: Any, writer: Writer, files: list[str], kind: str, count: int) -> dict[str, Any]:
     """How often the change raises the surprise, and is found."""
     total = mean = 0
+    known: dict[str, float] = {}
     among = dict.fromkeys((1, 3, 5, 10), 0)
     size = []
     for text, changed, start in changes(files, kind, count):
-        before, after = charloom.surprisal(model, text).sum(), charloom.surprisal(model, changed).sum()
-        total += bool(after > before)
-        mean += bool(after / len(changed) > before / len(text))
+        if text not in known:
+            known[text] = float(charloom.surprisal(model, text).sum())
+        before, after = known[text], float(charloom.surprisal(model, changed).sum())
+        total += after > before
+        mean += after / len(changed) > before / len(text)
         line = changed.count("\n", 0, start) + 1
         column = start - (changed.rfind("\n", 0, start) + 1) + 1
         found = find_hints(writer, changed, 10)
@@ -320,11 +345,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What a model of Python source is good for.")
     parser.add_argument("--run", type=Path)
     parser.add_argument("--time-budget", default="15m")
-    parser.add_argument("--rows", default="parse,speed,identifiers,hints")
+    parser.add_argument("--rows", default=",".join(ROWS))
     parser.add_argument("--quick", action="store_true", help="few of everything: shows that it runs")
     parser.add_argument(
         "--tune", action="store_true", help="only the mixture of identifiers, on files of the training part"
     )
+    parser.add_argument("--changes", type=int, default=100, help="changes of each kind")
+    parser.add_argument("--names", type=int, default=300, help="names that are completed")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -343,31 +370,32 @@ def main() -> None:
     count, rows = 5 if options.quick else 200, options.rows.split(",")
     if options.tune:
         for mixture in (0.2, 0.4, 0.6, 0.8):
-            row = identifiers(writer, training_files(corpus), 150, jedi=False, mixture=mixture)
+            row = identifiers(writer, training_files(corpus), 100, jedi=False, mixture=mixture)
             print(mixture, json.dumps(row["charloom"]), flush=True)
         return
     if "parse" in rows:
-        report["parse"], report["parse_of_files"] = [], []
-        settings = [(400, 0.7)] + [(n, t) for n in LENGTHS for t in TEMPERATURES if (n, t) != (400, 0.7)]
-        for length, temperature in settings[:3] if options.quick else settings:
-            here = prompts(files, count if (length, temperature) == (400, 0.7) else max(5, count // 4), length)
-            row = parse_row(writer, here, length, temperature)
-            report["parse"].append(row)
-            print(json.dumps(row), flush=True)
-        row = parse_row(writer, [("", "")] * (5 if options.quick else 100), 400, 0.7)
-        report["parse_of_files"].append(row)
-        print("from the beginning of a file:", json.dumps(row), flush=True)
+        report["parse"] = [parse_row(writer, prompts(files, count, 400), 400, 0.7)]
+        print(json.dumps(report["parse"][0]), flush=True)
+    if "grid" in rows:
+        report["grid"] = []
+        for length in LENGTHS:
+            for temperature in TEMPERATURES:
+                row = parse_row(writer, prompts(files, max(2, count // 4), length), length, temperature)
+                report["grid"].append(row)
+                print(json.dumps(row), flush=True)
+    if "beginnings" in rows:
+        report["beginnings"] = parse_row(writer, [("", "")] * (count // 2), 400, 0.7)
+        print("from the beginning of a file:", json.dumps(report["beginnings"]), flush=True)
     if "speed" in rows:
         report["speed"] = speed(writer, prompts(files, 2 if options.quick else 20, 3))
         print(json.dumps(report["speed"]), flush=True)
     if "identifiers" in rows:
-        report["identifiers"] = identifiers(writer, files, 5 if options.quick else 300, jedi=_has_jedi())
+        report["identifiers"] = identifiers(writer, files, 5 if options.quick else options.names, jedi=_has_jedi())
         print(json.dumps(report["identifiers"]), flush=True)
-    if "hints" in rows:
-        report["hints"] = {}
-        for kind in ("swapped operators", "misspelt names", "swapped arguments"):
-            report["hints"][kind] = hints(model, writer, files, kind, 3 if options.quick else 100)
-            print(kind, json.dumps(report["hints"][kind]), flush=True)
+    for kind in CHANGES:
+        if kind in rows:
+            report[kind] = hints(model, writer, files, kind, 3 if options.quick else options.changes)
+            print(kind, json.dumps(report[kind]), flush=True)
     if options.output:
         options.output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
