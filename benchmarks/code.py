@@ -350,6 +350,7 @@ def main() -> None:
     parser.add_argument(
         "--tune", action="store_true", help="only the mixture of identifiers, on files of the training part"
     )
+    parser.add_argument("--lengths", default=",".join(map(str, LENGTHS)), help="lengths of the grid")
     parser.add_argument("--changes", type=int, default=100, help="changes of each kind")
     parser.add_argument("--names", type=int, default=300, help="names that are completed")
     parser.add_argument("--output", type=Path)
@@ -378,7 +379,7 @@ def main() -> None:
         print(json.dumps(report["parse"][0]), flush=True)
     if "grid" in rows:
         report["grid"] = []
-        for length in LENGTHS:
+        for length in map(int, options.lengths.split(",")):
             for temperature in TEMPERATURES:
                 row = parse_row(writer, prompts(files, max(2, count // 4), length), length, temperature)
                 report["grid"].append(row)
