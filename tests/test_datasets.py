@@ -1,7 +1,9 @@
 """Texts with a name: what everybody has, and what is fetched and checked."""
 
+import ast
 import hashlib
 import sys
+import sysconfig
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -94,6 +96,34 @@ def test_each_module_of_the_library_is_a_text_of_its_own() -> None:
     names = [name for name, _ in dataset("python-source").read()]
     assert names == sorted(set(names))
     assert {"ast.py", "typing.py"} <= set(names)
+
+
+def test_the_library_is_whole_files_of_ascii_without_tests_and_tables() -> None:
+    files = dict(dataset("python-library").read())
+    assert {"ast.py", "asyncio/events.py", "json/decoder.py"} <= set(files)
+    assert not {"html/entities.py", "encodings/cp437.py", "keyword.py", "test/test_ast.py"} & set(files)
+    assert not any("test" in Path(name).parts[:-1] or "tests" in Path(name).parts[:-1] for name in files)
+    library = Path(sysconfig.get_path("stdlib"))
+    for name, data in files.items():
+        assert data.isascii() and b"\t" not in data
+        assert data == (library / name).read_bytes()
+
+
+def test_the_library_ends_with_files_of_many_packages() -> None:
+    names = [name for name, _ in dataset("python-library").read()]
+    assert names != sorted(names)
+    assert len({name.partition("/")[0] for name in names[-len(names) // 10 :] if "/" in name}) >= 4
+
+
+def test_files_of_the_library_are_python() -> None:
+    for _, data in list(dataset("python-library").read())[::40]:
+        ast.parse(data)
+
+
+@pytest.mark.slow
+def test_every_file_of_the_library_is_python() -> None:
+    for _, data in dataset("python-library").read():
+        ast.parse(data)
 
 
 def test_a_name_that_is_nearly_right_is_met_with_the_right_one() -> None:

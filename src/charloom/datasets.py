@@ -4,6 +4,7 @@ A text has a name here only if everybody can have it: the embedded ones need not
 and is refused if its SHA-256 is not the one below.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +80,44 @@ def _python_source() -> Documents:
             yield path.name, data
 
 
+def _python_library() -> Documents:
+    """Files of the standard library, whole, in the order of their paths' SHA-256.
+
+    Left out are tests, files with characters beyond ASCII or with tabs, and tables: files of which more than a third of
+    the lines begin with a quote or a digit. So a character vocabulary has 96 symbols, and what is written with it can
+    be indented in one way only. The order mixes the packages, so that the last tenth holds files of all kinds.
+    """
+    import hashlib
+    import sysconfig
+
+    library = Path(sysconfig.get_path("stdlib"))
+    paths = [path.relative_to(library) for path in library.rglob("*.py")]
+    kept = [
+        path.as_posix()
+        for path in paths
+        if all(part.isidentifier() and not _NO_SOURCE.fullmatch(part) for part in path.with_suffix("").parts)
+    ]
+    for name in sorted(kept, key=lambda name: hashlib.sha256(name.encode()).digest()):
+        data = (library / name).read_bytes()
+        lines = data.splitlines()
+        if data.strip() and data.isascii() and not _CONTROL.search(data) and 3 * _entries(lines) <= len(lines):
+            yield name, data
+
+
+_NO_SOURCE = re.compile(r"tests?|test_.*|.*_tests?|lib2to3|site_packages|_sysconfigdata.*")
+"""Parts of a path below which nothing is taken: tests, and sources of another Python."""
+
+_CONTROL = re.compile(rb"[\t\f\v\x00]")
+
+
+def _entries(lines: list[bytes]) -> int:
+    """How many of the lines look like those of a table."""
+    return sum(line.lstrip()[:1] in _BEGINS_ENTRY for line in lines)
+
+
+_BEGINS_ENTRY = frozenset((b"'", b'"', *(b"%d" % digit for digit in range(10))))
+
+
 def _downloaded(name: str) -> Callable[[], Documents]:
     def read() -> Documents:
         path = fetch(DATASETS[name])
@@ -102,6 +141,12 @@ DATASETS = {
             "Modules at the top of Python's standard library, a text each",
             "PSF-2.0",
             _python_source,
+        ),
+        Dataset(
+            "python-library",
+            "Python's standard library, packages too, without tests and tables; whole files in mixed order, ASCII only",
+            "PSF-2.0",
+            _python_library,
         ),
         Dataset(
             "tiny-shakespeare",

@@ -18,6 +18,7 @@ Precision = Literal["auto", "float32", "bfloat16"]
 Weights = Literal["float32", "int8"]
 VocabularyKind = Literal["characters", "bytes"]
 Documents = Literal["none", "lines"]
+Syntax = Literal["python"]
 ClassifierKind = Literal["discriminative", "generative"]
 Pooling = Literal["last", "mean-max-last", "attention"]
 

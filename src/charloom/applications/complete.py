@@ -1,13 +1,14 @@
 """Completion as you type: the most probable ways to finish a word, or a line, with probabilities that mean something.
 
 The probability of a completion is that of the event that what the model itself writes next is exactly these characters and
-then an end: for a word any character that stands in no word, for a line the newline, for both the end of the text. So
-the completions exclude each other; with the event that the word is complete as it stands (`Completer.complete`), and those that
-are cut off at the longest length, their probabilities add up to 1.
+then an end: for a word any character that stands in no word, for an identifier any that stands in none, for a line the newline,
+for all the end of the text. So the completions exclude each other; with the event that the word is complete as it stands
+(`Completer.complete`), and those that are cut off at the longest length, their probabilities add up to 1.
 
 The state of what was typed is kept: a keystroke costs one step of the network, and the beam.
 """
 
+import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,14 +17,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from charloom.errors import SettingsError
+from charloom.errors import SettingsError, TextError
 from charloom.sampling import log_probabilities
 from charloom.vocabulary import Decoder
 from charloom.writer import NEVER, Model, Writer
 
-Unit = Literal["word", "line"]
+Unit = Literal["word", "line", "identifier"]
 
-LONGEST: dict[Unit, int] = {"word": 32, "line": 80}
+LONGEST: dict[Unit, int] = {"word": 32, "line": 80, "identifier": 40}
 """Characters after which a completion is cut off, unless another length is asked for."""
 
 MOST = 1000
@@ -118,6 +119,34 @@ class Completer:
         found = [Completion(text, -log, ends) for (text, ends), log in done.items() if text and log > -np.inf]
         return sorted(found, key=lambda completion: (completion.nats, completion.text))[:suggestions]
 
+    def nats(self, completions: Sequence[str]) -> list[float]:
+        """The surprisal of each of these completions, its end included; infinite where the model does not know a character.
+
+        They are read side by side.
+        """
+        vocabulary, found = self._writer.vocabulary, [math.inf] * len(completions)
+        ids = {}
+        for place, text in enumerate(completions):
+            with contextlib.suppress(TextError):
+                ids[place] = vocabulary.encode(text)
+        places = sorted(ids, key=lambda place: -len(ids[place]))
+        if not places:
+            return found
+        rows, sums = self._rows.keep(np.zeros(len(places), np.int64)), np.zeros(len(places))
+        for time in range(len(ids[places[0]]) + 1):
+            logs = log_probabilities(self._writer.logits(rows))
+            for row, place in enumerate(places):
+                if time < len(ids[place]):
+                    sums[row] += logs[row, ids[place][time]]
+                elif time == len(ids[place]):
+                    found[place] = -float(sums[row] + np.logaddexp.reduce(logs[row, self._ends]))
+            active = sum(len(ids[place]) > time for place in places)
+            if active:
+                places, sums = places[:active], sums[:active]
+                rows = rows.keep(np.arange(active))
+                rows.advance(np.array([ids[place][time] for place in places], np.int64))
+        return found
+
     def _search(self, suggestions: int, length: int) -> dict[tuple[str, bool], float]:
         """Log-probabilities of completions, by their texts and whether they end; the empty one is among them."""
         width = max(_WIDTH, 2 * suggestions)
@@ -177,7 +206,11 @@ class Completer:
         return ends
 
     def _ends_it(self, character: str) -> bool:
-        return character == "\n" if self._unit == "line" else not in_word(character)
+        if self._unit == "line":
+            return character == "\n"
+        if self._unit == "identifier":
+            return character in "'’" or not in_word(character)
+        return not in_word(character)
 
 
 def _add(done: dict[tuple[str, bool], float], text: str, ends: bool, log: float) -> None:

@@ -21,6 +21,16 @@ def read(file: Path) -> bytes:
         raise _unreadable(file, error) from None
 
 
+def read_text(file: Path) -> str:
+    """The text that a file, or standard input, holds, with newlines as line ends. Raises `TextError`."""
+    data = read(file)
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        name = "standard input" if str(file) == HYPHEN else file
+        raise TextError(f"{name} is not UTF-8: byte at offset {error.start:,}; save it as UTF-8") from None
+
+
 @contextmanager
 def pieces(file: Path, size: int = 1 << 16) -> Iterator[Iterator[bytes]]:
     """What a file, or standard input, holds, a piece at a time. Raises `TextError`."""

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from charloom.cli import files
-from charloom.errors import SettingsError, TextError
-from charloom.settings import SamplingConfig, Weights
+from charloom.errors import SettingsError
+from charloom.settings import SamplingConfig, Syntax, Weights
 
 if TYPE_CHECKING:
+    from charloom.applications.code.writing import Writing
     from charloom.generation import Piece
     from charloom.samples import Sample
+    from charloom.writer import Writer
 
 MOST_SAMPLES = 1_000_000
 
@@ -35,6 +37,8 @@ def generate(
     seed: int = 0,
     samples: int = 1,
     compiled: Weights | None = None,
+    syntax: Syntax | None = None,
+    finish: bool = False,
     json: bool = False,
 ) -> None:
     """Write text with a model.
@@ -63,6 +67,11 @@ def generate(
     compiled
         Write a single long text faster, after some seconds of preparation: by a compiled loop (needs the extra fast), with
         weights in float32 or rounded to int8.
+    syntax
+        With python, what is written, the prompt included, can always be completed to a Python text: characters that cannot stand
+        are not drawn, lines that cannot stand are drawn again.
+    finish
+        Write on to the end of the statement, and close what is open (with --syntax): beyond --length.
     json
         Print one JSON value for each text.
     """
@@ -80,7 +89,18 @@ def generate(
         raise SettingsError("an endless text is followed by no other; leave out --endless, or ask for one text")
     if len(prompts) > 1 and compiled:
         raise SettingsError("several texts are written together, without a compiled loop; leave out --compiled")
+    if finish and (syntax is None or stop):
+        raise SettingsError(
+            "a text is finished by the rules of a syntax and ends at its length; give --syntax, and no --stop"
+        )
+    if syntax and (endless or compiled):
+        raise SettingsError(
+            "with a syntax a text has a length and no compiled loop; leave out --endless and --compiled"
+        )
     writer = Writer.load(run, compiled=compiled)
+    if syntax:
+        _write_code(writer, prompts, sampling, length, stop or [], seed, finish=finish, json=json)
+        return
     if len(prompts) == 1:
         began = time.monotonic()
         pieces = generate_pieces(
@@ -103,6 +123,53 @@ def generate(
         if number and writer.config.documents != "lines":
             print(f"--- sample {number + 1}")
         print(sample.prompt + sample.text, flush=True)
+
+
+def _write_code(
+    writer: "Writer",
+    prompts: list[str],
+    sampling: SamplingConfig,
+    length: int,
+    stop: list[str],
+    seed: int,
+    *,
+    finish: bool,
+    json: bool,
+) -> None:
+    """Texts one after the other, each a statement at a time."""
+    from charloom.applications.code import writing as code
+    from charloom.cli.output import print_json
+    from charloom.samples import Sample
+
+    made = [
+        code.Writing(writer, prompt, sampling, length=length, stop=stop, seed=seed + number)
+        for number, prompt in enumerate(prompts)
+    ]
+    for number, (prompt, writing) in enumerate(zip(prompts, made, strict=True)):
+        began = time.monotonic()
+        if not json:
+            if number:
+                print(f"--- sample {number + 1}")
+            _stream(prompt, _finished(prompt, writing) if finish else writing.pieces())
+            continue
+        pieces = list(writing.pieces())
+        text, reason = "".join(piece.text for piece in pieces), pieces[-1].stop_reason
+        assert reason is not None
+        told = _told(Sample(prompt, text, reason, time.monotonic() - began))
+        told |= {"redrawn": writing.redrawn, "replaced": writing.replaced}
+        print_json(told | ({"finish": code.finish(prompt, text, writing.more)} if finish else {}))
+
+
+def _finished(prompt: str, writing: "Writing") -> "Iterator[Piece]":
+    """The pieces of a text, and what finishes it as a further one."""
+    from charloom.applications.code.writing import finish
+    from charloom.generation import Piece
+
+    text = ""
+    for piece in writing.pieces():
+        text += piece.text
+        yield piece
+    yield Piece(finish(prompt, text, writing.more))
 
 
 def _told(sample: "Sample") -> dict[str, object]:
@@ -137,8 +204,4 @@ def _prompts(prompts: list[str] | None, file: Path | None) -> list[str]:
         raise SettingsError("give the prompt once: --prompt or --prompt-file")
     if file is None:
         return prompts or [""]
-    data = files.read(file)
-    try:
-        return [data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")]
-    except UnicodeDecodeError as error:
-        raise TextError(f"{file} is not UTF-8: byte at offset {error.start:,}; save it as UTF-8") from None
+    return [files.read_text(file)]

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ def score(
     candidates: int = 5,
     html: Path | None = None,
     png: Path | None = None,
+    hints: int | None = None,
     json: bool = False,
 ) -> None:
     """Show how much each character of a text surprises a model, and what it expected.
@@ -54,6 +56,8 @@ def score(
         Write a page, to be opened in a browser.
     png
         Write a picture of the first characters.
+    hints
+        Instead of the score, show so many places of Python source in which the model would rather have read something else.
     json
         Print one JSON value.
     """
@@ -65,9 +69,17 @@ def score(
 
     if (passage is None) == (text is None):
         raise SettingsError("give one text: a passage behind the run, or a file with --text")
+    if hints is not None and (html or png):
+        raise SettingsError("hints are told, not drawn; leave out --html and --png")
     targets = {path: files.target(path, force=True) for path in (html, png) if path is not None}
-    if len(set(targets.values())) < len(targets) or (text and Path(text).resolve() in targets.values()):
+    if len(set(targets.values())) < len(targets) or (
+        targets and text not in (None, HYPHEN) and Path(str(text)).resolve() in targets.values()
+    ):
         raise SettingsError("the page, the picture and the text are files of their own; give each its own name")
+    if hints is not None:
+        given = None if passage is None else "-" if passage == HYPHEN else passage
+        _tell_hints(run, given, "-" if text == HYPHEN else text, hints, encoding, json=json)
+        return
     model = load(run)
     if passage is not None:
         read, name = Text.of("-" if passage == HYPHEN else passage), "a passage"
@@ -94,6 +106,29 @@ def score(
         _tell(kept, found, json=True)
     else:
         print(_summary(found))
+
+
+def _tell_hints(run: Path, passage: str | None, text: str | None, hints: int, encoding: str, *, json: bool) -> None:
+    from charloom.applications.code.hints import find_hints
+    from charloom.cli.output import print_json
+    from charloom.settings import CorpusConfig
+    from charloom.texts import open_text
+    from charloom.writer import Writer
+
+    if passage is None:
+        read = open_text(str(text), CorpusConfig(split=(1.0, 0.0, 0.0), encoding=encoding)).text
+        if read.ends:
+            raise SettingsError("hints are given for one file; name one of the folder")
+        passage = str(read)
+    found = find_hints(Writer.load(run), passage, hints)
+    if json:
+        print_json({"hints": [asdict(hint) | {"gain": hint.gain} for hint in found]})
+        return
+    for hint in found:
+        print(
+            f"{hint.line}:{hint.column}\t{shown(hint.text)} ({hint.nats:.1f} nats) -> {shown(hint.best)} "
+            f"({hint.best_nats:.1f})\t{hint.kind}"
+        )
 
 
 def _summary(found: "Surprises") -> str:

@@ -1,0 +1,135 @@
+"""Completion of identifiers: what the model would write, together with the names that the file uses.
+
+A model of characters knows how people name things, and forgets the names of this file after some hundred characters. A count of
+the file's names remembers them, and knows nothing else. The two are mixed as probabilities of whole words w:
+
+    P(w | typed) = (1 - m) P_model(w) + m P_file(w), divided by the same sum for what was typed of w
+
+P_model is that of `charloom.applications.complete`: exactly these characters and then an end. P_file counts the names before this
+place, each occurrence 0.995 times as much as the next one, by half those behind the same object (`self.`), by half those
+behind a dot, or without one, as here. So the completions exclude each other, and their probabilities add up to 1 at most.
+"""
+
+import math
+from collections import defaultdict
+
+from charloom.applications.code.names import names
+from charloom.applications.complete import MOST, Completer, Completion
+from charloom.errors import SettingsError
+from charloom.sampling import log_probabilities
+from charloom.writer import Model, Writer
+
+MIXTURE = 0.5
+"""m: how much of the probability the file's names have, before anything of the identifier is typed."""
+
+DECAY = 0.995
+
+_KNOWN = 40
+"""Names of the file that are looked at, those with the greatest share first."""
+
+
+class FileNames:
+    """P_file: the shares of the names in a text that grows."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, dict[str, float]] = defaultdict(dict)
+        self._scale, self._totals = 1.0, defaultdict[str, float](float)
+
+    def add(self, name: str, before: str) -> None:
+        """Count a name, with what stands before its dot; those before it count a little less from now on."""
+        self._scale /= DECAY
+        for key in {before, _kind(before)}:
+            counts = self._counts[key]
+            counts[name] = counts.get(name, 0.0) + self._scale
+            self._totals[key] += self._scale
+        if self._scale > 1e200:
+            self._rescale()
+
+    def shares(self, before: str, typed: str = "") -> dict[str, float]:
+        """The share of each name that begins with what was typed, behind this; all names together have at most 1."""
+        keys = [key for key in (before, _kind(before)) if self._totals.get(key)]
+        found: dict[str, float] = {}
+        for key in keys:
+            for name, count in self._counts[key].items():
+                if name.startswith(typed):
+                    found[name] = found.get(name, 0.0) + count / self._totals[key] / len(keys)
+        return found
+
+    def _rescale(self) -> None:
+        for counts in self._counts.values():
+            for name in counts:
+                counts[name] /= self._scale
+        for key in self._totals:
+            self._totals[key] /= self._scale
+        self._scale = 1.0
+
+
+def _kind(before: str) -> str:
+    return "any dot" if before else "no dot"
+
+
+class IdentifierCompleter:
+    """A Python text up to a place where somebody types: what the identifier there may become.
+
+    `type` gives that of some keys later; the names are those of the text before.
+    """
+
+    def __init__(self, model: Model, text: str, *, mixture: float = MIXTURE) -> None:
+        """Raises `TextError` for a character that the model does not know."""
+        self._writer, self._mixture = Writer.of(model), mixture
+        begun = Completer(self._writer, "", unit="identifier")
+        start = len(text)
+        while start and (text[start - 1] == "_" or text[start - 1].isalnum()):
+            start -= 1
+        self._start = begun.type(text[:start])
+        self.file = FileNames()
+        for name in names(text[:start]):
+            self.file.add(name.text, name.before)
+        self.before = _behind(text[:start])
+        self.begun = ""
+        self._here, self._nats = self._start, 0.0
+        self._take(text[start:])
+
+    def type(self, keys: str) -> "IdentifierCompleter":
+        """The completer after further letters of the same identifier."""
+        made = object.__new__(IdentifierCompleter)
+        made.__dict__.update(self.__dict__)
+        made._take(keys)
+        return made
+
+    def _take(self, keys: str) -> None:
+        for key in keys:
+            (symbol,) = self._writer.prompts([key], self._here._rows.state)[0].tolist()
+            self._nats -= float(log_probabilities(self._writer.logits(self._here._rows))[0, symbol])
+            self._here = self._here.type(key)
+            self.begun += key
+
+    def suggest(self, suggestions: int = 5) -> list[Completion]:
+        """The most probable ways to finish the identifier, each with what is to be added, at most so many.
+
+        Raises `SettingsError` for a number of suggestions outside its range.
+        """
+        if not 1 <= suggestions <= MOST:
+            raise SettingsError(f"suggestions is {suggestions}; it must be at least 1 and at most {MOST:,}")
+        shares = self.file.shares(self.before, self.begun)
+        mixture = self._mixture if self.file.shares(self.before) else 0.0
+        known = sorted(shares, key=lambda name: -shares[name])[:_KNOWN]
+        rests = {name[len(self.begun) :] for name in known} - {""}
+        model = {each.text: each.nats for each in self._here.suggest(max(suggestions, 5)) if each.ends}
+        left = sorted(rests - model.keys())
+        model |= dict(zip(left, self._here.nats(left), strict=True))
+        begun = math.exp(-self._nats)
+        total = (1 - mixture) * begun + mixture * sum(shares.values())
+        found = []
+        for rest, nats in model.items():
+            share = shares.get(self.begun + rest, 0.0)
+            probability = ((1 - mixture) * begun * math.exp(-nats) + mixture * share) / total if total > 0 else 0.0
+            if probability > 0:
+                found.append(Completion(rest, -math.log(probability), True))
+        return sorted(found, key=lambda each: (each.nats, each.text))[:suggestions]
+
+
+def _behind(text: str) -> str:
+    """What `names` would say of a name that followed."""
+    found = list(names(text[text.rfind("\n", 0, max(0, len(text) - 1)) + 1 :] + "x"))
+    return found[-1].before if found else ""
