@@ -2,19 +2,21 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from charloom.cli import files
-from charloom.errors import SettingsError, TextError
+from charloom.errors import SettingsError, TextError, shown
 from charloom.settings import SamplingConfig, Weights
 
 if TYPE_CHECKING:
+    from charloom.applications.novelty import Lines
     from charloom.generation import Piece
     from charloom.samples import Sample
+    from charloom.writer import Writer
 
 MOST_SAMPLES = 1_000_000
 
@@ -34,6 +36,8 @@ def generate(
     stop: list[str] | None = None,
     seed: int = 0,
     samples: int = 1,
+    new: bool = False,
+    compare: Path | None = None,
     compiled: Weights | None = None,
     json: bool = False,
 ) -> None:
@@ -60,6 +64,10 @@ def generate(
         Seed of the draws; text i of several uses seed + i.
     samples
         How many texts to write for each prompt.
+    new
+        Of a model of lines: only lines that its training text does not have, each but once; others are drawn again.
+    compare
+        Tell how many lines are new beside this list, a line each; with --new, the list in the training text's place.
     compiled
         Write a single long text faster, after some seconds of preparation: by a compiled loop (needs the extra fast), with
         weights in float32 or rounded to int8.
@@ -78,9 +86,15 @@ def generate(
     prompts = [text for text in _prompts(prompt, prompt_file) for _ in range(samples)]
     if len(prompts) > 1 and endless:
         raise SettingsError("an endless text is followed by no other; leave out --endless, or ask for one text")
+    if (new or compare is not None) and (endless or compiled):
+        raise SettingsError("lines are compared when they are whole; leave out --endless and --compiled")
     if len(prompts) > 1 and compiled:
         raise SettingsError("several texts are written together, without a compiled loop; leave out --compiled")
     writer = Writer.load(run, compiled=compiled)
+    if new or compare is not None:
+        known = _known(run, writer, compare)
+        _write_compared(writer, prompts, sampling, known, length=length, stop=stop or (), seed=seed, new=new, json=json)
+        return
     if len(prompts) == 1:
         began = time.monotonic()
         pieces = generate_pieces(
@@ -103,6 +117,66 @@ def generate(
         if number and writer.config.documents != "lines":
             print(f"--- sample {number + 1}")
         print(sample.prompt + sample.text, flush=True)
+
+
+def _known(run: Path, writer: "Writer", compare: Path | None) -> "Lines":
+    """The lines that a line is compared with: those of a list, or of the run's training text."""
+    from charloom.applications.novelty import Lines
+    from charloom.model_files import is_run
+    from charloom.reports import same_text
+    from charloom.runs import Run
+
+    if writer.config.documents != "lines":
+        raise SettingsError(
+            f"{shown(run)} is no model of lines; train one with --documents lines, or leave out --new and --compare"
+        )
+    if compare is not None:
+        return Lines(_decoded(compare).split("\n"))
+    if not is_run(run):
+        raise SettingsError(f"{shown(run)} is a model folder and has no text of its own; give the list with --compare")
+    return Lines.of(same_text(Run(run), Run(run).config()).train)
+
+
+def _write_compared(
+    writer: "Writer",
+    prompts: list[str],
+    sampling: SamplingConfig,
+    known: "Lines",
+    *,
+    length: int,
+    stop: Sequence[str],
+    seed: int,
+    new: bool,
+    json: bool,
+) -> None:
+    """Write lines, those that are new alone if asked, and say on standard error how they compare with what is known."""
+    from charloom.applications.novelty import TRIES, compare, line_of, new_samples
+    from charloom.cli.output import print_json, say
+    from charloom.samples import write_samples
+
+    if new:
+        samples = new_samples(writer, prompts, sampling, known, length=length, stop=stop, seed=seed)
+    else:
+        seeds = range(seed, seed + len(prompts))
+        samples = write_samples(writer, prompts, sampling, length=length, stop=stop, seeds=seeds)
+    lines = list[str]()
+    for sample in samples:
+        lines.append(line_of(sample))
+        if json:
+            print_json({**_told(sample), "new": not known.alike(lines[-1])})
+        else:
+            print(sample.prompt + sample.text, flush=True)
+    if new and len(lines) < len(prompts):
+        say(
+            f"{len(lines):,} new lines of {len(prompts):,}: for the others {TRIES} draws each brought nothing new; "
+            "a higher --temperature writes more that is"
+        )
+    elif not new:
+        told = compare(lines, known)
+        say(
+            f"{told.new:,} of {told.lines:,} lines are new, {told.repeated:,} repeat one of the {len(known):,} that are known, "
+            f"{told.alike:,} but for capitals or accents; {told.distinct:,} are different from each other"
+        )
 
 
 def _told(sample: "Sample") -> dict[str, object]:
@@ -137,8 +211,12 @@ def _prompts(prompts: list[str] | None, file: Path | None) -> list[str]:
         raise SettingsError("give the prompt once: --prompt or --prompt-file")
     if file is None:
         return prompts or [""]
+    return [_decoded(file)]
+
+
+def _decoded(file: Path) -> str:
     data = files.read(file)
     try:
-        return [data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")]
+        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise TextError(f"{file} is not UTF-8: byte at offset {error.start:,}; save it as UTF-8") from None
