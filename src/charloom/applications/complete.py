@@ -41,6 +41,12 @@ def in_word(character: str) -> bool:
     return character.isalnum() or character in "_'’"
 
 
+def check_number(suggestions: int) -> None:
+    """Raise `SettingsError` for a number of suggestions outside its range."""
+    if not 1 <= suggestions <= MOST:
+        raise SettingsError(f"suggestions is {suggestions}; it must be at least 1 and at most {MOST:,}")
+
+
 @dataclass(frozen=True)
 class Completion:
     """A way to finish what was typed."""
@@ -121,8 +127,7 @@ class Completer:
         gives is exact but where more than 32 (or two for each suggestion) beginnings of one length are.
         Raises `SettingsError` for a number of suggestions outside its range.
         """
-        if not 1 <= suggestions <= MOST:
-            raise SettingsError(f"suggestions is {suggestions}; it must be at least 1 and at most {MOST:,}")
+        check_number(suggestions)
         done = self._search(suggestions, self._length)
         found = [Completion(text, -log, ends) for (text, ends), log in done.items() if text and log > -np.inf]
         return sorted(found, key=lambda completion: (completion.nats, completion.text))[:suggestions]

@@ -11,15 +11,17 @@ n(h) the number of different followers (Kneser and Ney 1995; absolute discountin
 
 import bisect
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+from charloom.applications.complete import in_word
+
 TOKEN = re.compile(r"[\w'’]+|[^\w\s]")
 """A word, or a mark."""
 
-ORDER = 4
+ORDER = 3
 """Words that are counted together at most, the predicted one among them."""
 
 DISCOUNT = 0.75
@@ -36,17 +38,20 @@ class WordCounts:
 
     def __init__(self, pieces: Iterable[str], order: int = ORDER) -> None:
         """`pieces`: the text, cut anywhere."""
-        tokens = list(_tokens(pieces))
-        self.words = sorted(set(tokens))
+        seen = dict[str, int]()
+        parts = [
+            np.fromiter((seen.setdefault(token, len(seen)) for token in tokens), np.int32) for tokens in _tokens(pieces)
+        ]
+        text = np.concatenate(parts)
+        self.words = sorted(seen)
         "W words and marks."
         self.order = order
-        numbers = {word: number for number, word in enumerate(self.words)}
-        self._numbers = numbers
-        self._text = np.fromiter((numbers[token] for token in tokens), np.int32, len(tokens))
+        self._numbers = {word: number for number, word in enumerate(self.words)}
+        self._text = np.array([self._numbers[word] for word in seen], np.int32)[text]
         counts = np.bincount(self._text, minlength=len(self.words))
         self._by_word = np.argsort(self._text, kind="stable").astype(np.int32)
         self._starts = np.concatenate(([0], np.cumsum(counts)))
-        self._is_word = np.array([bool(_IN_WORD.match(word)) for word in self.words], bool)
+        self._is_word = np.array([is_word(word) for word in self.words], bool)
         self._single = self._lowest()
         self._followers = dict[tuple[int, ...], tuple[Places, Floats]]()
 
@@ -81,8 +86,8 @@ class WordCounts:
             probability *= DISCOUNT * len(words) / total
             probability[words] += (counts - DISCOUNT) / total
         probability[~self._is_word] = 0
-        probability /= probability.sum()
-        return probability
+        total = probability.sum()
+        return probability / total if total > 0 else probability
 
     def _counts(self, context: tuple[int, ...]) -> tuple[Places, Floats]:
         """The words that followed a context, and how often, or after how many different words."""
@@ -113,22 +118,21 @@ class WordCounts:
         counts = np.bincount(pairs // size, minlength=size).astype(np.float64)
         total = max(1.0, counts.sum())
         kept = np.maximum(0, counts - DISCOUNT)
-        single: Floats = kept / total + (1 - kept.sum() / total) / size
+        single: Floats = kept / total + (1 - kept.sum() / total) / max(1, size)
         return single
 
 
-_IN_WORD = re.compile(r"[\w'’]")
+def is_word(token: str) -> bool:
+    """Whether a token is a word, and no mark."""
+    return in_word(token[0])
 
 
-def _tokens(pieces: Iterable[str]) -> Iterable[str]:
-    """The words and marks of a text that comes in pieces."""
+def _tokens(pieces: Iterable[str]) -> Iterator[list[str]]:
+    """The words and marks of a text that comes in pieces, many at a time."""
     left = ""
     for piece in pieces:
-        found = list(TOKEN.finditer(left + piece))
         whole = left + piece
-        cut = found[-1].start() if found and found[-1].end() == len(whole) else len(whole)
-        for match in found:
-            if match.start() < cut:
-                yield match.group()
-        left = whole[cut:]
-    yield from TOKEN.findall(left)
+        tokens = TOKEN.findall(whole)
+        left = tokens.pop() if tokens and whole.endswith(tokens[-1]) else ""
+        yield tokens
+    yield TOKEN.findall(left)
