@@ -1,6 +1,6 @@
 """How many keystrokes does completion save, beside a trigram of words and an n-gram of characters?
 
-Usage: python benchmarks/completion.py TEXT [--run RUN | --time-budget 4m] [--characters 10000] [--start 0] [--quick]
+Usage: python benchmarks/completion.py TEXT [--run RUN] [--time-budget 4m] [--characters 10000] [--start 0] [--quick]
 
 The rule, the same for all: before each character of a word, the first one included, k suggestions are shown. If the rest of
 the word is among them, one key takes it, and with it the space behind the word if there is one. All else costs a key a character.
@@ -16,6 +16,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from charloom.applications.complete import Completer, in_word
@@ -86,28 +87,32 @@ def main() -> None:
     parser.add_argument("--characters", type=int, default=10_000)
     parser.add_argument("--start", type=int, default=0)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", nargs="+", help="the names of rows")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     characters = 1_500 if options.quick else options.characters
     writer, corpus = trained(options.text, options.run, "30s" if options.quick else options.time_budget)
     train, held_out = str(corpus.train), str(corpus.validation)
-    vocabulary = writer.vocabulary
-    order = best_order(vocabulary.encode(train[-1_000_000:]), vocabulary.boundary)
-    trigram, grams = WordTrigram(train), CharacterGrams(train, vocabulary, order)
-    counts = WordCounts([train])
+    order = best_order(writer.vocabulary.encode(train[-1_000_000:]), writer.vocabulary.boundary)
+    counts = cache(lambda: WordCounts([train]))
+    trigram, grams = cache(lambda: WordTrigram(train)), cache(lambda: CharacterGrams(train, writer.vocabulary, order))
     context = (train[-5000:] + held_out[: options.start])[-5000:]
     text = context + held_out[options.start : options.start + characters]
+    suggesters: dict[str, Callable[[], Suggest]] = {
+        "charloom": lambda: Typist(Completer(writer)),
+        "charloom and counts": lambda: Typist(MixedCompleter(writer, counts(), shares=STATIC)),
+        "trigram of words, back-off": lambda: Suggester(trigram(), lately=False),
+        f"{order}-gram of characters": lambda: Suggester(grams(), lately=False),
+        "charloom and what was typed": lambda: Typist(MixedCompleter(writer)),
+        "charloom, counts and what was typed": lambda: Typist(MixedCompleter(writer, counts())),
+        "trigram of words and what was typed": lambda: Suggester(trigram(), lately=True),
+        f"{order}-gram of characters and what was typed": lambda: Suggester(grams(), lately=True),
+    }
     rows = {}
-    for name, suggest in {
-        "charloom": Typist(Completer(writer)),
-        "charloom and counts": Typist(MixedCompleter(writer, counts, shares=STATIC)),
-        "trigram of words, back-off": Suggester(trigram, lately=False),
-        f"{order}-gram of characters": Suggester(grams, lately=False),
-        "charloom and what was typed": Typist(MixedCompleter(writer)),
-        "charloom, counts and what was typed": Typist(MixedCompleter(writer, counts)),
-        "trigram of words and what was typed": Suggester(trigram, lately=True),
-        f"{order}-gram of characters and what was typed": Suggester(grams, lately=True),
-    }.items():
+    for name, make in suggesters.items():
+        if options.only and name not in options.only:
+            continue
+        suggest = make()
         shares, seconds = saved(text, len(context), suggest)
         rows[name] = {
             "saved": {str(shown): share for shown, share in shares.items()},

@@ -1,6 +1,6 @@
 """Do written names look like names, and are they new? Beside n-grams of characters of orders 3 to 5.
 
-Usage: python benchmarks/names.py FOLDER [--steps 3000] [--quick] [--output JSON]
+Usage: python benchmarks/names.py FOLDER [--steps 1500] [--quick] [--output JSON]
 
 FOLDER holds `first-names.txt`, a name a line, and `surnames-by-language.tsv`, `language<TAB>surname`. First names are put in
 the order and split that makemore's lectures use (Python's `random`, seed 42; 80 % to train, 10 % dev, 10 % test), so that the
@@ -80,7 +80,7 @@ def train(parts: tuple[Names, Names, Names], run: Path, steps: int, network: Net
         steps=steps,
         corpus=config,
         network=network,
-        training=TrainingConfig(batch_size=64, learning_rate=8e-3, weight_decay=0.1),
+        training=TrainingConfig(batch_size=128, learning_rate=12e-3, weight_decay=0.1),
     )
     return charloom.load(run)
 
@@ -192,14 +192,14 @@ def show(name: str, rows: dict[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--hidden-size", type=int, default=256)
-    parser.add_argument("--dropout", type=float, default=0.4)
+    parser.add_argument("--dropout", type=float, default=0.5)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     steps = 300 if options.quick else options.steps
-    network = NetworkConfig(hidden_size=options.hidden_size, embedding_size=64, dropout=options.dropout)
+    network = NetworkConfig(hidden_size=options.hidden_size, embedding_size=32, dropout=options.dropout)
     print(title())
     told = {}
     with tempfile.TemporaryDirectory() as folder:
