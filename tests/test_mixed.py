@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charloom.applications.complete import Completer
-from charloom.applications.mixed import MixedCompleter, Shares
+from charloom.applications.mixed import MixedCompleter, Shares, typed_before
 from charloom.applications.word_counts import DISCOUNT, WordCounts
 from charloom.errors import SettingsError, TextError
 from charloom.runs import Run
@@ -163,6 +163,15 @@ def test_a_word_that_was_typed_is_expected_again_and_most_behind_the_same_word()
         return found.get("dabba", 0.0)
 
     assert expected("and ") < expected("dabba cab and ") < expected("and dabba cab and ")
+
+
+def test_what_was_typed_is_remembered_by_its_age_and_by_the_word_before_it() -> None:
+    recent, following = typed_before("a cab and a dab. A cab, a")
+    assert following == {"cab": 0.5, "dab": 0.5}
+    assert set(recent) == {"a", "cab", "and", "dab", "A"}
+    assert sum(recent.values()) == pytest.approx(1)
+    assert recent["A"] > recent["dab"] > recent["and"]
+    assert typed_before("") == ({}, {})
 
 
 def test_words_that_the_model_cannot_read_are_not_suggested() -> None:
