@@ -1,11 +1,13 @@
 """How many keystrokes does completion save, beside a trigram of words and an n-gram of characters?
 
-Usage: python benchmarks/completion.py TEXT [--run RUN | --time-budget 4m] [--characters 10000] [--quick] [--output JSON]
+Usage: python benchmarks/completion.py TEXT [--run RUN] [--time-budget 4m] [--characters 10000] [--start 0] [--quick]
 
 The rule, the same for all: before each character of a word, the first one included, k suggestions are shown. If the rest of
 the word is among them, one key takes it, and with it the space behind the word if there is one. All else costs a key a character.
 Saved is the share of characters that needed no key. All learn from the training part of the text (its first nine tenths), and
-are measured on the beginning of the rest; capitals count. The model is trained here unless a run of that text is named.
+are measured on the beginning of the rest, or from `--start` characters on (shares of the mixtures were chosen from 500,000 on);
+capitals count. The model is trained here unless a run of that text is named. Two tables of rows: those that know the training
+text alone, and those that count what was typed before too, ours and the peers alike.
 Latency: a key typed and five suggestions given, one core or more as the machine has them.
 """
 
@@ -14,16 +16,21 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from charloom.applications.complete import Completer, in_word
+from charloom.applications.mixed import MixedCompleter, Shares
+from charloom.applications.word_counts import WordCounts
 from charloom.baselines import best_order
-from charloom.writer import Writer
 from machine import title
 from trained import trained
-from word_peers import CharacterGrams, WordTrigram
+from word_peers import CharacterGrams, Suggester, WordTrigram
 
 SHOWN = (1, 3, 5)
+
+STATIC = Shares(model=0.5, counts=0.5, recent=0, following=0)
+"""The model and the counts of the training text, without what was typed."""
 
 Suggest = Callable[[str, str, int], list[str]]
 
@@ -63,8 +70,8 @@ def saved(text: str, start: int, suggest: Suggest) -> tuple[dict[int, float], li
 class Typist:
     """Asks the model as somebody who types would: what was typed is read once."""
 
-    def __init__(self, writer: Writer) -> None:
-        self._completer = Completer(writer)
+    def __init__(self, completer: Completer | MixedCompleter) -> None:
+        self._completer = completer
 
     def __call__(self, before: str, begun: str, suggestions: int) -> list[str]:
         typed = before + begun
@@ -78,23 +85,34 @@ def main() -> None:
     parser.add_argument("--run", type=Path)
     parser.add_argument("--time-budget", default="4m")
     parser.add_argument("--characters", type=int, default=10_000)
+    parser.add_argument("--start", type=int, default=0)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", nargs="+", help="the names of rows")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     characters = 1_500 if options.quick else options.characters
     writer, corpus = trained(options.text, options.run, "30s" if options.quick else options.time_budget)
     train, held_out = str(corpus.train), str(corpus.validation)
-    vocabulary = writer.vocabulary
-    order = best_order(vocabulary.encode(train[-1_000_000:]), vocabulary.boundary)
-    typist, trigram, grams = Typist(writer), WordTrigram(train), CharacterGrams(train, vocabulary, order)
-    context = train[-500:]
-    text = context + held_out[:characters]
+    order = best_order(writer.vocabulary.encode(train[-1_000_000:]), writer.vocabulary.boundary)
+    counts = cache(lambda: WordCounts([train]))
+    trigram, grams = cache(lambda: WordTrigram(train)), cache(lambda: CharacterGrams(train, writer.vocabulary, order))
+    context = (train[-5000:] + held_out[: options.start])[-5000:]
+    text = context + held_out[options.start : options.start + characters]
+    suggesters: dict[str, Callable[[], Suggest]] = {
+        "charloom": lambda: Typist(Completer(writer)),
+        "charloom and counts": lambda: Typist(MixedCompleter(writer, counts(), shares=STATIC)),
+        "trigram of words, back-off": lambda: Suggester(trigram(), lately=False),
+        f"{order}-gram of characters": lambda: Suggester(grams(), lately=False),
+        "charloom and what was typed": lambda: Typist(MixedCompleter(writer)),
+        "charloom, counts and what was typed": lambda: Typist(MixedCompleter(writer, counts())),
+        "trigram of words and what was typed": lambda: Suggester(trigram(), lately=True),
+        f"{order}-gram of characters and what was typed": lambda: Suggester(grams(), lately=True),
+    }
     rows = {}
-    for name, suggest in {
-        "charloom": typist,
-        "trigram of words, back-off": trigram.suggest,
-        f"{order}-gram of characters": grams.suggest,
-    }.items():
+    for name, make in suggesters.items():
+        if options.only and name not in options.only:
+            continue
+        suggest = make()
         shares, seconds = saved(text, len(context), suggest)
         rows[name] = {
             "saved": {str(shown): share for shown, share in shares.items()},

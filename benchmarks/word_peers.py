@@ -4,11 +4,13 @@ import bisect
 import re
 from collections import Counter, defaultdict
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from charloom.applications.complete import in_word
+from charloom.applications.mixed import typed_before
 from charloom.baselines import NGram
 from charloom.vocabulary import Vocabulary
 
@@ -35,15 +37,22 @@ class WordTrigram:
         self._words = sorted(word for word in self._one if in_word(word[0]))
         self._sums = {key: sum(counts.values()) for key, counts in two.items()}
 
-    def suggest(self, before: str, begun: str, suggestions: int) -> list[str]:
-        """The rest of the most probable words that begin with `begun`, after a text."""
+    def words(self, before: str, begun: str, most: int) -> dict[str, float]:
+        """The most probable words that begin with `begun` and go on, after a text, and their probabilities."""
         context = TOKEN.findall(before[-200:])[-2:]
         pair = (context[0], context[1]) if len(context) == 2 else ("", "")
         three, two = self._three.get(pair, Counter()), self._two.get(pair[1], Counter())
         known = {word for word in [*three, *two] if word.startswith(begun) and in_word(word[0])}
-        known.update(self._common(begun, suggestions + 1))
-        ranked = sorted(known, key=lambda word: (-self._probability(word, pair, three, two), word))
-        return [word[len(begun) :] for word in ranked if len(word) > len(begun)][:suggestions]
+        known.update(self._common(begun, most + 1))
+        found = {word: self._probability(word, pair, three, two) for word in known if len(word) > len(begun)}
+        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0]))[:most])
+
+    def probability(self, before: str, word: str) -> float:
+        """Probability of a word after a text."""
+        context = TOKEN.findall(before[-200:])[-2:]
+        pair = (context[0], context[1]) if len(context) == 2 else ("", "")
+        three, two = self._three.get(pair, Counter()), self._two.get(pair[1], Counter())
+        return self._probability(word, pair, three, two)
 
     def _probability(self, word: str, pair: tuple[str, str], three: Counter[str], two: Counter[str]) -> float:
         probability = self._one[word] / self._total
@@ -77,20 +86,73 @@ class CharacterGrams:
         found: NDArray[np.float64] = self._model.probabilities(rows.ravel()).reshape(rows.shape)[:, -1]
         return np.log(np.maximum(found / found.sum(), 1e-300))
 
-    def suggest(self, before: str, begun: str, suggestions: int) -> list[str]:
+    def words(self, before: str, begun: str, most: int) -> dict[str, float]:
         """The same."""
-        done, alive, text = dict[str, float](), [("", 0.0)], before + begun
+        done, text = dict[str, float](), before + begun
+        alive = [("", self._begun(before, begun))]
         while alive:
             grown = list[tuple[str, float]]()
             for added, log in alive:
                 logs = log + self._logs((text + added)[-(self._order - 1) :])
                 if added:
-                    done[added] = float(np.logaddexp.reduce(logs[self._ends]))
+                    done[begun + added] = float(np.logaddexp.reduce(logs[self._ends]))
                 for place in np.argpartition(-logs, self._width)[: self._width].tolist():
                     if not self._ends[place]:
                         grown.append((added + self._vocabulary.characters[place], float(logs[place])))
             best = sorted(done.values(), reverse=True)
-            least = best[suggestions - 1] if len(best) >= suggestions else -np.inf
+            least = best[most - 1] if len(best) >= most else -np.inf
             alive = sorted((each for each in grown if each[1] > least), key=lambda each: -each[1])[: self._width]
             alive = [each for each in alive if len(each[0]) < 32]
-        return sorted(done, key=lambda each: -done[each])[:suggestions]
+        return {word: float(np.exp(done[word])) for word in sorted(done, key=lambda word: -done[word])[:most]}
+
+    def probability(self, before: str, word: str) -> float:
+        """The same."""
+        logs = self._logs((before + word)[-(self._order - 1) :])
+        return float(np.exp(self._begun(before, word) + np.logaddexp.reduce(logs[self._ends])))
+
+    def _begun(self, before: str, begun: str) -> float:
+        """Log-probability of the beginning of a word."""
+        return float(
+            sum(
+                self._logs((before + begun[:place])[-(self._order - 1) :])[self._vocabulary.characters.index(character)]
+                for place, character in enumerate(begun)
+            )
+        )
+
+
+class Peer(Protocol):
+    """What foresees words."""
+
+    def words(self, before: str, begun: str, most: int) -> dict[str, float]:
+        """The most probable words that begin with `begun` and go on, after a text, and their probabilities."""
+
+    def probability(self, before: str, word: str) -> float:
+        """Probability of a word after a text."""
+
+
+class Suggester:
+    """A peer that suggests words; with `lately`, mixed with the words that were typed before, as charloom mixes them."""
+
+    def __init__(self, peer: Peer, *, lately: bool, shares: tuple[float, float] = (0.1, 0.2)) -> None:
+        self._peer, self._lately, self._shares = peer, lately, shares
+        self._before, self._typed = "", typed_before("")
+
+    def __call__(self, before: str, begun: str, suggestions: int) -> list[str]:
+        """The rest of the most probable words that begin with `begun`, after a text."""
+        if not self._lately:
+            return [word[len(begun) :] for word in self._peer.words(before, begun, suggestions)]
+        if before != self._before:
+            self._before, self._typed = before, typed_before(before)
+        found = self._peer.words(before, begun, suggestions + 8)
+        for typed in self._typed:
+            again = (word for word in typed if word.startswith(begun) and len(word) > len(begun))
+            for word in sorted(again, key=lambda word: -typed[word])[: suggestions + 8]:
+                if word not in found:
+                    found[word] = self._peer.probability(before, word)
+        shares = [share if typed else 0.0 for share, typed in zip(self._shares, self._typed, strict=True)]
+        mixed = {
+            word: (1 - sum(shares)) * probability
+            + sum(share * typed.get(word, 0.0) for share, typed in zip(shares, self._typed, strict=True))
+            for word, probability in found.items()
+        }
+        return [word[len(begun) :] for word in sorted(mixed, key=lambda word: (-mixed[word], word))][:suggestions]

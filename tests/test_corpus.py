@@ -390,3 +390,55 @@ def test_a_split_that_leaves_less_than_two_characters_to_train_on_is_refused() -
 def test_half_of_a_surrogate_pair_is_no_text() -> None:
     with pytest.raises(TextError, match=r"character 2 .*surrogate"):
         Text.of("ab\ud83d")
+
+
+# --- lines in another order ---
+
+LINES = st.lists(st.text("ab é", max_size=4), min_size=2, max_size=12)
+
+
+def lines_of(*raw: str, seed: int = 1) -> str:
+    return read(*(text.encode() for text in raw), documents="lines", shuffle=seed)
+
+
+@given(LINES, st.integers(1, 9))
+def test_shuffling_keeps_every_line_and_closes_the_last(lines: list[str], seed: int) -> None:
+    text = "\n".join(["xx", *lines])
+    assert sorted(lines_of(text, seed=seed).removesuffix("\n").split("\n")) == sorted(
+        text.removesuffix("\n").split("\n")
+    )
+
+
+@given(LINES, st.integers(1, 9))
+def test_shuffling_again_changes_nothing_and_neither_does_the_order_before(lines: list[str], seed: int) -> None:
+    text = "\n".join(["xx", *lines]) + "\n"
+    shuffled = lines_of(text, seed=seed)
+    assert lines_of(shuffled, seed=seed) == shuffled
+    assert lines_of("\n".join([*reversed(lines), "xx"]) + "\n", seed=seed) == shuffled
+
+
+def test_shuffled_lines_of_several_files_are_one_list_and_equal_ones_stand_together() -> None:
+    shuffled = lines_of("one\ntwo\nsame", "same\nthree\n")
+    assert sorted(shuffled.splitlines()) == ["one", "same", "same", "three", "two"]
+    assert "same\nsame\n" in shuffled
+    assert corpus_of(b"one\n", b"two\n", documents="lines", shuffle=1).text.ends == ()
+
+
+def test_another_seed_gives_another_order_and_none_keeps_it() -> None:
+    text = "".join(f"{number}\n" for number in range(100))
+    assert lines_of(text, seed=1) != lines_of(text, seed=2)
+    assert lines_of(text, seed=0) == text
+    assert corpus_of(b"b\na\n", documents="lines", shuffle=3).notes == (
+        "name: put the lines in another order, by the seed 3",
+    )
+
+
+def test_a_sorted_list_that_is_shuffled_holds_out_lines_from_all_of_it() -> None:
+    text = "".join(f"{letter}{number:03}\n" for letter in "abcd" for number in range(100)).encode()
+    held = corpus_of(text, split=(0.75, 0.25, 0.0), documents="lines", shuffle=1).validation
+    assert {line[0] for line in str(held).splitlines() if line} >= set("abcd")
+
+
+def test_a_text_that_is_not_made_of_lines_cannot_be_shuffled() -> None:
+    with pytest.raises(SettingsError, match="--documents lines"):
+        corpus_of(b"some text", shuffle=1)

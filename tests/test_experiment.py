@@ -13,6 +13,7 @@ from charloom import experiment
 from charloom.errors import CharloomError, DivergedError, FolderError, SettingsError
 from charloom.evaluation import evaluate
 from charloom.planning import Length
+from charloom.reports import same_text
 from charloom.runs import Run
 from charloom.session import Session
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
@@ -297,3 +298,13 @@ def test_a_run_records_its_text_its_split_and_what_it_was_decided_by(small_text:
     assert config["corpus"]["split"] == [0.9, 0.1, 0.0]
     assert config["plan"]["precision"] == "float32"
     assert config["text"]["unseen_in_training"] == len(set(small_text) - set(small_text[: int(0.9 * len(small_text))]))
+
+
+def test_a_run_of_shuffled_lines_keeps_a_copy_that_is_read_again_as_it_was(tmp_path: Path) -> None:
+    text = "".join(f"{letter}{number}\n" for letter in "abcd" for number in range(60))
+    config = CorpusConfig(documents="lines", shuffle=3)
+    run = finish(begin(text, tmp_path / "run", steps=2, corpus=config))
+    again = same_text(run, run.config())
+    assert str(again.text) == str(string_corpus(text, config).text) != text
+    assert run.config().corpus.shuffle == 3
+    assert experiment.resume(run.path, Length(steps=3)).trainer.step == 2

@@ -238,7 +238,8 @@ def test_a_whole_number_is_a_number() -> None:
     ],
 )
 def test_a_list_has_its_length_its_types_and_its_range(split: object, said: str) -> None:
-    raw = json.dumps({"split": split, "vocabulary": "characters", "documents": "none", "encoding": "utf-8"}).encode()
+    plain = {"vocabulary": "characters", "documents": "none", "shuffle": 0, "encoding": "utf-8"}
+    raw = json.dumps({"split": split, **plain}).encode()
     assert said in refused(settings.CorpusConfig, raw)
 
 

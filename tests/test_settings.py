@@ -26,6 +26,7 @@ NUMBERS = [(kind, name, hint) for kind, name, hint in FIELDS if hint in (int, fl
 CHOICES = [(kind, name, hint) for kind, name, hint in FIELDS if get_origin(hint) is Literal]
 
 RANGES = [
+    (CorpusConfig, "shuffle", 0, 2**63 - 1),
     (NetworkConfig, "hidden_size", 1, 16_384),
     (NetworkConfig, "layers", 1, 32),
     (NetworkConfig, "embedding_size", 0, 16_384),

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from charloom.applications.classify.estimator import TextClassifier
     from charloom.applications.classify.model import Classifier, load_classifier
     from charloom.applications.complete import Completer, Completion
+    from charloom.applications.mixed import MixedCompleter
+    from charloom.applications.word_counts import WordCounts
     from charloom.batches import Batch, Documents, Streams
     from charloom.beam import Continuation, beam_search
     from charloom.corpus import Corpus, Text
@@ -46,6 +48,7 @@ _HOMES = {
     "CorpusConfig": "settings",
     "Documents": "batches",
     "LanguageModel": "language_model",
+    "MixedCompleter": "applications.mixed",
     "NetworkConfig": "settings",
     "Progress": "training",
     "Run": "runs",
@@ -59,6 +62,7 @@ _HOMES = {
     "Trainer": "training",
     "TrainingConfig": "settings",
     "Vocabulary": "vocabulary",
+    "WordCounts": "applications.word_counts",
     "Writer": "writer",
     "beam_search": "beam",
     "evaluate": "evaluation",
@@ -82,6 +86,7 @@ __all__ = [
     "CorpusConfig",
     "Documents",
     "LanguageModel",
+    "MixedCompleter",
     "NetworkConfig",
     "Progress",
     "Run",
@@ -95,6 +100,7 @@ __all__ = [
     "Trainer",
     "TrainingConfig",
     "Vocabulary",
+    "WordCounts",
     "Writer",
     "__version__",
     "beam_search",

@@ -155,6 +155,14 @@ def make_corpus(documents: Iterable[tuple[str, bytes]], config: CorpusConfig, *,
         ends.append(characters)
     if not cleaned:
         raise TextError(f"{source} is empty; give a text of at least a few hundred characters")
+    if config.shuffle:
+        if config.documents != "lines":
+            raise SettingsError(
+                "shuffle puts lines in another order; it needs --documents lines, so add that or leave it out"
+            )
+        cleaned, characters = _shuffled(cleaned, config.shuffle, characters)
+        ends = [characters]
+        notes.append(f"{name}: put the lines in another order, by the seed {config.shuffle}")
     whole = cleaned[0] if len(cleaned) == 1 else b"".join(cleaned)
     text = Text(memoryview(whole), characters, tuple(ends) if len(ends) > 1 else ())
     corpus = Corpus(text, config.split, name, source, tuple(notes))
@@ -164,6 +172,24 @@ def make_corpus(documents: Iterable[tuple[str, bytes]], config: CorpusConfig, *,
             f"{corpus.boundaries[0]} to train on; give it a longer text"
         )
     return corpus
+
+
+def _shuffled(
+    cleaned: Iterable[bytes | memoryview], seed: int, characters: int
+) -> tuple[list[bytes | memoryview], int]:
+    """The lines of all texts as one, in the order of their keyed hashes, and how many characters that is.
+
+    The order depends on the lines and the seed alone: putting them in order again changes nothing, and lines that are the
+    same stand together, so that none is held out that was trained on (but for one at the cut).
+    """
+    lines = list[bytes]()
+    for data in cleaned:
+        closed = data[-1:] == b"\n"
+        characters += not closed
+        lines += bytes(data[:-1] if closed else data).split(b"\n")
+    key = seed.to_bytes(8, "little")
+    lines.sort(key=lambda line: (hashlib.blake2b(line, digest_size=16, key=key).digest(), line))
+    return [b"\n".join(lines) + b"\n"], characters
 
 
 def read_file(path: Path) -> tuple[str, bytes]:

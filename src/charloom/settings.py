@@ -53,12 +53,15 @@ class CorpusConfig:
     "What a symbol is: a Unicode character, or a byte of UTF-8."
     documents: Documents = "none"
     "With 'lines', each line is a text of its own, closed by the boundary symbol."
+    shuffle: int = 0
+    "Seed of another order of the lines, made before the split (a sorted list would hold out its end); 0 keeps theirs."
     encoding: str = "utf-8"
     "Encoding of the text file."
 
     def __post_init__(self) -> None:
         _choice("corpus", "vocabulary", self.vocabulary, VocabularyKind)
         _choice("corpus", "documents", self.documents, Documents)
+        _check("corpus", "shuffle", self.shuffle, 0, 2**63 - 1)
         shares = self.split
         if len(shares) != 3 or not all(0 <= share <= 1 for share in shares):
             raise SettingsError(f"split is {_commas(shares)}; it takes three shares from 0 to 1, as in 0.9,0.1,0")

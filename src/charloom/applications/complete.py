@@ -10,7 +10,7 @@ The state of what was typed is kept: a keystroke costs one step of the network, 
 
 import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from charloom.errors import SettingsError, TextError
 from charloom.sampling import log_probabilities
-from charloom.vocabulary import Decoder
+from charloom.vocabulary import UNSEEN, Decoder
 from charloom.writer import NEVER, Model, Writer
 
 Unit = Literal["word", "line", "identifier"]
@@ -40,6 +40,12 @@ _WIDTH = 32
 def in_word(character: str) -> bool:
     """Whether a word goes on with this character: a letter, a digit, an underscore or an apostrophe."""
     return character.isalnum() or character in "_'’"
+
+
+def check_number(suggestions: int) -> None:
+    """Raise `SettingsError` for a number of suggestions outside its range."""
+    if not 1 <= suggestions <= MOST:
+        raise SettingsError(f"suggestions is {suggestions}; it must be at least 1 and at most {MOST:,}")
 
 
 @dataclass(frozen=True)
@@ -101,10 +107,19 @@ class Completer:
     @property
     def begun(self) -> str:
         """The part of what was typed that belongs to the unit that is to be finished."""
-        place = len(self.typed)
-        while place and not self._ends_it(self.typed[place - 1]):
-            place -= 1
-        return self.typed[place:]
+        return _last(self.typed, self._ends_it)
+
+    @staticmethod
+    def begun_in(text: str) -> str:
+        """The part of a text that belongs to a word that may go on."""
+        return _last(text, lambda character: not in_word(character))
+
+    def knows(self, text: str) -> bool:
+        """Whether the model knows every character of it."""
+        if self._writer.vocabulary.kind == "bytes":
+            return True
+        codes = np.array([ord(character) for character in text], np.int64)
+        return bool((self._writer.vocabulary.find(codes) != UNSEEN).all())
 
     def suggest(self, suggestions: int = 5) -> list[Completion]:
         """The most probable completions, at most so many, the most probable first.
@@ -113,39 +128,47 @@ class Completer:
         gives is exact but where more than 32 (or two for each suggestion) beginnings of one length are.
         Raises `SettingsError` for a number of suggestions outside its range.
         """
-        if not 1 <= suggestions <= MOST:
-            raise SettingsError(f"suggestions is {suggestions}; it must be at least 1 and at most {MOST:,}")
+        check_number(suggestions)
         done = self._search(suggestions, self._length)
         found = [Completion(text, -log, ends) for (text, ends), log in done.items() if text and log > -np.inf]
         return sorted(found, key=lambda completion: (completion.nats, completion.text))[:suggestions]
 
-    def nats(self, completions: Sequence[str]) -> list[float]:
-        """The surprisal of each of these completions, its end included; infinite where the model does not know a character.
+    def nats(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Surprisal (B,) of each of these as a completion, its end included: exact, whatever the beam drops; "" for `complete`.
 
-        They are read side by side.
+        Infinite where the model does not know a character.
         """
-        vocabulary, found = self._writer.vocabulary, [math.inf] * len(completions)
-        ids = {}
-        for place, text in enumerate(completions):
+        found, ids = np.full(len(texts), math.inf), {}
+        for place, text in enumerate(texts):
             with contextlib.suppress(TextError):
-                ids[place] = vocabulary.encode(text)
-        places = sorted(ids, key=lambda place: -len(ids[place]))
-        if not places:
-            return found
-        rows, sums = self._rows.keep(np.zeros(len(places), np.int64)), np.zeros(len(places))
-        for time in range(len(ids[places[0]]) + 1):
-            logs = log_probabilities(self._writer.logits(rows))
-            for row, place in enumerate(places):
-                if time < len(ids[place]):
-                    sums[row] += logs[row, ids[place][time]]
-                elif time == len(ids[place]):
-                    found[place] = -float(sums[row] + np.logaddexp.reduce(logs[row, self._ends]))
-            active = sum(len(ids[place]) > time for place in places)
-            if active:
-                places, sums = places[:active], sums[:active]
-                rows = rows.keep(np.arange(active))
-                rows.advance(np.array([ids[place][time] for place in places], np.int64))
+                ids[place] = self._writer.vocabulary.encode(text).astype(np.int64)
+        found[list(ids)] = self._surprisals(list(ids.values()), ended=True)
         return found
+
+    def surprise(self, text: str) -> float:
+        """Surprisal of what is typed next, its end not included. Raises `TextError`."""
+        return float(self._surprisals([self._writer.vocabulary.encode(text).astype(np.int64)], ended=False)[0])
+
+    def _surprisals(self, texts: Sequence[NDArray[np.int64]], *, ended: bool) -> NDArray[np.float64]:
+        """Nats (B,) of symbols, (T,) for each text, and of an end behind them; texts are read side by side."""
+        order = sorted(range(len(texts)), key=lambda place: -len(texts[place]))
+        rows = self._rows.keep(np.zeros(len(texts), np.int64))
+        nats, going = np.zeros(len(texts)), order
+        for time in range(len(texts[order[0]]) + ended if texts else 0):
+            logs = log_probabilities(self._writer.logits(rows))
+            staying = list[int]()
+            for row, place in enumerate(going):
+                if time < len(texts[place]):
+                    nats[place] -= logs[row, texts[place][time]]
+                    staying.append(place)
+                elif ended:
+                    nats[place] -= np.logaddexp.reduce(logs[row, self._ends])
+            if not staying:
+                break
+            rows = rows if len(staying) == len(rows) else rows.keep(np.arange(len(staying)))  # the longest come first
+            rows.advance(np.array([texts[place][time] for place in staying], np.int64))
+            going = staying
+        return nats
 
     def _search(self, suggestions: int, length: int) -> dict[tuple[str, bool], float]:
         """Log-probabilities of completions, by their texts and whether they end; the empty one is among them."""
@@ -211,6 +234,14 @@ class Completer:
         if self._unit == "identifier":
             return character in "'’" or not in_word(character)
         return not in_word(character)
+
+
+def _last(text: str, ends: Callable[[str], bool]) -> str:
+    """What stands behind the last character that ends."""
+    place = len(text)
+    while place and not ends(text[place - 1]):
+        place -= 1
+    return text[place:]
 
 
 def _add(done: dict[tuple[str, bool], float], text: str, ends: bool, log: float) -> None:

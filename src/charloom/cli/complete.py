@@ -18,12 +18,15 @@ def complete(
     length: int | None = None,
     syntax: Syntax | None = None,
     text: Path | None = None,
+    model_only: bool = False,
     json: bool = False,
 ) -> None:
     """Show the most probable ways to finish a word, or a line, that somebody has begun to type.
 
-    Each with the probability that the model's own writing goes on with exactly these characters and then ends the word (or
-    the line). A word that may be complete as it stands is not among them.
+    Each with its probability as the rest of the word (or the line), its end included; a word that may be complete as it stands is
+    not among them. Words are foreseen by the model together with counts: of the words of the run's training text, and of those
+    that were typed before. With --model-only, for lines and by a model folder it is the model alone, and the probability is that
+    its own writing goes on so.
 
     Parameters
     ----------
@@ -36,32 +39,44 @@ def complete(
     line
         Finish the line, not the word.
     length
-        Characters after which a completion is cut off (default: 32 for a word, 80 for a line).
+        Characters after which a completion of the model is cut off (default: 32 for a word, 80 for a line).
     syntax
         With python, finish the identifier: the names that the text uses are suggested with what the model would write.
     text
         A file that stands before what was typed (with --syntax); - for standard input.
+    model_only
+        Ask the model alone, and count no words.
     json
         Print one JSON value: for each suggestion its text, without the prefix, its probability, and whether it ends.
     """
     from charloom.applications.code.identifiers import IdentifierCompleter
     from charloom.applications.complete import Completer
+    from charloom.applications.mixed import MixedCompleter
+    from charloom.applications.word_counts import WordCounts
     from charloom.cli.output import print_json
+    from charloom.model_files import is_run
+    from charloom.reports import same_text
+    from charloom.runs import Run
     from charloom.writer import Writer
 
     typed = "-" if prefix == HYPHEN else prefix
-    if syntax and (line or length is not None):
-        raise SettingsError("with a syntax an identifier is finished, whole; leave out --line and --length")
+    if syntax and (line or length is not None or model_only):
+        raise SettingsError(
+            "with a syntax an identifier is finished, whole, with the names of the text; leave out --line, --length, --model-only"
+        )
     if text is not None and not syntax:
         raise SettingsError(
             "the file before what was typed is read for its names; give --syntax with --text, or leave it out"
         )
-    completer: Completer | IdentifierCompleter
+    writer = Writer.load(run)
+    completer: Completer | MixedCompleter | IdentifierCompleter
     if syntax:
         before = files.read_text(text) if text is not None else ""
-        completer = IdentifierCompleter(Writer.load(run), before + typed)
+        completer = IdentifierCompleter(writer, before + typed)
+    elif not model_only and not line and length is None and is_run(run):
+        completer = MixedCompleter(writer, WordCounts(same_text(Run(run), Run(run).config()).train.pieces()), typed)
     else:
-        completer = Completer(Writer.load(run), typed, unit="line" if line else "word", length=length)
+        completer = Completer(writer, typed, unit="line" if line else "word", length=length)
     found = completer.suggest(suggestions)
     if json:
         print_json([{"text": each.text, "probability": each.probability, "ends": each.ends} for each in found])

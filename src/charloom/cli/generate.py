@@ -1,27 +1,17 @@
 """charloom generate"""
 
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from charloom.cli import files
+from charloom.cli.written import stream, told
 from charloom.errors import SettingsError
 from charloom.settings import SamplingConfig, Syntax, Weights
 
-if TYPE_CHECKING:
-    from charloom.applications.code.writing import Writing
-    from charloom.generation import Piece
-    from charloom.samples import Sample
-    from charloom.writer import Writer
-
 MOST_SAMPLES = 1_000_000
-
-FLUSH_SECONDS = 0.03
-"""Text that is made faster than this is shown together: thirty times a second looks like a flow."""
 
 
 def generate(
@@ -36,6 +26,8 @@ def generate(
     stop: list[str] | None = None,
     seed: int = 0,
     samples: int = 1,
+    new: bool = False,
+    compare: Path | None = None,
     compiled: Weights | None = None,
     syntax: Syntax | None = None,
     finish: bool = False,
@@ -64,6 +56,10 @@ def generate(
         Seed of the draws; text i of several uses seed + i.
     samples
         How many texts to write for each prompt.
+    new
+        Of a model of lines: only lines that its training text does not have, each but once; others are drawn again.
+    compare
+        Tell how many lines are new beside this list, a line each; with --new, the list in the training text's place.
     compiled
         Write a single long text faster, after some seconds of preparation: by a compiled loop (needs the extra fast), with
         weights in float32 or rounded to int8.
@@ -75,6 +71,8 @@ def generate(
     json
         Print one JSON value for each text.
     """
+    from charloom.cli.generate_code import write_code
+    from charloom.cli.generate_lines import known_lines, write_compared
     from charloom.cli.output import print_json
     from charloom.generation import generate_pieces
     from charloom.samples import Sample, write_samples
@@ -87,11 +85,17 @@ def generate(
     prompts = [text for text in _prompts(prompt, prompt_file) for _ in range(samples)]
     if len(prompts) > 1 and endless:
         raise SettingsError("an endless text is followed by no other; leave out --endless, or ask for one text")
+    if (new or compare is not None) and (endless or compiled):
+        raise SettingsError("lines are compared when they are whole; leave out --endless and --compiled")
     if len(prompts) > 1 and compiled:
         raise SettingsError("several texts are written together, without a compiled loop; leave out --compiled")
     if finish and (syntax is None or stop):
         raise SettingsError(
             "a text is finished by the rules of a syntax and ends at its length; give --syntax, and no --stop"
+        )
+    if syntax and (new or compare is not None):
+        raise SettingsError(
+            "lines are compared, and code is no list of lines; leave out --syntax, or --new and --compare"
         )
     if syntax and (endless or compiled):
         raise SettingsError(
@@ -99,7 +103,11 @@ def generate(
         )
     writer = Writer.load(run, compiled=compiled)
     if syntax:
-        _write_code(writer, prompts, sampling, length, stop or [], seed, finish=finish, json=json)
+        write_code(writer, prompts, sampling, length, stop or [], seed, finish=finish, json=json)
+        return
+    if new or compare is not None:
+        known = known_lines(run, writer, compare)
+        write_compared(writer, prompts, sampling, known, length=length, stop=stop or (), seed=seed, new=new, json=json)
         return
     if len(prompts) == 1:
         began = time.monotonic()
@@ -107,96 +115,22 @@ def generate(
             writer, prompts[0], sampling, length=None if endless else length, stop=stop or (), seed=seed
         )
         if not json:
-            _stream(prompts[0], pieces)
+            stream(prompts[0], pieces)
             return
         written = list(pieces)
         text, reason = "".join(piece.text for piece in written), written[-1].stop_reason
         assert reason is not None
-        print_json(_told(Sample(prompts[0], text, reason, time.monotonic() - began)))
+        print_json(told(Sample(prompts[0], text, reason, time.monotonic() - began)))
         return
     seeds = range(seed, seed + len(prompts))
     several = write_samples(writer, prompts, sampling, length=length, stop=stop or (), seeds=seeds)
     for number, sample in enumerate(several):
         if json:
-            print_json(_told(sample))
+            print_json(told(sample))
             continue
         if number and writer.config.documents != "lines":
             print(f"--- sample {number + 1}")
         print(sample.prompt + sample.text, flush=True)
-
-
-def _write_code(
-    writer: "Writer",
-    prompts: list[str],
-    sampling: SamplingConfig,
-    length: int,
-    stop: list[str],
-    seed: int,
-    *,
-    finish: bool,
-    json: bool,
-) -> None:
-    """Texts one after the other, each a statement at a time."""
-    from charloom.applications.code import writing as code
-    from charloom.cli.output import print_json
-    from charloom.samples import Sample
-
-    made = [
-        code.Writing(writer, prompt, sampling, length=length, stop=stop, seed=seed + number)
-        for number, prompt in enumerate(prompts)
-    ]
-    for number, (prompt, writing) in enumerate(zip(prompts, made, strict=True)):
-        began = time.monotonic()
-        if not json:
-            if number:
-                print(f"--- sample {number + 1}")
-            _stream(prompt, _finished(prompt, writing) if finish else writing.pieces())
-            continue
-        pieces = list(writing.pieces())
-        text, reason = "".join(piece.text for piece in pieces), pieces[-1].stop_reason
-        assert reason is not None
-        told = _told(Sample(prompt, text, reason, time.monotonic() - began))
-        told |= {"redrawn": writing.redrawn, "replaced": writing.replaced}
-        print_json(told | ({"finish": code.finish(prompt, text, writing.more)} if finish else {}))
-
-
-def _finished(prompt: str, writing: "Writing") -> "Iterator[Piece]":
-    """The pieces of a text, and what finishes it as a further one."""
-    from charloom.applications.code.writing import finish
-    from charloom.generation import Piece
-
-    text = ""
-    for piece in writing.pieces():
-        text += piece.text
-        yield piece
-    yield Piece(finish(prompt, text, writing.more))
-
-
-def _told(sample: "Sample") -> dict[str, object]:
-    return {
-        "prompt": sample.prompt,
-        "text": sample.text,
-        "characters": len(sample.text),
-        "stop_reason": sample.stop_reason,
-        "seconds": sample.seconds,
-    }
-
-
-def _stream(prompt: str, pieces: "Iterator[Piece]") -> None:
-    """The prompt and then the text as it comes, on standard output; nothing where not even the first piece can be made."""
-    first = next(pieces)
-    sys.stdout.write(prompt + first.text)
-    sys.stdout.flush()
-    shown = time.monotonic()
-    try:
-        for piece in pieces:
-            sys.stdout.write(piece.text)
-            if time.monotonic() - shown > FLUSH_SECONDS:
-                sys.stdout.flush()
-                shown = time.monotonic()
-    finally:
-        sys.stdout.flush()
-    print(flush=True)
 
 
 def _prompts(prompts: list[str] | None, file: Path | None) -> list[str]:

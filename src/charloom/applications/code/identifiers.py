@@ -14,8 +14,7 @@ import math
 from collections import defaultdict
 
 from charloom.applications.code.names import names
-from charloom.applications.complete import MOST, Completer, Completion
-from charloom.errors import SettingsError
+from charloom.applications.complete import Completer, Completion, check_number
 from charloom.sampling import log_probabilities
 from charloom.writer import Model, Writer
 
@@ -109,15 +108,14 @@ class IdentifierCompleter:
 
         Raises `SettingsError` for a number of suggestions outside its range.
         """
-        if not 1 <= suggestions <= MOST:
-            raise SettingsError(f"suggestions is {suggestions}; it must be at least 1 and at most {MOST:,}")
+        check_number(suggestions)
         shares = self.file.shares(self.before, self.begun)
         mixture = self._mixture if self.file.shares(self.before) else 0.0
         known = sorted(shares, key=lambda name: -shares[name])[:_KNOWN]
         rests = {name[len(self.begun) :] for name in known} - {""}
         model = {each.text: each.nats for each in self._here.suggest(max(suggestions, 5)) if each.ends}
         left = sorted(rests - model.keys())
-        model |= dict(zip(left, self._here.nats(left), strict=True))
+        model |= dict(zip(left, self._here.nats(left).tolist(), strict=True))
         begun = math.exp(-self._nats)
         total = (1 - mixture) * begun + mixture * sum(shares.values())
         found = []

@@ -1,0 +1,60 @@
+"""charloom generate --syntax: texts that can always be completed to one of the language."""
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from charloom.cli.output import print_json
+from charloom.cli.written import stream, told
+from charloom.settings import SamplingConfig
+
+if TYPE_CHECKING:
+    from charloom.applications.code.writing import Writing
+    from charloom.generation import Piece
+    from charloom.writer import Writer
+
+
+def write_code(
+    writer: "Writer",
+    prompts: list[str],
+    sampling: SamplingConfig,
+    length: int,
+    stop: list[str],
+    seed: int,
+    *,
+    finish: bool,
+    json: bool,
+) -> None:
+    """Texts one after the other, each a statement at a time."""
+    from charloom.applications.code import writing as code
+    from charloom.samples import Sample
+
+    made = [
+        code.Writing(writer, prompt, sampling, length=length, stop=stop, seed=seed + number)
+        for number, prompt in enumerate(prompts)
+    ]
+    for number, (prompt, writing) in enumerate(zip(prompts, made, strict=True)):
+        began = time.monotonic()
+        if not json:
+            if number:
+                print(f"--- sample {number + 1}")
+            stream(prompt, _finished(prompt, writing) if finish else writing.pieces())
+            continue
+        pieces = list(writing.pieces())
+        text, reason = "".join(piece.text for piece in pieces), pieces[-1].stop_reason
+        assert reason is not None
+        value = told(Sample(prompt, text, reason, time.monotonic() - began))
+        value |= {"redrawn": writing.redrawn, "replaced": writing.replaced}
+        print_json(value | ({"finish": code.finish(prompt, text, writing.more)} if finish else {}))
+
+
+def _finished(prompt: str, writing: "Writing") -> "Iterator[Piece]":
+    """The pieces of a text, and what finishes it as a further one."""
+    from charloom.applications.code.writing import finish
+    from charloom.generation import Piece
+
+    text = ""
+    for piece in writing.pieces():
+        text += piece.text
+        yield piece
+    yield Piece(finish(prompt, text, writing.more))

@@ -1,0 +1,74 @@
+"""charloom generate --new and --compare: lines beside those that are known."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from charloom.cli import files
+from charloom.cli.output import print_json, say
+from charloom.cli.written import told
+from charloom.errors import SettingsError, shown
+from charloom.settings import SamplingConfig
+
+if TYPE_CHECKING:
+    from charloom.applications.novelty import Lines
+    from charloom.writer import Writer
+
+
+def known_lines(run: Path, writer: "Writer", compare: Path | None) -> "Lines":
+    """The lines that a line is compared with: those of a list, or of the run's training text."""
+    from charloom.applications.novelty import Lines
+    from charloom.model_files import is_run
+    from charloom.reports import same_text
+    from charloom.runs import Run
+
+    if writer.config.documents != "lines":
+        raise SettingsError(
+            f"{shown(run)} is no model of lines; train one with --documents lines, or leave out --new and --compare"
+        )
+    if compare is not None:
+        return Lines(files.read_text(compare).split("\n"))
+    if not is_run(run):
+        raise SettingsError(f"{shown(run)} is a model folder and has no text of its own; give the list with --compare")
+    return Lines.of(same_text(Run(run), Run(run).config()).train)
+
+
+def write_compared(
+    writer: "Writer",
+    prompts: list[str],
+    sampling: SamplingConfig,
+    known: "Lines",
+    *,
+    length: int,
+    stop: Sequence[str],
+    seed: int,
+    new: bool,
+    json: bool,
+) -> None:
+    """Write lines, those that are new alone if asked, and say on standard error how they compare with what is known."""
+    from charloom.applications.novelty import TRIES, compare, line_of, new_samples
+    from charloom.samples import write_samples
+
+    if new:
+        samples = new_samples(writer, prompts, sampling, known, length=length, stop=stop, seed=seed)
+    else:
+        seeds = range(seed, seed + len(prompts))
+        samples = write_samples(writer, prompts, sampling, length=length, stop=stop, seeds=seeds)
+    lines = list[str]()
+    for sample in samples:
+        lines.append(line_of(sample))
+        if json:
+            print_json({**told(sample), "new": not known.alike(lines[-1])})
+        else:
+            print(sample.prompt + sample.text, flush=True)
+    if new and len(lines) < len(prompts):
+        say(
+            f"{len(lines):,} new lines of {len(prompts):,}: for the others {TRIES} draws each brought nothing new; "
+            "a higher --temperature writes more that is"
+        )
+    elif not new:
+        found = compare(lines, known)
+        say(
+            f"{found.new:,} of {found.lines:,} lines are new, {found.repeated:,} repeat one of the {len(known):,} that are known, "
+            f"{found.alike:,} but for capitals or accents; {found.distinct:,} are different from each other"
+        )
