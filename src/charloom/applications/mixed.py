@@ -21,7 +21,7 @@ from charloom.applications.word_counts import TOKEN, Floats, WordCounts, is_word
 from charloom.errors import SettingsError
 from charloom.writer import Model
 
-_MORE = 8
+_MORE = 4
 """Words beyond the suggestions that each side puts forward."""
 
 _LATELY, _FADING = 1000, 0.997
@@ -112,6 +112,7 @@ class MixedCompleter:
                 cut.add(each.text)
                 found.append(Completion(each.text, each.nats - math.log(weights[0]), False))
         missing = [word for word in self._foreseen(more) if word not in words and self._completer.knows(word)]
+        missing = sorted(missing, key=lambda word: -self._probability(word, 0.0, weights))[:more]
         for word, nats in zip(missing, self._completer.nats(missing).tolist(), strict=True):
             told = any(word.startswith(text) for text in cut)  # then the model's part is in what was cut off
             words[word] = 0.0 if told else math.exp(-nats)
