@@ -214,3 +214,8 @@ def test_the_command_mixes_in_the_words_of_the_training_text_unless_told_not_to(
     alone = [each.text for each in Completer(writer, "cab d").suggest(5)]
     assert [each["text"] for each in shown("run", "cab d", "--model-only")] == alone
     assert [each["text"] for each in shown(Run(tmp_path / "run").path / "model", "cab d")] == alone
+    (tmp_path / "text.txt").unlink()
+    done = charloom("complete", "run", "cab d", "--json")
+    typed = MixedCompleter(writer, None, "cab d").suggest(5)
+    assert [each["text"] for each in json.loads(done.stdout)] == [each.text for each in typed]
+    assert done.stderr.startswith("words of the training text are not counted: ")

@@ -1,11 +1,15 @@
 """charloom complete"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from charloom.cli import files
 from charloom.cli.sources import HYPHEN
-from charloom.errors import SettingsError, shown
+from charloom.errors import CharloomError, SettingsError, shown
 from charloom.settings import Syntax
+
+if TYPE_CHECKING:
+    from charloom.applications.word_counts import WordCounts
 
 
 def complete(
@@ -52,11 +56,8 @@ def complete(
     from charloom.applications.code.identifiers import IdentifierCompleter
     from charloom.applications.complete import Completer
     from charloom.applications.mixed import MixedCompleter
-    from charloom.applications.word_counts import WordCounts
     from charloom.cli.output import print_json
     from charloom.model_files import is_run
-    from charloom.reports import same_text
-    from charloom.runs import Run
     from charloom.writer import Writer
 
     typed = "-" if prefix == HYPHEN else prefix
@@ -74,7 +75,7 @@ def complete(
         before = files.read_text(text) if text is not None else ""
         completer = IdentifierCompleter(writer, before + typed)
     elif not model_only and not line and length is None and is_run(run):
-        completer = MixedCompleter(writer, WordCounts(same_text(Run(run), Run(run).config()).train.pieces()), typed)
+        completer = MixedCompleter(writer, _counts(run), typed)
     else:
         completer = Completer(writer, typed, unit="line" if line else "word", length=length)
     found = completer.suggest(suggestions)
@@ -83,3 +84,19 @@ def complete(
         return
     for each in found:
         print(f"{each.probability:.3g}\t{shown(completer.begun + each.text)}{'' if each.ends else ' ...'}")
+
+
+def _counts(run: Path) -> "WordCounts | None":
+    """The words of the run's training text; without that text, which may be elsewhere by now, what was typed is counted alone."""
+    from charloom.applications.word_counts import WordCounts
+    from charloom.cli.output import say
+    from charloom.reports import same_text
+    from charloom.runs import Run
+
+    config = Run(run).config()
+    try:
+        text = same_text(Run(run), config)
+    except CharloomError as error:
+        say(f"words of the training text are not counted: {error}")
+        return None
+    return WordCounts(text.train.pieces())
