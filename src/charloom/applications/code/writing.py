@@ -4,8 +4,9 @@ The constraint works at two scales. A character that no Python text can have in 
 zero, and the others share what it had. Nor is a space that would take a line further in than the block it can stand in, be it
 for a comment, which might. A line that the parser refuses, at the token where it does, is drawn again from its
 beginning, the network's state restored: so lines come with the model's probabilities, given that they can stand. After eight
-refusals a line is drawn at a lower temperature, after four more the statement is closed where it stands, or, where there is
-nothing to close, `pass` is put in its place.
+refusals a line is drawn at a lower temperature; after four more the statement is begun anew, for what is wrong may be a bracket
+that an earlier line left open. In the third round it is closed where it stands, or, where there is nothing to close, `pass` is
+put in its place.
 
 One uniform number a character from `PCG64(seed)`, those of refused lines included. So a text in which the model itself
 makes no mistake is the one that it writes without the constraint.
@@ -110,7 +111,7 @@ class Writing:
     def _statement(self) -> list[int]:
         """Symbols up to the end of a logical line, or of a line with nothing in it, or of the text."""
         start = self._save()
-        for _ in range(ROUNDS):
+        for attempt in range(ROUNDS):
             symbols = list[int]()
             while (line := self._line(begun=bool(symbols))) is not None:
                 symbols += line
@@ -118,7 +119,8 @@ class Writing:
                     return symbols
                 if len(symbols) > LONGEST:
                     break
-            ending = self._closed() if symbols else None
+            last = attempt == ROUNDS - 1 or len(symbols) > LONGEST
+            ending = self._closed() if symbols and last else None
             if ending is not None:
                 return symbols + ending
             self._restore(start)
