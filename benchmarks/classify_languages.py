@@ -22,7 +22,7 @@ import numpy as np
 
 from charloom.applications.classify.model import Classifier
 from charloom.applications.classify.rows import Rows, hold_out, read_rows
-from classify_peers import Trained, alone, chosen, classifier, linear_svm, naive_bayes
+from classify_peers import Trained, alone, chosen, classifier, naive_bayes, stochastic_svm
 from machine import machine, title
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "languages" / "sentences.tsv"
@@ -179,7 +179,7 @@ def main() -> None:
     ways = {
         "naive Bayes, 1- to 3-grams": lambda: naive_bayes(train, longest=3),
         "naive Bayes, 1- to 4-grams in words": lambda: naive_bayes(train, longest=4, analyzer="char_wb"),
-        "linear SVM, 1- to 4-grams in words": lambda: linear_svm(train, longest=4, analyzer="char_wb"),
+        "linear SVM, 1- to 4-grams in words": lambda: stochastic_svm(train, longest=4),
         "charloom": ours,
         "charloom, its network alone": lambda: alone(models[0], train, network=True),
         "charloom, its n-grams alone": lambda: alone(models[0], train, network=False),
