@@ -251,7 +251,7 @@ def test_score_ends_quietly_where_nobody_reads_its_colours(trained: Path) -> Non
     reading, writing = os.pipe()
     os.close(reading)
     command = [sys.executable, "-m", "charloom", "score", str(trained / "run"), "The the"]
-    colours = {**os.environ, "FORCE_COLOR": "1", "TERM": "xterm-256color"}
+    colours = {**os.environ, "FORCE_COLOR": "1", "TERM": "xterm-256color", "PYTHONUNBUFFERED": ""}
     done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, env=colours)
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, b"")

@@ -1,5 +1,6 @@
 """charloom score"""
 
+import io
 import itertools
 import json as json_module
 import shutil
@@ -192,9 +193,16 @@ def _colour(rows: "Iterable[Surprise]") -> None:
     coloured = console.color_system is not None and not console.no_color
 
     def show(cells: Text) -> None:
-        with console.capture() as captured:  # rich would end the process where nobody reads on
-            console.print(cells, soft_wrap=True)
-        sys.stdout.write(captured.get())
+        aside = Console(  # on standard output itself rich would end the process where nobody reads on
+            file=io.StringIO(),
+            force_terminal=console.is_terminal,
+            color_system=console.color_system,  # type: ignore[arg-type]
+            no_color=console.no_color,
+            width=console.width,
+            highlight=False,
+        )
+        aside.print(cells, soft_wrap=True)
+        sys.stdout.write(aside.file.getvalue())  # type: ignore[attr-defined]
 
     for line in lines(rows, max(20, console.width - 1)):
         cells = Text()
