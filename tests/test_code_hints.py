@@ -48,6 +48,13 @@ def test_operators_names_that_are_almost_others_and_exchanged_arguments_have_alt
     assert all(FILE[place.start :].startswith(place.text) for place in places(FILE))
 
 
+def test_places_are_right_behind_characters_that_end_a_line_for_others() -> None:
+    """Form feeds stand between the parts of old modules; for the tokenizer only a newline ends a line."""
+    text = "a = 1\n\f\nb = 'x\x1cy' + a\n" + FILE
+    assert [place.text for place in places(text)] == ["+", *(place.text for place in places(FILE))]
+    assert all(text[place.start :].startswith(place.text) for place in places(text))
+
+
 def test_signs_and_stars_of_arguments_are_no_operators() -> None:
     assert [place for place in places("f(*x, **y)\nreturn -1\nx = -y\n") if place.kind == "operator"] == []
 

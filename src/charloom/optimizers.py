@@ -46,8 +46,8 @@ class Optimizer(ABC):
 
     def _due(self) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         """The parameters that have a gradient, and the gradients."""
-        due = [parameter for parameter in self.parameters if parameter.grad is not None]
-        return list[torch.Tensor](due), [parameter.grad for parameter in due if parameter.grad is not None]
+        due = [(parameter, parameter.grad) for parameter in self.parameters if parameter.grad is not None]
+        return [parameter for parameter, _ in due], [gradient for _, gradient in due]
 
     def _remembered(self, parameters: list[torch.Tensor], quantity: str) -> list[torch.Tensor]:
         """A quantity of each parameter, of its shape, zeros at first."""

@@ -10,13 +10,14 @@ The state of what was typed is kept: a keystroke costs one step of the network, 
 
 import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from charloom.applications.side_by_side import surprisals
 from charloom.errors import SettingsError, TextError
 from charloom.sampling import log_probabilities
 from charloom.vocabulary import UNSEEN, Decoder
@@ -107,12 +108,15 @@ class Completer:
     @property
     def begun(self) -> str:
         """The part of what was typed that belongs to the unit that is to be finished."""
-        return _last(self.typed, self._ends_it)
+        return self.begun_in(self.typed, self._unit)
 
     @staticmethod
-    def begun_in(text: str) -> str:
-        """The part of a text that belongs to a word that may go on."""
-        return _last(text, lambda character: not in_word(character))
+    def begun_in(text: str, unit: Unit = "word") -> str:
+        """The part of a text that belongs to a unit that may go on."""
+        place = len(text)
+        while place and not _ends_it(text[place - 1], unit):
+            place -= 1
+        return text[place:]
 
     def knows(self, text: str) -> bool:
         """Whether the model knows every character of it."""
@@ -142,33 +146,18 @@ class Completer:
         for place, text in enumerate(texts):
             with contextlib.suppress(TextError):
                 ids[place] = self._writer.vocabulary.encode(text).astype(np.int64)
-        found[list(ids)] = self._surprisals(list(ids.values()), ended=True)
+        if ids:
+            found[list(ids)] = self._surprisals(list(ids.values()), self._ends)
         return found
 
     def surprise(self, text: str) -> float:
         """Surprisal of what is typed next, its end not included. Raises `TextError`."""
-        return float(self._surprisals([self._writer.vocabulary.encode(text).astype(np.int64)], ended=False)[0])
+        return float(self._surprisals([self._writer.vocabulary.encode(text).astype(np.int64)])[0])
 
-    def _surprisals(self, texts: Sequence[NDArray[np.int64]], *, ended: bool) -> NDArray[np.float64]:
-        """Nats (B,) of symbols, (T,) for each text, and of an end behind them; texts are read side by side."""
-        order = sorted(range(len(texts)), key=lambda place: -len(texts[place]))
-        rows = self._rows.keep(np.zeros(len(texts), np.int64))
-        nats, going = np.zeros(len(texts)), order
-        for time in range(len(texts[order[0]]) + ended if texts else 0):
-            logs = log_probabilities(self._writer.logits(rows))
-            staying = list[int]()
-            for row, place in enumerate(going):
-                if time < len(texts[place]):
-                    nats[place] -= logs[row, texts[place][time]]
-                    staying.append(place)
-                elif ended:
-                    nats[place] -= np.logaddexp.reduce(logs[row, self._ends])
-            if not staying:
-                break
-            rows = rows if len(staying) == len(rows) else rows.keep(np.arange(len(staying)))  # the longest come first
-            rows.advance(np.array([texts[place][time] for place in staying], np.int64))
-            going = staying
-        return nats
+    def _surprisals(
+        self, texts: Sequence[NDArray[np.int64]], ends: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.float64]:
+        return surprisals(self._writer, self._rows.keep(np.zeros(len(texts), np.int64)), texts, ends)
 
     def _search(self, suggestions: int, length: int) -> dict[tuple[str, bool], float]:
         """Log-probabilities of completions, by their texts and whether they end; the empty one is among them."""
@@ -206,7 +195,7 @@ class Completer:
             decoder = alive[parent].decoder.fork()
             piece = decoder.push(symbol)
             text = alive[parent].text + piece
-            end = next((at for at, character in enumerate(piece) if self._ends_it(character)), None)
+            end = next((at for at, character in enumerate(piece) if _ends_it(character, self._unit)), None)
             if end is not None:  # a character of several bytes that stands in no word
                 _add(done, alive[parent].text + piece[:end], True, log)
             elif len(text) >= length:
@@ -224,24 +213,18 @@ class Completer:
         ends = np.zeros(self._writer.stepper.outputs, bool)
         characters = vocabulary.characters if vocabulary.kind == "characters" else map(chr, range(128))
         for symbol, character in enumerate(characters):
-            ends[symbol] = self._ends_it(character)
+            ends[symbol] = _ends_it(character, self._unit)
         ends[vocabulary.boundary :] = True
         return ends
 
-    def _ends_it(self, character: str) -> bool:
-        if self._unit == "line":
-            return character == "\n"
-        if self._unit == "identifier":
-            return character in "'’" or not in_word(character)
-        return not in_word(character)
 
-
-def _last(text: str, ends: Callable[[str], bool]) -> str:
-    """What stands behind the last character that ends."""
-    place = len(text)
-    while place and not ends(text[place - 1]):
-        place -= 1
-    return text[place:]
+def _ends_it(character: str, unit: Unit) -> bool:
+    """Whether a character ends a unit."""
+    if unit == "line":
+        return character == "\n"
+    if unit == "identifier":
+        return character in "'’" or not in_word(character)
+    return not in_word(character)
 
 
 def _add(done: dict[tuple[str, bool], float], text: str, ends: bool, log: float) -> None:

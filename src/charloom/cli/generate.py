@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from charloom.cli import files
-from charloom.cli.written import stream, told
+from charloom.cli.written import gathered, stream, told
 from charloom.errors import SettingsError
 from charloom.settings import SamplingConfig, Syntax, Weights
 
@@ -75,7 +75,7 @@ def generate(
     from charloom.cli.generate_lines import known_lines, write_compared
     from charloom.cli.output import print_json
     from charloom.generation import generate_pieces
-    from charloom.samples import Sample, write_samples
+    from charloom.samples import write_samples
     from charloom.writer import Writer
 
     if endless and json:
@@ -117,10 +117,7 @@ def generate(
         if not json:
             stream(prompts[0], pieces)
             return
-        written = list(pieces)
-        text, reason = "".join(piece.text for piece in written), written[-1].stop_reason
-        assert reason is not None
-        print_json(told(Sample(prompts[0], text, reason, time.monotonic() - began)))
+        print_json(told(gathered(prompts[0], pieces, began)))
         return
     seeds = range(seed, seed + len(prompts))
     several = write_samples(writer, prompts, sampling, length=length, stop=stop or (), seeds=seeds)

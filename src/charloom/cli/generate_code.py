@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from charloom.cli.output import print_json
-from charloom.cli.written import stream, told
+from charloom.cli.written import gathered, stream, told
 from charloom.settings import SamplingConfig
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ def write_code(
 ) -> None:
     """Texts one after the other, each a statement at a time."""
     from charloom.applications.code import writing as code
-    from charloom.samples import Sample
 
     made = [
         code.Writing(writer, prompt, sampling, length=length, stop=stop, seed=seed + number)
@@ -40,12 +39,9 @@ def write_code(
                 print(f"--- sample {number + 1}")
             stream(prompt, _finished(prompt, writing) if finish else writing.pieces())
             continue
-        pieces = list(writing.pieces())
-        text, reason = "".join(piece.text for piece in pieces), pieces[-1].stop_reason
-        assert reason is not None
-        value = told(Sample(prompt, text, reason, time.monotonic() - began))
-        value |= {"redrawn": writing.redrawn, "replaced": writing.replaced}
-        print_json(value | ({"finish": code.finish(prompt, text, writing.more)} if finish else {}))
+        sample = gathered(prompt, writing.pieces(), began)
+        value = {**told(sample), "redrawn": writing.redrawn, "replaced": writing.replaced}
+        print_json(value | ({"finish": code.finish(prompt, sample.text, writing.more)} if finish else {}))
 
 
 def _finished(prompt: str, writing: "Writing") -> "Iterator[Piece]":

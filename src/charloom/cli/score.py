@@ -77,16 +77,15 @@ def score(
         targets and text not in (None, HYPHEN) and Path(str(text)).resolve() in targets.values()
     ):
         raise SettingsError("the page, the picture and the text are files of their own; give each its own name")
+    passage, text = ("-" if given == HYPHEN else given for given in (passage, text))
     if hints is not None:
-        given = None if passage is None else "-" if passage == HYPHEN else passage
-        _tell_hints(run, given, "-" if text == HYPHEN else text, hints, encoding, json=json)
+        _tell_hints(run, passage, text, hints, encoding, json=json)
         return
     model = load(run)
     if passage is not None:
-        read, name = Text.of("-" if passage == HYPHEN else passage), "a passage"
+        read, name = Text.of(passage), "a passage"
     else:
-        given = "-" if text == HYPHEN else str(text)
-        other = open_text(given, CorpusConfig(split=(1.0, 0.0, 0.0), encoding=encoding))
+        other = open_text(str(text), CorpusConfig(split=(1.0, 0.0, 0.0), encoding=encoding))
         read, name = other.text, other.name
     found = Surprises(model, read, candidates=candidates)
     if not targets:
@@ -192,17 +191,19 @@ def _colour(rows: "Iterable[Surprise]") -> None:
     console = Console(file=sys.stdout, highlight=False)
     coloured = console.color_system is not None and not console.no_color
 
+    aside = Console(  # on standard output itself rich would end the process where nobody reads on
+        file=io.StringIO(),
+        force_terminal=console.is_terminal,
+        color_system=console.color_system,  # type: ignore[arg-type]
+        no_color=console.no_color,
+        width=console.width,
+        highlight=False,
+    )
+
     def show(cells: Text) -> None:
-        aside = Console(  # on standard output itself rich would end the process where nobody reads on
-            file=io.StringIO(),
-            force_terminal=console.is_terminal,
-            color_system=console.color_system,  # type: ignore[arg-type]
-            no_color=console.no_color,
-            width=console.width,
-            highlight=False,
-        )
-        aside.print(cells, soft_wrap=True)
-        sys.stdout.write(aside.file.getvalue())  # type: ignore[attr-defined]
+        with aside.capture() as captured:
+            aside.print(cells, soft_wrap=True)
+        sys.stdout.write(captured.get())
 
     for line in lines(rows, max(20, console.width - 1)):
         cells = Text()

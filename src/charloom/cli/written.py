@@ -13,6 +13,16 @@ FLUSH_SECONDS = 0.03
 """Text that is made faster than this is shown together: thirty times a second looks like a flow."""
 
 
+def gathered(prompt: str, pieces: "Iterator[Piece]", began: float) -> "Sample":
+    """All pieces of a text that was begun at the monotonic time `began`."""
+    from charloom.samples import Sample
+
+    written = list(pieces)
+    reason = written[-1].stop_reason
+    assert reason is not None, "the last piece says why the text ends"
+    return Sample(prompt, "".join(piece.text for piece in written), reason, time.monotonic() - began)
+
+
 def told(sample: "Sample") -> dict[str, object]:
     """What a JSON value says of a text."""
     return {

@@ -103,8 +103,7 @@ class Classifier:
 
     def places(self, labels: Sequence[str]) -> NDArray[np.int64]:
         """The place (N,) of each label among the classes, all of which are known."""
-        places = {name: place for place, name in enumerate(self.classes)}
-        return np.array([places[label] for label in labels], np.int64)
+        return label_places(labels, self.classes)
 
     @cached_property
     def table(self) -> SymbolTable:
@@ -222,6 +221,12 @@ def load_classifier(path: str | Path) -> Classifier:
         raise FolderError(f"{folder / 'model.safetensors'}: the count weight is below 0; restore it from a copy")
     made.network.load_state_dict(weights, assign=True)
     return replace(made, n_grams=read_n_grams(folder, config.n_grams, made.table, classes=len(made.classes)))
+
+
+def label_places(labels: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64]:
+    """The place (N,) of each label among the classes, all of which are known."""
+    places = {name: place for place, name in enumerate(classes)}
+    return np.array([places[label] for label in labels], np.int64)
 
 
 def _side_by_side(lengths: Sequence[int]) -> Iterator[NDArray[np.int64]]:

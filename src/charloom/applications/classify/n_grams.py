@@ -144,9 +144,8 @@ class _Level:
 def _smoothed(levels: list[_Level], mine: Places, depths: Places, *, base: int, classes: int) -> Iterator[Order]:
     for number, level in enumerate(levels):
         counts, grams, owners = level.counts, level.keys // classes, level.keys % classes
-        if number + 1 < len(
-            levels
-        ):  # symbols seen before it; a text's opening, before which nothing stands, counts as it is
+        if number + 1 < len(levels):
+            # symbols seen before it; a text's opening, before which nothing stands, counts as it is
             opening = np.flatnonzero((depths == number) & (depths > 0))
             ends = np.concatenate([levels[number + 1].first, opening])
             counts = np.bincount(

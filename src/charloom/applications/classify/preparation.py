@@ -8,7 +8,7 @@ import torch
 from charloom.applications.classify.batches import TextBatches
 from charloom.applications.classify.generative import GenerativeNetwork
 from charloom.applications.classify.inheritance import inherit
-from charloom.applications.classify.model import Classifier, ClassifierConfig
+from charloom.applications.classify.model import Classifier, ClassifierConfig, label_places
 from charloom.applications.classify.n_gram_files import sizes
 from charloom.applications.classify.n_grams import MOST_CLASSES, NGrams
 from charloom.applications.classify.rows import Rows, hold_out
@@ -84,8 +84,7 @@ def _counted(rows: Rows, classes: tuple[str, ...], table: SymbolTable, longest: 
             f"n-grams are counted for at most {MOST_CLASSES:,} classes, and there are {len(classes):,}; leave them out with "
             "--n-grams 0"
         )
-    places = {name: place for place, name in enumerate(classes)}
-    labels = np.array([places[label] for label in rows.labels], np.int64)
+    labels = label_places(rows.labels, classes)
     return NGrams.count(
         [table.encode(text) for text in rows.texts], labels, table, classes=len(classes), longest=longest
     )

@@ -11,15 +11,17 @@ A large gain is a hint, not an error: code may be surprising and right.
 
 import difflib
 import io
+import itertools
 import keyword
 import tokenize
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from charloom.applications.side_by_side import surprisals
 from charloom.errors import SettingsError, TextError
 from charloom.sampling import log_probabilities
 from charloom.writer import Model, Writer
@@ -93,21 +95,26 @@ def places(text: str) -> list[Place]:
         tokens = [token for token in tokenize.generate_tokens(io.StringIO(text).readline) if token.string.strip()]
     except (tokenize.TokenError, SyntaxError, IndentationError) as error:
         raise TextError(f"the text cannot be cut into Python's tokens ({error.args[0]}); mend it first") from None
-    lines = [0]
-    for line in text.splitlines(keepends=True):
-        lines.append(lines[-1] + len(line))
+    lines = _line_starts(text)
     starts = [lines[token.start[0] - 1] + token.start[1] for token in tokens]
     counts = Counter(token.string for token in tokens if token.type == tokenize.NAME)
+    repeated = {name for name, count in counts.items() if count > 1 and not keyword.iskeyword(name)}
+    known = dict.fromkeys(sorted(_BUILT_IN | repeated))
     return [
         place
         for number, start in enumerate(starts)
         for place in (
             _operator(tokens, number, start),
-            _name(tokens, number, start, counts),
+            _name(tokens, number, start, known),
             _arguments(text, tokens, number, starts),
         )
         if place is not None
     ]
+
+
+def _line_starts(text: str) -> list[int]:
+    """Where each line begins, and the last ends; a line ends with a newline alone, as for the tokenizer."""
+    return [0, *itertools.accumulate(len(line) + 1 for line in text.split("\n"))]
 
 
 def _operator(tokens: Sequence[tokenize.TokenInfo], number: int, start: int) -> Place | None:
@@ -129,15 +136,15 @@ def _is_operand(token: tokenize.TokenInfo | None) -> bool:
     return token.type in (tokenize.NAME, tokenize.NUMBER, tokenize.STRING) or token.string in (")", "]", "}")
 
 
-def _name(tokens: Sequence[tokenize.TokenInfo], number: int, start: int, counts: Counter[str]) -> Place | None:
+def _name(tokens: Sequence[tokenize.TokenInfo], number: int, start: int, known: Mapping[str, None]) -> Place | None:
+    """A name that is not known, where some that are `known`, in their order, are spelt almost alike."""
     token = tokens[number]
     if token.type != tokenize.NAME or keyword.iskeyword(token.string) or len(token.string) < 3:
         return None
-    if counts[token.string] > 1 or token.string in _BUILT_IN:
+    if token.string in known:
         return None
-    known = [*_BUILT_IN, *(name for name in counts if counts[name] > 1 and not keyword.iskeyword(name))]
-    known = [name for name in known if abs(len(name) - len(token.string)) <= 2]
-    close = difflib.get_close_matches(token.string, sorted(set(known)), n=_MOST_NAMES, cutoff=_ALIKE)
+    near = [name for name in known if abs(len(name) - len(token.string)) <= 2]
+    close = difflib.get_close_matches(token.string, near, n=_MOST_NAMES, cutoff=_ALIKE)
     return Place(start, token.string, "name", tuple(close)) if close else None
 
 
@@ -184,6 +191,7 @@ def _judged(writer: Writer, text: str, wanted: Sequence[Place]) -> Iterator[Hint
         surprises[time] = -log_probabilities(writer.logits(rows))[0, symbol]
         rows.advance(np.array([symbol]))
     sums = np.concatenate(([0.0], surprises.cumsum()))
+    characters = set(writer.vocabulary.characters)
     waiting: list[tuple[Place, str, NDArray[np.int64]]] = []
     nats: dict[tuple[Place, str], float] = {}
     for place in wanted:
@@ -193,18 +201,16 @@ def _judged(writer: Writer, text: str, wanted: Sequence[Place]) -> Iterator[Hint
         behind = text[place.start + len(place.text) : stop]
         nats[place, place.text] = float(sums[stop] - sums[place.start])
         for other in place.alternatives:
-            if set(other) <= set(writer.vocabulary.characters):
+            if characters.issuperset(other):
                 waiting.append((place, other, writer.prompts([other + behind], states[place.start])[0]))
     waiting.sort(key=lambda each: -len(each[2]))
     for first in range(0, len(waiting), _ROWS):
         part = waiting[first : first + _ROWS]
-        for (place, other, _), total in zip(
-            part, _totals(writer, [each[2] for each in part], [states[each[0].start] for each in part]), strict=True
-        ):
-            nats[place, other] = total
-    lines = [0]
-    for line in text.splitlines(keepends=True):
-        lines.append(lines[-1] + len(line))
+        there = zip(*(states[place.start] for place, _, _ in part), strict=True)
+        rows = writer.stepper.take_up([np.concatenate(parts, axis=1) for parts in there])
+        totals = surprisals(writer, rows, [symbols for _, _, symbols in part])
+        nats |= {(place, other): total for (place, other, _), total in zip(part, totals.tolist(), strict=True)}
+    lines = _line_starts(text)
     for place in wanted:
         others = [other for other in place.alternatives if (place, other) in nats]
         if not others:
@@ -214,19 +220,3 @@ def _judged(writer: Writer, text: str, wanted: Sequence[Place]) -> Iterator[Hint
             number = int(np.searchsorted(lines, place.start, side="right"))
             column = place.start - lines[number - 1] + 1
             yield Hint(number, column, place.text, place.kind, nats[place, place.text], best, nats[place, best])
-
-
-def _totals(
-    writer: Writer, texts: Sequence[NDArray[np.int64]], states: Sequence[tuple[NDArray[np.float32], ...]]
-) -> list[float]:
-    """Surprise of each text, the longest first, from its state on; they are read side by side."""
-    rows = writer.stepper.take_up([np.concatenate(parts, axis=1) for parts in zip(*states, strict=True)])
-    totals = np.zeros(len(texts))
-    for time in range(len(texts[0])):
-        active = sum(len(text) > time for text in texts)
-        if active < len(rows):
-            rows = rows.keep(np.arange(active))
-        symbols = np.array([text[time] for text in texts[:active]], np.int64)
-        totals[:active] -= log_probabilities(writer.logits(rows))[np.arange(active), symbols]
-        rows.advance(symbols)
-    return [float(total) for total in totals]

@@ -15,8 +15,7 @@ from collections import defaultdict
 
 from charloom.applications.code.names import names
 from charloom.applications.complete import Completer, Completion, check_number
-from charloom.sampling import log_probabilities
-from charloom.writer import Model, Writer
+from charloom.writer import Model
 
 MIXTURE = 0.5
 """m: how much of the probability the file's names have, before anything of the identifier is typed."""
@@ -75,19 +74,15 @@ class IdentifierCompleter:
 
     def __init__(self, model: Model, text: str, *, mixture: float = MIXTURE) -> None:
         """Raises `TextError` for a character that the model does not know."""
-        self._writer, self._mixture = Writer.of(model), mixture
-        begun = Completer(self._writer, "", unit="identifier")
-        start = len(text)
-        while start and (text[start - 1] == "_" or text[start - 1].isalnum()):
-            start -= 1
-        self._start = begun.type(text[:start])
+        self._mixture = mixture
+        begun = Completer.begun_in(text, "identifier")
+        before = text[: len(text) - len(begun)]
         self.file = FileNames()
-        for name in names(text[:start]):
+        for name in names(before):
             self.file.add(name.text, name.before)
-        self.before = _behind(text[:start])
-        self.begun = ""
-        self._here, self._nats = self._start, 0.0
-        self._take(text[start:])
+        self.before, self.begun = _behind(before), ""
+        self._here, self._nats = Completer(model, "", unit="identifier").type(before), 0.0
+        self._take(begun)
 
     def type(self, keys: str) -> "IdentifierCompleter":
         """The completer after further letters of the same identifier."""
@@ -97,11 +92,10 @@ class IdentifierCompleter:
         return made
 
     def _take(self, keys: str) -> None:
-        for key in keys:
-            (symbol,) = self._writer.prompts([key], self._here._rows.state)[0].tolist()
-            self._nats -= float(log_probabilities(self._writer.logits(self._here._rows))[0, symbol])
-            self._here = self._here.type(key)
-            self.begun += key
+        if keys:
+            self._nats += self._here.surprise(keys)
+            self._here = self._here.type(keys)
+            self.begun += keys
 
     def suggest(self, suggestions: int = 5) -> list[Completion]:
         """The most probable ways to finish the identifier, each with what is to be added, at most so many.
@@ -109,8 +103,9 @@ class IdentifierCompleter:
         Raises `SettingsError` for a number of suggestions outside its range.
         """
         check_number(suggestions)
-        shares = self.file.shares(self.before, self.begun)
-        mixture = self._mixture if self.file.shares(self.before) else 0.0
+        expected = self.file.shares(self.before)
+        mixture = self._mixture if expected else 0.0
+        shares = {name: share for name, share in expected.items() if name.startswith(self.begun)}
         known = sorted(shares, key=lambda name: -shares[name])[:_KNOWN]
         rests = {name[len(self.begun) :] for name in known} - {""}
         model = {each.text: each.nats for each in self._here.suggest(max(suggestions, 5)) if each.ends}

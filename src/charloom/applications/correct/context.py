@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from charloom.applications.side_by_side import surprisals
 from charloom.encoding import newline_id
 from charloom.sampling import log_probabilities
 from charloom.stepping import Arrays
@@ -66,18 +67,8 @@ class Context:
     def nats(self, state: Arrays, continuations: Sequence[str]) -> NDArray[np.float64]:
         """Surprisal (B,) of each continuation after one state; where texts are lines, up to the end of the line."""
         texts = [self._ids(text) for text in continuations]
-        longest = max(map(len, texts), default=0)
-        symbols = np.zeros((longest, len(texts)), np.int64)
-        counted = np.zeros((longest, len(texts)), bool)
-        for row, ids in enumerate(texts):
-            symbols[: len(ids), row], counted[: len(ids), row] = ids, True
         rows = self._writer.stepper.take_up([np.repeat(part, len(texts), axis=1) for part in state])
-        nats, places = np.zeros(len(texts)), np.arange(len(texts))
-        for here, counts in zip(symbols, counted, strict=True):
-            logs = log_probabilities(self._writer.logits(rows))
-            nats[counts] -= logs[places, here][counts]
-            rows.advance(here)
-        return nats
+        return surprisals(self._writer, rows, texts)
 
     def steps(self, state: Arrays, word: str) -> NDArray[np.float64]:
         """log p (T + 1, V) of what could come before each symbol of a word, and after it."""
