@@ -10,11 +10,13 @@ The names below are all there is; they are imported when they are first used, so
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from charloom.version import __version__
 
+TYPE_CHECKING = False  # `typing` takes a quarter of the time in which a command cannot yet answer a signal
 if TYPE_CHECKING:
+    from typing import Any
+
     from charloom.applications.classify.estimator import TextClassifier
     from charloom.applications.classify.model import Classifier, load_classifier
     from charloom.applications.complete import Completer, Completion
@@ -114,7 +116,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name not in _HOMES:
         raise AttributeError(f"module 'charloom' has no attribute {name!r}")
     value = getattr(import_module(f"charloom.{_HOMES[name]}"), name)

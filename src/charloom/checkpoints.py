@@ -128,46 +128,107 @@ def save(disk: Disk, run: Path, state: TrainerState, position: Position, environ
         disks.remove_tree(disk, run / "checkpoints" / before.folder)
 
 
-def load(run: Path, trainer: Restorable) -> tuple[Position, dict[str, str], str | None] | None:
-    """Restore `trainer` from the newest whole checkpoint; None if the run has none.
+@dataclass(frozen=True)
+class Loaded:
+    """The checkpoint from which a run goes on."""
 
-    Gives the position, the environment it was made in, and a sentence if the current one was damaged and another taken.
-    Raises `FolderError` if there are checkpoints but none is whole.
-    """
+    position: Position
+    environment: dict[str, str]
+    "In which it was made."
+    damage: str | None
+    "A sentence where the current checkpoint cannot be used and this is another one."
+    pointer: Pointer
+
+
+def exist(run: Path) -> bool:
+    """Whether there is something to `load`: a checkpoint that was committed, or a later one than the first."""
+    return (run / POINTER).exists() or any(not name.startswith("step-00000000") for name in _whole_names(run))
+
+
+def saved_step(run: Path) -> int:
+    """The step of the current checkpoint. Raises `FolderError`."""
+    return int(saved_name(run).split("-")[1])
+
+
+def saved_name(run: Path) -> str:
+    """The name of the current checkpoint. Raises `FolderError`."""
     pointer = _pointer(run)
     if pointer is None:
-        return None
+        raise FolderError(f"{run} has no checkpoint; begin it anew")
+    return pointer.folder
+
+
+def load(run: Path, trainer: Restorable) -> Loaded | None:
+    """Restore `trainer` from the newest whole checkpoint; None if the run has none. Nothing is removed or written.
+
+    Raises `FolderError` if there are checkpoints but none is whole.
+    """
+    damage: FolderError | None = None
+    pointer = None
     try:
-        return (*_restore(run, pointer, trainer), None)
+        pointer = _pointer(run)
+        if pointer is not None:
+            return Loaded(*_restore(run, pointer, trainer), None, pointer)
     except FolderError as error:
-        for folder in sorted((run / "checkpoints").glob("step-*"), reverse=True):
-            manifest = folder / "manifest.json"
-            if folder.name != pointer.folder and manifest.is_file():
-                other = Pointer(folder.name, _sha256(read_model_file(folder, "manifest.json", records.LARGEST_JSON)))
-                try:
-                    position, environment = _restore(run, other, trainer)
-                except FolderError:
-                    continue
-                return position, environment, f"{error}; went back to step {position.step}, the newest that is whole"
-        raise
+        damage = error
+    for name in sorted(_whole_names(run), reverse=True):
+        if pointer is not None and name == pointer.folder:
+            continue
+        folder = run / "checkpoints" / name
+        try:
+            manifest = _sha256(read_model_file(folder, "manifest.json", records.LARGEST_JSON))
+            other = Pointer(name, manifest)
+            position, environment = _restore(run, other, trainer)
+        except FolderError as error:
+            damage = damage or error
+            continue
+        why = damage or f"{run / POINTER} is missing"
+        return Loaded(
+            position, environment, f"{why}; went back to step {position.step}, the newest that is whole", other
+        )
+    if damage is not None:
+        raise damage
+    return None
 
 
-def clean(disk: Disk, run: Path) -> None:
-    """Remove what a crash left: unfinished files and checkpoints that are not current."""
-    pointer = _pointer(run)
+def clean(disk: Disk, run: Path, kept: Pointer | None) -> None:
+    """Make `kept` current and remove what a crash left: unfinished files and every other checkpoint.
+
+    It is for a checkpoint that was loaded: until one was, what looks like a remnant may be all there is. With None the run
+    starts afresh.
+    """
     for folder in (run, run / "model"):
         for path in sorted(folder.glob(f"*{disks.TEMPORARY}")):
             with disks.storage_errors(path):
                 disk.remove(path)
+    if kept is not None and not _names(run, kept):
+        disks.replace(disk, run / POINTER, records.dump(kept))
     if (run / "checkpoints").is_dir():
         for path in sorted((run / "checkpoints").iterdir()):
-            if (pointer is not None and path.name == pointer.folder) or not _NAME.fullmatch(path.name):
+            if (kept is not None and path.name == kept.folder) or not _NAME.fullmatch(path.name):
                 continue
             if stat.S_ISDIR(path.lstat().st_mode):
                 disks.remove_tree(disk, path)
             else:  # a link is removed, never followed
                 with disks.storage_errors(path):
                     disk.remove(path)
+
+
+def _names(run: Path, pointer: Pointer) -> bool:
+    """Whether `pointer` is current."""
+    try:
+        return _pointer(run) == pointer
+    except FolderError:
+        return False
+
+
+def _whole_names(run: Path) -> list[str]:
+    """Names of the checkpoints that have a manifest, which is written last."""
+    return [
+        path.parent.name
+        for path in (run / "checkpoints").glob("step-*/manifest.json")
+        if _NAME.fullmatch(path.parent.name) and not path.parent.is_symlink()
+    ]
 
 
 def _write(disk: Disk, folder: Path, state: TrainerState, position: Position, environment: dict[str, str]) -> str:

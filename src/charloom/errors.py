@@ -6,6 +6,7 @@
     |-- FolderError         a run directory or a model folder that cannot be used
     |-- StorageError        the disk refused an operation
     |-- DivergedError       the loss stopped being a finite number
+    |-- UnfinishedStepError a step of training was broken off halfway
     |-- NotFiniteError      a model's output is not a finite number
     `-- MissingExtraError   an optional package is not installed
 
@@ -41,6 +42,10 @@ class DivergedError(CharloomError):
 
     SIGN = "stopped being finite"
     "What its sentence says in any case: whoever watched a training from another process knows it by these words."
+
+
+class UnfinishedStepError(CharloomError):
+    """A step of training was broken off halfway; the last checkpoint is what there is."""
 
 
 class NotFiniteError(CharloomError):

@@ -18,7 +18,7 @@ from charloom.corpus import Corpus
 from charloom.disk import Disk
 from charloom.durations import seconds
 from charloom.encoding import encode, predicts_end
-from charloom.errors import FolderError, StorageError
+from charloom.errors import FolderError
 from charloom.fine_tuning import inherit, joined
 from charloom.hardware import Choice, choose_device, choose_precision, environment, prepare_processor
 from charloom.interruption import catch_signals
@@ -28,7 +28,7 @@ from charloom.model_files import ModelConfig, VocabularyRecord
 from charloom.planning import Length, by_recipe, extended, make_plan
 from charloom.reports import same_text
 from charloom.resumption import changes, clock_bytes, cut
-from charloom.runs import CorpusRecord, Origin, Run, RunConfig, load, lock, new_directory
+from charloom.runs import CorpusRecord, Origin, Run, RunConfig, load, lock, new_run
 from charloom.session import Session
 from charloom.settings import CorpusConfig, Device, NetworkConfig, Precision, TrainingConfig
 from charloom.sitting import FIRST, SaveEvery, first_save
@@ -109,8 +109,7 @@ def begin(
     )
     if length.budget is not None:  # the measured steps changed the weights
         model = _model(model_config, vocabulary, training_config, parent, chosen_device)
-    path, held = new_directory(disk, run, corpus.name)
-    try:
+    with new_run(disk, run, corpus.name) as (path, held):
         copied = corpus.source in (STANDARD_INPUT, STRING)
         if copied:
             disks.replace(disk, path / "text.txt", bytes(corpus.text.data))
@@ -136,11 +135,6 @@ def begin(
         disks.replace(disk, path / "config.json", records.dump(config))
         trainer = _trainer(model, batches, config)
         _first_save(disk, Run(path), config, trainer, model)
-    except BaseException as error:
-        if isinstance(error, StorageError):
-            disks.discard(disk, path)
-        held.release()  # whoever keeps the error, as a notebook does, would keep the lock with it
-        raise
     return _session(Run(path), config, trainer, model, corpus, disk, save_every, held, deadline=deadline)
 
 
@@ -178,8 +172,7 @@ def _resume(
     run = here.path
     corpus = same_text(here, config)
     chosen = choose_device(device if device != "auto" else _available(config.plan.device))
-    checkpoints.clean(disk, run)
-    fresh = not (run / checkpoints.POINTER).exists()
+    fresh = not checkpoints.exist(run)
     parent = load(config.origin.path) if fresh and config.origin else None
     model_config = ModelConfig(
         config.network, config.corpus.documents, predicts_end(corpus.text, config.corpus.documents)
@@ -201,13 +194,15 @@ def _resume(
     notices: list[str] = []
     if fresh:
         position = FIRST
+        checkpoints.clean(disk, run, None)
         _first_save(disk, here, config, trainer, model)
     else:
         loaded = checkpoints.load(run, trainer)
-        assert loaded is not None, "there is a pointer to a checkpoint"
-        position, was, damage = loaded
-        notices += [damage] if damage else []
-        notices += changes(was, environment(chosen.name))
+        assert loaded is not None, "there is a checkpoint"
+        checkpoints.clean(disk, run, loaded.pointer)
+        notices += [loaded.damage] if loaded.damage else []
+        notices += changes(loaded.environment, environment(chosen.name))
+        position = loaded.position
         position = replace(position, metrics_bytes=cut(disk, run / "metrics.jsonl", position.metrics_bytes, notices))
     if config != here.config():
         disks.replace(disk, run / "config.json", records.dump(config))

@@ -9,7 +9,8 @@ checkpoint.json    which checkpoint is current; checkpoints/ holds it (charloom.
 lock               held while a process trains into this run
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,6 +21,7 @@ from charloom import disk as disks
 from charloom import records
 from charloom.disk import Disk
 from charloom.errors import FolderError, StorageError
+from charloom.interruption import Interruption
 from charloom.model_files import model_folder, of_language_model, read_model_file
 from charloom.recipes import Recipe
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
@@ -204,6 +206,31 @@ def new_directory(disk: Disk, wanted: Path | None, name: str) -> tuple[Path, fil
     raise FolderError(
         f"{candidates[-1]} exists; choose another --run, or go on with: charloom train --resume --run {candidates[-1]}"
     )
+
+
+@contextmanager
+def new_run(disk: Disk, wanted: Path | None, name: str) -> Iterator[tuple[Path, filelock.BaseFileLock]]:
+    """A `new_directory` for the block that makes a run of it. Where that fails, or a signal came, the directory is removed."""
+    interruption, made = Interruption(), list[tuple[Path, filelock.BaseFileLock]]()
+    try:
+        with interruption.hold():
+            made.append(new_directory(disk, wanted, name))
+            yield made[0]
+    except BaseException:
+        with interruption.hold():
+            for path, held in made:
+                _discard(disk, path)
+                held.release()  # an error that is kept, as a notebook keeps it, would keep the lock with it
+        raise
+
+
+def _discard(disk: Disk, path: Path) -> None:
+    """Remove a run. Until its last file is gone it can be resumed, or counts as never begun: nothing lies between the two."""
+    for entry in sorted(path.iterdir()):
+        if entry.name not in _BEFORE_CONFIG | {"config.json"}:
+            disks.discard(disk, entry)
+    disks.discard(disk, path / "config.json")
+    disks.discard(disk, path)
 
 
 def _never_begun(path: Path) -> bool:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 import filelock
 
 from charloom import disk as disks
-from charloom import records
 from charloom.checkpoints import Position
 from charloom.corpus import Text
 from charloom.disk import Disk
@@ -105,10 +104,11 @@ class Session(Sitting[Validation]):
         elif self.config.plan.final_validation == "folded":
             self.final = Validation(evaluate_folded(load_folder(self.run.model), self._part()), "folded")
         with interruption.hold():
+            lines: list[Line] = []
             if self.final is not None:
                 self._write_card(self.final.score, self.final.protocol, self._position.best_step)
-                self._metrics.append(records.dump_line({"step": step, "final": self.final.summary()}))
-            self._position = replace(self._position, evaluated=step, finished=True)
+                lines.append({"step": step, "final": self.final.summary()})
+            self._note(replace(self._position, evaluated=step, finished=True), *lines)
             self.save()
 
     def _part(self) -> Text:

@@ -7,6 +7,7 @@ two checkpoints is written again, byte for byte, by the run that goes on from th
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -16,6 +17,7 @@ from charloom import checkpoints, records
 from charloom import disk as disks
 from charloom.checkpoints import Position
 from charloom.disk import Disk
+from charloom.errors import CharloomError, FolderError, UnfinishedStepError
 from charloom.hardware import environment, peak_memory
 from charloom.interruption import Interruption
 from charloom.runs import Run
@@ -70,6 +72,15 @@ FIRST = Position(
 )
 
 
+@dataclass(frozen=True)
+class Books:
+    """Where a run stands and the lines that were not written yet; replaced as a whole, so that they always agree."""
+
+    position: Position
+    metrics: bytes = b""
+    clock: bytes = b""
+
+
 class Sitting(ABC, Generic[Found]):
     """A trainer that writes into a run; how it is validated and when it is over, a subclass says."""
 
@@ -87,9 +98,8 @@ class Sitting(ABC, Generic[Found]):
     ) -> None:
         self.run, self.trainer, self.notices = run, trainer, notices
         self.resumed_from = position.step
-        self._rhythm, self._disk, self._position, self._lock = rhythm, disk, position, lock
-        self._metrics: list[bytes] = []
-        self._clock: list[bytes] = []
+        self._rhythm, self._disk, self._lock = rhythm, disk, lock
+        self._books = Books(position)
         self._clock_bytes = clock_bytes
         self._saved = position.name
         self._last_save = (time.monotonic(), position.step)
@@ -107,9 +117,19 @@ class Sitting(ABC, Generic[Found]):
         done = self.trainer.characters_seen - self._characters_before
         return done / max(time.monotonic() - self._began, 1e-9)
 
+    @property
+    def saved_step(self) -> int:
+        """The step up to which all is saved, by what the disk says. Raises `FolderError`."""
+        return checkpoints.saved_step(self.run.path)
+
     def events(self, interruption: Interruption | None = None) -> Iterator[Event[Found]]:
-        """Train to the end, an event after each step. However the loop is left, the last completed step is saved."""
+        """Train to the end, an event after each step. However the loop is left, the last completed step is saved.
+
+        There are three exceptions. Where a signal insists (`charloom.interruption`) and where the disk or the loss failed, the
+        last checkpoint stands, and so it does where a step was broken off halfway, as only an error within it can do.
+        """
         interruption = interruption or Interruption()
+        self._take_lock()
         try:
             if self._due():
                 self._validate(interruption)
@@ -124,28 +144,73 @@ class Sitting(ABC, Generic[Found]):
                 yield Event(progress, self.seconds, validation)
             self._finish(interruption)
         except (KeyboardInterrupt, GeneratorExit):
-            with interruption.hold():
-                self.save()
+            interruption.ending()
+            if not interruption.at_once and self._whole:
+                with interruption.hold():
+                    self.save()
+            raise
+        except CharloomError:
+            raise
+        except BaseException:
+            if self._whole:
+                with interruption.hold(), suppress(Exception):  # what was raised first is what is reported
+                    self.save()
             raise
         finally:
             self._lock.release()
 
     def save(self) -> None:
-        """Commit what was done since the last checkpoint. Raises `StorageError`, or `DivergedError` if it is ruined."""
-        position = self._position
-        if self._saved == position.name:
+        """Commit what was done since the last checkpoint.
+
+        Raises `StorageError`, `DivergedError` if it is ruined, or `UnfinishedStepError` if a step was broken off halfway.
+        """
+        books = self._books
+        if self._whole and self._saved == books.position.name:
             return
         state = self.trainer.state()
+        if not self._whole:
+            raise UnfinishedStepError(
+                f"step {self.trainer.step} was broken off before it was recorded, so it cannot be saved; go on from the last "
+                "checkpoint"
+            )
         self._before_saving()
-        metrics, clock = b"".join(self._metrics), b"".join(self._clock)
-        disks.append(self._disk, self.run.path / "metrics.jsonl", metrics, at=position.metrics_bytes)
-        disks.append(self._disk, self.run.path / "clock.jsonl", clock, at=self._clock_bytes)
-        position = replace(position, metrics_bytes=position.metrics_bytes + len(metrics))
+        metrics_bytes = books.position.metrics_bytes
+        disks.append(self._disk, self.run.path / "metrics.jsonl", books.metrics, at=metrics_bytes)
+        disks.append(self._disk, self.run.path / "clock.jsonl", books.clock, at=self._clock_bytes)
+        position = replace(books.position, metrics_bytes=metrics_bytes + len(books.metrics))
         checkpoints.save(self._disk, self.run.path, state, position, environment(self.trainer.network.device.type))
-        self._position, self._metrics, self._clock = position, [], []
-        self._clock_bytes += len(clock)
+        self._books = Books(position)
+        self._clock_bytes += len(books.clock)
         self._saved = position.name
         self._last_save = (time.monotonic(), position.step)
+
+    @property
+    def _position(self) -> Position:
+        return self._books.position
+
+    @property
+    def _whole(self) -> bool:
+        """Whether the trainer is between two steps, and the last one is in the books."""
+        return self.trainer.whole and self.trainer.step == self._position.step
+
+    def _note(self, position: Position, *lines: Line, clock: Line | None = None) -> None:
+        """Let the books stand at `position`, with these lines of metrics and of the clock."""
+        metrics = self._books.metrics + b"".join(map(records.dump_line, lines))
+        self._books = Books(position, metrics, self._books.clock + (records.dump_line(clock) if clock else b""))
+
+    def _take_lock(self) -> None:
+        """Take the run's lock again where an earlier loop over this session gave it back. Raises `FolderError`."""
+        if self._lock.is_locked:
+            return
+        try:
+            self._lock.acquire()
+        except filelock.Timeout:
+            raise FolderError(
+                f"{self.run.path} is being trained by another process; wait for it, or stop it first"
+            ) from None
+        if checkpoints.saved_name(self.run.path) != self._saved:
+            self._lock.release()
+            raise FolderError(f"{self.run.path} was trained by another process since; resume it anew")
 
     @property
     @abstractmethod
@@ -169,11 +234,11 @@ class Sitting(ABC, Generic[Found]):
 
     def _judged(self, nats: float, line: Line, keep: Callable[[], None]) -> None:
         """This step was validated: the model is kept if it is the best so far, and the line is written."""
-        if self._position.best_nats is None or nats < self._position.best_nats:
+        position, step = replace(self._position, evaluated=self.trainer.step), self.trainer.step
+        if position.best_nats is None or nats < position.best_nats:
             keep()
-            self._position = replace(self._position, best_nats=nats, best_step=self.trainer.step)
-        self._metrics.append(records.dump_line({"step": self.trainer.step, **line}))
-        self._position = replace(self._position, evaluated=self.trainer.step)
+            position = replace(position, best_nats=nats, best_step=step)
+        self._note(position, {"step": step, **line})
 
     def _account(self, progress: Progress) -> None:
         position = replace(
@@ -187,28 +252,28 @@ class Sitting(ABC, Generic[Found]):
             interval_steps=self._position.interval_steps + 1,
             interval_clipped=self._position.interval_clipped + progress.clipped,
         )
-        if progress.step % self._rhythm.log_every == 0 or progress.step == progress.steps:
-            line = {
-                "step": progress.step,
-                "epoch": progress.epoch,
-                "characters_seen": progress.characters_seen,
-                "loss_nats": position.interval_nats / position.interval_symbols,
-                "learning_rate": progress.learning_rate,
-                "gradient_norm": position.interval_norm / position.interval_steps,
-                "clipped": position.interval_clipped / position.interval_steps,
-            }
-            self._metrics.append(records.dump_line(line))
-            clock = {
-                "step": progress.step,
-                "seconds": round(self.seconds, 3),
-                "characters_per_second": round(self.characters_per_second, 1),
-                "peak_memory_bytes": peak_memory(self.trainer.network.device.type),
-            }
-            self._clock.append(records.dump_line(clock))
-            position = replace(
-                position, interval_nats=0.0, interval_symbols=0, interval_norm=0.0, interval_steps=0, interval_clipped=0
-            )
-        self._position = position
+        if progress.step % self._rhythm.log_every != 0 and progress.step != progress.steps:
+            self._note(position)
+            return
+        line = {
+            "step": progress.step,
+            "epoch": progress.epoch,
+            "characters_seen": progress.characters_seen,
+            "loss_nats": position.interval_nats / position.interval_symbols,
+            "learning_rate": progress.learning_rate,
+            "gradient_norm": position.interval_norm / position.interval_steps,
+            "clipped": position.interval_clipped / position.interval_steps,
+        }
+        clock = {
+            "step": progress.step,
+            "seconds": round(self.seconds, 3),
+            "characters_per_second": round(self.characters_per_second, 1),
+            "peak_memory_bytes": peak_memory(self.trainer.network.device.type),
+        }
+        position = replace(
+            position, interval_nats=0.0, interval_symbols=0, interval_norm=0.0, interval_steps=0, interval_clipped=0
+        )
+        self._note(position, line, clock=clock)
 
     def _due(self) -> bool:
         step = self.trainer.step

@@ -17,7 +17,7 @@ import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from charloom.batches import IGNORED, Batch
-from charloom.errors import DivergedError
+from charloom.errors import DivergedError, UnfinishedStepError
 from charloom.network import CharRNN, Recurrent, State, reading
 from charloom.optimizers import make_optimizer
 from charloom.schedules import learning_rate
@@ -88,6 +88,9 @@ class StepByStep(ABC, Generic[Network, Given]):
     `average` is the network to use afterwards: the moving average of the weights (Polyak and Juditsky 1992), with a decay
     that rises to `config.average` so that a short run is not mostly its first weights; without averaging it is the network
     itself.
+
+    Whatever breaks a step off (a signal, memory that runs out), `state` never gives out a step of which only a part was
+    done: before the weights change, the trainer is still at the step before; after that it raises `UnfinishedStepError`.
     """
 
     def __init__(
@@ -108,6 +111,8 @@ class StepByStep(ABC, Generic[Network, Given]):
         self.average = copy.deepcopy(network).eval() if config.average else network
         self._state: State | None = None
         self._random = {"cpu": torch.Generator().manual_seed(config.seed).get_state()}
+        self.whole = True
+        "Whether weights, optimizer, average, carried state, random state and counts are of one step."
 
     def steps(self) -> Iterator[Progress]:
         """Train, a step at a time, up to the last. Raises `DivergedError` before a step that would ruin the weights."""
@@ -115,9 +120,12 @@ class StepByStep(ABC, Generic[Network, Given]):
             yield self.advance()
 
     def advance(self) -> Progress:
-        """One step."""
+        """One step. Raises `UnfinishedStepError` where an earlier one was broken off halfway."""
+        self._require_whole()
         with _own_random(self):
-            return self._advance()
+            progress = self._advance()
+        self.whole = True
+        return progress
 
     def _advance(self) -> Progress:
         rate = learning_rate(self.step, self.total, self.config)
@@ -128,6 +136,7 @@ class StepByStep(ABC, Generic[Network, Given]):
         loss_nats, gradient_norm = loss.item(), norm.item()
         if not (math.isfinite(loss_nats) and math.isfinite(gradient_norm)):
             raise self.diverged("loss", self.step + 1)
+        self.whole = False
         self.optimizer.step(rate)
         if self.average is not self.network:
             decay = min(self.config.average, (1 + self.step) / (10 + self.step))
@@ -149,6 +158,13 @@ class StepByStep(ABC, Generic[Network, Given]):
             clipped=0 < self.config.clip < gradient_norm,
         )
 
+    def _require_whole(self) -> None:
+        if not self.whole:
+            raise UnfinishedStepError(
+                f"step {self.step + 1} of {self.total} was broken off halfway, so the weights are of no step; go on from the "
+                "last checkpoint"
+            )
+
     def diverged(self, what: str, step: int) -> DivergedError:
         """The error that says so, and what to try."""
         return DivergedError(
@@ -157,7 +173,11 @@ class StepByStep(ABC, Generic[Network, Given]):
         )
 
     def state(self) -> TrainerState:
-        """A copy of all that is needed to go on from here. Raises `DivergedError` where the last step ruined the weights."""
+        """A copy of all that is needed to go on from here.
+
+        Raises `DivergedError` where the last step ruined the weights, `UnfinishedStepError` where a step was broken off.
+        """
+        self._require_whole()
         for values in (self._output(self.batches[self.step]), *self._parameters.values()):
             if not bool(torch.isfinite(values).all()):
                 raise self.diverged("output", self.step)
@@ -178,6 +198,7 @@ class StepByStep(ABC, Generic[Network, Given]):
         """Go on from `state`, which has the shapes of `expected_state`."""
         device = self.network.device
         state = _each(state, lambda tensor: tensor.clone())
+        self.whole = False
         self.step, self.characters_seen = state.step, state.characters_seen
         self.network.load_state_dict(state.weights)
         if self.average is not self.network:
@@ -189,6 +210,7 @@ class StepByStep(ABC, Generic[Network, Given]):
             self.optimizer.state[self._parameters[parameter]][quantity] = on
         self._state = tuple(state.carried[name].to(device) for name in "hc" if name in state.carried) or None
         self._random = dict(state.random)
+        self.whole = True
 
     def expected_state(self, step: int) -> TrainerState:
         """A state of step `step` as to names, shapes and types; its values mean nothing."""

@@ -71,7 +71,7 @@ def train(
     """
     from charloom.applications.classify import experiment
     from charloom.cli.classification import conclude, introduce, result, shown_steps
-    from charloom.cli.output import print_json, say
+    from charloom.cli.output import print_json, say, stopped
     from charloom.cli.train import saving
     from charloom.interruption import Interrupted, catch_signals
 
@@ -106,10 +106,7 @@ def train(
         try:
             shown_steps(session, interruption)
         except Interrupted:
-            say(
-                f"stopped at step {session.trainer.step:,} of {session.trainer.total:,}, all saved; go on with: "
-                f"charloom classify train --resume --run {session.run.path}"
-            )
+            say(stopped(session, f"charloom classify train --resume --run {session.run.path}"))
             raise
     conclude(session)
     if json:

@@ -1,9 +1,11 @@
 """What a person sees while a run is going on: a bar on a terminal, plain lines elsewhere; always on standard error."""
 
+import io
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Protocol
+from contextlib import contextmanager, suppress
+from typing import Protocol, TextIO, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -29,7 +31,7 @@ class Display(Protocol):
 @contextmanager
 def display(steps: int, done: int) -> Iterator[Display]:
     """A display for the time of the block."""
-    console = Console(stderr=True)
+    console = Console(file=cast("TextIO", _Patient(sys.stderr)))
     if not console.is_terminal:
         yield _Lines(steps, done)
         return
@@ -40,6 +42,29 @@ def display(steps: int, done: int) -> Iterator[Display]:
     )
     with Progress(*columns, console=console, transient=False) as progress:
         yield _Bar(progress, steps, done)
+
+
+class _Patient(io.TextIOBase):
+    """A stream of which it does not matter whether it can be written: a closed terminal ends no training."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.encoding = stream.encoding
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
 
 
 class _Pace:

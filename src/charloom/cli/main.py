@@ -1,6 +1,6 @@
 """The command line's door: verbs by name, errors as one sentence, exit codes that a script can rely on.
 
-0 done; 2 the user can mend it; 130 and 143 interrupted by Ctrl-C and SIGTERM. A verb's module is imported when the verb
+0 done; 2 the user can fix it; 130, 143 and 129 interrupted by Ctrl-C, SIGTERM and SIGHUP. A verb's module is imported when the verb
 is used, so that help needs no torch.
 """
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import suppress
 from typing import Any
 
 
@@ -11,5 +12,13 @@ def print_json(value: Any) -> None:
 
 
 def say(message: str) -> None:
-    """A line on standard error."""
-    print(message, file=sys.stderr, flush=True)
+    """A line on standard error. Where it cannot be shown, because the terminal was closed, nothing ends for that."""
+    with suppress(OSError):
+        print(message, file=sys.stderr, flush=True)
+
+
+def stopped(session: Any, again: str) -> str:
+    """What a training that was interrupted says: up to which step it is saved, and how to go on."""
+    step, saved = session.trainer.step, session.saved_step
+    how_far = "all saved" if saved == step else f"saved up to step {saved:,}; the steps after it will be done again"
+    return f"stopped at step {step:,} of {session.trainer.total:,}, {how_far}; go on with: {again}"

@@ -37,7 +37,8 @@ def train(
 ) -> None:
     """Train a model on a text.
 
-    Ctrl-C finishes the step, saves, and says how to go on; nothing that was done is lost.
+    Ctrl-C finishes the step, saves, and says how to go on; nothing that was done is lost. Ctrl-C again, a second or more
+    later, ends at once: what was done since the last checkpoint is then done again.
 
     Parameters
     ----------
@@ -72,7 +73,7 @@ def train(
     """
     from charloom.cli.display import display
     from charloom.cli.main import STARTED
-    from charloom.cli.output import print_json, say
+    from charloom.cli.output import print_json, say, stopped
     from charloom.experiment import begin
     from charloom.experiment import resume as resume_run
     from charloom.interruption import Interrupted, catch_signals
@@ -114,9 +115,7 @@ def train(
                     if sample:
                         shown.say(sample)
         except Interrupted:
-            say(
-                f"stopped at step {session.trainer.step:,} of {session.trainer.total:,}, all saved; go on with: {_again(session)}"
-            )
+            say(stopped(session, _again(session)))
             raise
     _conclude(session, say)
     if json:

@@ -15,9 +15,3 @@ class Calibrated(Recurrent):
         super().__init__()
         for name in ("temperature", "count_weight"):
             self.register_buffer(name, torch.ones(()))
-
-    @torch.no_grad()
-    def calibrate(self, temperature: float, count_weight: float) -> None:
-        """Take these two."""
-        self.temperature.fill_(temperature)
-        self.count_weight.fill_(count_weight)

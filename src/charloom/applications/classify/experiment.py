@@ -19,12 +19,12 @@ from charloom.applications.classify.runs import ClassifierPlan, ClassifierRun, C
 from charloom.applications.classify.session import ClassifierSession
 from charloom.applications.classify.training import ClassifierTrainer
 from charloom.disk import Disk
-from charloom.errors import FolderError, SettingsError, StorageError
+from charloom.errors import FolderError, SettingsError
 from charloom.hardware import choose_device, choose_precision, environment, prepare_processor
 from charloom.language_model import LanguageModel
 from charloom.model_files import VocabularyRecord, read_model_file
 from charloom.resumption import changes, clock_bytes, cut
-from charloom.runs import Origin, load, lock, new_directory
+from charloom.runs import Origin, load, lock, new_run
 from charloom.settings import (
     ClassificationConfig,
     ClassifierNetworkConfig,
@@ -77,8 +77,7 @@ def begin(
     prepared = prepare(rows, classification, network, training, parent=parent, device=chosen)
     per_epoch, vocabulary = len(prepared.batches), prepared.classifier.vocabulary
     total = _steps(steps, epochs if epochs is not None or steps is not None else usual_epochs(rows), per_epoch)
-    path, locked = new_directory(disk, run, name)
-    try:
+    with new_run(disk, run, name) as (path, locked):
         if source is None:
             disks.replace(disk, path / "text.txt", as_copy(rows))
         plan = ClassifierPlan(
@@ -112,11 +111,6 @@ def begin(
         here = ClassifierRun(path)
         trainer = prepared.trainer(training, steps=total, precision=plan.precision)
         _first_save(disk, here, settings, trainer, prepared.classifier)
-    except BaseException as error:
-        if isinstance(error, StorageError):
-            disks.discard(disk, path)
-        locked.release()
-        raise
     return _session(here, settings, trainer, prepared, disk, save_every, locked)
 
 
@@ -151,8 +145,7 @@ def _resume(
     rows = _same_rows(here, settings)
     there = settings.plan.device == "cpu" or (settings.plan.device == "cuda" and torch.cuda.is_available())
     chosen = choose_device(settings.plan.device if device == "auto" and there else device)  # type: ignore[arg-type]
-    checkpoints.clean(disk, run)
-    fresh = not (run / checkpoints.POINTER).exists()
+    fresh = not checkpoints.exist(run)
     parent = load(settings.origin.path) if fresh and settings.origin else None
     prepared = prepare(rows, settings.classification, settings.network, settings.training, parent=parent, device=chosen)
     classifier = prepared.classifier
@@ -161,13 +154,15 @@ def _resume(
     trainer = prepared.trainer(settings.training, steps=settings.plan.steps, precision=settings.plan.precision)
     position, notices = FIRST, list[str]()
     if fresh:
+        checkpoints.clean(disk, run, None)
         _first_save(disk, here, settings, trainer, classifier)
     else:
         loaded = checkpoints.load(run, trainer)
-        assert loaded is not None, "there is a pointer to a checkpoint"
-        position, was, damage = loaded
-        notices += [damage] if damage else []
-        notices += changes(was, environment(chosen.name))
+        assert loaded is not None, "there is a checkpoint"
+        checkpoints.clean(disk, run, loaded.pointer)
+        notices += [loaded.damage] if loaded.damage else []
+        notices += changes(loaded.environment, environment(chosen.name))
+        position = loaded.position
         position = replace(position, metrics_bytes=cut(disk, run / "metrics.jsonl", position.metrics_bytes, notices))
     clock = run / "clock.jsonl"
     size = cut(disk, clock, clock_bytes(clock, position.step), notices)

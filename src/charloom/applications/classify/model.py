@@ -179,6 +179,11 @@ class Classifier:
         """The weights and the temperature as a safetensors file."""
         return pack(self.network.state_dict())
 
+    def calibrated_weights(self, temperature: float, count_weight: float) -> bytes:
+        """The same file with these two in it; the network stays as it is."""
+        numbers = {"temperature": temperature, "count_weight": count_weight}
+        return pack({**self.network.state_dict(), **{name: torch.tensor(value) for name, value in numbers.items()}})
+
     def _pieces(self, symbols: Symbols) -> list[Symbols]:
         count = max(1, -(-len(symbols) // self.config.longest))
         return np.array_split(symbols, count)

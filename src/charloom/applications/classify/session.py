@@ -108,16 +108,14 @@ class ClassifierSession(Sitting[Figures]):
     def _finish(self, interruption: Interruption) -> None:
         with interruption.hold():
             if not self._position.finished:
-                self._position = replace(self._position, evaluated=self.trainer.step, finished=True)
                 if self._position.best_nats is None:
                     self._keep(None, 1.0, 1.0)
+                self._note(replace(self._position, evaluated=self.trainer.step, finished=True))
                 self.save()
 
     def _keep(self, held: Figures | None, temperature: float, count_weight: float) -> None:
         """Make the present weights the run's model."""
-        network = self.classifier.network
-        network.calibrate(temperature, count_weight)
-        disks.replace(self._disk, self.run.model / "model.safetensors", self.classifier.weights())
-        network.calibrate(1.0, 1.0)
+        data = self.classifier.calibrated_weights(temperature, count_weight)
+        disks.replace(self._disk, self.run.model / "model.safetensors", data)
         text = card(self.config, self.classifier.classes, self.trainer.step, held)
         disks.replace(self._disk, self.run.model / "README.md", text.encode())

@@ -1,0 +1,39 @@
+"""An exception at any line of our code: what a signal, or memory that runs out, can do at any moment."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+SOURCE = Path(__file__).resolve().parents[1] / "src" / "charloom"
+
+
+@contextmanager
+def raising_at(line: int, error: Callable[[], BaseException], *files: str) -> Iterator[list[str]]:
+    """Raise `error()` before the line-th line (from 1; 0 for never) that is executed in these files of ours.
+
+    Gives the lines so far, as file:number. Lines of a `finally` and of a context manager's end count like any other.
+    """
+    wanted = {str(SOURCE / name) for name in files}
+    seen: list[str] = []
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        if frame.f_code.co_filename not in wanted:
+            return None
+        if event == "line":
+            seen.append(f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}")
+            if len(seen) == line:
+                raise error()
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield seen
+    finally:
+        sys.settrace(before)
+        torch.set_grad_enabled(True)  # broken off at its very end, a `no_grad` would last
