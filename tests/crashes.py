@@ -9,6 +9,8 @@ user would, until it is finished; then every file must be what it would have bee
 
 Each sitting is a child process, forked from this one, which has torch imported but never computes: a child of a process
 that has computed may wait for ever for threads that it did not inherit.
+
+With `--signals 100` as many commands get signals besides (`signals`).
 """
 
 import argparse
@@ -34,6 +36,9 @@ import torch._dynamo  # the first step of an optimizer would import it, in every
 
 from charloom import checkpoints, experiment, records
 from charloom.settings import Cell
+from signals import Commands, Ending
+from signals import lines as lines_of_signals
+from signals import plan as plan_of_signals
 from tiny_runs import Difference, TinyRun, WatchedDisk, differences, remove
 
 Moment = Literal["before", "within", "after"]
@@ -341,6 +346,7 @@ def main() -> int:
     )
     parser.add_argument("--documents", type=int, default=24, help="further ones on a text of documents")
     parser.add_argument("--extended", type=int, default=24, help="further ones that are made longer when resumed")
+    parser.add_argument("--signals", type=int, default=0, help="commands that get signals, over the four cells")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--lines", action="store_true", help="print a line of JSON for each run as soon as it is done")
     options = parser.parse_args()
@@ -357,7 +363,8 @@ def main() -> int:
                 print(json.dumps(asdict(result)), flush=True)
             elif result.error or result.differences:
                 print(f"{result.name}: {', '.join(result.sittings)}\n{result.error}{result.differences}", flush=True)
-        points = len(bench.unbroken(PLAIN[0]).points(options.seed))
+        points = len(bench.unbroken(PLAIN[0]).points(options.seed)) if results else 0
+        endings = _signalled(Path(folder), options.signals, options.seed, as_lines=options.lines)
     kinds = Counter(difference.kind for result in results for difference in result.differences)
     failed = sum(bool(result.error) for result in results)
     if not options.lines:
@@ -370,7 +377,20 @@ def main() -> int:
         print(f"files differing or missing  {kinds['differing'] + kinds['missing']}")
         print(f"lines lost or doubled       {kinds['lost'] + kinds['doubled']}")
         print(f"stray files                 {kinds['stray']}")
-    return int(bool(failed or kinds))
+        if endings:
+            print("\n".join(lines_of_signals(endings)))
+    return int(bool(failed or kinds or any(ending.wrong or ending.differences for ending in endings)))
+
+
+def _signalled(folder: Path, count: int, seed: int, *, as_lines: bool) -> list[Ending]:
+    commands, found = Commands(folder), list[Ending]()
+    for case in plan_of_signals(commands, [run.cell for run in PLAIN], count=count, seed=seed):
+        found.append(commands.carry_out(case))
+        if as_lines:
+            print(json.dumps(asdict(found[-1])), flush=True)
+        elif found[-1].wrong or found[-1].differences:
+            print(found[-1], flush=True)
+    return found
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ class TinyRun:
     def begin(self, path: Path | None, disk: Disk | None = None, corpus: Corpus | None = None) -> Session:
         config = CorpusConfig(documents=self.documents)
         return experiment.begin(
-            corpus or string_corpus(_text(self.characters), config),
+            corpus or string_corpus(sample_text(self.characters), config),
             config,
             NetworkConfig(cell=self.cell, hidden_size=self.hidden_size, embedding_size=4, dropout=0.3),
             TrainingConfig(batch_size=8, sequence_length=24, validations=self.validations, learning_rate=0.02),
@@ -68,7 +68,8 @@ def finish(session: Session) -> None:
 
 
 @cache
-def _text(characters: int) -> str:
+def sample_text(characters: int) -> str:
+    """A text of so many characters, the same each time."""
     whole = "".join(data.decode() for _, data in dataset("python-docs").read())
     return whole[20_000 : 20_000 + characters]
 

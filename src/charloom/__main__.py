@@ -1,6 +1,14 @@
 """The command `charloom`, and `python -m charloom`: first the signals, then what takes time to import."""
 
-from charloom.interruption import end_on_signals, ignore_signals
+import _signal  # type: ignore[import-not-found]  # a part of `signal`, which itself takes longer to import than all this
+import os
+
+for _name in ("SIGINT", "SIGTERM", "SIGHUP"):
+    _number = getattr(_signal, _name, None)
+    if _number is not None and (_signal.getsignal(_number) != _signal.SIG_IGN or _name != "SIGHUP"):
+        _signal.signal(_number, lambda number, frame: os._exit(128 + number))
+
+from charloom.interruption import end_on_signals, ignore_signals  # noqa: E402
 
 end_on_signals()
 

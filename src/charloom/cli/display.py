@@ -1,11 +1,10 @@
 """What a person sees while a run is going on: a bar on a terminal, plain lines elsewhere; always on standard error."""
 
-import io
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Protocol, TextIO, cast
+from typing import Any, Protocol, TextIO, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -44,12 +43,11 @@ def display(steps: int, done: int) -> Iterator[Display]:
         yield _Bar(progress, steps, done)
 
 
-class _Patient(io.TextIOBase):
+class _Patient:
     """A stream of which it does not matter whether it can be written: a closed terminal ends no training."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self.encoding = stream.encoding
 
     def write(self, text: str) -> int:
         with suppress(OSError):
@@ -60,11 +58,8 @@ class _Patient(io.TextIOBase):
         with suppress(OSError):
             self._stream.flush()
 
-    def isatty(self) -> bool:
-        return self._stream.isatty()
-
-    def fileno(self) -> int:
-        return self._stream.fileno()
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 class _Pace:

@@ -1,0 +1,143 @@
+"""Commands that get signals at any moment end as promised, and go on to the same bytes (`signals`)."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+COUNT = 8
+posix = pytest.mark.skipif(os.name != "posix", reason="these signals are sent on POSIX systems")
+
+SIZES = ["--network.hidden-size", "4", "--network.embedding-size", "4", "--training.batch-size", "4"]
+
+
+@pytest.fixture(scope="module")
+def endings() -> list[dict[str, Any]]:
+    """What the harness reports. It has a process of its own, because one that has computed cannot be forked."""
+    nothing = [part for name in ("kills", "documents", "extended") for part in (f"--{name}", "0")]
+    done = subprocess.run(
+        [sys.executable, Path(__file__).with_name("crashes.py"), *nothing, "--signals", str(COUNT), "--lines"],
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(found) == COUNT, done.stderr
+    return found
+
+
+@posix
+@pytest.mark.parametrize("number", range(COUNT))
+def test_a_command_that_gets_signals_ends_as_promised_and_goes_on_to_the_same_bytes(
+    number: int, endings: list[dict[str, Any]]
+) -> None:
+    ending = endings[number]
+    assert ending["wrong"] == "", ending["signals"]
+    assert ending["differences"] == [], ending["signals"]
+
+
+@posix
+def test_the_signals_are_of_all_kinds_and_meet_processes_of_both_makes(endings: list[dict[str, Any]]) -> None:
+    sent = [part.split("+")[0] for ending in endings for part in ending["signals"].split()]
+    assert set(sent) == {"SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"}
+    assert sum(ending["own_process"] for ending in endings) == COUNT // 2
+    assert {len(ending["signals"].split()) for ending in endings} == {1, 2, 3}
+    assert len({ending["code"] for ending in endings} & {129, 130, 143}) >= 2
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    (tmp_path / "text.txt").write_text("it was a dark and stormy night; the rain fell in torrents. " * 40)
+    return tmp_path / "text.txt"
+
+
+def training(text: Path, *more: str) -> list[str]:
+    return [sys.executable, "-m", "charloom", "train", str(text), "--run", str(text.parent / "run"), *SIZES, *more]
+
+
+def waited_for(run: Path, process: "subprocess.Popen[bytes]") -> None:
+    """Until the run has been training for a while."""
+    while not (run / "clock.jsonl").exists():
+        assert process.poll() is None, "it ended"
+        time.sleep(0.01)
+
+
+@posix
+def test_a_terminal_that_is_closed_stops_a_training_which_saves(text: Path) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    command = training(text, "--steps", "100000", "--save-every", "20")
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        for number in (0, 1, 2):
+            os.dup2(theirs, number)
+        import fcntl
+        import termios
+
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # Linux and BSD: what hangs up, hangs up this session
+        os.close(ours)
+        os.execv(command[0], command)
+    os.close(theirs)
+    began = time.monotonic()
+    while not (text.parent / "run" / "clock.jsonl").exists():
+        assert time.monotonic() - began < 120
+        os.set_blocking(ours, False)
+        try:
+            os.read(ours, 1 << 16)
+        except (BlockingIOError, OSError):
+            time.sleep(0.01)
+    os.close(ours)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 129
+    assert_saved_all(text.parent / "run")
+
+
+@posix
+def test_nohup_lets_a_training_go_on(text: Path) -> None:
+    process = subprocess.Popen(
+        ["nohup", *training(text, "--steps", "60", "--save-every", "5")], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    waited_for(text.parent / "run", process)
+    process.send_signal(signal.SIGHUP)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said.decode()
+
+
+@posix
+def test_the_message_says_up_to_which_step_is_saved_where_somebody_insists(text: Path) -> None:
+    code = (
+        "import signal, sys\n"
+        "from charloom import interruption\n"
+        "from charloom.optimizers import Together\n"
+        "interruption.SAME_PRESS = 0.0\n"
+        "step, count = Together.step, iter(range(1, 1000))\n"
+        "def pressed(self, rate):\n"
+        "    self._optimizers[0].step(rate)\n"
+        "    if next(count) == 12:\n"
+        "        for _ in range(2): signal.raise_signal(signal.SIGINT)\n"
+        "    self._optimizers[1].step(rate)\n"
+        "Together.step = pressed\n"
+        "from charloom.__main__ import main\n"
+        "main()\n"
+    )
+    command = [sys.executable, "-c", code, *training(text, "--steps", "40", "--save-every", "5")[3:]]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 130
+    assert "stopped at step 11 of 40, saved up to step 8;" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def assert_saved_all(run: Path) -> None:
+    """The lines of the log and the checkpoint end at the same step."""
+    (checkpoint,) = (run / "checkpoints").iterdir()
+    position = json.loads((checkpoint / "position.json").read_text())
+    assert (run / "metrics.jsonl").stat().st_size == position["metrics_bytes"]
+    assert position["step"] > 0
