@@ -10,8 +10,6 @@ for _name in ("SIGINT", "SIGTERM", "SIGHUP"):
 
 from charloom.interruption import end_on_signals, ignore_signals  # noqa: E402
 
-end_on_signals()
-
 
 def main() -> None:
     """Run the command line and leave with its exit code, whatever the moment of a signal."""
@@ -19,6 +17,7 @@ def main() -> None:
 
     try:
         try:
+            end_on_signals()  # not before it can be caught
             from charloom.cli.main import main as command
 
             command()
