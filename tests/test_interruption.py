@@ -17,7 +17,7 @@ CODES = {number: 128 + number for number in SIGNALS}
 
 
 @pytest.fixture(autouse=True)
-def handlers_are_as_before() -> Iterator[None]:
+def handlers_are_as_before(ctrl_c: None) -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in SIGNALS}
     yield
     left = {number: signal.getsignal(number) for number in SIGNALS}

@@ -23,6 +23,8 @@ from conftest import CELLS
 from test_training import CONFIG, begin, equal, run
 from tiny_runs import TinyRun, WatchedDisk, differences, finish
 
+pytestmark = pytest.mark.usefixtures("ctrl_c")
+
 TINY = TinyRun("gru", hidden_size=4, steps=6, validations=2, save_every=3, characters=600)
 OURS = ("training.py", "optimizers.py")
 KEEPING = ("sitting.py", "session.py", "checkpoints.py", "disk.py", "interruption.py")
