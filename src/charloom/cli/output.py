@@ -2,12 +2,12 @@
 
 import json
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 
-def print_json(value: Any) -> None:
-    """One JSON value on standard output."""
-    print(json.dumps(value, ensure_ascii=False, allow_nan=False), flush=True)
+def print_json(value: Any, *, file: TextIO | None = None) -> None:
+    """One JSON value on standard output, or in `file`."""
+    print(json.dumps(value, ensure_ascii=False, allow_nan=False), file=file, flush=True)
 
 
 def say(message: str) -> None:

@@ -11,12 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from charloom.disk import storage_errors
 from charloom.errors import MissingExtraError, SettingsError
 
 HEARTBEAT_SECONDS, GRACE_SECONDS = 20, 120
-RETRIES = 3
-"""How often a trial is tried again whose worker died."""
-
 CHANCES, CHANCE_SECONDS = 6, 0.5
 
 SCHEME = "postgresql://"
@@ -46,10 +44,7 @@ def open_storage(
     """The storage at an address, or in a journal file where there is none. Raises `CharloomError`."""
     optuna = require_optuna()
     if address is None:
-        from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
-
-        journal.touch()
-        return optuna.storages.JournalStorage(JournalFileBackend(str(journal), JournalFileOpenLock(str(journal))))
+        return optuna.storages.JournalStorage(_journal(journal))
     check_address(address)
     try:
         import psycopg  # noqa: F401
@@ -75,15 +70,36 @@ def open_storage(
     raise AssertionError("the last chance returns or raises")
 
 
+def _journal(path: Path) -> Any:
+    """A journal file of the process that has the study's lock.
+
+    optuna's locks are files that a process which is killed leaves behind, and that the next one respects for half a minute;
+    the study's lock goes with its process. A line that was not written whole is cut off: it was never acted on.
+    """
+    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+    class Held(JournalFileOpenLock):
+        def acquire(self) -> bool:
+            return True
+
+        def release(self) -> None:
+            pass
+
+    with storage_errors(path), path.open("ab+") as file:
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
+    return JournalFileBackend(str(path), Held(str(path)))
+
+
 def _unusable(address: str, error: Exception) -> SettingsError:
     reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
     return SettingsError(f"the storage {hidden(address)} cannot be used: {reason}; check the address")
 
 
 def retry() -> Any:
-    """What puts a trial back whose worker died."""
+    """What puts a trial back whose worker died or was stopped, however often: that says nothing about its settings."""
     with experimental():
-        return require_optuna().storages.RetryHeartbeatStaleTrialCallback(max_retry=RETRIES)
+        return require_optuna().storages.RetryHeartbeatStaleTrialCallback()
 
 
 @contextmanager
