@@ -14,6 +14,7 @@ import pytest
 from charloom.errors import CharloomError, SettingsError
 from charloom.settings import NetworkConfig, TrainingConfig
 from charloom.studies import search_report, storages
+from charloom.studies.addresses import parse_address
 from charloom.studies.answer import answer
 from charloom.studies.outcomes import Outcome
 from charloom.studies.points import noise, settings_of
@@ -241,7 +242,7 @@ def test_a_search_is_reported_whatever_came_of_it(losses: tuple[float | None, ..
 @pytest.mark.parametrize("address", ["sqlite:///x.db", "postgres", "mysql://me:secret@host/db", ""])
 def test_a_storage_that_is_none_of_ours_is_refused_without_its_password(address: str) -> None:
     with pytest.raises(SettingsError, match="give postgresql://") as caught:
-        storages.check_address(address)
+        parse_address(address)
     assert "secret" not in str(caught.value)
 
 
