@@ -13,6 +13,7 @@ STARTED = time.monotonic()
 
 from cyclopts import App, CycloptsError, Parameter  # noqa: E402
 
+from charloom.cli.passwords import without_passwords  # noqa: E402
 from charloom.cli.sources import merge_sources, prepare  # noqa: E402
 from charloom.cli.streams import ReaderGone, open_streams, settle  # noqa: E402
 from charloom.errors import CharloomError  # noqa: E402
@@ -91,7 +92,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def complain(message: str) -> None:
     """One line on standard error."""
-    print(f"charloom: {' '.join(message.split())}", file=sys.stderr)
+    print(f"charloom: {' '.join(without_passwords(message).split())}", file=sys.stderr)
 
 
 if __name__ == "__main__":
