@@ -47,8 +47,10 @@ def settle() -> None:
 class _Results(io.RawIOBase):
     """Standard output below its buffer."""
 
-    def __init__(self, below: Any) -> None:
-        self._below, self._failed = below, False
+    def __init__(self, stream: Any) -> None:
+        buffer = getattr(stream, "buffer", stream)
+        self._stream, self._below = stream, getattr(buffer, "raw", buffer)  # a stream that nobody holds closes itself
+        self._failed = False
 
     def write(self, data: Any, /) -> int | None:
         if not self._failed:
@@ -91,13 +93,12 @@ def _guarded(stream: TextIO | None, number: int, kind: type[_Results]) -> TextIO
     if not isinstance(stream, io.TextIOWrapper):
         return stream
     stream.flush()
-    below = getattr(stream.buffer, "raw", stream.buffer)
-    return _text(below, kind, line_buffering=stream.line_buffering, write_through=stream.write_through)
+    return _text(stream, kind, line_buffering=stream.line_buffering, write_through=stream.write_through)
 
 
-def _text(below: Any, kind: type[_Results], *, line_buffering: bool, write_through: bool) -> TextIO:
+def _text(stream: Any, kind: type[_Results], *, line_buffering: bool, write_through: bool) -> TextIO:
     return io.TextIOWrapper(
-        io.BufferedWriter(kind(below)),
+        io.BufferedWriter(kind(stream)),
         encoding="utf-8",
         errors="backslashreplace",
         line_buffering=line_buffering,
