@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +42,29 @@ def start(folder: Path, *arguments: str) -> "subprocess.Popen[bytes]":
             stdout=out,
             stderr=err,
             start_new_session=True,
+            preexec_fn=ordinary_signals,
         )
+
+
+def ordinary_signals() -> None:
+    """No signal is ignored in this process because it was in the one that runs the tests (nohup, a shell's background)."""
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def living(folder: Path) -> list[str]:
     """The processes that have `folder` on their command line."""
     listed = subprocess.run(["ps", "-ewwo", "pid=,args="], capture_output=True, text=True, check=True).stdout
     return [line for line in listed.splitlines() if str(folder) in line]
+
+
+@pytest.fixture(autouse=True)
+def no_process_is_left(tmp_path: Path) -> Iterator[None]:
+    """Where a test fails, its processes do not go on for hours."""
+    yield
+    for line in living(tmp_path):
+        with suppress(ProcessLookupError):
+            os.kill(int(line.split()[0]), signal.SIGKILL)
 
 
 def wait(reached: Callable[[], bool], process: "subprocess.Popen[bytes]", folder: Path) -> None:
@@ -133,24 +150,33 @@ WAYS = [
     (signal.SIGINT, signal.SIGTERM),
     (signal.SIGKILL,),
 ]
-ways = pytest.mark.parametrize("signals", WAYS, ids=lambda signals: "-".join(number.name for number in signals))
 
 
-@ways
-@pytest.mark.parametrize("moment", [started, training])
+def named(signals: tuple[signal.Signals, ...]) -> str:
+    return "-".join(number.name for number in signals)
+
+
+@pytest.mark.parametrize("signals", WAYS, ids=named)
+@pytest.mark.parametrize("moment", [pytest.param(started, marks=pytest.mark.slow), training])
 def test_no_trial_outlives_its_study(
     moment: Callable[[Path], bool], signals: tuple[signal.Signals, ...], tmp_path: Path, docs_text: str
 ) -> None:
     (tmp_path / "text.txt").write_text(docs_text[20_000:26_000])
-    hours = ("--characters", "9000000000")
-    process = start(tmp_path, *ARGUMENTS, *hours, "--learning-rates", "0.003,0.01", "--jobs", "1")
-    wait(lambda: moment(tmp_path), process, tmp_path)
-    assert living(tmp_path), "its trial is not found, so the test would find none later either"
+    hours = [word.replace("60000", "9000000000") for word in ARGUMENTS]
+    process = start(tmp_path, *hours)
+    wait(lambda: moment(tmp_path) and bool(living(tmp_path)), process, tmp_path)
     send(process, signals)
     gone(tmp_path)
 
 
-@pytest.mark.parametrize("signals", [WAYS[1], WAYS[2], WAYS[3], WAYS[5]], ids=str)
+@pytest.mark.parametrize(
+    "signals",
+    [
+        pytest.param((signal.SIGKILL,), id="SIGKILL"),
+        pytest.param((signal.SIGINT, signal.SIGTERM), id="SIGINT-SIGTERM"),
+        *(pytest.param(way, id=named(way), marks=pytest.mark.slow) for way in WAYS[:4]),
+    ],
+)
 def test_a_study_that_ended_again_and_again_comes_to_the_same_result(
     signals: tuple[signal.Signals, ...], unbroken: Path, tmp_path: Path
 ) -> None:
@@ -168,6 +194,28 @@ def test_a_study_that_ended_again_and_again_comes_to_the_same_result(
     assert files(tmp_path) == files(unbroken)
     assert "centre" in (tmp_path / "study" / "report.md").read_text()
     assert "Traceback" not in (tmp_path / "err").read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)])
+def test_a_search_that_is_killed_loses_and_doubles_no_trial(
+    number: signal.Signals, tmp_path: Path, docs_text: str
+) -> None:
+    pytest.importorskip("optuna", reason="a search needs the extra tune")
+    (tmp_path / "text.txt").write_text(docs_text[20_000:26_000])
+    arguments = ("text.txt", "--search", "2", "--run", "study", "--json", *SMALL, *PLAN)
+    for trial in ("trial-0000", "trial-0001"):
+        process = start(tmp_path, *arguments)
+        wait(lambda trial=trial: "step " in log(tmp_path, trial), process, tmp_path)  # type: ignore[misc]
+        send(process, (number,))
+    process = start(tmp_path, *arguments)
+    assert process.wait() == 0, (tmp_path / "err").read_text()
+    gone(tmp_path)
+    found = result(tmp_path)["trials"]
+    assert [(trial["name"], trial["state"]) for trial in found] == [
+        ("trial-0000", "finished"),
+        ("trial-0001", "finished"),
+    ]
+    assert sorted(path.name for path in (tmp_path / "study" / "trials").iterdir()) == ["trial-0000", "trial-0001"]
 
 
 def test_a_trial_that_another_process_trains_is_waited_for(unbroken: Path, tmp_path: Path) -> None:
