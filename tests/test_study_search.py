@@ -14,6 +14,7 @@ import pytest
 from charloom.errors import CharloomError, SettingsError
 from charloom.settings import NetworkConfig, TrainingConfig
 from charloom.studies import search_report, storages
+from charloom.studies.addresses import parse_address
 from charloom.studies.answer import answer
 from charloom.studies.outcomes import Outcome
 from charloom.studies.points import noise, settings_of
@@ -139,10 +140,47 @@ def test_a_trial_that_was_running_when_all_stopped_is_tried_again_with_its_setti
     again = journal(tmp_path, 3)
     again.abandon()
     again.run(1, train)
-    assert names[2] == "trial-0002"
-    assert rates[2] == dead.params["training.learning_rate"]
+    assert names[2:] == ["trial-0001", "trial-0002"]
+    assert rates[2:] == [rates[1], dead.params["training.learning_rate"]]
     assert not [trial for trial in again._search.get_trials() if trial.state.name in ("RUNNING", "WAITING")]
     assert len(results(again, study())) == 3
+
+
+def test_a_worker_that_is_killed_while_it_puts_a_trial_back_loses_none_and_doubles_none(tmp_path: Path) -> None:
+    found = journal(tmp_path, 2)
+    found.enqueue({"training.learning_rate": 0.01})
+    trial = found._search.ask()
+    trial.suggest_float("training.learning_rate", 0.001, 0.1, log=True)
+    found._search.tell(trial.number, state=found._states.FAIL)  # and here the worker is killed
+    for _ in range(5):  # and again, more often than any limit that optuna has
+        found = journal(tmp_path, 2)
+        found.abandon()
+        trial = found._search.ask()
+        assert trial.suggest_float("training.learning_rate", 0.001, 0.1, log=True) == 0.01
+    found = journal(tmp_path, 2)
+    found.abandon()
+    found.run(1, lambda trial, name: give(trial, name, outcome(2.0)))
+    ended = results(found, study())
+    assert [(trial.name, trial.training.learning_rate == 0.01) for trial in ended] == [
+        ("trial-0000", True),
+        (f"trial-{found.ended()[1].number:04}", False),
+    ]
+
+
+def test_a_line_of_the_journal_that_was_not_written_whole_is_cut_off(tmp_path: Path) -> None:
+    journal(tmp_path, 1).run(1, lambda trial, name: give(trial, name, outcome(2.0)))
+    with (tmp_path / "j").open("ab") as file:
+        file.write(b'{"op_code":4,"trial_id":')
+    found = journal(tmp_path, 2)
+    found.run(1, lambda trial, name: give(trial, name, outcome(2.0)))
+    assert len(results(journal(tmp_path, 2), study())) == 2
+
+
+def test_a_worker_that_is_killed_while_it_writes_leaves_no_lock_that_is_waited_for(tmp_path: Path) -> None:
+    journal(tmp_path, 1)
+    (left := tmp_path / "j.lock").touch()  # as optuna's own lock would be left
+    journal(tmp_path, 1).run(1, lambda trial, name: give(trial, name, outcome(2.0)))
+    assert left.exists()  # optuna's would be waited for for 30 seconds, and then removed
 
 
 def test_a_defect_in_training_ends_the_search_instead_of_going_round(tmp_path: Path) -> None:
@@ -204,7 +242,7 @@ def test_a_search_is_reported_whatever_came_of_it(losses: tuple[float | None, ..
 @pytest.mark.parametrize("address", ["sqlite:///x.db", "postgres", "mysql://me:secret@host/db", ""])
 def test_a_storage_that_is_none_of_ours_is_refused_without_its_password(address: str) -> None:
     with pytest.raises(SettingsError, match="give postgresql://") as caught:
-        storages.check_address(address)
+        parse_address(address)
     assert "secret" not in str(caught.value)
 
 

@@ -264,3 +264,18 @@ def take_lock(path: Path, busy: str) -> filelock.BaseFileLock:
             f"{path / 'lock'} cannot be written: {(error.strerror or str(error)).lower()}; mend that"
         ) from None
     return held
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a living process has the lock of a folder."""
+    if not (path / "lock").exists():
+        return False
+    held = filelock.FileLock(path / "lock", timeout=0)
+    try:
+        held.acquire()
+    except filelock.Timeout:
+        return True
+    except OSError:
+        return False  # whoever takes it is told what is wrong with it
+    held.release()
+    return False

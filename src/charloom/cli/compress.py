@@ -1,5 +1,6 @@
 """charloom compress"""
 
+import sys
 import time
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def compress(
     file
         The file to compress; - for standard input.
     output
-        Another name for the compressed file.
+        Another name for the compressed file; - for standard output, with the report on standard error.
     adaptive
         Let the model go on learning from what it has coded: a smaller file, in several times the time.
     force
@@ -46,18 +47,25 @@ def compress(
     from charloom.model_files import model_folder, read_model
 
     if output is None and str(file) == HYPHEN:
-        raise SettingsError("say with --output what the compressed file is to be called")
+        raise SettingsError("say with --output what the compressed file is to be called; - is standard output")
+    aside = str(output) == HYPHEN
+    if aside and sys.stdout.isatty():
+        raise SettingsError("a compressed file is nothing for a terminal; redirect standard output, or name a file")
     with files.pieces(file) as data:
-        target = files.target(output or file.with_name(file.name + ENDING), force=force)
+        target = None if aside else files.target(output or file.with_name(file.name + ENDING), force=force)
         codec = Codec(read_model(model_folder(run)))
         began = time.monotonic()
         made = codec.encode(data, adaptive=adaptive)
     coded = time.monotonic()
     codec.check(made)
     checked = time.monotonic()
-    files.write(target, made.data)
+    if target is None:
+        files.write_output([made.data])
+    else:
+        files.write(target, made.data)
+    name = "-" if target is None else str(target)
     told = {
-        "output": str(target),
+        "output": name,
         "original_bytes": made.original_bytes,
         "compressed_bytes": len(made.data),
         "coded_bytes": made.coded_bytes,
@@ -69,7 +77,9 @@ def compress(
         "check_seconds": checked - coded,
     }
     share = f", {8 * len(made.data) / made.original_bytes:.3f} bits a byte" if made.original_bytes else ""
+    report = sys.stderr if target is None else sys.stdout
     if json:
-        print_json(told)
+        print_json(told, file=report)
     else:
-        print(f"{target}: {made.original_bytes:,} bytes became {len(made.data):,}{share}")
+        shown = "standard output" if target is None else name
+        print(f"{shown}: {made.original_bytes:,} bytes became {len(made.data):,}{share}", file=report)

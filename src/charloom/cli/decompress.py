@@ -1,5 +1,6 @@
 """charloom decompress"""
 
+import sys
 import time
 from pathlib import Path
 
@@ -19,9 +20,9 @@ def decompress(
     run
         The model that it was compressed with, wherever it lies.
     file
-        The compressed file, FILE.cl.
+        The compressed file, FILE.cl; - for standard input.
     output
-        Another name for the original than FILE.
+        Another name for the original than FILE; - for standard output, with the report on standard error.
     force
         Write over a file that exists.
     json
@@ -35,15 +36,18 @@ def decompress(
         named = "standard input" if str(file) == HYPHEN else file
         raise SettingsError(f"{named} does not end in {ENDING}; say with --output what the original is to be called")
     data = files.read(file)
-    target = files.target(output or file.with_suffix(""), force=force)
+    target = None if str(output) == HYPHEN else files.target(output or file.with_suffix(""), force=force)
     codec = Codec(read_model(model_folder(run)))
     began = time.monotonic()
     try:
-        size = files.write(target, codec.decode(data))
+        made = codec.decode(data)
+        size = files.write_output(made) if target is None else files.write(target, made)
     except FolderError as error:
-        raise FolderError(f"{file} cannot be decompressed: {error}") from None
+        named = "standard input" if str(file) == HYPHEN else file
+        raise FolderError(f"{named} cannot be decompressed: {error}") from None
     seconds = time.monotonic() - began
+    report = sys.stderr if target is None else sys.stdout
     if json:
-        print_json({"output": str(target), "bytes": size, "seconds": seconds})
+        print_json({"output": "-" if target is None else str(target), "bytes": size, "seconds": seconds}, file=report)
     else:
-        print(f"{target}: {size:,} bytes")
+        print(f"{'standard output' if target is None else target}: {size:,} bytes", file=report)

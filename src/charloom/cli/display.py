@@ -1,10 +1,9 @@
 """What a person sees while a run is going on: a bar on a terminal, plain lines elsewhere; always on standard error."""
 
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any, Protocol, TextIO, cast
+from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -30,7 +29,7 @@ class Display(Protocol):
 @contextmanager
 def display(steps: int, done: int) -> Iterator[Display]:
     """A display for the time of the block."""
-    console = Console(file=cast("TextIO", _Patient(sys.stderr)))
+    console = Console(stderr=True)
     if not console.is_terminal:
         yield _Lines(steps, done)
         return
@@ -41,25 +40,6 @@ def display(steps: int, done: int) -> Iterator[Display]:
     )
     with Progress(*columns, console=console, transient=False) as progress:
         yield _Bar(progress, steps, done)
-
-
-class _Patient:
-    """A stream of which it does not matter whether it can be written: a closed terminal ends no training."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        with suppress(OSError):
-            self._stream.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        with suppress(OSError):
-            self._stream.flush()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
 
 
 class _Pace:

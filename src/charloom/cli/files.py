@@ -1,6 +1,7 @@
 """Files that a verb reads and writes, with one sentence for what goes wrong."""
 
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -8,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from charloom.cli.sources import HYPHEN
+from charloom.disk import storage_errors
 from charloom.errors import CharloomError, SettingsError, StorageError, TextError
 
 
@@ -96,6 +98,18 @@ def write(path: Path, data: bytes | Iterable[bytes]) -> int:
         if not isinstance(error, OSError):
             raise
         raise _unwritable(path, error) from None
+    return size
+
+
+def write_output(pieces: Iterable[bytes]) -> int:
+    """Give `pieces` out on standard output, all or nothing: what is raised while they are made comes first. Gives the bytes."""
+    with tempfile.TemporaryFile() as waiting:
+        with storage_errors(Path(tempfile.gettempdir())):
+            size = sum(waiting.write(piece) for piece in pieces)
+            waiting.seek(0)
+        sys.stdout.flush()
+        shutil.copyfileobj(waiting, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
     return size
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from charloom.cli import files
+from charloom.cli.sources import CHOSEN
 from charloom.cli.written import gathered, stream, told
 from charloom.errors import SettingsError
 from charloom.settings import SamplingConfig, Syntax, Weights
@@ -83,6 +84,8 @@ def generate(
     if not 1 <= samples <= MOST_SAMPLES:
         raise SettingsError(f"samples is {samples}; it must be at least 1 and at most {MOST_SAMPLES:,}")
     prompts = [text for text in _prompts(prompt, prompt_file) for _ in range(samples)]
+    if endless and "length" in CHOSEN.get():
+        raise SettingsError("a text has a length or is endless; give only one of --length and --endless")
     if len(prompts) > 1 and endless:
         raise SettingsError("an endless text is followed by no other; leave out --endless, or ask for one text")
     if (new or compare is not None) and (endless or compiled):

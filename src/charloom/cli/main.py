@@ -4,7 +4,6 @@
 is used, so that help needs no torch.
 """
 
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -14,7 +13,9 @@ STARTED = time.monotonic()
 
 from cyclopts import App, CycloptsError, Parameter  # noqa: E402
 
+from charloom.cli.passwords import without_passwords  # noqa: E402
 from charloom.cli.sources import merge_sources, prepare  # noqa: E402
+from charloom.cli.streams import ReaderGone, open_streams, settle  # noqa: E402
 from charloom.errors import CharloomError  # noqa: E402
 from charloom.version import __version__  # noqa: E402
 
@@ -64,10 +65,10 @@ def build() -> App:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    open_streams()
+    code = run(sys.argv[1:] if arguments is None else arguments)
+    settle()
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -82,8 +83,7 @@ def run(arguments: Sequence[str]) -> int:
     except (CharloomError, CycloptsError) as error:
         complain(str(error))
         return 2
-    except BrokenPipeError:  # whoever read our output has enough of it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except ReaderGone:  # that was enough of our output
         return 0
     except KeyboardInterrupt as interrupt:
         return int(getattr(interrupt, "exit_code", 130))
@@ -92,7 +92,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def complain(message: str) -> None:
     """One line on standard error."""
-    print(f"charloom: {' '.join(message.split())}", file=sys.stderr)
+    print(f"charloom: {' '.join(without_passwords(message).split())}", file=sys.stderr)
 
 
 if __name__ == "__main__":

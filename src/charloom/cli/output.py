@@ -2,19 +2,17 @@
 
 import json
 import sys
-from contextlib import suppress
-from typing import Any
+from typing import Any, TextIO
 
 
-def print_json(value: Any) -> None:
-    """One JSON value on standard output."""
-    print(json.dumps(value, ensure_ascii=False, allow_nan=False), flush=True)
+def print_json(value: Any, *, file: TextIO | None = None) -> None:
+    """One JSON value on standard output, or in `file`."""
+    print(json.dumps(value, ensure_ascii=False, allow_nan=False), file=file, flush=True)
 
 
 def say(message: str) -> None:
-    """A line on standard error. Where it cannot be shown, because the terminal was closed, nothing ends for that."""
-    with suppress(OSError):
-        print(message, file=sys.stderr, flush=True)
+    """A line on standard error."""
+    print(message, file=sys.stderr, flush=True)
 
 
 def stopped(session: Any, again: str) -> str:

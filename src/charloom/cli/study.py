@@ -75,6 +75,7 @@ def study(
         study.json and the report show.
     storage
         postgresql://USER@HOST/DATABASE, so that several machines work on one search; without it a file in the study's folder.
+        A password is best kept in ~/.pgpass or PGPASSWORD; it is never shown or written.
     seeds
         How often each setting is trained, from another seed each time; two or more tell a difference from chance.
     budget
@@ -102,8 +103,9 @@ def study(
     from charloom.cli.output import say
     from charloom.interruption import Interrupted, catch_signals
     from charloom.studies import lists
+    from charloom.studies.addresses import parse_address
     from charloom.studies.space import parse_space
-    from charloom.studies.storages import check_address, require_optuna
+    from charloom.studies.storages import require_optuna
     from charloom.studies.trials import Request
 
     if budget is not None and characters is not None:
@@ -140,7 +142,7 @@ def study(
     if storage is not None:
         if not (search or going_on):
             raise SettingsError("--storage is for a search; give the number of its trials with --search")
-        check_address(storage)
+        parse_address(storage)
     if search:
         require_optuna()
     if resume and not (run and run.exists()):

@@ -22,6 +22,10 @@ from charloom.runs import take_lock
 from charloom.studies.outcomes import Outcome, read_outcome
 from charloom.studies.trials import Study, Trial
 
+FIRST = "trials"
+FOLDERS = {FIRST, "outcomes", "logs"}
+_BEFORE_STUDY = {"text.txt", f"text.txt{disks.TEMPORARY}", f"study.json{disks.TEMPORARY}"}
+
 
 @dataclass(frozen=True)
 class StudyFolder:
@@ -50,10 +54,22 @@ class StudyFolder:
         found = {trial: read_outcome(self.outcome(trial.name)) for trial in trials}
         return {trial: outcome for trial, outcome in found.items() if outcome is not None}
 
+    def never_begun(self) -> bool:
+        """Whether there is nothing here, or only what a crash leaves of a study before study.json is written."""
+        if not self.path.exists():
+            return True
+        if not self.path.is_dir():
+            return False
+        names = {entry.name for entry in self.path.iterdir()}
+        if not names:
+            return True
+        empty = all(not any((self.path / name).iterdir()) for name in names & FOLDERS if (self.path / name).is_dir())
+        return FIRST in names and names <= FOLDERS | _BEFORE_STUDY and empty
+
     def make(self, study: Study, text: bytes | None) -> None:
         """The folder of a new study; `text` is kept where it cannot be read again. Raises `StorageError`."""
         try:
-            for name in ("trials", "outcomes", "logs"):
+            for name in sorted(FOLDERS, key=FIRST.__ne__):
                 (self.path / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
@@ -14,11 +14,20 @@ from charloom.studies.trials import Request, Study, Trial
 
 POLL_SECONDS = 0.05
 
+COMPLAINT, MENDABLE, LONGEST = "charloom: ", 2, 500
+"""How the command line begins the sentence of an error, its exit code then, and how much of a message is kept."""
+
+_OUTSIDE = [
+    getattr(signal, name) for name in ("SIGHUP", "SIGINT", "SIGQUIT", "SIGKILL", "SIGTERM") if hasattr(signal, name)
+]
+INTERRUPTED = {code for number in _OUTSIDE for code in (-number, 128 + number)}
+"""Exit codes of a process that somebody else ended."""
+
 
 def command(study: Study, trial: Trial, folder: StudyFolder) -> list[str]:
     """The command that trains a trial, or that goes on with it."""
     run = folder.run(trial.name).resolve()
-    start = [sys.executable, "-m", "charloom", "train"]
+    start = [sys.executable, "-m", "charloom.cli.trial", "train"]
     if (run / "config.json").exists():
         return [*start, "--resume", "--run", str(run), "--json"]
     request = study.request
@@ -59,7 +68,7 @@ def flags(prefix: str, config: CorpusConfig | NetworkConfig | TrainingConfig) ->
 
 
 class Process:
-    """A training that goes on beside this process."""
+    """A training that goes on beside this process, and ends when this one does (`charloom.studies.lifeline`)."""
 
     def __init__(self, arguments: list[str], folder: StudyFolder, name: str, threads: int | None) -> None:
         environment: Mapping[str, str] = os.environ
@@ -67,10 +76,11 @@ class Process:
             environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
         self.name, self.began = name, time.monotonic()
         self._log = folder.log(name, "txt")
-        with self._log.open("wb") as errors, folder.log(name, "json").open("wb") as results:
+        with self._log.open("ab") as errors, folder.log(name, "json").open("wb") as results:
+            self._begins = errors.tell()
             self._process = subprocess.Popen(
                 arguments,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=results,
                 stderr=errors,
                 env=environment,
@@ -80,28 +90,72 @@ class Process:
     @property
     def code(self) -> int | None:
         """Its exit code, once it has ended."""
-        return self._process.poll()
+        code = self._process.poll()
+        if code is not None:
+            self.let_go()
+        return code
 
     @property
     def seconds(self) -> float:
         """Since it began."""
         return time.monotonic() - self.began
 
-    def last_words(self) -> str:
-        """The last line that it said."""
-        lines = self._log.read_text("utf-8", errors="replace").strip().splitlines()
-        return lines[-1].removeprefix("charloom: ")[:500] if lines else "it said nothing"
+    @property
+    def interrupted(self) -> bool:
+        """Whether it was ended from outside: nothing is wrong with what it trained."""
+        return self.code in INTERRUPTED
 
-    def stop(self) -> None:
-        """Let it save and end, and wait until it has."""
-        if self._process.poll() is None:
-            if os.name == "posix":
-                self._process.send_signal(signal.SIGINT)
-            else:
-                self._process.terminate()
-        try:
-            self._process.wait()
-        except KeyboardInterrupt:
-            self._process.kill()
-            self._process.wait()
-            raise
+    def error(self) -> str:
+        """Why it failed, in one line: its error's sentence, its exception, or the signal that ended it."""
+        code = self.code or 0
+        if code < 0 or self.interrupted:
+            return f"it was ended by {_signal(code)}"
+        with self._log.open("rb") as log:
+            log.seek(self._begins)
+            lines = log.read().decode("utf-8", errors="replace").splitlines()
+        sentences = [line.removeprefix(COMPLAINT) for line in lines if line.startswith(COMPLAINT)]
+        if code == MENDABLE and sentences:
+            return sentences[-1][:LONGEST]
+        tracebacks = [number for number, line in enumerate(lines) if line.startswith("Traceback ")]
+        if tracebacks:
+            for line in lines[tracebacks[-1] + 1 :]:
+                if line and not line.startswith(" "):
+                    return line[:LONGEST]
+        return f"its process ended with exit code {code}; {self._log} has what it said"
+
+    def let_go(self) -> None:
+        """Tell it to save and end."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
+    def wait(self) -> None:
+        """Return when it has ended."""
+        self._process.wait()
+        self.let_go()
+
+    def kill(self) -> None:
+        """End it as it is; it goes on from its last checkpoint."""
+        self._process.kill()
+
+
+def stop(processes: Sequence[Process]) -> None:
+    """Let processes save and end, and wait until all have; interrupted meanwhile, end them without saving."""
+    try:
+        for process in processes:
+            process.let_go()
+        for process in processes:
+            process.wait()
+    except KeyboardInterrupt:
+        for process in processes:
+            process.kill()
+        for process in processes:
+            process.wait()
+        raise
+
+
+def _signal(code: int) -> str:
+    number = -code if code < 0 else code - 128
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -10,7 +10,7 @@ from charloom.studies.outcomes import Outcome, quick_lines
 from charloom.studies.searching import CENTRE, OUTCOME, Search, Stopped
 from charloom.studies.space import Choice, Space
 from charloom.studies.storages import require_optuna
-from charloom.studies.sweeping import Workshop
+from charloom.studies.sweeping import Attempt, Workshop
 from charloom.studies.trials import Trial, Value, changed
 
 LOOK_SECONDS = 0.5
@@ -24,10 +24,10 @@ def train(
     optuna = require_optuna()
     settings = {setting: suggested(trial, setting, space) for setting in space}
     made = changed(name, workshop.study.network, workshop.study.training, settings)
-    process = workshop.begin(made)
+    attempt = Attempt(workshop, made)
     reported = 0
     try:
-        while process is not None and process.code is None:
+        while not attempt.ended():
             if search.stopping:
                 raise Stopped
             time.sleep(LOOK_SECONDS)
@@ -36,16 +36,13 @@ def train(
                 reported = number
                 unended = number < made.training.validations  # the last one costs nothing more
                 if unended and not trial.user_attrs.get(CENTRE) and trial.should_prune():
-                    process.stop()
-                    outcome = workshop.prune(made, process)
+                    attempt.stop()
+                    outcome = workshop.prune(made, attempt.process)
                     _keep(trial, made, outcome, said)
                     raise optuna.TrialPruned
     finally:
-        if process is not None:
-            process.stop()
-    if search.stopping and process is not None and process.code:
-        raise Stopped
-    outcome = workshop.conclude(made, process)
+        attempt.stop()
+    outcome = workshop.conclude(made, attempt.process)
     _keep(trial, made, outcome, said)
     if outcome.state == "failed":
         raise optuna.TrialPruned

@@ -15,7 +15,7 @@ from charloom.studies.points import settings_of
 from charloom.studies.proposed import train
 from charloom.studies.searching import Search, results, search_name
 from charloom.studies.space import Space, parse_space
-from charloom.studies.storages import GRACE_SECONDS, open_storage
+from charloom.studies.storages import GRACE_SECONDS, open_storage, storage_failures
 from charloom.studies.sweeping import Workshop, sweep
 from charloom.studies.trials import Study, Trial, Value
 
@@ -50,23 +50,24 @@ def work(
     if request.shared != (address is not None):
         where = "in a database; give its --storage again" if request.shared else "in its folder; leave out --storage"
         raise SettingsError(f"the trials of {folder.path} lie {where}")
-    storage = open_storage(address, folder.path / "search.journal")
-    search = Search(
-        search_name(request, study.name),
-        storage,
-        request.search,
-        seed=None if request.shared else study.training.seed,
-        validations=study.training.validations,
-        grace=GRACE_SECONDS,
-    )
-    study = _agree(search, study, folder)
-    workshop = replace(workshop, study=study)
-    space = parse_space(study.space, "the search space")
-    if not request.shared:
-        search.abandon()
-    search.enqueue(centre(study, space))
-    search.run(jobs, lambda trial, name: train(trial, name, search, workshop, space, said))
-    outcomes = results(search, study)
+    with storage_failures(address):
+        storage = open_storage(address, folder.path / "search.journal")
+        search = Search(
+            search_name(request, study.name),
+            storage,
+            request.search,
+            seed=None if request.shared else study.training.seed,
+            validations=study.training.validations,
+            grace=GRACE_SECONDS,
+        )
+        study = _agree(search, study, folder)
+        workshop = replace(workshop, study=study)
+        space = parse_space(study.space, "the search space")
+        if not request.shared:
+            search.abandon()
+        search.enqueue(centre(study, space))
+        search.run(jobs, lambda trial, name: train(trial, name, search, workshop, space, said))
+        outcomes = results(search, study)
     again = finalists(study, outcomes)
     kept = folder.outcomes(again)
     left = [trial for trial in again if trial not in kept or kept[trial].state == "failed"]

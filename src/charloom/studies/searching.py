@@ -7,6 +7,7 @@ folder, and leaves the outcome there. So many trials end as were asked for, howe
 TPE: Bergstra et al. 2011. Hyperband: Li et al. 2018 (arXiv 1603.06560).
 """
 
+import copy
 import hashlib
 import threading
 import time
@@ -21,8 +22,8 @@ from charloom.studies.outcomes import Outcome
 from charloom.studies.storages import Watch, experimental, require_optuna, retry
 from charloom.studies.trials import Request, Study, Trial, Value, changed
 
-OUTCOME, BEGUN, CENTRE = "outcome", "begun", "centre"
-"""What trials in the storage are marked with: how they ended, that a worker began them, and the first."""
+OUTCOME, BEGUN, CENTRE, SURPLUS = "outcome", "begun", "centre", "surplus"
+"""What trials in the storage are marked with: how they ended, that a worker began them, the first, and those too many."""
 
 STUDY = "charloom"
 """Under this name the storage keeps what all workers must agree on: centre and space."""
@@ -81,9 +82,17 @@ class Search:
             self._search.enqueue_trial(dict(settings), user_attrs={CENTRE: True}, skip_if_exists=True)
 
     def abandon(self) -> None:
-        """Put back what an earlier worker left running: for a storage that only one worker uses at a time."""
-        for trial in self._search.get_trials(deepcopy=False, states=(self._states.RUNNING,)):
-            self._put_back(trial)
+        """Put back what an earlier worker left running: for a storage that only one worker uses at a time.
+
+        A worker that was killed in the middle of this has failed a trial and not put it back: this does the rest.
+        """
+        trials = self._search.get_trials(deepcopy=False)
+        again = {number for trial in trials for number in trial.system_attrs.get("retry_history", ())}
+        for trial in trials:
+            if trial.state == self._states.RUNNING:
+                self._put_back(trial)
+            elif trial.state == self._states.FAIL and trial.number not in again and SURPLUS not in trial.user_attrs:
+                retry()(self._search, copy.deepcopy(trial))  # it appends to the trial's own history
 
     def run(self, workers: int, train: Train) -> None:
         """Train until so many trials have ended as are wanted, some at a time. Interrupted, it stops them and raises.
@@ -161,6 +170,7 @@ class Search:
         *others, frozen = (each for each in self._search.get_trials(deepcopy=False) if each.number <= trial.number)
         before = sum(self._counts(each) or each.state == self._states.RUNNING for each in others)
         if before >= self._wanted:
+            trial.set_user_attr(SURPLUS, True)
             raise Surplus
         try:
             return train(trial, name_of(frozen))

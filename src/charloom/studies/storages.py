@@ -11,15 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from charloom.errors import MissingExtraError, SettingsError
+from charloom.disk import storage_errors
+from charloom.errors import MissingExtraError, SettingsError, StorageError
+from charloom.studies.addresses import SCHEME, Address, parse_address
 
 HEARTBEAT_SECONDS, GRACE_SECONDS = 20, 120
-RETRIES = 3
-"""How often a trial is tried again whose worker died."""
-
 CHANCES, CHANCE_SECONDS = 6, 0.5
-
-SCHEME = "postgresql://"
 
 
 def require_optuna() -> Any:
@@ -32,25 +29,14 @@ def require_optuna() -> Any:
     return optuna
 
 
-def check_address(address: str) -> None:
-    """Raise `SettingsError` for a storage that is none of ours."""
-    if not address.startswith(SCHEME):
-        raise SettingsError(
-            f"storage is {hidden(address)!r}; give {SCHEME}USER@HOST/DATABASE, or leave it out for a file in the study's folder"
-        )
-
-
 def open_storage(
     address: str | None, journal: Path, *, heartbeat: int = HEARTBEAT_SECONDS, grace: int = GRACE_SECONDS
 ) -> Any:
     """The storage at an address, or in a journal file where there is none. Raises `CharloomError`."""
     optuna = require_optuna()
     if address is None:
-        from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
-
-        journal.touch()
-        return optuna.storages.JournalStorage(JournalFileBackend(str(journal), JournalFileOpenLock(str(journal))))
-    check_address(address)
+        return optuna.storages.JournalStorage(_journal(journal))
+    where = parse_address(address)
     try:
         import psycopg  # noqa: F401
         import sqlalchemy
@@ -60,7 +46,7 @@ def open_storage(
         try:
             with experimental():
                 return optuna.storages.RDBStorage(
-                    address.replace(SCHEME, "postgresql+psycopg://", 1),
+                    where.url.replace(SCHEME, "postgresql+psycopg://", 1),
                     engine_kwargs={"pool_pre_ping": True},
                     heartbeat_interval=heartbeat,
                     grace_period=grace,
@@ -68,22 +54,63 @@ def open_storage(
                 )
         except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError) as error:
             if not chance:
-                raise _unusable(address, error) from None
+                raise _unusable(where, error) from None
             time.sleep(CHANCE_SECONDS)  # two workers made the tables at the same moment
-        except (sqlalchemy.exc.SQLAlchemyError, ImportError) as error:
-            raise _unusable(address, error) from None
+        except Exception as error:  # whatever it is, and a traceback might show the address
+            raise _unusable(where, error) from None
     raise AssertionError("the last chance returns or raises")
 
 
-def _unusable(address: str, error: Exception) -> SettingsError:
-    reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-    return SettingsError(f"the storage {hidden(address)} cannot be used: {reason}; check the address")
+def _journal(path: Path) -> Any:
+    """A journal file of the process that has the study's lock.
+
+    optuna's locks are files that a process which is killed leaves behind, and that the next one respects for half a minute;
+    the study's lock goes with its process. A line that was not written whole is cut off: it was never acted on.
+    """
+    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+    class Held(JournalFileOpenLock):
+        def acquire(self) -> bool:
+            return True
+
+        def release(self) -> None:
+            pass
+
+    with storage_errors(path), path.open("ab+") as file:
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
+    return JournalFileBackend(str(path), Held(str(path)))
+
+
+def _unusable(where: Address, error: Exception) -> SettingsError:
+    reason = where.hide(str(getattr(error, "orig", None) or error)).strip() or type(error).__name__
+    return SettingsError(f"the storage {where.shown} cannot be used: {reason.splitlines()[0]}; check the address")
+
+
+@contextmanager
+def storage_failures(address: str | None) -> Iterator[None]:
+    """Turn what a database reports that does not answer any more into a `StorageError`."""
+    if address is None:
+        yield
+        return
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    where = parse_address(address)
+    try:
+        yield
+    except (StorageInternalError, SQLAlchemyError) as error:
+        reported = getattr(error, "orig", None) or getattr(error.__cause__, "orig", None) or error
+        reason = where.hide(str(reported)).strip() or type(error).__name__
+        raise StorageError(
+            f"the storage {where.shown} failed: {reason.splitlines()[0]}; what has ended is kept, go on when it answers"
+        ) from None
 
 
 def retry() -> Any:
-    """What puts a trial back whose worker died."""
+    """What puts a trial back whose worker died or was stopped, however often: that says nothing about its settings."""
     with experimental():
-        return require_optuna().storages.RetryHeartbeatStaleTrialCallback(max_retry=RETRIES)
+        return require_optuna().storages.RetryHeartbeatStaleTrialCallback()
 
 
 @contextmanager
@@ -94,13 +121,6 @@ def experimental() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         yield
-
-
-def hidden(address: str) -> str:
-    """An address without its password."""
-    scheme, colon, rest = address.partition("://")
-    user, at, place = rest.rpartition("@")
-    return f"{scheme}{colon}{user.partition(':')[0]}{at}{place}"
 
 
 class Watch:

@@ -62,7 +62,7 @@ def open_study(request: Request, corpus: Corpus, wanted: Path | None) -> Opened:
             if wanted:
                 names = ", ".join(name.replace("_", " ") for name in differing)
                 raise FolderError(f"{wanted} holds a study with another {names}; choose another --run")
-        elif not folder.path.exists() or (folder.path.is_dir() and not any(folder.path.iterdir())):
+        elif folder.never_begun():
             study = _decide(request, corpus)
             if not request.search:
                 planned(study)  # a value outside its range is refused before anything is written
@@ -99,6 +99,7 @@ def work(
             study,
             look=lambda run, context: looker.look(run, context=context),
             threads=max(1, threads // jobs) if jobs > 1 else None,
+            say=say,
         )
         if study.request.search:
             from charloom.studies import search

@@ -5,13 +5,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from charloom.errors import CharloomError, DivergedError
+from charloom.errors import CharloomError, DivergedError, shown
 from charloom.interruption import Interruption
-from charloom.runs import Run
+from charloom.runs import Run, is_locked
 from charloom.studies.folders import StudyFolder
 from charloom.studies.outcomes import Figures, Look, Outcome, diverged, finished, keep_outcome, measure
-from charloom.studies.processes import POLL_SECONDS, Process, command
+from charloom.studies.processes import POLL_SECONDS, Process, command, stop
 from charloom.studies.trials import Study, Trial
+
+ATTEMPTS = 3
+"""How often a trial is begun in one sitting that is ended from outside each time: for want of memory, it may be."""
 
 
 @dataclass(frozen=True)
@@ -25,29 +28,27 @@ class Workshop:
     threads: int | None
     "Of a trial's process; None leaves the choice to it."
 
-    def begin(self, trial: Trial) -> Process | None:
-        """A process that trains the trial, or what is left of it; None where nothing is left."""
-        if finished(self.folder.run(trial.name)):
-            return None
-        return Process(command(self.study, trial, self.folder), self.folder, trial.name, self.threads)
+    say: Callable[[str], None]
 
     def conclude(self, trial: Trial, process: Process | None) -> Outcome:
-        """How a trial ended whose process has ended; it is kept."""
+        """How a trial ended whose process has ended, or that had ended before there was one; it is kept."""
         outcome = self._outcome(trial, process)
         keep_outcome(self.folder.outcome(trial.name), outcome)
         return outcome
 
-    def prune(self, trial: Trial, process: Process) -> Outcome:
+    def prune(self, trial: Trial, process: Process | None) -> Outcome:
         """How a trial ended that was stopped because it fell behind; it is kept, and so is its run, which could go on."""
         figures = _figures(self.folder.run(trial.name))
         steps = f" after step {figures.steps:,} of {figures.planned_steps:,}" if figures else ""
-        outcome = Outcome("pruned", f"it fell behind and was stopped{steps}", process.seconds, figures, None)
+        outcome = Outcome(
+            "pruned", f"it fell behind and was stopped{steps}", process.seconds if process else 0.0, figures, None
+        )
         keep_outcome(self.folder.outcome(trial.name), outcome)
         return outcome
 
     def _outcome(self, trial: Trial, process: Process | None) -> Outcome:
         run, seconds = self.folder.run(trial.name), process.seconds if process else 0.0
-        said = process.last_words() if process and process.code else ""
+        said = process.error() if process and process.code else ""
         if DivergedError.SIGN in said:
             return Outcome("diverged", said, seconds, _figures(run), None)
         if said:
@@ -70,6 +71,46 @@ class Workshop:
         return Outcome("finished", "", seconds, figures, look)
 
 
+class Attempt:
+    """A trial on its way to its end.
+
+    It waits while another process trains its run, and is begun again where it was ended from outside: neither is a failure.
+    """
+
+    def __init__(self, workshop: Workshop, trial: Trial) -> None:
+        self._workshop, self._trial = workshop, trial
+        self._run = workshop.folder.run(trial.name)
+        self._begun, self._waits = 0, False
+        self.process: Process | None = None
+        "The one that trains it, or trained it last."
+
+    def ended(self) -> bool:
+        """Whether nothing is left to train. Else the next process is begun as soon as there can be one."""
+        if self.process is not None:
+            if self.process.code is None:
+                return False
+            taken = is_locked(self._run)  # by another process, a moment before ours
+            if not self.process.code or not (taken or (self.process.interrupted and self._begun < ATTEMPTS)):
+                return True
+            self._begun -= taken
+        if is_locked(self._run):
+            if not self._waits:
+                self._workshop.say(f"{self._trial.name}: waiting for another process that trains {shown(self._run)}")
+            self._waits = True
+            return False
+        if finished(self._run):
+            self.process = None
+            return True
+        self._begun += 1
+        arguments = command(self._workshop.study, self._trial, self._workshop.folder)
+        self.process = Process(arguments, self._workshop.folder, self._trial.name, self._workshop.threads)
+        return False
+
+    def stop(self) -> None:
+        """Let it save, and wait until it has ended."""
+        stop([self.process] if self.process is not None else [])
+
+
 def sweep(
     workshop: Workshop,
     trials: Sequence[Trial],
@@ -79,26 +120,22 @@ def sweep(
     interruption: Interruption,
 ) -> None:
     """Train `trials`, `jobs` at a time, and say `ended` of each. Interrupted, it lets those that run save, and raises."""
-    waiting, running = list(trials), dict[Trial, Process]()
+    waiting, running = list(trials), dict[Trial, Attempt]()
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
                 trial = waiting.pop(0)
+                running[trial] = Attempt(workshop, trial)
+            for trial, attempt in list(running.items()):
                 with interruption.hold():  # else a process might be begun that nobody stops
-                    process = workshop.begin(trial)
-                    if process is not None:
-                        running[trial] = process
-                if process is None:
-                    ended(trial, workshop.conclude(trial, None))
-            for trial, process in list(running.items()):
-                if process.code is not None:
+                    done = attempt.ended()
+                if done:
                     del running[trial]
-                    ended(trial, workshop.conclude(trial, process))
+                    ended(trial, workshop.conclude(trial, attempt.process))
             if running:
                 time.sleep(POLL_SECONDS)
     finally:
-        for process in running.values():
-            process.stop()
+        stop([attempt.process for attempt in running.values() if attempt.process is not None])
 
 
 def _figures(run: Path) -> Figures | None:
