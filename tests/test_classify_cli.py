@@ -1,5 +1,6 @@
 """charloom classify: what it prints, and the sentence for each kind of bad input."""
 
+import gzip
 import json
 import subprocess
 from collections.abc import Callable
@@ -106,11 +107,26 @@ def test_an_explanation_has_a_share_for_each_character(charloom: Command, run: P
     ("content", "said"),
     [
         ("a\tone\nb two\n", "line 2, has no tab"),
-        ("a\tone\n\ttwo\n", "line 2, begins with the tab"),
+        ("a\tone\n\ttwo\n", "line 2, has no label before the tab"),
         ("a\tone\na\ttwo\n", "one class only, 'a'"),
         ("", "has no rows"),
         ("\n\n", "has no rows"),
         (b"a\tone\nb\t\xff\n", "line 2, is not UTF-8 (byte 0xff)"),
+        ("ham\tcaf\xe9\nspam\tna\xefve\n".encode("cp1252"), "it looks like cp1252: save it as UTF-8"),
+        ("ham\tone\nspam\ttwo\n".encode("utf-16"), "it looks like utf-16: save it as UTF-8"),
+        ("ham\tone\nspam\ttwo\n".encode("utf-16-le"), "it looks like utf-16-le: save it as UTF-8"),
+        ("label,text\nham,one\nspam,two\n", "looks like CSV with commas, so save it with tabs"),
+        ("ham;one\nspam;two\n", "looks like CSV with semicolons"),
+        ('ham\t"one\nmore"\nspam\ttwo\n', "if a quoted text goes on in the next line, put it on one line"),
+        ("label\ttext\na\tone\na\ttwo\n", "one class only, 'a'"),
+        ("  \tone\nb\ttwo\n", "line 1, has no label before the tab"),
+        ("".join(f"text number {n}\t{'ab'[n % 2]}\n" for n in range(400)), "its columns look swapped"),
+        ("text\tlabel\n" + "".join(f"number {n}\t{'ab'[n % 2]}\n" for n in range(40)), "its columns look swapped"),
+        (
+            "".join(f"a rather long sentence, of which this is number {n}\tid{n}\n" for n in range(40)),
+            "40 different labels in 40 rows and 40 different texts, so its columns look swapped",
+        ),
+        (b"PK\x03\x04\xff\0\0", "is a ZIP archive"),
     ],
 )
 def test_rows_that_cannot_be_learned_from_get_a_sentence(
@@ -119,6 +135,85 @@ def test_rows_that_cannot_be_learned_from_get_a_sentence(
     (tmp_path / "bad.tsv").write_bytes(content.encode() if isinstance(content, str) else content)
     assert said in refused(charloom("classify", "train", "bad.tsv", "--run", "model"))
     assert not (tmp_path / "model").exists()
+
+
+GOOD = "".join(f"{label}\t{text} {n}\n" for n in range(10) for label, text in (("ham", "see you"), ("spam", "win now")))
+
+
+def trained_on(
+    charloom: Command, folder: Path, content: str | bytes, name: str = "data.tsv"
+) -> tuple[list[str], int, str]:
+    """Classes, rows and what was said of a training on a file."""
+    (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    done = charloom("classify", "train", name, "--run", "model", "--steps", 1, "--network.hidden-size", 4, "--json")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((folder / "model" / "config.json").read_text())["rows"]["rows"]
+    return json.loads(done.stdout)["classes"], rows, done.stderr
+
+
+@pytest.mark.parametrize(
+    "header", ["label\ttext", "Label\tText", "class\tutterance", "v1\tv2", "Category\tMessage", "language\tsentence"]
+)
+def test_a_header_is_left_out_and_said_to_be(charloom: Command, tmp_path: Path, header: str) -> None:
+    classes, rows, said = trained_on(charloom, tmp_path, f"{header}\n{GOOD}")
+    assert (classes, rows) == (["ham", "spam"], 20)
+    assert "line 1, " in said
+    assert "is taken for a header and left out" in said
+    evaluated = charloom("classify", "evaluate", "model", "data.tsv", "--json")
+    assert json.loads(evaluated.stdout)["texts"] == 20
+    assert charloom("classify", "train", "--resume", "--run", "model").returncode == 0
+
+
+def test_a_header_that_comes_again_is_left_out_each_time(charloom: Command, tmp_path: Path) -> None:
+    classes, rows, said = trained_on(charloom, tmp_path, f"label\ttext\n{GOOD}label\ttext\n{GOOD}")
+    assert (classes, rows) == (["ham", "spam"], 40)
+    assert "lines 1, 22, " in said
+
+
+def test_a_class_that_is_called_like_a_column_is_a_class(charloom: Command, tmp_path: Path) -> None:
+    classes, rows, said = trained_on(charloom, tmp_path, "label\tgummed\ntag\ttext\nlabel\ttext\ntag\tof cloth\n")
+    assert (classes, rows) == (["label", "tag"], 4)
+    assert "header" not in said
+
+
+def test_a_first_label_that_never_comes_again_is_pointed_at(charloom: Command, tmp_path: Path) -> None:
+    classes, _, said = trained_on(charloom, tmp_path, f"Sprache\tSatz\n{GOOD}")
+    assert classes == ["Sprache", "ham", "spam"]
+    assert "line 1 alone has the label 'Sprache'; if it names the columns, delete it" in said
+
+
+@pytest.mark.parametrize(
+    ("content", "note"),
+    [
+        (GOOD.replace("ham\t", " ham \t", 3), "3 labels have spaces around, which are left out"),
+        (
+            "".join('"{}"\t"{} ""so"""\n'.format(*line.split("\t")) for line in GOOD.splitlines()),
+            "every label is quoted; the quotes are left out",
+        ),
+    ],
+)
+def test_spaces_and_quotes_around_labels_make_no_classes(
+    charloom: Command, tmp_path: Path, content: str, note: str
+) -> None:
+    classes, rows, said = trained_on(charloom, tmp_path, content)
+    assert (classes, rows) == (["ham", "spam"], 20)
+    assert note in said
+
+
+def test_what_looks_odd_is_said_and_trained_on(charloom: Command, tmp_path: Path) -> None:
+    _, _, said = trained_on(charloom, tmp_path, GOOD.replace("ham\t", "Ham\t", 2).replace("\t", "\tmore\t"))
+    assert "labels that differ in capitals are different classes: 'Ham', 'ham'" in said
+    assert "each row has 3 columns" in said
+
+
+def test_good_rows_are_trained_on_without_a_word_about_them(charloom: Command, tmp_path: Path) -> None:
+    _, _, said = trained_on(charloom, tmp_path, GOOD)
+    assert "data.tsv:" not in said
+
+
+def test_rows_may_be_compressed(charloom: Command, tmp_path: Path) -> None:
+    classes, rows, _ = trained_on(charloom, tmp_path, gzip.compress(GOOD.encode()), "data.tsv.gz")
+    assert (classes, rows) == (["ham", "spam"], 20)
 
 
 @pytest.mark.parametrize(

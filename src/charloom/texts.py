@@ -38,7 +38,7 @@ def open_text(text: str | Path, config: CorpusConfig) -> Corpus:
     documents: Iterable[tuple[str, bytes]] = read_folder(path) if folder else [read_file(path)]
     read_once = not (folder or path.is_file())  # a pipe: it cannot be read again, as standard input cannot
     source = STANDARD_INPUT if read_once else str(path.resolve())
-    return make_corpus(documents, config, name=_name(path.resolve()), source=source, in_folder=folder)
+    return make_corpus(documents, config, name=text_name(path.resolve()), source=source, in_folder=folder)
 
 
 def string_corpus(text: str, config: CorpusConfig) -> Corpus:
@@ -67,10 +67,10 @@ def reopen(source: str, copy: Path, config: CorpusConfig, name: str) -> Corpus:
     return open_text(path, config)
 
 
-def _name(path: Path) -> str:
+def text_name(path: Path, otherwise: str = "text") -> str:
     """What a text is called: its file's name without its ending, and without that of its compression."""
     plain = path.with_suffix("") if path.suffix.lower() in COMPRESSED_ENDINGS else path
-    return plain.stem or "text"
+    return plain.stem or otherwise
 
 
 def _named(name: str, config: CorpusConfig) -> Corpus:

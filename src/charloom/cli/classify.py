@@ -102,6 +102,8 @@ def train(
                 precision=precision,
                 save_every=often,
             )
+            for note in rows.notes:
+                say(note)
         introduce(session)
         try:
             shown_steps(session, interruption)
@@ -183,12 +185,15 @@ def evaluate(
     from charloom.applications.classify.model import load_classifier
     from charloom.cli import files
     from charloom.cli.classification import print_evaluation
+    from charloom.cli.output import say
     from charloom.errors import shown
 
     target = files.target(png, force=True) if png is not None else None
     classifier = load_classifier(model)
     rows, name, _ = (held_rows(model), "the rows held out", None) if data is None else _rows(data)
     found = compare(classifier, rows, name)
+    for note in rows.notes:
+        say(note)
     if target is not None:
         title = f"{shown(model)} on {name}: {found.measures.accuracy:.1%} of {len(rows):,} right"
         files.write(target, picture(found, title))
@@ -234,11 +239,13 @@ def _rows(data: Path) -> tuple[Any, str, str | None]:
     """The rows of a file, a name for them, and the path from which they can be read again."""
     from charloom.applications.classify.rows import parse_rows
     from charloom.cli import files
+    from charloom.texts import text_name
 
-    if str(data) == HYPHEN:
-        return parse_rows(files.read(data), "standard input"), "texts", None
-    rows = parse_rows(files.read(data), str(data))
-    return rows, data.resolve().stem or "texts", str(data.resolve()) if data.is_file() else None
+    piped = str(data) == HYPHEN
+    rows = parse_rows(files.read(data), "standard input" if piped else str(data))
+    if piped:
+        return rows, "texts", None
+    return rows, text_name(data.resolve(), "texts"), str(data.resolve()) if data.is_file() else None
 
 
 def _texts(file: Path, text: str | None) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from charloom.cli import files
 from charloom.cli.sources import HYPHEN
 from charloom.errors import SettingsError, TextError, shown
+from charloom.file_kinds import advice
 
 if TYPE_CHECKING:
     from charloom.applications.correct.corrector import Change
@@ -100,7 +101,7 @@ def _decoded(data: bytes, source: Path) -> str:
         return data.decode()
     except UnicodeDecodeError as error:
         name = "standard input" if str(source) == HYPHEN else shown(source)
-        raise TextError(f"{name} is not UTF-8: byte at offset {error.start:,}; save it as UTF-8") from None
+        raise TextError(f"{name} is not UTF-8: byte at offset {error.start:,}; {advice(data, flag=False)}") from None
 
 
 def _told(text: str, change: "Change") -> dict[str, object]:

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charloom import records
+from charloom.applications.classify.columns import clean, look_swapped
 from charloom.errors import FolderError, TextError, shown
+from charloom.file_kinds import advice, decompressed, is_wide
 
 LARGEST_COPY = 1 << 36
 """Bytes that a run's copy of its rows may have."""
@@ -23,6 +25,8 @@ class Rows:
 
     labels: tuple[str, ...]
     texts: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    "What was changed or looks odd in the file that they were read from, a sentence each."
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -59,25 +63,30 @@ class Rows:
 
 
 def parse_rows(data: bytes, where: str) -> Rows:
-    """The rows of a UTF-8 file; empty lines are passed over. Raises `TextError` that names the line."""
-    labels: list[str] = []
-    texts: list[str] = []
-    for number, line in enumerate(_decoded(data, where).split("\n"), 1):
-        line = line.removesuffix("\r")
+    """The rows of a UTF-8 file; empty lines and a header are passed over. Raises `TextError` that names the line.
+
+    Spaces around labels, and quotes around every label, are left out; `Rows.notes` says so.
+    """
+    cells: list[tuple[str, str]] = []
+    numbers: list[int] = []
+    lines = [line.removesuffix("\r") for line in _decoded(data, where).split("\n")]
+    for number, line in enumerate(lines, 1):
         if not line:
             continue
         label, tab, text = line.partition("\t")
         if not tab:
-            raise TextError(f"{where}, line {number}, has no tab; each line is a label, a tab and a text")
+            raise TextError(f"{where}, line {number}, has no tab; each line is a label, a tab and a text{_hint(lines)}")
         if not label.strip():
             raise TextError(
-                f"{where}, line {number}, begins with the tab: its label is missing; write it before the tab"
+                f"{where}, line {number}, has no label before the tab; write it there, or leave out the line"
             )
-        labels.append(label)
-        texts.append(text)
-    if not labels:
+        cells.append((label, text))
+        numbers.append(number)
+    if not cells:
         raise TextError(f"{where} has no rows; each line is a label, a tab and a text")
-    return Rows(tuple(labels), tuple(texts))
+    cleaned, notes = clean(cells, numbers)
+    labels, texts = zip(*cleaned, strict=True)
+    return Rows(labels, texts, tuple(f"{where}: {note}" for note in notes))
 
 
 def parse_lines(data: bytes, where: str) -> list[str]:
@@ -114,9 +123,14 @@ def parse_copy(data: bytes, where: str) -> Rows:
 
 
 def to_train(rows: Rows, where: str) -> Rows:
-    """`rows`, if a classifier can learn from them: of two classes or more. Raises `TextError`."""
+    """`rows`, if a classifier can learn from them: of two classes or more, and not the wrong way round. Raises `TextError`."""
     if not len(rows):
         raise TextError(f"{where} has no texts; a classifier needs texts of at least two classes")
+    if look_swapped(rows.labels, rows.texts):
+        raise TextError(
+            f"{where} has {len(rows.classes):,} different labels in {len(rows):,} rows and {len(set(rows.texts)):,} different "
+            "texts, so its columns look swapped; each row is the label first, then the text"
+        )
     if len(rows.classes) < 2:
         only = shown(rows.classes[0])
         raise TextError(f"{where} has one class only, {only!r}; a classifier needs texts of at least two classes")
@@ -154,10 +168,25 @@ def folded(text: str) -> str:
 
 
 def _decoded(data: bytes, where: str) -> str:
+    data, _ = decompressed(data, where)
+    if is_wide(data):
+        raise TextError(f"{where} is full of control characters: {advice(data, flag=False)}")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise TextError(
-            f"{where}, line {line}, is not UTF-8 (byte {data[error.start]:#04x}); convert the file to UTF-8"
+            f"{where}, line {line}, is not UTF-8 (byte {data[error.start]:#04x}); {advice(data, flag=False)}"
         ) from None
+
+
+def _hint(lines: Sequence[str]) -> str:
+    """What a file looks like in which a line has no tab."""
+    tabs, commas, semicolons = (sum(mark in line for line in lines) for mark in "\t,;")
+    filled = sum(map(bool, lines))
+    if tabs <= 0.1 * filled and max(commas, semicolons) >= 0.9 * filled:
+        mark = "commas" if commas >= semicolons else "semicolons"
+        return f"; it looks like CSV with {mark}, so save it with tabs instead (TSV)"
+    if any(line.startswith('"') or '\t"' in line for line in lines[:1000]):
+        return "; if a quoted text goes on in the next line, put it on one line"
+    return ""
