@@ -1,13 +1,19 @@
 """charloom classify: what it prints, and the sentence for each kind of bad input."""
 
 import gzip
+import io
 import json
 import subprocess
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from charloom.applications.classify.rows import parse_lines, waiting_lines
 from classify_rows import as_tsv, begin, finish, small_rows
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -48,6 +54,60 @@ def test_predict_prints_a_line_for_each_line_in_their_order(charloom: Command, r
     assert all(row[0] in ("english", "german", "python") and 0 < float(row[1]) <= 1 for row in rows)
     without_hyphen = charloom("classify", "predict", run, input="\n".join(lines))
     assert without_hyphen.stdout == done.stdout
+
+
+def test_predict_answers_each_line_before_the_next_is_sent(run: Path) -> None:
+    for flags in ([], ["--json"]):
+        command = [sys.executable, "-m", "charloom", "classify", "predict", str(run), *flags]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            watch = threading.Timer(100, process.kill)  # an answer that waits for more input would never come
+            watch.start()
+            for text in ("der die das", "", "the and is not", "über"):
+                process.stdin.write(f"{text}\n".encode())
+                process.stdin.flush()
+                answer = process.stdout.readline().decode().rstrip("\n")
+                assert (json.loads(answer)["text"] if flags else answer.split("\t")[2]) == text
+            process.stdin.write("half a line, ".encode())
+            process.stdin.flush()
+            process.stdin.write("and its end".encode())
+            process.stdin.close()
+            assert b"half a line, and its end" in process.stdout.read()
+            assert process.wait() == 0
+            watch.cancel()
+
+
+@given(
+    st.lists(st.text(st.characters(exclude_categories=["Cs"])).filter(lambda text: "\n" not in text)), st.integers(1, 9)
+)
+def test_lines_that_come_in_pieces_are_the_lines_of_the_whole(lines: list[str], size: int) -> None:
+    data = "".join(f"{line}\n" for line in lines).encode()
+
+    class InPieces(io.BytesIO):
+        def read1(self, most: int | None = -1, /) -> bytes:
+            return self.read(size)
+
+    found = [line for part in waiting_lines(InPieces(data), "here") for line in part]
+    assert found == parse_lines(data, "here")
+    assert [line for part in waiting_lines(InPieces(data[:-1]), "here") for line in part] == parse_lines(
+        data[:-1], "here"
+    )
+
+
+def test_a_line_of_standard_input_that_is_not_utf_8_is_named_and_those_before_are_answered(run: Path) -> None:
+    command = [sys.executable, "-m", "charloom", "classify", "predict", str(run)]
+    done = subprocess.run(command, input=b"der\ndie\ncaf\xe9\n", capture_output=True)
+    assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
+    assert b"standard input, line 3, is not UTF-8 (byte 0xe9); it looks like cp1252" in done.stderr
+
+
+def test_a_text_with_tabs_comes_back_and_one_with_line_breaks_breaks_no_line(charloom: Command, run: Path) -> None:
+    answer = charloom("classify", "predict", run, "--text", "a\tb\tc").stdout
+    assert answer.removesuffix("\n").split("\t", 2)[2] == "a\tb\tc"
+    for text in ("one\ntwo", "one\r\ntwo", "one\r", "\n"):
+        assert "add --json" in refused(charloom("classify", "predict", run, "--text", text))
+        assert json.loads(charloom("classify", "predict", run, "--text", text, "--json").stdout)["text"] == text
 
 
 def test_predict_as_json_has_every_class_if_asked(charloom: Command, run: Path) -> None:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -100,22 +100,26 @@ def result(session: ClassifierSession) -> dict[str, Any]:
     }
 
 
+def together(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Texts in parts that are classified at once."""
+    for first in range(0, len(texts), TOGETHER):
+        yield texts[first : first + TOGETHER]
+
+
 def print_predictions(
     classifier: Classifier, texts: Sequence[str], threshold: float, *, every: bool, json: bool
 ) -> None:
-    """A line for each text, in their order."""
-    for first in range(0, len(texts), TOGETHER):
-        part = texts[first : first + TOGETHER]
-        probabilities = classifier.probabilities(part)
-        for text, row in zip(part, probabilities, strict=True):
-            label, probability = classifier.decide(row, threshold)
-            if json:
-                value: dict[str, Any] = {"label": label, "probability": probability, "text": text}
-                if every:
-                    value["probabilities"] = dict(zip(classifier.classes, row.tolist(), strict=True))
-                print_json(value)
-            else:
-                sys.stdout.write(f"{label}\t{probability:.4f}\t{text}\n")
+    """A line for each text, in their order, flushed."""
+    for text, row in zip(texts, classifier.probabilities(texts), strict=True):
+        label, probability = classifier.decide(row, threshold)
+        if json:
+            value: dict[str, Any] = {"label": label, "probability": probability, "text": text}
+            if every:
+                value["probabilities"] = dict(zip(classifier.classes, row.tolist(), strict=True))
+            print_json(value)
+        else:
+            sys.stdout.write(f"{label}\t{probability:.4f}\t{text}\n")
+    sys.stdout.flush()
 
 
 def print_evaluation(found: Evaluation, title: str, mistakes: int, *, json: bool) -> None:

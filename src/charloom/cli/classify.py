@@ -1,5 +1,6 @@
 """charloom classify"""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -131,6 +132,8 @@ def predict(
 ) -> None:
     """Tell the class of each text: label, tab, probability, tab, text.
 
+    Lines of standard input are answered as they come, so that another program can ask one after the other.
+
     Parameters
     ----------
     model
@@ -147,11 +150,22 @@ def predict(
         Print one JSON value for each text.
     """
     from charloom.applications.classify.model import load_classifier
-    from charloom.cli.classification import print_predictions
+    from charloom.applications.classify.rows import waiting_lines
+    from charloom.cli.classification import print_predictions, together
+    from charloom.cli.output import say
 
     _share("threshold", threshold)
+    if text is not None and not json and ("\n" in text or "\r" in text):
+        raise SettingsError(
+            "the text has line breaks, and its answer is one line; add --json, or put spaces in their place"
+        )
     classifier = load_classifier(model)
-    print_predictions(classifier, _texts(texts, text), threshold, every=all_, json=json)
+    piped = text is None and str(texts) == HYPHEN
+    parts = waiting_lines(sys.stdin.buffer, "standard input") if piped else together(_texts(texts, text))
+    if piped and sys.stdin.isatty():
+        say("a text on each line; end with Ctrl-D (on Windows Ctrl-Z and Enter)")
+    for part in parts:
+        print_predictions(classifier, part, threshold, every=all_, json=json)
 
 
 @app.command

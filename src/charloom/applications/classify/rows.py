@@ -2,9 +2,10 @@
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from io import BufferedIOBase
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,9 @@ from charloom import records
 from charloom.applications.classify.columns import clean, look_swapped
 from charloom.errors import FolderError, TextError, shown
 from charloom.file_kinds import advice, decompressed, is_wide
+
+WAITING = 1 << 18
+"""Bytes of standard input that are taken at a time, if so many are there."""
 
 LARGEST_COPY = 1 << 36
 """Bytes that a run's copy of its rows may have."""
@@ -95,6 +99,30 @@ def parse_lines(data: bytes, where: str) -> list[str]:
     if lines[-1] == "":
         lines.pop()
     return [line.removesuffix("\r") for line in lines]
+
+
+def waiting_lines(source: BufferedIOBase, where: str) -> Iterator[list[str]]:
+    """The lines of UTF-8 input as they come: those that are there already together, but none is waited for while one is.
+
+    Raises `TextError` that names the line which is not UTF-8.
+    """
+    rest, number = b"", 0
+    while piece := source.read1(WAITING):
+        *lines, rest = (rest + piece).split(b"\n")
+        if lines:
+            yield [_line(line, where, number + place) for place, line in enumerate(lines, 1)]
+            number += len(lines)
+    if rest:
+        yield [_line(rest, where, number + 1)]
+
+
+def _line(data: bytes, where: str, number: int) -> str:
+    try:
+        return data.removesuffix(b"\r").decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as error:
+        raise TextError(
+            f"{where}, line {number}, is not UTF-8 (byte {data[error.start]:#04x}); {advice(data, flag=False)}"
+        ) from None
 
 
 def read_rows(path: Path) -> Rows:
