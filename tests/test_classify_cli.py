@@ -69,9 +69,9 @@ def test_predict_answers_each_line_before_the_next_is_sent(run: Path) -> None:
                 process.stdin.flush()
                 answer = process.stdout.readline().decode().rstrip("\n")
                 assert (json.loads(answer)["text"] if flags else answer.split("\t")[2]) == text
-            process.stdin.write("half a line, ".encode())
+            process.stdin.write(b"half a line, ")
             process.stdin.flush()
-            process.stdin.write("and its end".encode())
+            process.stdin.write(b"and its end")
             process.stdin.close()
             assert b"half a line, and its end" in process.stdout.read()
             assert process.wait() == 0

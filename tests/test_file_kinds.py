@@ -217,7 +217,7 @@ def test_a_short_sentence_is_a_text(text: str) -> None:
 def test_a_string_that_is_an_address_or_a_corpus_is_no_text() -> None:
     with pytest.raises(TextError, match="is an address; download"):
         string_corpus("https://example.org/a.txt", CONFIG)
-    with pytest.raises(TextError, match="is the name of a corpus; .*charloom train python-docs"):
+    with pytest.raises(TextError, match=r"is the name of a corpus; .*charloom train python-docs"):
         string_corpus("python-docs", CONFIG)
 
 
@@ -228,5 +228,5 @@ def test_an_address_on_the_command_line_is_called_one() -> None:
 
 @pytest.mark.parametrize("text", [None, 5, b"bytes", ["a", "b"]])
 def test_what_is_no_string_is_no_text(text: object) -> None:
-    with pytest.raises(TextError, match="a text is a string or a pathlib.Path"):
+    with pytest.raises(TextError, match=r"a text is a string or a pathlib\.Path"):
         string_corpus(text, CONFIG)  # type: ignore[arg-type]

@@ -67,6 +67,11 @@ def reopen(source: str, copy: Path, config: CorpusConfig, name: str) -> Corpus:
     return open_text(path, config)
 
 
+def is_there(source: str) -> bool:
+    """Whether what a run was read from can still be found: a copy and a corpus are looked for elsewhere."""
+    return source == "copy" or source.startswith("corpus ") or _exists(Path(source))
+
+
 def text_name(path: Path, otherwise: str = "text") -> str:
     """What a text is called: its file's name without its ending, and without that of its compression."""
     plain = path.with_suffix("") if path.suffix.lower() in COMPRESSED_ENDINGS else path

@@ -32,6 +32,7 @@ def train(
     *,
     run: Path | None = None,
     resume: bool = False,
+    moved: Annotated[Path | None, Parameter(name="--data")] = None,
     from_: Annotated[Path | None, Parameter(name="--from")] = None,
     epochs: float | None = None,
     steps: int | None = None,
@@ -55,6 +56,8 @@ def train(
         Directory of the run; without it runs/NAME-OF-THE-FILE, then -2, -3. An existing run is never overwritten.
     resume
         Go on with --run from its last checkpoint.
+    moved
+        With --resume: where the run's rows are now, if the file was moved or renamed. They must be the same, by their SHA-256.
     from_
         A language model whose weights to start from; cell and sizes are that model's.
     epochs
@@ -82,9 +85,16 @@ def train(
             if run is None:
                 raise SettingsError("--resume needs the run to go on with; name it with --run")
             if data is not None:
-                raise SettingsError("a run that is resumed reads its own rows again; leave out the file")
-            session = experiment.resume(run, device=device, save_every=often)
+                raise SettingsError(
+                    "a run that is resumed reads its own rows again; leave out the file, or, if it is theirs and was moved, "
+                    "name it with --data"
+                )
+            session = experiment.resume(run, data=moved, device=device, save_every=often)
         else:
+            if moved is not None:
+                raise SettingsError(
+                    "--data names the rows of a run that is resumed; give rows to train on without --data"
+                )
             if data is None:
                 raise SettingsError("there are no rows to train on; give a file of label<TAB>text, or -")
             rows, name, source = _rows(data)
