@@ -171,7 +171,11 @@ def predict(
         )
     classifier = load_classifier(model)
     piped = text is None and str(texts) == HYPHEN
-    parts = waiting_lines(sys.stdin.buffer, "standard input") if piped else together(_texts(texts, text))
+    parts = (
+        waiting_lines(sys.stdin.buffer, "standard input")  # type: ignore[arg-type]
+        if piped
+        else together(_texts(texts, text))
+    )
     if piped and sys.stdin.isatty():
         say("a text on each line; end with Ctrl-D (on Windows Ctrl-Z and Enter)")
     for part in parts:
