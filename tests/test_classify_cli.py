@@ -9,11 +9,17 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import matplotlib.image
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from charloom.applications.classify.calibration import Bin
+from charloom.applications.classify.evaluation import Evaluation, Mistake, picture
+from charloom.applications.classify.measures import Measures
 from charloom.applications.classify.rows import parse_lines, waiting_lines
+from charloom.cli.classification import print_evaluation
 from classify_rows import as_tsv, begin, finish, small_rows
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -153,6 +159,32 @@ def test_evaluate_tells_figures_confusions_and_mistakes(charloom: Command, run: 
     right = sum(value["confusion"][place][place] for place in range(3))
     assert value["accuracy"] == pytest.approx(right / 80)
     assert len(value["mistakes"]) <= 2
+
+
+@pytest.mark.parametrize("classes", [3, 12, 18, 30])
+@pytest.mark.parametrize("columns", [80, 200])
+def test_confusions_are_shown_whole_at_any_width(classes: int, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = tuple(f"class-{number:02}" for number in range(classes))
+    confusion = np.full((classes, classes), 1_234)
+    found = Evaluation(names, Measures(confusion, 1.0, 0.1), [Bin(10, 0.5, 0.5)], [Mistake("a", *names[:2], 0.9, 0.1)])
+    out = io.StringIO()
+    with monkeypatch.context() as patch:
+        patch.setenv("COLUMNS", str(columns))
+        patch.setattr(sys, "stdout", out)
+        print_evaluation(found, "title", 0, json=False)
+    assert "…" not in out.getvalue()
+    assert "taken for" in out.getvalue()
+    assert max(map(len, out.getvalue().splitlines()[2:])) <= columns
+    assert "1,234" in out.getvalue().split("taken for", 1)[1] or "1,234  class" in out.getvalue()
+
+
+@pytest.mark.parametrize("classes", [2, 18, 60])
+def test_nothing_of_the_picture_is_cut_off(classes: int) -> None:
+    names = tuple(f"a class of a long name {number:02}" for number in range(classes))
+    found = Evaluation(names, Measures(np.full((classes, classes), 7), 1.0, 0.1), [Bin(10, 0.5, 0.5)], [])
+    image = matplotlib.image.imread(io.BytesIO(picture(found, "a title")))[..., :3]
+    for edge in (image[:5], image[-5:], image[:, :5], image[:, -5:]):
+        assert (edge == 1).all()
 
 
 def test_an_explanation_has_a_share_for_each_character(charloom: Command, run: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -157,8 +158,9 @@ def print_evaluation(found: Evaluation, title: str, mistakes: int, *, json: bool
             Text(shown(name)), f"{count:,}", *("-" if value != value else f"{value:.3f}" for value in figures)
         )
     console.print(table)
-    if len(found.classes) <= 12:
-        _confusion(console, found)
+    confusion = _confusion(found)
+    if Measurement.get(console, console.options.update(max_width=1 << 16), confusion).maximum <= console.width:
+        console.print(confusion)
     elif found.mistakes:
         told("most frequent confusions:")
         for label, taken, count in found.confusions()[:15]:
@@ -215,12 +217,12 @@ def _by_class(found: Evaluation) -> list[tuple[str, int, float, float, float]]:
     ]
 
 
-def _confusion(console: Console, found: Evaluation) -> None:
+def _confusion(found: Evaluation) -> Table:
     names = [Text(shown(name)[:10]) for name in found.classes]
     table = Table("is, taken for", *(str(name) for name in names), box=None, pad_edge=False)
     for name, row in zip(names, found.measures.confusion, strict=True):
         table.add_row(name, *(f"{count:,}" if count else "." for count in row))
-    console.print(table)
+    return table
 
 
 def _or_none(value: float) -> float | None:
