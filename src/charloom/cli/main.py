@@ -14,6 +14,7 @@ STARTED = time.monotonic()
 
 from cyclopts import App, CycloptsError, Parameter  # noqa: E402
 
+from charloom.cli.advice import advised  # noqa: E402
 from charloom.cli.sources import merge_sources, prepare  # noqa: E402
 from charloom.errors import CharloomError  # noqa: E402
 from charloom.version import __version__  # noqa: E402
@@ -79,7 +80,10 @@ def run(arguments: Sequence[str]) -> int:
         else:
             app(prepare(arguments), exit_on_error=False, print_error=False)
         sys.stdout.flush()
-    except (CharloomError, CycloptsError) as error:
+    except CycloptsError as error:
+        complain(advised(error, arguments, VERBS))
+        return 2
+    except CharloomError as error:
         complain(str(error))
         return 2
     except BrokenPipeError:  # whoever read our output has enough of it
