@@ -1,12 +1,25 @@
 """charloom classify: what it prints, and the sentence for each kind of bad input."""
 
+import gzip
+import io
 import json
 import subprocess
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import matplotlib.image
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from charloom.applications.classify.calibration import Bin
+from charloom.applications.classify.evaluation import Evaluation, Mistake, picture
+from charloom.applications.classify.measures import Measures
+from charloom.applications.classify.rows import parse_lines, waiting_lines
+from charloom.cli.classification import print_evaluation
 from classify_rows import as_tsv, begin, finish, small_rows
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -47,6 +60,60 @@ def test_predict_prints_a_line_for_each_line_in_their_order(charloom: Command, r
     assert all(row[0] in ("english", "german", "python") and 0 < float(row[1]) <= 1 for row in rows)
     without_hyphen = charloom("classify", "predict", run, input="\n".join(lines))
     assert without_hyphen.stdout == done.stdout
+
+
+def test_predict_answers_each_line_before_the_next_is_sent(run: Path) -> None:
+    for flags in ([], ["--json"]):
+        command = [sys.executable, "-m", "charloom", "classify", "predict", str(run), *flags]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            watch = threading.Timer(100, process.kill)  # an answer that waits for more input would never come
+            watch.start()
+            for text in ("der die das", "", "the and is not", "über"):
+                process.stdin.write(f"{text}\n".encode())
+                process.stdin.flush()
+                answer = process.stdout.readline().decode().rstrip("\n")
+                assert (json.loads(answer)["text"] if flags else answer.split("\t")[2]) == text
+            process.stdin.write(b"half a line, ")
+            process.stdin.flush()
+            process.stdin.write(b"and its end")
+            process.stdin.close()
+            assert b"half a line, and its end" in process.stdout.read()
+            assert process.wait() == 0
+            watch.cancel()
+
+
+@given(
+    st.lists(st.text(st.characters(exclude_categories=["Cs"])).filter(lambda text: "\n" not in text)), st.integers(1, 9)
+)
+def test_lines_that_come_in_pieces_are_the_lines_of_the_whole(lines: list[str], size: int) -> None:
+    data = "".join(f"{line}\n" for line in lines).encode()
+
+    class InPieces(io.BytesIO):
+        def read1(self, most: int | None = -1, /) -> bytes:
+            return self.read(size)
+
+    found = [line for part in waiting_lines(InPieces(data), "here") for line in part]
+    assert found == parse_lines(data, "here")
+    assert [line for part in waiting_lines(InPieces(data[:-1]), "here") for line in part] == parse_lines(
+        data[:-1], "here"
+    )
+
+
+def test_a_line_of_standard_input_that_is_not_utf_8_is_named_and_those_before_are_answered(run: Path) -> None:
+    command = [sys.executable, "-m", "charloom", "classify", "predict", str(run)]
+    done = subprocess.run(command, input=b"der\ndie\ncaf\xe9\n", capture_output=True)
+    assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
+    assert b"standard input, line 3, is not UTF-8 (byte 0xe9); it looks like cp1252" in done.stderr
+
+
+def test_a_text_with_tabs_comes_back_and_one_with_line_breaks_breaks_no_line(charloom: Command, run: Path) -> None:
+    answer = charloom("classify", "predict", run, "--text", "a\tb\tc").stdout
+    assert answer.removesuffix("\n").split("\t", 2)[2] == "a\tb\tc"
+    for text in ("one\ntwo", "one\r\ntwo", "one\r", "\n"):
+        assert "add --json" in refused(charloom("classify", "predict", run, "--text", text))
+        assert json.loads(charloom("classify", "predict", run, "--text", text, "--json").stdout)["text"] == text
 
 
 def test_predict_as_json_has_every_class_if_asked(charloom: Command, run: Path) -> None:
@@ -94,6 +161,32 @@ def test_evaluate_tells_figures_confusions_and_mistakes(charloom: Command, run: 
     assert len(value["mistakes"]) <= 2
 
 
+@pytest.mark.parametrize("classes", [3, 12, 18, 30])
+@pytest.mark.parametrize("columns", [80, 200])
+def test_confusions_are_shown_whole_at_any_width(classes: int, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = tuple(f"class-{number:02}" for number in range(classes))
+    confusion = np.full((classes, classes), 1_234)
+    found = Evaluation(names, Measures(confusion, 1.0, 0.1), [Bin(10, 0.5, 0.5)], [Mistake("a", *names[:2], 0.9, 0.1)])
+    out = io.StringIO()
+    with monkeypatch.context() as patch:
+        patch.setenv("COLUMNS", str(columns))
+        patch.setattr(sys, "stdout", out)
+        print_evaluation(found, "title", 0, json=False)
+    assert "…" not in out.getvalue()
+    assert "taken for" in out.getvalue()
+    assert max(map(len, out.getvalue().splitlines()[2:])) <= columns
+    assert "1,234" in out.getvalue().split("taken for", 1)[1] or "1,234  class" in out.getvalue()
+
+
+@pytest.mark.parametrize("classes", [2, 18, 60])
+def test_nothing_of_the_picture_is_cut_off(classes: int) -> None:
+    names = tuple(f"a class of a long name {number:02}" for number in range(classes))
+    found = Evaluation(names, Measures(np.full((classes, classes), 7), 1.0, 0.1), [Bin(10, 0.5, 0.5)], [])
+    image = matplotlib.image.imread(io.BytesIO(picture(found, "a title")))[..., :3]
+    for edge in (image[:5], image[-5:], image[:, :5], image[:, -5:]):
+        assert (edge == 1).all()
+
+
 def test_an_explanation_has_a_share_for_each_character(charloom: Command, run: Path) -> None:
     value = json.loads(charloom("classify", "explain", run, "--text", "über nicht", "--json").stdout)
     assert len(value["shares"]) == len("über nicht")
@@ -106,11 +199,26 @@ def test_an_explanation_has_a_share_for_each_character(charloom: Command, run: P
     ("content", "said"),
     [
         ("a\tone\nb two\n", "line 2, has no tab"),
-        ("a\tone\n\ttwo\n", "line 2, begins with the tab"),
+        ("a\tone\n\ttwo\n", "line 2, has no label before the tab"),
         ("a\tone\na\ttwo\n", "one class only, 'a'"),
         ("", "has no rows"),
         ("\n\n", "has no rows"),
         (b"a\tone\nb\t\xff\n", "line 2, is not UTF-8 (byte 0xff)"),
+        ("ham\tcaf\xe9\nspam\tna\xefve\n".encode("cp1252"), "it looks like cp1252: save it as UTF-8"),
+        ("ham\tone\nspam\ttwo\n".encode("utf-16"), "it looks like utf-16: save it as UTF-8"),
+        ("ham\tone\nspam\ttwo\n".encode("utf-16-le"), "it looks like utf-16-le: save it as UTF-8"),
+        ("label,text\nham,one\nspam,two\n", "looks like CSV with commas, so save it with tabs"),
+        ("ham;one\nspam;two\n", "looks like CSV with semicolons"),
+        ('ham\t"one\nmore"\nspam\ttwo\n', "if a quoted text goes on in the next line, put it on one line"),
+        ("label\ttext\na\tone\na\ttwo\n", "one class only, 'a'"),
+        ("  \tone\nb\ttwo\n", "line 1, has no label before the tab"),
+        ("".join(f"text number {n}\t{'ab'[n % 2]}\n" for n in range(400)), "its columns look swapped"),
+        ("text\tlabel\n" + "".join(f"number {n}\t{'ab'[n % 2]}\n" for n in range(40)), "its columns look swapped"),
+        (
+            "".join(f"a rather long sentence, of which this is number {n}\tid{n}\n" for n in range(40)),
+            "40 different labels in 40 rows and 40 different texts, so its columns look swapped",
+        ),
+        (b"PK\x03\x04\xff\0\0", "is a ZIP archive"),
     ],
 )
 def test_rows_that_cannot_be_learned_from_get_a_sentence(
@@ -119,6 +227,85 @@ def test_rows_that_cannot_be_learned_from_get_a_sentence(
     (tmp_path / "bad.tsv").write_bytes(content.encode() if isinstance(content, str) else content)
     assert said in refused(charloom("classify", "train", "bad.tsv", "--run", "model"))
     assert not (tmp_path / "model").exists()
+
+
+GOOD = "".join(f"{label}\t{text} {n}\n" for n in range(10) for label, text in (("ham", "see you"), ("spam", "win now")))
+
+
+def trained_on(
+    charloom: Command, folder: Path, content: str | bytes, name: str = "data.tsv"
+) -> tuple[list[str], int, str]:
+    """Classes, rows and what was said of a training on a file."""
+    (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    done = charloom("classify", "train", name, "--run", "model", "--steps", 1, "--network.hidden-size", 4, "--json")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((folder / "model" / "config.json").read_text())["rows"]["rows"]
+    return json.loads(done.stdout)["classes"], rows, done.stderr
+
+
+@pytest.mark.parametrize(
+    "header", ["label\ttext", "Label\tText", "class\tutterance", "v1\tv2", "Category\tMessage", "language\tsentence"]
+)
+def test_a_header_is_left_out_and_said_to_be(charloom: Command, tmp_path: Path, header: str) -> None:
+    classes, rows, said = trained_on(charloom, tmp_path, f"{header}\n{GOOD}")
+    assert (classes, rows) == (["ham", "spam"], 20)
+    assert "line 1, " in said
+    assert "is taken for a header and left out" in said
+    evaluated = charloom("classify", "evaluate", "model", "data.tsv", "--json")
+    assert json.loads(evaluated.stdout)["texts"] == 20
+    assert charloom("classify", "train", "--resume", "--run", "model").returncode == 0
+
+
+def test_a_header_that_comes_again_is_left_out_each_time(charloom: Command, tmp_path: Path) -> None:
+    classes, rows, said = trained_on(charloom, tmp_path, f"label\ttext\n{GOOD}label\ttext\n{GOOD}")
+    assert (classes, rows) == (["ham", "spam"], 40)
+    assert "lines 1, 22, " in said
+
+
+def test_a_class_that_is_called_like_a_column_is_a_class(charloom: Command, tmp_path: Path) -> None:
+    classes, rows, said = trained_on(charloom, tmp_path, "label\tgummed\ntag\ttext\nlabel\ttext\ntag\tof cloth\n")
+    assert (classes, rows) == (["label", "tag"], 4)
+    assert "header" not in said
+
+
+def test_a_first_label_that_never_comes_again_is_pointed_at(charloom: Command, tmp_path: Path) -> None:
+    classes, _, said = trained_on(charloom, tmp_path, f"Sprache\tSatz\n{GOOD}")
+    assert classes == ["Sprache", "ham", "spam"]
+    assert "line 1 alone has the label 'Sprache'; if it names the columns, delete it" in said
+
+
+@pytest.mark.parametrize(
+    ("content", "note"),
+    [
+        (GOOD.replace("ham\t", " ham \t", 3), "3 labels have spaces around, which are left out"),
+        (
+            "".join('"{}"\t"{} ""so"""\n'.format(*line.split("\t")) for line in GOOD.splitlines()),
+            "every label is quoted; the quotes are left out",
+        ),
+    ],
+)
+def test_spaces_and_quotes_around_labels_make_no_classes(
+    charloom: Command, tmp_path: Path, content: str, note: str
+) -> None:
+    classes, rows, said = trained_on(charloom, tmp_path, content)
+    assert (classes, rows) == (["ham", "spam"], 20)
+    assert note in said
+
+
+def test_what_looks_odd_is_said_and_trained_on(charloom: Command, tmp_path: Path) -> None:
+    _, _, said = trained_on(charloom, tmp_path, GOOD.replace("ham\t", "Ham\t", 2).replace("\t", "\tmore\t"))
+    assert "labels that differ in capitals are different classes: 'Ham', 'ham'" in said
+    assert "each row has 3 columns" in said
+
+
+def test_good_rows_are_trained_on_without_a_word_about_them(charloom: Command, tmp_path: Path) -> None:
+    _, _, said = trained_on(charloom, tmp_path, GOOD)
+    assert "data.tsv:" not in said
+
+
+def test_rows_may_be_compressed(charloom: Command, tmp_path: Path) -> None:
+    classes, rows, _ = trained_on(charloom, tmp_path, gzip.compress(GOOD.encode()), "data.tsv.gz")
+    assert (classes, rows) == (["ham", "spam"], 20)
 
 
 @pytest.mark.parametrize(

@@ -72,11 +72,52 @@ def test_parameters_are_read_and_set_by_name() -> None:
         (["a", "b"], [0.5, 1.0], "Unknown label type: continuous"),
         (["a", "b"], [float("nan"), 1.0], "NaN or infinity"),
         (["a", "b"], None, "requires y to be passed"),
+        (["a", "b", "c"], ["x", None, "y"], "label 1 is None"),
+        (["a", "b", "c"], np.array(["x", None, "y"], object), "label 1 is None"),
+        (["a", "b", "c"], ["x", "y", float("nan")], "label 2 is NaN"),
+        (["a", "b", "c"], ["x", 1, "y"], r"label 0 is 'x' \(str\), label 1 is 1 \(int\); make them all of one type"),
+        (["a", "b", "c"], [True, 2, False], r"label 0 is True \(bool\), label 1 is 2 \(int\)"),
+        (["a", "b"], "xy", "the labels are one string"),
+        (["a", "b"], {"x", "y"}, "the labels are a set"),
+        (["a", "b"], 5, "the labels are int and no sequence"),
+        (["a", "b"], [1j, 2j], "the labels are complex numbers"),
+        (["a", "b"], [object(), object()], "cannot be put in order"),
+        (["a", "b"], [["x"], ["y", "z"]], "more than one dimension"),
+        (None, ["x", "y"], "the texts are None and no sequence"),
+        ({"a": 1, "b": 2}, ["x", "y"], "the texts are a dict"),
+        (["a", None], ["x", "y"], "text 1 is None and no string"),
+        (["a", float("nan")], ["x", "y"], "text 1 is float and no string"),
+        ([f"label{n % 2}" for n in range(40)], [f"a text {n}" for n in range(40)], "columns look swapped"),
     ],
 )
 def test_what_cannot_be_fitted_gets_a_sentence(texts: Any, labels: Any, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         small().fit(texts, labels)
+
+
+@pytest.mark.parametrize(
+    "labels", [[1, 2, 3.0, 1], [np.int64(1), 2, 3, 1], [np.str_("a"), "b", "a", "b"], [b"x", b"y", b"x", b"y"]]
+)
+def test_labels_that_are_of_one_kind_are_taken(labels: list[Any]) -> None:
+    classifier = small().fit(["one", "two", "three", "four"], labels)
+    assert classifier.classes_.tolist() == sorted(set(labels))
+
+
+def test_what_cannot_be_asked_or_scored_gets_a_sentence(fitted: charloom.TextClassifier) -> None:
+    for texts in (None, 5, "one", ["a", None], {"a"}):
+        with pytest.raises(CharloomError, match="text"):
+            fitted.predict(texts)  # type: ignore[arg-type]
+    for texts, labels in ((["a"], ["x", "y"]), ([], [])):
+        with pytest.raises(CharloomError, match="texts"):
+            fitted.score(texts, labels)
+
+
+def test_a_score_is_weighted(fitted: charloom.TextClassifier) -> None:
+    right = fitted.predict(ROWS.texts) == np.array(ROWS.labels)
+    weights = np.where(right, 3.0, 1.0)
+    assert fitted.score(ROWS.texts, ROWS.labels, sample_weight=weights) == pytest.approx(
+        3 * right.sum() / (3 * right.sum() + (~right).sum())
+    )
 
 
 def test_before_it_is_fitted_it_says_so() -> None:
@@ -132,8 +173,8 @@ class OfNumbers(charloom.TextClassifier):
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         return {"hidden_size": self.hidden_size, "steps": self.steps}
 
-    def fit(self, X: Any, y: Any) -> "OfNumbers":  # noqa: N803
-        return super().fit(written(X), y)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "OfNumbers":  # noqa: N803
+        return super().fit(written(X), y, sample_weight=sample_weight)
 
     def predict_proba(self, X: Any) -> Any:  # noqa: N803
         return super().predict_proba(written(X))
@@ -162,6 +203,7 @@ EXPECTED = {
     "check_fit1d": NUMBERS,
     "check_fit2d_predict1d": NUMBERS,
     "check_classifiers_train": "asks for 83 % of points in a plane from four steps of reading their digits",
+    "check_sample_weight_equivalence_on_dense_data": "weights equal repeated texts that stand side by side; it shuffles them",
     "check_supervised_y_2d": "a column of labels is refused, where scikit-learn's own take it with a warning",
 }
 """Checks of scikit-learn that do not hold, and why."""

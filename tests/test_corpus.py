@@ -201,8 +201,8 @@ def test_bytes_that_look_like_utf_16_are_met_with_its_name() -> None:
         corpus_of("ab".encode("utf-16"))
 
 
-def test_bytes_that_look_like_nothing_known_are_met_with_an_encoding_that_has_every_byte() -> None:
-    with pytest.raises(TextError, match="--encoding latin-1"):
+def test_an_accent_among_latin_letters_is_met_with_windows_1252() -> None:
+    with pytest.raises(TextError, match="--encoding cp1252"):
         corpus_of(b"caf\xe9")
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charloom.errors import SettingsError, TextError
+from charloom.file_kinds import LEFT_OUT, advice, decompressed, is_wide
 from charloom.settings import CorpusConfig
 
 PIECE = 1 << 20
@@ -137,17 +138,20 @@ class Corpus:
         return part
 
 
-def make_corpus(documents: Iterable[tuple[str, bytes]], config: CorpusConfig, *, name: str, source: str) -> Corpus:
+def make_corpus(
+    documents: Iterable[tuple[str, bytes]], config: CorpusConfig, *, name: str, source: str, in_folder: bool = False
+) -> Corpus:
     """A corpus of one or several raw texts, each with the name that errors call it by.
 
-    Several texts are joined in the order given; where each ends is remembered. Raises `TextError`.
+    Several texts are joined in the order given; where each ends is remembered. What is compressed with gzip, bzip2 or xz is
+    decompressed. Raises `TextError`, which says how to leave a file out if they are `in_folder`.
     """
     notes: list[str] = []
     cleaned: list[bytes | memoryview] = []
     ends: list[int] = []
     characters = 0
     for document, raw in documents:
-        data, length = _clean(raw, config.encoding, document, notes)
+        data, length = _clean(raw, config.encoding, document, notes, in_folder)
         if length == 0:
             continue
         characters += length
@@ -213,13 +217,19 @@ def read_folder(folder: Path) -> Iterator[tuple[str, bytes]]:
         yield read_file(path)
 
 
-def _clean(raw: bytes, encoding: str, name: str, notes: list[str]) -> tuple[bytes | memoryview, int]:
+def _clean(raw: bytes, encoding: str, name: str, notes: list[str], in_folder: bool) -> tuple[bytes | memoryview, int]:
     """`raw` as UTF-8 without a byte order mark and with newlines as line ends, and how many characters that is.
 
     What was changed goes into `notes`. Cleaning again changes nothing. Raises `TextError`.
     """
-    whole = raw if _is_utf8(encoding) else b"".join(_recode(raw, encoding, name))
-    characters = _count(whole, name)  # before anything is left out, so that an error names the place in the file
+    utf8 = _is_utf8(encoding)
+    raw, compression = decompressed(raw, name, in_folder=in_folder)
+    if compression:
+        notes.append(f"{name}: decompressed ({compression})")
+    if utf8 and is_wide(raw):
+        raise TextError(f"{name} is full of control characters: {advice(raw, flag=True, in_folder=in_folder)}")
+    whole = raw if utf8 else b"".join(_recode(raw, encoding, name, in_folder))
+    characters = _count(whole, name, in_folder)  # before anything is left out: an error names the place in the file
     marks = 0
     while whole.startswith(codecs.BOM_UTF8, 3 * marks):
         marks += 1
@@ -247,7 +257,7 @@ def _is_utf8(encoding: str) -> bool:
     return codec.name in ("utf-8", "utf-8-sig")
 
 
-def _recode(raw: bytes, encoding: str, name: str) -> Iterator[bytes]:
+def _recode(raw: bytes, encoding: str, name: str, in_folder: bool) -> Iterator[bytes]:
     decoder = codecs.getincrementaldecoder(encoding)("strict")
     for start in range(0, len(raw) + 1, PIECE):
         try:
@@ -256,10 +266,11 @@ def _recode(raw: bytes, encoding: str, name: str) -> Iterator[bytes]:
             at = start + getattr(error, "start", 0)
             raise TextError(
                 f"{name} is not {encoding}: it cannot be decoded near byte {at:,}; name its encoding with --encoding"
+                + (LEFT_OUT if in_folder else "")
             ) from None
 
 
-def _count(data: bytes, name: str) -> int:
+def _count(data: bytes, name: str, in_folder: bool) -> int:
     """Characters in `data`. Raises `TextError` with the offset of the first byte that is not UTF-8."""
     view, start, characters = memoryview(data), 0, 0
     while start < len(view):
@@ -268,10 +279,9 @@ def _count(data: bytes, name: str) -> int:
             characters += len(str(view[start:stop], "utf-8"))
         except UnicodeDecodeError as error:
             place = start + error.start
-            hint = "utf-16" if bytes(view[:2]) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "latin-1"
             raise TextError(
-                f"{name} is not UTF-8: byte 0x{view[place]:02x} at offset {place:,} ({error.reason}); mend the file, or name "
-                f"its encoding, for example --encoding {hint}"
+                f"{name} is not UTF-8: byte 0x{view[place]:02x} at offset {place:,} ({error.reason}); "
+                f"{advice(data, flag=True, in_folder=in_folder)}"
             ) from None
         start = stop
     return characters

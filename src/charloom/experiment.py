@@ -142,19 +142,21 @@ def resume(
     run: Path,
     length: Length = Length(),
     *,
+    text: str | Path | None = None,
     device: Device = "auto",
     save_every: SaveEvery | None = None,
     disk: Disk | None = None,
 ) -> Session:
     """Go on with a run from its newest checkpoint, perhaps to more steps or epochs than it was begun for.
 
-    Raises `FolderError` if `run` is no run, if another process trains it, or if its text has changed since.
+    `text` is where the run's text is now, if it was moved; the run remembers it. Raises `FolderError` if `run` is no run, if
+    another process trains it, or if its text has changed since.
     """
     prepare_processor()
     config = Run(run).config()
     held = lock(run)
     try:
-        return _resume(Run(run), config, length, device, save_every or SaveEvery(), disk or Disk(), held)
+        return _resume(Run(run), config, length, text, device, save_every or SaveEvery(), disk or Disk(), held)
     except BaseException:
         held.release()
         raise
@@ -164,13 +166,16 @@ def _resume(
     here: Run,
     config: RunConfig,
     length: Length,
+    text: str | Path | None,
     device: Device,
     save_every: SaveEvery,
     disk: Disk,
     held: filelock.BaseFileLock,
 ) -> Session:
     run = here.path
-    corpus = same_text(here, config)
+    corpus = same_text(here, config, text, remedy="name where it is now with --text")
+    if text is not None and corpus.source != STANDARD_INPUT:
+        config = replace(config, text=replace(config.text, source=corpus.source))
     chosen = choose_device(device if device != "auto" else _available(config.plan.device))
     fresh = not checkpoints.exist(run)
     parent = load(config.origin.path) if fresh and config.origin else None

@@ -47,13 +47,17 @@ def reduced(png: bytes, colours: int = 64) -> bytes:
     return buffer.getvalue()
 
 
-def rendered(picture: Any, kind: Literal["png", "svg"] = "png", *, dpi: int = 130) -> bytes:
-    """A figure as the content of a file, on white, so that it can be read on dark pages too."""
+def rendered(picture: Any, kind: Literal["png", "svg"] = "png", *, dpi: int = 130, grow: bool = False) -> bytes:
+    """A figure as the content of a file, on white, so that it can be read on dark pages too.
+
+    `grow` makes it as large as what is drawn: where cells are square, the layout cannot make room for all labels.
+    """
     import matplotlib
 
     buffer = BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "charloom"}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from")  # a script that the font lacks
         metadata = {"Date": None} if kind == "svg" else {"Software": "charloom"}
-        picture.savefig(buffer, format=kind, dpi=dpi, facecolor="white", metadata=metadata)
+        size = {"bbox_inches": "tight", "pad_inches": 0.1} if grow else {}
+        picture.savefig(buffer, format=kind, dpi=dpi, facecolor="white", metadata=metadata, **size)
     return buffer.getvalue()

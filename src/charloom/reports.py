@@ -1,6 +1,7 @@
 """What can be said of a run or a model: what it is, and how it does beside simpler things."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,39 +9,85 @@ from charloom import records
 from charloom.applications.compress import Codec
 from charloom.baselines import Baseline, baselines
 from charloom.corpus import Corpus, Text
-from charloom.errors import FolderError, shown
+from charloom.errors import CharloomError, FolderError, shown
 from charloom.evaluation import Score, evaluate
 from charloom.language_model import LanguageModel
 from charloom.model_files import is_run
 from charloom.runs import Run, RunConfig, load
 from charloom.settings import CorpusConfig
-from charloom.texts import open_text, reopen
+from charloom.texts import is_there, open_text, reopen
+
+ELSEWHERE = "record where it is now with: charloom train --resume --run {run} --text NEW"
+"""What to do about a run whose text was moved, where the verb has no option of its own for it."""
 
 
-def same_text(run: Run, config: RunConfig) -> Corpus:
-    """The run's text, which must be the one it was begun with."""
-    corpus = reopen(config.text.source, run.path / "text.txt", config.corpus, config.text.name)
+def same_text(run: Run, config: RunConfig, moved: str | Path | None = None, *, remedy: str = ELSEWHERE) -> Corpus:
+    """The run's text, which must be the one it was begun with; `moved` is where it is now.
+
+    `remedy` is what the user can do if it is not where it was. Raises `FolderError`.
+    """
+    if moved is not None:
+        found = open_text(moved, config.corpus)
+        if found.text.sha256 != config.text.sha256:
+            raise FolderError(
+                f"{shown(moved)} is not the text that {run.path} was begun with (its SHA-256 is another); name that text"
+            )
+        return replace(found, name=config.text.name)
+    source, todo = config.text.source, remedy.format(run=run.path)
+    if not is_there(source):
+        raise FolderError(f"the text of {run.path} is no longer at {shown(source)}; put it back, or {todo}")
+    corpus = reopen(source, run.path / "text.txt", config.corpus, config.text.name)
     if corpus.text.sha256 != config.text.sha256:
         raise FolderError(
-            f"the text {shown(config.text.source)} has changed since {run.path} was begun; restore it, or begin a new run"
+            f"the text {shown(source)} has changed since {run.path} was begun; restore it, begin a new run, or, if the text "
+            f"that it was is elsewhere now, {todo}"
         )
     return corpus
 
 
 def text_to_evaluate(
-    run: Path, split: str, text: str | None, encoding: str, *, with_train: bool
+    run: Path, split: str | None, text: str | None, encoding: str, *, with_train: bool
 ) -> tuple[Text, str, Text | None]:
-    """The text to score, what to call it, and the run's training text where it is asked for. Raises `CharloomError`."""
+    """The text to score, what to call it, and the run's training text where it is asked for. Raises `CharloomError`.
+
+    That is a part of the run's own text (validation, unless `split` says which), or all of another text. A `text` that is
+    the run's own by its SHA-256 is taken for that, wherever it lies by now.
+    """
     config = Run(run).config() if is_run(run) else None
     if config is None and (text is None or with_train):
         raise FolderError(f"{run} is a model folder and has no text of its own; give one with --text, or name the run")
-    own = same_text(Run(run), config) if config is not None and (text is None or with_train) else None
-    train = own.train if own is not None and with_train else None
-    if text is not None:
-        other = open_text(text, CorpusConfig(split=(1.0, 0.0, 0.0), encoding=encoding))
-        return other.text, other.name, train
-    assert own is not None, "a run has a text"
-    return own.part(split), f"the {split} part of {own.name}", train
+    if config is None or text is None:
+        own = None if config is None else same_text(Run(run), config, remedy="name where it is now with --text")
+        if own is not None:
+            return _part(own, split, with_train)
+        assert text is not None
+    other = open_text(text, CorpusConfig(split=(1.0, 0.0, 0.0), encoding=encoding))
+    if config is not None:
+        found = _own(other, text, config)
+        if found is not None:
+            return _part(found, split, with_train)
+    if split is not None:
+        raise FolderError(
+            f"{shown(text)} is not the text that {run} was begun with, so it has no {split} part; leave out --split, or --text"
+        )
+    train = same_text(Run(run), config).train if config is not None and with_train else None
+    return other.text, other.name, train
+
+
+def _part(own: Corpus, split: str | None, with_train: bool) -> tuple[Text, str, Text | None]:
+    name = split or "validation"
+    return own.part(name), f"the {name} part of {own.name}", own.train if with_train else None
+
+
+def _own(other: Corpus, text: str, config: RunConfig) -> Corpus | None:
+    """`other`, read from `text`, as the run's own text; None if it is another."""
+    if text != "-" and (config.corpus.shuffle or config.corpus.encoding != "utf-8"):  # the run may have read it so
+        try:
+            other = open_text(text, config.corpus)
+        except CharloomError:
+            return None
+    own = replace(other, split=config.corpus.split, name=config.text.name)
+    return own if own.text.sha256 == config.text.sha256 else None
 
 
 def compare(model: LanguageModel, train: Text, held_out: Text) -> list[Baseline]:

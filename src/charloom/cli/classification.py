@@ -2,10 +2,11 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -100,22 +101,26 @@ def result(session: ClassifierSession) -> dict[str, Any]:
     }
 
 
+def together(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Texts in parts that are classified at once."""
+    for first in range(0, len(texts), TOGETHER):
+        yield texts[first : first + TOGETHER]
+
+
 def print_predictions(
     classifier: Classifier, texts: Sequence[str], threshold: float, *, every: bool, json: bool
 ) -> None:
-    """A line for each text, in their order."""
-    for first in range(0, len(texts), TOGETHER):
-        part = texts[first : first + TOGETHER]
-        probabilities = classifier.probabilities(part)
-        for text, row in zip(part, probabilities, strict=True):
-            label, probability = classifier.decide(row, threshold)
-            if json:
-                value: dict[str, Any] = {"label": label, "probability": probability, "text": text}
-                if every:
-                    value["probabilities"] = dict(zip(classifier.classes, row.tolist(), strict=True))
-                print_json(value)
-            else:
-                sys.stdout.write(f"{label}\t{probability:.4f}\t{text}\n")
+    """A line for each text, in their order, flushed."""
+    for text, row in zip(texts, classifier.probabilities(texts), strict=True):
+        label, probability = classifier.decide(row, threshold)
+        if json:
+            value: dict[str, Any] = {"label": label, "probability": probability, "text": text}
+            if every:
+                value["probabilities"] = dict(zip(classifier.classes, row.tolist(), strict=True))
+            print_json(value)
+        else:
+            sys.stdout.write(f"{label}\t{probability:.4f}\t{text}\n")
+    sys.stdout.flush()
 
 
 def print_evaluation(found: Evaluation, title: str, mistakes: int, *, json: bool) -> None:
@@ -153,8 +158,9 @@ def print_evaluation(found: Evaluation, title: str, mistakes: int, *, json: bool
             Text(shown(name)), f"{count:,}", *("-" if value != value else f"{value:.3f}" for value in figures)
         )
     console.print(table)
-    if len(found.classes) <= 12:
-        _confusion(console, found)
+    confusion = _confusion(found)
+    if Measurement.get(console, console.options.update(max_width=1 << 16), confusion).maximum <= console.width:
+        console.print(confusion)
     elif found.mistakes:
         told("most frequent confusions:")
         for label, taken, count in found.confusions()[:15]:
@@ -211,12 +217,12 @@ def _by_class(found: Evaluation) -> list[tuple[str, int, float, float, float]]:
     ]
 
 
-def _confusion(console: Console, found: Evaluation) -> None:
+def _confusion(found: Evaluation) -> Table:
     names = [Text(shown(name)[:10]) for name in found.classes]
     table = Table("is, taken for", *(str(name) for name in names), box=None, pad_edge=False)
     for name, row in zip(names, found.measures.confusion, strict=True):
         table.add_row(name, *(f"{count:,}" if count else "." for count in row))
-    console.print(table)
+    return table
 
 
 def _or_none(value: float) -> float | None:

@@ -1,5 +1,6 @@
 """charloom classify"""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,6 +32,7 @@ def train(
     *,
     run: Path | None = None,
     resume: bool = False,
+    moved: Annotated[Path | None, Parameter(name="--data")] = None,
     from_: Annotated[Path | None, Parameter(name="--from")] = None,
     epochs: float | None = None,
     steps: int | None = None,
@@ -54,6 +56,8 @@ def train(
         Directory of the run; without it runs/NAME-OF-THE-FILE, then -2, -3. An existing run is never overwritten.
     resume
         Go on with --run from its last checkpoint.
+    moved
+        With --resume: where the run's rows are now, if the file was moved or renamed. They must be the same, by their SHA-256.
     from_
         A language model whose weights to start from; cell and sizes are that model's.
     epochs
@@ -81,9 +85,16 @@ def train(
             if run is None:
                 raise SettingsError("--resume needs the run to go on with; name it with --run")
             if data is not None:
-                raise SettingsError("a run that is resumed reads its own rows again; leave out the file")
-            session = experiment.resume(run, device=device, save_every=often)
+                raise SettingsError(
+                    "a run that is resumed reads its own rows again; leave out the file, or, if it is theirs and was moved, "
+                    "name it with --data"
+                )
+            session = experiment.resume(run, data=moved, device=device, save_every=often)
         else:
+            if moved is not None:
+                raise SettingsError(
+                    "--data names the rows of a run that is resumed; give rows to train on without --data"
+                )
             if data is None:
                 raise SettingsError("there are no rows to train on; give a file of label<TAB>text, or -")
             rows, name, source = _rows(data)
@@ -102,6 +113,8 @@ def train(
                 precision=precision,
                 save_every=often,
             )
+            for note in rows.notes:
+                say(note)
         introduce(session)
         try:
             shown_steps(session, interruption)
@@ -126,6 +139,8 @@ def predict(
 ) -> None:
     """Tell the class of each text: label, tab, probability, tab, text.
 
+    Lines of standard input are answered as they come, so that another program can ask one after the other.
+
     Parameters
     ----------
     model
@@ -142,11 +157,26 @@ def predict(
         Print one JSON value for each text.
     """
     from charloom.applications.classify.model import load_classifier
-    from charloom.cli.classification import print_predictions
+    from charloom.applications.classify.rows import waiting_lines
+    from charloom.cli.classification import print_predictions, together
+    from charloom.cli.output import say
 
     _share("threshold", threshold)
+    if text is not None and not json and ("\n" in text or "\r" in text):
+        raise SettingsError(
+            "the text has line breaks, and its answer is one line; add --json, or put spaces in their place"
+        )
     classifier = load_classifier(model)
-    print_predictions(classifier, _texts(texts, text), threshold, every=all_, json=json)
+    piped = text is None and str(texts) == HYPHEN
+    parts = (
+        waiting_lines(sys.stdin.buffer, "standard input")  # type: ignore[arg-type]
+        if piped
+        else together(_texts(texts, text))
+    )
+    if piped and sys.stdin.isatty():
+        say("a text on each line; end with Ctrl-D (on Windows Ctrl-Z and Enter)")
+    for part in parts:
+        print_predictions(classifier, part, threshold, every=all_, json=json)
 
 
 @app.command
@@ -180,12 +210,15 @@ def evaluate(
     from charloom.applications.classify.model import load_classifier
     from charloom.cli import files
     from charloom.cli.classification import print_evaluation
+    from charloom.cli.output import say
     from charloom.errors import shown
 
     target = files.target(png, force=True) if png is not None else None
     classifier = load_classifier(model)
     rows, name, _ = (held_rows(model), "the rows held out", None) if data is None else _rows(data)
     found = compare(classifier, rows, name)
+    for note in rows.notes:
+        say(note)
     if target is not None:
         title = f"{shown(model)} on {name}: {found.measures.accuracy:.1%} of {len(rows):,} right"
         files.write(target, picture(found, title))
@@ -231,11 +264,13 @@ def _rows(data: Path) -> tuple[Any, str, str | None]:
     """The rows of a file, a name for them, and the path from which they can be read again."""
     from charloom.applications.classify.rows import parse_rows
     from charloom.cli import files
+    from charloom.texts import text_name
 
-    if str(data) == HYPHEN:
-        return parse_rows(files.read(data), "standard input"), "texts", None
-    rows = parse_rows(files.read(data), str(data))
-    return rows, data.resolve().stem or "texts", str(data.resolve()) if data.is_file() else None
+    piped = str(data) == HYPHEN
+    rows = parse_rows(files.read(data), "standard input" if piped else str(data))
+    if piped:
+        return rows, "texts", None
+    return rows, text_name(data.resolve(), "texts"), str(data.resolve()) if data.is_file() else None
 
 
 def _texts(file: Path, text: str | None) -> list[str]:

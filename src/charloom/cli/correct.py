@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING
 
 from charloom.cli import files
 from charloom.cli.sources import HYPHEN
-from charloom.errors import SettingsError, TextError, shown
+from charloom.errors import FolderError, SettingsError, TextError, shown
+from charloom.file_kinds import advice
 
 if TYPE_CHECKING:
     from charloom.applications.correct.corrector import Change
     from charloom.applications.correct.lexicon import Lexicon
+
+
+MOVED = 'name where it is now with --text beside a passage: charloom correct {run} "a passage" --text NEW'
 
 
 def correct(
@@ -38,7 +42,8 @@ def correct(
     passage
         The text itself.
     text
-        Instead of it: a file, or - for standard input. It comes out as it was, its changes aside.
+        Instead of it: a file, or - for standard input. It comes out as it was, its changes aside. Beside a passage (or -):
+        where the run's training text is now, if it was moved.
     words
         A file of further words that are known: one a line, with a count or without.
     pairs
@@ -55,12 +60,12 @@ def correct(
     from charloom.cli.output import print_json, say
     from charloom.writer import Writer
 
-    if (passage is None) == (text is None):
+    if (passage is None and text is None) or (passage is not None and str(text) == HYPHEN):
         raise SettingsError("give one text: a passage behind the run, or a file with --text")
-    source = Path(HYPHEN) if passage == HYPHEN else text
+    source, moved = (text, None) if passage is None else (Path(HYPHEN) if passage == HYPHEN else None, text)
     given = passage if source is None else _decoded(files.read(source), source)
     assert given is not None
-    writer, lexicon = Writer.load(run), _lexicon(run, words)
+    writer, lexicon = Writer.load(run), _lexicon(run, words, moved)
     errors = learn(read_pairs(_decoded(files.read(pairs), pairs), str(pairs)), lexicon).errors if pairs else None
     corrector = Corrector(writer, lexicon, errors=errors, aggressive=aggressive, confidence=confidence)
     corrected, changes = corrector.correct(given)
@@ -79,8 +84,8 @@ def correct(
         )
 
 
-def _lexicon(run: Path, words: Path | None) -> "Lexicon":
-    """The words of the run's training text, and of a list."""
+def _lexicon(run: Path, words: Path | None, moved: Path | None) -> "Lexicon":
+    """The words of the run's training text, which may have been moved, and of a list."""
     from charloom.applications.correct.lexicon import Lexicon, read_words
     from charloom.model_files import is_run
     from charloom.reports import same_text
@@ -88,10 +93,15 @@ def _lexicon(run: Path, words: Path | None) -> "Lexicon":
 
     listed = read_words(_decoded(files.read(words), words), str(words)) if words else {}
     if not is_run(run):
+        if moved:
+            raise SettingsError("give one text: a passage behind the model, or a file with --text")
         if not listed:
             raise SettingsError(f"{shown(run)} is a model folder and has no text whose words are known; give --words")
         return Lexicon(listed)
-    own = same_text(Run(run), Run(run).config())
+    try:
+        own = same_text(Run(run), Run(run).config(), moved, remedy=MOVED)
+    except FolderError as error:
+        raise SettingsError(f"give one text to correct, a passage or --text: {error}") if moved else error from None
     return Lexicon.of(own.train.pieces(), listed)
 
 
@@ -100,7 +110,7 @@ def _decoded(data: bytes, source: Path) -> str:
         return data.decode()
     except UnicodeDecodeError as error:
         name = "standard input" if str(source) == HYPHEN else shown(source)
-        raise TextError(f"{name} is not UTF-8: byte at offset {error.start:,}; save it as UTF-8") from None
+        raise TextError(f"{name} is not UTF-8: byte at offset {error.start:,}; {advice(data, flag=False)}") from None
 
 
 def _told(text: str, change: "Change") -> dict[str, object]:

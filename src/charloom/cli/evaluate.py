@@ -12,7 +12,7 @@ def evaluate(
     run: Path,
     /,
     *,
-    split: Literal["validation", "test", "train"] = "validation",
+    split: Literal["validation", "test", "train"] | None = None,
     text: str | None = None,
     encoding: str = "utf-8",
     context: int = 256,
@@ -31,9 +31,10 @@ def evaluate(
     run
         A run directory, or a model folder together with --text.
     split
-        Which part of the run's own text.
+        Which part of the run's own text; without it, validation.
     text
-        Another text: a file, a folder, - for standard input, or the name of a corpus.
+        Another text: a file, a folder, - for standard input, or the name of a corpus. If it is the run's own, moved or
+        renamed, --split says which part of it.
     encoding
         Encoding of that other text.
     context

@@ -11,6 +11,7 @@ from pathlib import Path
 from charloom.cli.sources import HYPHEN
 from charloom.disk import storage_errors
 from charloom.errors import CharloomError, SettingsError, StorageError, TextError
+from charloom.file_kinds import advice, decompressed
 
 
 def read(file: Path) -> bytes:
@@ -25,12 +26,12 @@ def read(file: Path) -> bytes:
 
 def read_text(file: Path) -> str:
     """The text that a file, or standard input, holds, with newlines as line ends. Raises `TextError`."""
-    data = read(file)
+    name = "standard input" if str(file) == HYPHEN else str(file)
+    data, _ = decompressed(read(file), name)
     try:
         return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
-        name = "standard input" if str(file) == HYPHEN else file
-        raise TextError(f"{name} is not UTF-8: byte at offset {error.start:,}; save it as UTF-8") from None
+        raise TextError(f"{name} is not UTF-8: byte at offset {error.start:,}; {advice(data, flag=False)}") from None
 
 
 @contextmanager

@@ -13,6 +13,7 @@ STARTED = time.monotonic()
 
 from cyclopts import App, CycloptsError, Parameter  # noqa: E402
 
+from charloom.cli.advice import advised  # noqa: E402
 from charloom.cli.passwords import without_passwords  # noqa: E402
 from charloom.cli.sources import merge_sources, prepare  # noqa: E402
 from charloom.cli.streams import ReaderGone, open_streams, settle  # noqa: E402
@@ -80,7 +81,10 @@ def run(arguments: Sequence[str]) -> int:
         else:
             app(prepare(arguments), exit_on_error=False, print_error=False)
         sys.stdout.flush()
-    except (CharloomError, CycloptsError) as error:
+    except CycloptsError as error:
+        complain(advised(error, arguments, VERBS))
+        return 2
+    except CharloomError as error:
         complain(str(error))
         return 2
     except ReaderGone:  # that was enough of our output

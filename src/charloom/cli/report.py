@@ -10,7 +10,7 @@ def report(
     run: Path,
     /,
     *,
-    split: Literal["validation", "test", "train"] = "validation",
+    split: Literal["validation", "test", "train"] | None = None,
     text: str | None = None,
     encoding: str = "utf-8",
     written: int = 100_000,
@@ -29,9 +29,10 @@ def report(
     run
         A run directory, or a model folder together with --text.
     split
-        Which part of the run's own text is looked at.
+        Which part of the run's own text is looked at; without it, validation.
     text
-        Another text: a file, a folder, - for standard input, or the name of a corpus.
+        Another text: a file, a folder, - for standard input, or the name of a corpus. If it is the run's own, moved or
+        renamed, --split says which part of it.
     encoding
         Encoding of that other text.
     written

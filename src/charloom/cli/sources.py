@@ -14,9 +14,26 @@ from charloom.presets import preset
 
 LENGTHS = ("--steps", "--epochs", "--time-budget")
 RESUMABLE = {
-    *("--resume", "--run", "--steps", "--epochs", "--save-every", "--sample-every", "--device", "--json"),
+    *(
+        "--resume",
+        "--run",
+        "--text",
+        "--data",
+        "--steps",
+        "--epochs",
+        "--save-every",
+        "--sample-every",
+        "--device",
+        "--json",
+    ),
     *("--jobs", "--storage"),
 }
+
+MOVED = {
+    "TEXT": ", or, if it is the run's own text and was moved, name it with --text",
+    "DATA": ", or, if it has the run's own rows and was moved, name it with --data",
+}
+"""What else an argument may have been meant for that a resumed run does not take."""
 
 
 CHOSEN: ContextVar[frozenset[str]] = ContextVar("CHOSEN", default=frozenset())
@@ -48,7 +65,8 @@ def merge_sources(app: App, commands: tuple[str, ...], arguments: ArgumentCollec
     if "--resume" in given and given["--resume"].tokens[0].value != "false":
         for name in given:
             if name not in RESUMABLE:
-                raise SettingsError(f"a run that is resumed keeps its settings; leave out {name}")
+                moved = MOVED.get(name, "")
+                raise SettingsError(f"a run that is resumed keeps its settings; leave out {name}{moved}")
         return
     sources = []
     if "--config" in given:

@@ -20,6 +20,7 @@ def train(
     *,
     run: Path | None = None,
     resume: bool = False,
+    moved: Annotated[str | None, Parameter(name="--text")] = None,
     from_: Annotated[Path | None, Parameter(name="--from")] = None,
     config: Path | None = None,
     preset: str | None = None,
@@ -48,6 +49,8 @@ def train(
         Directory of the run; without it runs/NAME-OF-THE-TEXT, then -2, -3. An existing run is never overwritten.
     resume
         Go on with --run from its last checkpoint; a longer --steps or --epochs extends it.
+    moved
+        With --resume: where the run's text is now, if it was moved or renamed. It must be the same text, by its SHA-256.
     from_
         A run or model folder whose weights to start from (fine-tuning); cell and sizes are that model's.
     config
@@ -87,8 +90,12 @@ def train(
         if resume:
             if run is None:
                 raise SettingsError("--resume needs the run to go on with; name it with --run")
-            session = resume_run(run, length, device=device, save_every=often)
+            session = resume_run(run, length, text="-" if moved == HYPHEN else moved, device=device, save_every=often)
         else:
+            if moved is not None:
+                raise SettingsError(
+                    "--text names the text of a run that is resumed; give the text to train on without --text"
+                )
             if text is None:
                 raise SettingsError("there is no text to train on; give a file, a folder, - or the name of a corpus")
             session = begin(

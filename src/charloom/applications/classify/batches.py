@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from charloom.applications.classify.symbols import Symbols, SymbolTable, padded
+from charloom.applications.classify.weights import OFFSETS, Amounts, times, total
 
 POOL = 64
 """Batches whose texts are sorted by length together: the larger, the less padding and the less chance in the order."""
@@ -44,7 +45,7 @@ class TextBatches:
 
     Texts of about one length share a batch. A text beyond `longest` characters gives a window of that length, another one each
     epoch; `crops` of the texts give some words, or some characters, instead; `character_dropout` of the characters are made
-    unknown.
+    unknown. A text of weight w is read w times an epoch, on average if that is no whole number.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class TextBatches:
         labels: Sequence[int] | NDArray[np.int64],
         table: SymbolTable,
         *,
+        weights: Amounts | None = None,
         batch_size: int,
         longest: int,
         crops: float,
@@ -69,13 +71,15 @@ class TextBatches:
         )
         self._encoded = [table.encode(text) for text in texts]
         self._words = [_words(text) for text in texts] if crops else []
+        self._weights, self._count = weights, len(texts) if weights is None else total(weights)
+        self._drawn = np.arange(len(texts))
         self._epoch = -1
         self._rows: list[Symbols] = []
         self._order: list[NDArray[np.int64]] = []
 
     def __len__(self) -> int:
         """Batches in an epoch."""
-        return -(-len(self._texts) // self._size)
+        return -(-self._count // self._size)
 
     def __getitem__(self, k: int) -> TextBatch:
         """Batch k, counted from the beginning of the first epoch."""
@@ -88,13 +92,16 @@ class TextBatches:
         if self._dropout:
             dropped = self._draw(2, k).random(ids.shape, np.float32) < self._dropout
             ids = np.where(dropped, self._table.unknown[ids], ids)  # a boundary stays one
-        return TextBatch(*map(torch.from_numpy, (ids, originals, lengths, self._labels[places])))
+        return TextBatch(*map(torch.from_numpy, (ids, originals, lengths, self._labels[self._drawn[places]])))
 
     def _begin(self, epoch: int) -> None:
         draw = self._draw(1, epoch)
-        self._rows = [self._part(place, draw) for place in range(len(self._texts))]
+        if self._weights is not None:
+            offset = int(self._draw(4, epoch).integers(OFFSETS))
+            self._drawn = np.repeat(np.arange(len(self._texts)), times(self._weights, offset))
+        self._rows = [self._part(place, draw) for place in self._drawn.tolist()]
         lengths = np.array([len(row) for row in self._rows])
-        shuffled = draw.permutation(len(self._texts))
+        shuffled = draw.permutation(self._count)
         batches: list[NDArray[np.int64]] = []
         for first in range(0, len(shuffled), POOL * self._size):
             pool = shuffled[first : first + POOL * self._size]

@@ -7,6 +7,7 @@ import inspect
 import sys
 import tempfile
 from collections.abc import Iterable
+from numbers import Real
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from charloom.applications.classify.experiment import begin
 from charloom.applications.classify.model import Classifier, load_classifier
 from charloom.applications.classify.rows import Rows
+from charloom.applications.classify.weights import checked
 from charloom.errors import CharloomError, MissingExtraError, SettingsError, TextError, did_you_mean
 from charloom.settings import (
     Cell,
@@ -97,17 +99,29 @@ class TextClassifier:
         self.epochs, self.steps, self.seed, self.origin, self.run = epochs, steps, seed, origin, run
         self.device, self.precision = device, precision
 
-    def fit(self, X: Iterable[str], y: Iterable[Any]) -> Self:  # noqa: N803
-        """Train on texts X and their labels y. Raises `CharloomError`."""
+    def fit(self, X: Iterable[str], y: Iterable[Any], sample_weight: Iterable[float] | None = None) -> Self:  # noqa: N803
+        """Train on texts X and their labels y. Raises `CharloomError`.
+
+        A text of `sample_weight` 2 counts as if it stood there twice, one of 0 as if it were not there; weights need not be
+        whole numbers. Weights whose mean is below 1 are scaled to a mean of 1.
+        """
         texts, labels = _texts(X), _labels(y)
         if len(texts) != len(labels):
             raise TextError(f"there are {len(texts):,} texts and {len(labels):,} labels; each text needs its label")
-        classes = np.unique(labels)
+        weights = checked(sample_weight, len(texts))
+        if weights is not None:
+            labels, texts = labels[weights > 0], [text for text, weight in zip(texts, weights, strict=True) if weight]
+            weights = weights[weights > 0]
+        classes = _distinct(labels)
         names = [str(label) for label in classes]
         if len(set(names)) < len(names):
             raise SettingsError("two labels look the same as text; give labels that differ when they are written out")
         written = dict(zip(classes.tolist(), names, strict=True))
-        rows = Rows(tuple(written[label] for label in labels.tolist()), tuple(texts))
+        rows = Rows(
+            tuple(written[label] for label in labels.tolist()),
+            tuple(texts),
+            weights=None if weights is None else tuple(weights.tolist()),
+        )
         parameters = self.get_params()
         with tempfile.TemporaryDirectory() as folder:
             session = begin(
@@ -144,9 +158,14 @@ class TextClassifier:
         best: Values = self.classes_[found.argmax(1)]
         return best
 
-    def score(self, X: Iterable[str], y: Iterable[Any]) -> float:  # noqa: N803
-        """Share of the texts whose label was found."""
-        return float(np.mean(self.predict(X) == _labels(y)))
+    def score(self, X: Iterable[str], y: Iterable[Any], sample_weight: Iterable[float] | None = None) -> float:  # noqa: N803
+        """Share of the texts, by weight, whose label was found."""
+        found, labels = self.predict(X), _labels(y)
+        if len(found) != len(labels):
+            raise TextError(f"there are {len(found):,} texts and {len(labels):,} labels; each text needs its label")
+        if not len(labels):
+            raise TextError("there are no texts to score; give some, and their labels")
+        return float(np.average(found == labels, weights=checked(sample_weight, len(labels))))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters by their names."""
@@ -209,23 +228,82 @@ def _texts(texts: Iterable[str]) -> list[str]:
         raise TextError("the texts are one string; give a sequence of strings, even if it has a single one")
     if getattr(texts, "ndim", 1) != 1:
         raise TextError("the texts have more than one dimension; give a sequence of strings")
-    found = list(texts)
+    found = _listed(texts, "texts")
     for place, text in enumerate(found):
         if not isinstance(text, str):
-            raise TextError(f"text {place} is {type(text).__name__} and no string; convert it first")
+            raise TextError(f"text {place} is {_called(text)} and no string; convert it first")
     return [str(text) for text in found]
 
 
 def _labels(labels: Iterable[Any]) -> Values:
-    """Labels as an array (N,). Raises `TextError` for what is none."""
+    """Labels as an array (N,) of one type. Raises `TextError` for what is none."""
     if labels is None:
         raise TextError("a classifier requires y to be passed, but the target y is None; give a label for each text")
-    found = np.asarray(labels if hasattr(labels, "__array__") else list(labels))
+    if isinstance(labels, (str, bytes)):
+        raise TextError("the labels are one string; give a sequence with a label for each text")
+    if getattr(labels, "ndim", 1) > 1:
+        raise TextError("the labels have more than one dimension; give one label for each text")
+    found = labels if isinstance(labels, np.ndarray) else np.asarray(labels) if hasattr(labels, "__array__") else None
+    if found is None or found.dtype.kind == "O":
+        listed = _listed(labels, "labels") if found is None else found.tolist()
+        _refuse_mixed(listed)
+        try:
+            found = np.asarray(listed)
+        except ValueError:
+            found = np.zeros((0, 0))
     if found.ndim != 1:
         raise TextError("the labels have more than one dimension; give one label for each text")
+    if found.dtype.kind == "c":
+        raise TextError("the labels are complex numbers; give names or whole numbers")
     if found.dtype.kind == "f":
         if not np.isfinite(found).all():
             raise TextError("Input y contains NaN or infinity, which are no labels; remove those texts")
         if (found != np.round(found)).any():
             raise TextError("Unknown label type: continuous; a classifier's labels are names or whole numbers")
     return found
+
+
+def _refuse_mixed(labels: list[Any]) -> None:
+    """Raise `TextError` for a label that is missing, or for labels of several types: numpy would make strings of them all."""
+    first: tuple[str, Any] | None = None
+    for place, label in enumerate(labels):
+        if (
+            label is None
+            or type(label).__name__ in ("NAType", "NaTType")
+            or (isinstance(label, float) and label != label)
+        ):
+            told = "NaN: Input y contains NaN or infinity" if isinstance(label, float) else repr(label)
+            raise TextError(f"label {place} is {told}; give that text a label, or leave it out")
+        kind = "number" if isinstance(label, Real) and not isinstance(label, (bool, np.bool_)) else type(label).__name__
+        kind = {"str_": "str", "bool_": "bool"}.get(kind, kind)
+        if first is None:
+            first = kind, label
+        elif kind != first[0]:
+            raise TextError(
+                f"the labels are of several types: label 0 is {first[1]!r} ({_called(first[1])}), label {place} is {label!r} "
+                f"({_called(label)}); make them all of one type, for example strings"
+            )
+
+
+def _distinct(labels: Values) -> Values:
+    """The distinct labels, sorted. Raises `TextError` for labels that cannot be."""
+    try:
+        return np.unique(labels)
+    except TypeError:
+        raise TextError(
+            f"labels of the type {_called(labels[0])} cannot be put in order; give strings or whole numbers"
+        ) from None
+
+
+def _listed(values: Iterable[Any], called: str) -> list[Any]:
+    """The values of a sequence; sets and dictionaries have no order in which they could belong to others."""
+    if isinstance(values, (set, frozenset, dict)):
+        raise TextError(f"the {called} are a {_called(values)}, which pairs with nothing by order; give a list")
+    try:
+        return list(values)
+    except TypeError:
+        raise TextError(f"the {called} are {_called(values)} and no sequence; give a list") from None
+
+
+def _called(value: object) -> str:
+    return "None" if value is None else type(value).__name__

@@ -96,9 +96,8 @@ def picture(found: Evaluation, title: str) -> bytes:
             colour = "white" if shares[row, column] > 0.3 else "black"
             left.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=small - 2)
     figure.colorbar(image, ax=left, shrink=0.6, label="share of the row")
-    figure.get_layout_engine().set(rect=(0, 0, 1, 0.97))  # square cells: the layout forgets a title's height
     _reliability(right, found.calibration, found.measures.calibration_error)
-    return pictures.rendered(figure)
+    return pictures.rendered(figure, grow=True)
 
 
 def _reliability(place: object, calibration: Sequence[Bin], error: float) -> None:

@@ -19,7 +19,7 @@ from charloom.applications.classify.runs import ClassifierPlan, ClassifierRun, C
 from charloom.applications.classify.session import ClassifierSession
 from charloom.applications.classify.training import ClassifierTrainer
 from charloom.disk import Disk
-from charloom.errors import FolderError, SettingsError
+from charloom.errors import FolderError, SettingsError, shown
 from charloom.hardware import choose_device, choose_precision, environment, prepare_processor
 from charloom.language_model import LanguageModel
 from charloom.model_files import VocabularyRecord, read_model_file
@@ -42,7 +42,7 @@ LEAST_EPOCHS, MOST_EPOCHS = 4, 20
 
 def usual_epochs(rows: Rows) -> float:
     """How often the rows are read where nobody says: until so many characters were, but neither too seldom nor too often."""
-    return min(MOST_EPOCHS, max(LEAST_EPOCHS, READ / max(1, rows.characters + 2 * len(rows))))
+    return min(MOST_EPOCHS, max(LEAST_EPOCHS, READ / max(1, rows.characters + 2 * rows.total)))
 
 
 def begin(
@@ -117,17 +117,21 @@ def begin(
 def resume(
     run: Path,
     *,
+    data: Path | None = None,
     device: Device = "auto",
     save_every: SaveEvery | None = None,
     disk: Disk | None = None,
 ) -> ClassifierSession:
-    """Go on with a run from its newest checkpoint. Raises `FolderError`, also where its rows have changed since."""
+    """Go on with a run from its newest checkpoint. Raises `FolderError`, also where its rows have changed since.
+
+    `data` is where its rows are now, if they were moved; the run remembers it.
+    """
     prepare_processor()
     here = ClassifierRun(run)
     settings = here.classifier_config()
     locked = lock(run)
     try:
-        return _resume(here, settings, device, save_every or SaveEvery(), disk or Disk(), locked)
+        return _resume(here, settings, data, device, save_every or SaveEvery(), disk or Disk(), locked)
     except BaseException:
         locked.release()
         raise
@@ -136,12 +140,15 @@ def resume(
 def _resume(
     here: ClassifierRun,
     settings: ClassifierRunConfig,
+    data: Path | None,
     device: Device,
     save_every: SaveEvery,
     disk: Disk,
     locked: Any,
 ) -> ClassifierSession:
     run = here.path
+    if data is not None:
+        settings = replace(settings, rows=replace(settings.rows, source=str(data.resolve())))
     rows = _same_rows(here, settings)
     there = settings.plan.device == "cpu" or (settings.plan.device == "cuda" and torch.cuda.is_available())
     chosen = choose_device(settings.plan.device if device == "auto" and there else device)  # type: ignore[arg-type]
@@ -164,6 +171,8 @@ def _resume(
         notices += changes(loaded.environment, environment(chosen.name))
         position = loaded.position
         position = replace(position, metrics_bytes=cut(disk, run / "metrics.jsonl", position.metrics_bytes, notices))
+    if data is not None:
+        disks.replace(disk, run / "config.json", records.dump(settings))
     clock = run / "clock.jsonl"
     size = cut(disk, clock, clock_bytes(clock, position.step), notices)
     return _session(
@@ -199,11 +208,15 @@ def held_rows(path: str | Path) -> Rows:
 
 
 def _same_rows(here: ClassifierRun, settings: ClassifierRunConfig) -> Rows:
+    source = settings.rows.source
+    todo = f"say where they are now with: charloom classify train --resume --run {here.path} --data NEW"
+    if source != "copy" and not Path(source).exists():
+        raise FolderError(f"the rows of {here.path} are not at {shown(source)}; put them back, or {todo}")
     rows = rows_of(here, settings)
     if rows.sha256 != settings.rows.sha256:
         raise FolderError(
-            f"{settings.rows.source} has changed since the run began, so it cannot be gone on with; restore the file, or begin "
-            "another run"
+            f"{shown(source)} has changed since the run began or holds other rows, so it cannot be gone on with; restore the "
+            f"file, begin another run, or, if its rows are elsewhere now, {todo}"
         )
     return rows
 

@@ -30,6 +30,9 @@ COUNTED = 1 << 25
 
 MOST_CLASSES = 1 << 16
 
+GIVEN = 0.999
+"""Share of a count, at most, that is given away; only counts that are no whole numbers come to it."""
+
 
 @dataclass(frozen=True, eq=False)
 class Sparse:
@@ -77,12 +80,23 @@ class NGrams:
 
     @classmethod
     def count(
-        cls, texts: Sequence[Symbols], labels: NDArray[np.int64], table: SymbolTable, *, classes: int, longest: int
+        cls,
+        texts: Sequence[Symbols],
+        labels: NDArray[np.int64],
+        table: SymbolTable,
+        *,
+        classes: int,
+        longest: int,
+        weights: Floats | None = None,
     ) -> "NGrams":
-        """Count sequences of up to `longest` symbols in texts (without boundaries) of the classes `labels` (N,)."""
+        """Count sequences of up to `longest` symbols in texts (without boundaries) of the classes `labels` (N,).
+
+        A text of weight w counts as if it stood there w times; `weights` (N,) need not be whole numbers.
+        """
         texts = _counted(texts, labels, COUNTED // classes)
         ids, owners, depths = _line(texts, table)
         mine, base = labels[owners], len(table)
+        amounts = None if weights is None else weights[owners]
         context: Places = np.zeros(len(ids), np.int64)
         levels: list[_Level] = []
         for length in range(1, min(longest, int(depths.max()) + 1) + 1):
@@ -90,9 +104,9 @@ class NGrams:
             codes, found = np.unique(context[inside] * base + ids[inside], return_inverse=True)
             places: Places = np.full(len(ids), -1)
             places[inside] = found
-            levels.append(_Level.of(codes, places, mine, np.flatnonzero(inside & (depths > 0)), classes))
+            levels.append(_Level.of(codes, places, mine, np.flatnonzero(inside & (depths > 0)), classes, amounts))
             context = np.concatenate([[-1], places[:-1]])
-        return cls(table, classes, tuple(_smoothed(levels, mine, depths, base=base, classes=classes)))
+        return cls(table, classes, tuple(_smoothed(levels, mine, depths, amounts, base=base, classes=classes)))
 
     def nats(self, texts: Sequence[Symbols]) -> Floats:
         """log P(text | class) (N, C) of texts in symbols, without boundaries; a symbol that was never counted says nothing."""
@@ -131,27 +145,40 @@ class _Level:
     "(T,) The place among `codes` of the sequence that ends here; -1 where none of this length does."
     keys: Places
     "Sequence and class of each pair that occurs, as one number; sorted."
-    counts: Places
+    counts: Places | Floats
     first: Places
     "Where in the line a pair ends first."
 
     @classmethod
-    def of(cls, codes: Places, places: Places, mine: Places, where: Places, classes: int) -> "_Level":
-        keys, first, counts = np.unique(places[where] * classes + mine[where], return_index=True, return_counts=True)
-        return cls(codes, places, keys, counts.astype(np.int64), where[first])
+    def of(
+        cls, codes: Places, places: Places, mine: Places, where: Places, classes: int, amounts: Floats | None
+    ) -> "_Level":
+        pairs = places[where] * classes + mine[where]
+        if amounts is None:
+            keys, first, counts = np.unique(pairs, return_index=True, return_counts=True)
+            return cls(codes, places, keys, counts.astype(np.int64), where[first])
+        keys, first, found = np.unique(pairs, return_index=True, return_inverse=True)
+        return cls(codes, places, keys, np.bincount(found, amounts[where]), where[first])
 
 
-def _smoothed(levels: list[_Level], mine: Places, depths: Places, *, base: int, classes: int) -> Iterator[Order]:
+def _smoothed(
+    levels: list[_Level], mine: Places, depths: Places, amounts: Floats | None, *, base: int, classes: int
+) -> Iterator[Order]:
     for number, level in enumerate(levels):
         counts, grams, owners = level.counts, level.keys // classes, level.keys % classes
         if number + 1 < len(levels):
             # symbols seen before it; a text's opening, before which nothing stands, counts as it is
             opening = np.flatnonzero((depths == number) & (depths > 0))
             ends = np.concatenate([levels[number + 1].first, opening])
+            ones = np.ones(len(levels[number + 1].first))
+            each = None if amounts is None else np.concatenate([ones, amounts[opening]])
             counts = np.bincount(
-                np.searchsorted(level.keys, level.places[ends] * classes + mine[ends]), minlength=len(counts)
+                np.searchsorted(level.keys, level.places[ends] * classes + mine[ends]), each, minlength=len(counts)
             )
-        discount = _discounts(counts, owners, classes)[np.minimum(counts, 3), owners]
+        whole = np.ceil(counts - 1e-9).astype(
+            np.int64
+        )  # a part of a count has the discount of a whole one, if it has so much
+        discount = np.minimum(_discounts(whole, owners, classes)[np.minimum(whole, 3), owners], GIVEN * counts)
         contexts, where = np.unique(level.codes[grams] // base * classes + owners, return_inverse=True)
         totals = np.bincount(where, counts)
         shares = Sparse.of(grams, owners, (counts - discount) / totals[where], count=len(level.codes))

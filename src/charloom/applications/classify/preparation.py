@@ -34,7 +34,7 @@ class Prepared:
         """A trainer at its first step."""
         classifier = self.classifier
         labels = classifier.places(self.kept.labels)
-        counts = tuple(np.bincount(labels, minlength=len(classifier.classes)).tolist())
+        counts = tuple(np.bincount(labels, self.kept.amounts, minlength=len(classifier.classes)).tolist())
         if isinstance(classifier.network, GenerativeNetwork):
             classifier.network.set_prior(counts)
         weights = class_weights(counts, classifier.config.classification.class_weights)
@@ -54,7 +54,8 @@ def prepare(
 ) -> Prepared:
     """A function of the rows, the settings and the parent alone. Raises `SettingsError`."""
     kept, held = (rows.take(places) for places in hold_out(rows, classification.held, training.seed))
-    table = SymbolTable(vocabulary_of(kept.texts))
+    held = held.repeated()
+    table = SymbolTable(vocabulary_of(kept.texts, kept.weights))
     n_grams = _counted(kept, rows.classes, table, classification.n_grams)
     config = ClassifierConfig(network, classification, rows.classes, training.sequence_length, sizes(n_grams))
     with torch.random.fork_rng(devices=[]):
@@ -67,6 +68,7 @@ def prepare(
         kept.texts,
         classifier.places(kept.labels),
         table,
+        weights=kept.amounts,
         batch_size=training.batch_size,
         longest=config.longest,
         crops=classification.crops,
@@ -85,6 +87,5 @@ def _counted(rows: Rows, classes: tuple[str, ...], table: SymbolTable, longest: 
             "--n-grams 0"
         )
     labels = label_places(rows.labels, classes)
-    return NGrams.count(
-        [table.encode(text) for text in rows.texts], labels, table, classes=len(classes), longest=longest
-    )
+    texts = [table.encode(text) for text in rows.texts]
+    return NGrams.count(texts, labels, table, classes=len(classes), longest=longest, weights=rows.amounts)

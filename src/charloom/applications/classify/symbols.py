@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -75,11 +76,14 @@ class SymbolTable:
         return np.unique(np.array(codes, np.uint32) >> BLOCK_BITS)
 
 
-def vocabulary_of(texts: Iterable[str]) -> Vocabulary:
-    """The characters that occur at least twice in the texts; where none does, all of them; of nothing, a space."""
+def vocabulary_of(texts: Iterable[str], weights: Iterable[float] | None = None) -> Vocabulary:
+    """The characters that occur at least twice in the texts; where none does, all of them; of nothing, a space.
+
+    A text of weight w counts as w texts.
+    """
     counts: Counter[str] = Counter()
-    for text in texts:
-        counts.update(text)
+    for text, weight in zip(texts, weights or repeat(1), strict=False):
+        counts.update(text if weight == 1 else {symbol: weight * count for symbol, count in Counter(text).items()})
     plain = {character: count for character, count in counts.items() if not "\ud800" <= character <= "\udfff"}
     often = [character for character, count in plain.items() if count >= LEAST_COUNT]
     return Vocabulary("characters", "".join(sorted(often or plain or " ")))

@@ -1,0 +1,179 @@
+"""What a file is where it is no plain UTF-8 text: decompressed if it is compressed, and else what to do about it."""
+
+import bz2
+import codecs
+import gzip
+import lzma
+import re
+import unicodedata
+import zlib
+from collections.abc import Callable
+
+from charloom.errors import TextError, shown
+
+SAMPLE = 1 << 16
+"""Bytes that are looked at to tell what a file is."""
+
+COMPRESSED: dict[str, tuple[re.Pattern[bytes], Callable[[bytes], bytes]]] = {
+    "gzip": (re.compile(rb"\x1f\x8b\x08"), gzip.decompress),
+    "bzip2": (re.compile(rb"BZh[1-9](1AY&SY|\x17\x72\x45\x38\x50\x90)"), bz2.decompress),
+    "xz": (re.compile(rb"\xfd7zXZ\x00"), lzma.decompress),
+}
+"""How each compressed format begins, and what undoes it."""
+
+ARCHIVES = {
+    rb"PK(\x03\x04|\x05\x06)": "a ZIP archive (as .docx, .odt and .epub are)",
+    rb"\x28\xb5\x2f\xfd": "a file compressed with zstd",
+    rb"7z\xbc\xaf\x27\x1c": "a 7z archive",
+    rb"Rar!\x1a\x07": "a RAR archive",
+    rb"(?s).{257}ustar": "a tar archive",
+}
+BINARIES = {
+    rb"\x89PNG\r\n\x1a\n": "a PNG picture",
+    rb"\xff\xd8\xff": "a JPEG picture",
+    rb"GIF8[79]a": "a GIF picture",
+    rb"(?s)RIFF....WEBP": "a WebP picture",
+    rb"(MM\x00\*|II\*\x00)": "a TIFF picture",
+    rb"%PDF-\d": "a PDF document",
+    rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "an old Office document (.doc, .xls)",
+    rb"SQLite format 3\x00": "an SQLite database",
+    rb"\x7fELF": "a program",
+    rb"(ID3[\x02-\x04]|OggS|fLaC)": "a sound file",
+}
+"""What begins so is no text in any encoding."""
+
+MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark begins like it
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+USUAL = (
+    "\u20ac\u201a\u201e\u2026\u2020\u2021\u2030\u2039\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u2122\u203a"
+    + "".join(map(chr, (*range(0xA0, 0xC0), 0xD7, 0xF7)))
+)
+"""What a text in Windows-1252 has beyond letters and ASCII."""
+
+LEFT_OUT = "; to leave it out, move it out of the folder, or begin its name with a dot"
+
+
+def decompressed(data: bytes, name: str, *, in_folder: bool = False) -> tuple[bytes, str | None]:
+    """The bytes of a text, taken out of gzip, bzip2 or xz, and which of them it was (None: it was not compressed).
+
+    Raises `TextError` for damaged data, and for archives, pictures and other files that are no text in any encoding.
+    """
+    if _is_plain(data[:SAMPLE]):  # a text may begin with the word GIF89a
+        return data, None
+    for kind, (begin, undo) in COMPRESSED.items():
+        if begin.match(data):
+            try:
+                data = undo(data)
+            except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError):
+                raise TextError(
+                    f"{shown(name)} is compressed with {kind}, but damaged or cut off; get it again"
+                    + (LEFT_OUT if in_folder else "")
+                ) from None
+            _refuse_binary(data, f"{shown(name)}, decompressed,", in_folder)
+            return data, kind
+    _refuse_binary(data, shown(name), in_folder)
+    return data, None
+
+
+def advice(data: bytes, *, flag: bool, in_folder: bool = False) -> str:
+    """What to do about `data`, which is not UTF-8: the end of a sentence. `flag`: there is an option --encoding."""
+    encoding = guessed(data)
+    if encoding == "utf-8":
+        told = "the rest is UTF-8, so remove or replace what is damaged"
+    elif encoding == "binary":
+        told = "it does not look like text; give a text file"
+    elif encoding is None:
+        told = "its encoding is not one that is recognised; save it as UTF-8" + (
+            ", or name its encoding, for example --encoding cp1251 (Cyrillic) or shift_jis (Japanese)" if flag else ""
+        )
+    else:
+        convert = f"save it as UTF-8, for example with: iconv -f {encoding} -t utf-8"
+        use = f"use --encoding {encoding}" + (" if all files of the folder are like it" if in_folder else "")
+        told = f"it looks like {encoding}: " + (f"{use}, or {convert}" if flag else convert)
+    return told + (LEFT_OUT if in_folder else "")
+
+
+def is_wide(data: bytes) -> bool:
+    """Whether bytes that can be read as UTF-8 are UTF-16 or UTF-32 without a mark: full of control characters."""
+    sample = data[:SAMPLE]
+    return _controls(sample) > 0.1 * len(sample) and _wide(sample) is not None
+
+
+def guessed(data: bytes) -> str | None:
+    """The encoding that `data` most probably has, by Python's name; None if it is not one of those recognised.
+
+    "utf-8" stands for damaged UTF-8, "binary" for what is no text.
+    """
+    for mark, name in MARKS.items():
+        if data.startswith(mark):
+            return name
+    sample = data[:SAMPLE]
+    wide = _wide(sample)
+    if wide is not None:
+        return wide
+    if _controls(sample) > 0.02 * len(sample):
+        return "binary"
+    good, bad = _utf8_characters(data)
+    return "utf-8" if good > 3 * bad else _western(data)
+
+
+def _refuse_binary(data: bytes, subject: str, in_folder: bool) -> None:
+    for kinds, remedy in ((ARCHIVES, "unpack it, and give the text inside"), (BINARIES, "give a text file")):
+        for begin, kind in kinds.items():
+            if re.match(begin, data):
+                raise TextError(f"{subject} is {kind}, not text; {remedy}{LEFT_OUT if in_folder else ''}")
+
+
+def _is_plain(sample: bytes) -> bool:
+    return sample.isascii() and not _controls(sample)
+
+
+def _controls(sample: bytes) -> int:
+    """Control characters that no text has."""
+    return sum(sample.count(byte) for byte in range(32) if byte not in b"\t\n\v\f\r\x1b")
+
+
+def _wide(sample: bytes) -> str | None:
+    """UTF-16 or UTF-32 without a mark, recognised by what its code units stand for."""
+    for name, size in (("utf-32-le", 4), ("utf-32-be", 4), ("utf-16-le", 2), ("utf-16-be", 2)):
+        whole = sample[: len(sample) // size * size]
+        text = whole.decode(name, errors="ignore")  # the end of the sample may cut a character in two
+        units = len(whole) // size
+        fine = sum(character in "\t\n\r" or unicodedata.category(character)[0] in "LMNPSZ" for character in text)
+        alphabet = sum(character < "\u0530" for character in text)
+        spaces = sum(text.count(mark) for mark in " \n\u3000\u3001\u3002")
+        if units > 1 and fine > 0.95 * units and (alphabet > 0.8 * units or 100 * spaces > units):
+            return name
+    return None
+
+
+def _utf8_characters(data: bytes) -> tuple[int, int]:
+    """Characters beyond ASCII in UTF-8, and bytes that belong to none."""
+    text = data.decode("utf-8", errors="surrogateescape")
+    bad = len(re.findall("[\udc80-\udcff]", text))
+    return len(re.findall("[^\x00-\x7f]", text)) - bad, bad
+
+
+def _western(data: bytes) -> str | None:
+    """Windows-1252 where what lies beyond ASCII is accents and typography among Latin letters.
+
+    Latin-1 has control characters instead of the typography, and no text has those. Among letters an accented one is a small
+    one: in the encodings of DOS, of the Mac and of Central Europe the same bytes would give something else there.
+    """
+    try:
+        text = data.decode("cp1252")
+    except UnicodeDecodeError:
+        return None
+    beyond = re.findall("[^\x00-\x7f]", text)
+    letters = len(re.findall("[A-Za-z]", text))
+    usual = sum(character.isalpha() or character in USUAL for character in beyond)
+    among = re.findall("(?<=[a-z])[^\x00-\x7f](?=[a-z])", text)
+    right = sum(character.islower() or character in "\u2019\u2013\u2014\u2026\xad" for character in among)
+    if len(beyond) > 0.5 * letters + 1 or usual < 0.95 * len(beyond) or right < 0.9 * len(among):
+        return None
+    return "cp1252"
