@@ -13,7 +13,7 @@ pytest.importorskip("constriction")
 pytest.importorskip("threadpoolctl")
 
 from charloom.applications import compress
-from charloom.applications.arithmetic import SIZE, Arithmetic, arithmetic_here, difference
+from charloom.applications.arithmetic import SIZE, Arithmetic, arithmetic_here, difference, remedy
 from charloom.applications.compress import Codec
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
@@ -136,6 +136,14 @@ def test_what_differs_is_said_and_nothing_else() -> None:
         "here numpy 2.4 with AVX-512, matrix products of SkylakeX in 2 threads"
     )
     assert "finer ways" in difference(HERE, HERE)
+
+
+def test_threads_can_be_set_and_a_processor_cannot() -> None:
+    assert remedy(replace(HERE, blas_threads=1), HERE) == "decompress it with OPENBLAS_NUM_THREADS=1 set"
+    both = "decompress it with OPENBLAS_NUM_THREADS=2 and OMP_NUM_THREADS=4 set"
+    assert remedy(replace(TORCH, torch_threads=4), TORCH) == both
+    assert remedy(replace(HERE, blas_kernel="Zen", blas_threads=1), HERE) == "decompress it there"
+    assert remedy(HERE, HERE) == "decompress it there"
 
 
 def test_a_description_that_nothing_here_writes_is_refused() -> None:

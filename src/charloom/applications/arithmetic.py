@@ -6,7 +6,7 @@ It is a description, not the proof: whether the sums come out the same is decide
 import platform
 import struct
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -142,6 +142,19 @@ def difference(there: Arithmetic, here: Arithmetic) -> str:
     if not pairs:
         return f"made with {', '.join(made)}, and so is this; the processors or versions differ in finer ways"
     return f"made with {', '.join(one for one, _ in pairs)}; here {', '.join(other for _, other in pairs)}"
+
+
+def remedy(there: Arithmetic, here: Arithmetic) -> str:
+    """What may open an archive that was made elsewhere."""
+    if (
+        there != here
+        and there.blas_threads
+        and replace(there, blas_threads=here.blas_threads, torch_threads=here.torch_threads) == here
+    ):
+        counts = [f"OPENBLAS_NUM_THREADS={there.blas_threads}"]
+        counts += [f"OMP_NUM_THREADS={there.torch_threads}"] if there.torch else []
+        return f"decompress it with {' and '.join(counts)} set"
+    return "decompress it there"
 
 
 def _blas() -> tuple[str, int]:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from charloom.applications.arithmetic import arithmetic_here, difference
+from charloom.applications.arithmetic import arithmetic_here, difference, remedy
 from charloom.applications.coded_files import ARITHMETIC_BYTES, ORIGINAL_BYTES, Header, identity, pack, unpack
 from charloom.applications.reader import Reader
 from charloom.errors import FolderError, MissingExtraError
@@ -147,7 +147,8 @@ class Codec:
         if header.arithmetic != self._fingerprint(header.adaptive):
             there, here = header.made_with, arithmetic_here(with_torch=header.adaptive)
             raise FolderError(
-                f"it was compressed where sums are rounded in another order: {difference(there, here)}; decompress it there"
+                f"it was compressed where sums are rounded in another order: {difference(there, here)}; "
+                f"{remedy(there, here)}"
             )
         return self._pieces(coded, header)
 

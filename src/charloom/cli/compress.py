@@ -25,17 +25,14 @@ def compress(
     Writes FILE.cl beside it. Any file can be compressed; text like the one that the model learned from becomes smallest. The
     file is decoded again before it is written.
 
-    Not for keeping or sending: FILE.cl opens only with the same model, and only where sums are rounded as they are here, so it
-    may not open on another machine, with another numpy or torch, or with another number of threads. It is then refused, with
-    what it was made with; it never decodes to something else.
-
     Parameters
     ----------
     run
         A run directory or a model folder. The same model is needed to decompress: keep a copy of a run's model/ if the run
         is to be trained on.
     file
-        The file to compress; - for standard input.
+        The file to compress; - for standard input. FILE.cl may not open on another machine, with another numpy or torch, or
+        with another number of threads, where sums are rounded differently: keep the original too.
     output
         Another name for the compressed file.
     adaptive

@@ -14,16 +14,13 @@ def decompress(
 ) -> None:
     """Give back a file that was compressed.
 
-    It needs the model that the file was compressed with, and arithmetic that rounds as it did there: a file that was made on
-    another machine, with another numpy or torch, or with another number of threads may be refused. The refusal says what the
-    file was made with, leaves no output, and loses nothing: it still opens where it was made.
-
     Parameters
     ----------
     run
         The model that it was compressed with, wherever it lies.
     file
-        The compressed file, FILE.cl.
+        The compressed file, FILE.cl. It may not open on another machine than the one that made it, with another numpy or
+        torch, or with another number of threads; the message then says what it was made with.
     output
         Another name for the original than FILE.
     force
