@@ -113,7 +113,7 @@ class Arithmetic:
 def arithmetic_here(*, with_torch: bool) -> Arithmetic:
     """What this process computes with at this moment."""
     kernel, threads = _blas()
-    found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
+    found = np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found", [])
     described: dict[str, Any] = {}
     if with_torch:
         import torch
