@@ -2,10 +2,14 @@
 
 Usage: python benchmarks/compression.py RUN [--no-adaptive] [--output FILE.json]
 
-The file is the run's own validation text. `xz -9e`, `bz2 -9` and `zstd --ultra -22` take it alone, and once more with what
-they can be told of the training text: `zstd --patch-from` is made for that; xz and bz2 are given both texts in a row, and
-what the first takes alone is subtracted, with a window that holds both. Ours is `charloom compress`, the whole file with
-header and checksum, decoded again (times: coding alone, and the check). zstd is left out where there is none.
+The file is the run's own validation text. Each compressor takes it alone, and once more primed with the training text: what the
+training text takes by itself is subtracted from what both take in a row, compress(train + held-out) - compress(train). xz, PPMd
+and zpaq get all of the training text, bz2 the end of it that fits into one block with the held-out text, zstd all of it by
+`--patch-from`, which is made for that. Ours is `charloom compress`, the whole file with header and checksum, decoded again (times:
+coding alone, and the check). PPMd (pyppmd), zpaq and zstd are left out where they are not installed.
+
+PPMd and zpaq learn while they code, as `--adaptive` does; the others and plain `compress` do not. The size of the model is not
+counted, and no compressor needs training.
 """
 
 import argparse
@@ -19,6 +23,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from charloom.baselines import bz2_priming
+from charloom.predictive_compressors import predictive_compressors
 from charloom.reports import same_text
 from charloom.runs import Run
 from machine import machine, title
@@ -70,14 +76,19 @@ def main() -> None:
             rows.append({"name": name, "bytes": size, "bits_per_byte": 8 * size / len(raw), **more})
             timed = f"  {len(raw) / more['seconds']:,.0f} bytes/s" if "seconds" in more else ""
             print(
-                f"{name:<42}{size:>9,} bytes  {size / len(raw):6.1%}  {8 * size / len(raw):.3f} bits a byte{timed}",
+                f"{name:<52}{size:>9,} bytes  {size / len(raw):6.1%}  {8 * size / len(raw):.3f} bits a byte{timed}",
                 flush=True,
             )
 
-        row("xz -9e", xz(raw))
-        row("bz2 -9", len(bz2.compress(raw, 9)))
-        row("xz -9e, told of the training text", xz(before + raw) - xz(before))
-        row("bz2 -9, told of the training text", len(bz2.compress(before + raw, 9)) - len(bz2.compress(before, 9)))
+        tail = bz2_priming(before, raw)
+        for name, size, priming in (
+            ("xz -9e", xz, before),
+            ("bz2 -9", lambda data: len(bz2.compress(data, 9)), tail),
+            *((name, size, before) for name, size in predictive_compressors().items()),
+        ):
+            row(name, size(raw))
+            all_of_it = "the training text" if priming == before else f"its last {len(priming):,} bytes"
+            row(f"{name}, primed with {all_of_it}", size(priming + raw) - size(priming))
         if shutil.which("zstd"):
             row("zstd --ultra -22", zstd(held_out))
             row("zstd --ultra -22 --patch-from the training text", zstd(held_out, train))

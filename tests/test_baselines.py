@@ -1,15 +1,19 @@
 """The floor: what counting and compressing reach on the same text."""
 
 import math
+import shutil
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charloom.baselines import NGram, baselines, best_order, compressors
+from charloom.baselines import NGram, baselines, best_order, bz2_priming, compressors
+from charloom.predictive_compressors import ZPAQ_LARGEST, predictive_compressors, predictive_sizes
 from charloom.vocabulary import Ids, Vocabulary
 
 SYMBOLS = 4
@@ -128,7 +132,7 @@ def test_the_order_is_chosen_without_a_look_at_the_held_out_text() -> None:
         tuple(one.name for one in baselines(train, ids, outputs=3, characters=500, raw_train=b"", raw=bytes(ids)))
         for ids in held_out
     }
-    assert names == {("uniform", "3-gram", "5-gram", "xz", "bz2", "zlib")}
+    assert names == {("uniform", "3-gram", "5-gram", "xz", "bz2", "zlib", *predictive_compressors())}
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
@@ -142,6 +146,57 @@ def test_training_text_in_front_helps_each_compressor(docs_text: str) -> None:
     assert [one.name for one in primed] == [one.name for one in alone] == ["xz", "bz2", "zlib"]
     for told, untold in zip(primed, alone, strict=True):
         assert told.bits_per_character < 0.8 * untold.bits_per_character
+
+
+def test_bz2_is_primed_with_what_its_block_can_hold_and_no_more(docs_text: str) -> None:
+    """Behind more than a block it would be compressed with what is left of the last block, however little that is."""
+    text = (docs_text * (2_200_000 // len(docs_text) + 1)).encode()
+    for size in (110_000, 700_000, 1_000_000):
+        train, held_out = text[: 2_200_000 - size], text[2_200_000 - size : 2_200_000]
+        tail = bz2_priming(train, held_out)
+        assert train.endswith(tail)
+        assert len(tail) == max(0, 877_500 - size)
+    (_, told, _) = compressors(text[:890_000], text[890_000:1_000_000], 110_000)
+    (_, untold, _) = compressors(b"", text[890_000:1_000_000], 110_000)
+    assert told.knew == "the last 768 kB of the training text"
+    assert told.bits_per_character < untold.bits_per_character
+    (_, full, _) = compressors(text[:1000], text[1000:1_000_000], 999_000)
+    assert full.knew == "nothing: its block is full"
+
+
+@pytest.mark.parametrize("name", ["PPMd order 6", "zpaq -m5"])
+def test_a_compressor_that_predicts_is_primed_where_it_is_installed(name: str, docs_text: str) -> None:
+    if name not in predictive_compressors():
+        pytest.skip(f"{name} is not installed")
+    train, held_out = docs_text[:40_000].encode(), docs_text[40_000:50_000].encode()
+    told, untold = ({one: size for one, size, _ in predictive_sizes(text, held_out)}[name] for text in (train, b""))
+    strongest = min(one.bits_per_character for one in compressors(train, held_out, 10_000)) * 10_000 / 8
+    assert told < min(untold, strongest)
+
+
+def test_what_is_not_installed_or_fails_is_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "pyppmd", None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert predictive_compressors() == {}
+    monkeypatch.setattr(shutil, "which", lambda name: sys.executable)  # which takes none of zpaq's arguments
+    assert list(predictive_compressors()) == ["zpaq -m5"]
+    assert list(predictive_sizes(b"before", b"after")) == []
+    monkeypatch.setattr(shutil, "which", lambda name: str(tmp_path / "gone"))
+    assert list(predictive_sizes(b"before", b"after")) == []
+
+
+def test_zpaq_gets_the_end_of_a_training_text_that_would_take_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = list[int]()
+
+    def zpaq(data: bytes) -> int:
+        given.append(len(data))
+        return len(data)
+
+    monkeypatch.setattr("charloom.predictive_compressors.predictive_compressors", lambda: {"zpaq -m5": zpaq})
+    assert list(predictive_sizes(bytes(ZPAQ_LARGEST + 5), b"held out")) == [
+        ("zpaq -m5", 8, "the last 16 MB of the training text")
+    ]
+    assert given == [ZPAQ_LARGEST + 8, ZPAQ_LARGEST]
 
 
 def test_a_compressor_that_knows_the_text_by_heart_needs_next_to_nothing(docs_text: str) -> None:

@@ -92,8 +92,8 @@ def test_evaluate_agrees_with_training_and_names_both_protocols(trained: Path, c
     told = json.loads((trained / "run.json").read_text())["validation"]
     assert result["characters"] == result["bytes"] == 1200
     assert result["carried"] == {name: told[name] for name in SCORE}
-    assert result["fresh"].keys() == SCORE | {"context"}
-    assert result["fresh"]["context"] == 256
+    assert result["fresh"].keys() == SCORE | {"context", "context_unit"}
+    assert (result["fresh"]["context"], result["fresh"]["context_unit"]) == (256, "characters")
 
 
 def test_evaluate_takes_each_part_and_any_other_text(trained: Path, charloom: Call, docs_text: str) -> None:

@@ -104,6 +104,19 @@ def test_the_model_that_is_kept_is_the_best_that_was_validated(small_text: str, 
     assert kept == pytest.approx(min(seen), rel=1e-6)
 
 
+def test_a_part_of_the_validation_text_is_read_while_training_and_said_to_be_one(
+    small_text: str, tmp_path: Path
+) -> None:
+    text = small_text * (60_000 // len(small_text) + 1)
+    run = finish(begin(text[:60_000], tmp_path / "run", steps=2))
+    (found, *_) = [line["validation"] for line in run.metrics() if "validation" in line]
+    assert (found["characters"], found["of_characters"]) == (4096, 6000)
+    assert found["standard_error_nats"] > 0
+    (final,) = [line["final"] for line in run.metrics() if "final" in line]
+    assert (final["characters"], final["of_characters"], final["standard_error_nats"]) == (6000, 6000, None)
+    assert "(6,000 validation characters, state carried)" in (run.model / "README.md").read_text()
+
+
 def test_the_training_loss_of_the_metrics_is_the_mean_over_all_symbols_since_the_last_line(
     small_text: str, tmp_path: Path
 ) -> None:

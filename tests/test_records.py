@@ -16,7 +16,6 @@ from charloom import records, settings
 from charloom.applications.classify.model import ClassifierConfig
 from charloom.applications.classify.n_gram_files import NGramSizes
 from charloom.applications.classify.runs import ClassifierPlan, ClassifierRunConfig
-from charloom.applications.coded_files import Header
 from charloom.checkpoints import Manifest, Pointer, Position
 from charloom.errors import CharloomError, FolderError
 from charloom.model_files import ModelConfig, VocabularyRecord
@@ -32,7 +31,6 @@ RECORDS = (
     Position,
     Manifest,
     Pointer,
-    Header,
     ClassifierConfig,
     ClassifierRunConfig,
     Outcome,

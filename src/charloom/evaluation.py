@@ -5,7 +5,7 @@ Everything is computed in float32, whatever the precision of training.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,6 +117,41 @@ def evaluate_folded(model: LanguageModel, text: Text) -> Score:
     """A quick estimate: as carried, but with the text folded into 16 rows, each of which starts with a zero state."""
     ids = model.encode(text)
     return _score(model, folded_batches(model, ids), text.characters, text.bytes)
+
+
+def evaluate_pieces(
+    model: LanguageModel, text: Text, places: Sequence[tuple[int, int]]
+) -> tuple[Score, NDArray[np.float64]]:
+    """The score of some pieces of a text, and the nats (pieces,) of each; `places`: their first characters and their ends.
+
+    The pieces are read side by side, each from a zero state and the symbol before it.
+    """
+    boundary, lines = model.vocabulary.boundary, model.config.documents != "none"
+    parts, starts, lengths, owners = list[Ids](), list[int](), list[int](), list[int]()
+    characters, size, length = 0, 0, 0
+    for number, (first, stop) in enumerate(places):
+        before, piece = text.slice(max(0, first - 1), first), text.slice(first, stop)
+        parts += [model.encode(before), ids := model.encode(piece)]
+        found = spans(ids, boundary) if lines else (np.zeros(1, np.int64), np.array([len(ids)]))
+        length += len(parts[-2])
+        starts += (found[0] + length).tolist()
+        lengths += found[1].tolist()
+        owners += [number] * len(found[0])
+        characters, size, length = characters + piece.characters, size + piece.bytes, length + len(ids)
+    joined, first_symbols, row_lengths = np.concatenate(parts), np.array(starts), np.array(lengths)
+    nats, total = np.zeros(len(places)), Score(0.0, 0, 0, characters, size)
+    order = np.argsort(-row_lengths, kind="stable")
+    with reading(model.network):
+        for group in range(0, len(order), ROWS):
+            chosen = order[group : group + ROWS]
+            state: State | None = None
+            for batch in _walk(joined, first_symbols[chosen], row_lengths[chosen], 256, boundary):
+                losses, hits, state = _losses(model.network, batch, state)
+                np.add.at(nats, np.array(owners)[chosen], losses.cpu().double().sum(0).numpy())
+                total += Score(0.0, batch.symbols, hits, 0, 0)
+    if not np.isfinite(nats).all():
+        raise NotFiniteError
+    return total + Score(float(nats.sum()), 0, 0, 0, 0), nats
 
 
 def surprisal(model: LanguageModel, text: str) -> NDArray[np.float64]:

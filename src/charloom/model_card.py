@@ -4,7 +4,7 @@ from charloom.evaluation import Score
 from charloom.runs import RunConfig
 
 
-def model_card(config: RunConfig, step: int, score: Score | None, protocol: str) -> str:
+def model_card(config: RunConfig, step: int, score: Score | None, how: str) -> str:
     """README.md of a model folder, in Markdown with the metadata block that model hubs read."""
     network, text, plan = config.network, config.text, config.plan
     quality = [
@@ -31,7 +31,7 @@ def model_card(config: RunConfig, step: int, score: Score | None, protocol: str)
             "",
             *(
                 [
-                    f"On validation text that it was not trained on ({protocol} state, {score.characters:,} characters):",
+                    f"On text that it was not trained on ({how}):",
                     "",
                     *quality,
                 ]

@@ -60,7 +60,7 @@ class Plan:
     log_every: int
     validate_every: int
     validation_characters: int
-    "How much of the validation text is looked at during the run, folded; 0 where there is none."
+    "How much of the validation text is read during the run, folded, in pieces spread over it; 0 where there is none."
     final_validation: Literal["carried", "folded", "none"]
     device: str
     precision: Literal["float32", "bfloat16"]

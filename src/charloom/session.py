@@ -10,7 +10,8 @@ from charloom.checkpoints import Position
 from charloom.corpus import Text
 from charloom.disk import Disk
 from charloom.errors import NotFiniteError
-from charloom.evaluation import Score, evaluate, evaluate_folded
+from charloom.estimates import evaluate_estimate
+from charloom.evaluation import Score, evaluate
 from charloom.interruption import Interruption
 from charloom.language_model import LanguageModel, load_folder
 from charloom.model_card import model_card
@@ -26,9 +27,29 @@ class Validation:
     score: Score
     protocol: str
     "carried, or folded (in rows, perhaps on a part of the text)."
+    of_characters: int
+    "Characters of the whole validation text; the score may be of a part."
+    standard_error: float | None = None
+    "Nats per character by which a part's figure differs from the whole text's, about; None where the whole was read."
 
     def summary(self) -> Line:
-        return {**self.score.summary(), "protocol": self.protocol, "characters": self.score.characters}
+        return {
+            **self.score.summary(),
+            "protocol": self.protocol,
+            "characters": self.score.characters,
+            "of_characters": self.of_characters,
+            "standard_error_nats": self.standard_error,
+        }
+
+
+def how_measured(summary: Line) -> str:
+    """How a validation's figure was taken, in words: on what, in which way, and how large its error is."""
+    read, whole = summary["characters"], summary.get("of_characters")
+    if whole is None or read == whole:
+        return f"{read:,} validation characters, state {summary['protocol']}"
+    error = summary["standard_error_nats"]
+    known = "" if error is None else f", standard error {error:.4f} nats"
+    return f"{read:,} of {whole:,} validation characters, spread over them, state {summary['protocol']}{known}"
 
 
 class Session(Sitting[Validation]):
@@ -75,20 +96,20 @@ class Session(Sitting[Validation]):
 
     def _before_saving(self) -> None:
         if self._position.best_nats is None:
-            self._keep(None, "")
+            self._keep(None)
 
     def _validate(self, interruption: Interruption) -> Validation:
         """Save, score the validation text, and keep the model if it is the best so far."""
         with interruption.hold():
             self.save()
         try:
-            validation = Validation(evaluate_folded(self.model, self._part()), "folded")
+            validation = self._estimate(self.model)
         except NotFiniteError:
             raise self.trainer.diverged("validation loss", self.trainer.step) from None
         with interruption.hold():
             score = validation.score
             line = {"validation": validation.summary()}
-            self._judged(score.nats_per_character, line, lambda: self._keep(score, "folded"))
+            self._judged(score.nats_per_character, line, lambda: self._keep(validation))
         return validation
 
     def _finish(self, interruption: Interruption) -> None:
@@ -100,26 +121,29 @@ class Session(Sitting[Validation]):
         if self.ended_early and self._position.evaluated != step and self.config.plan.validation_characters:
             self._validate(interruption)
         if self.config.plan.final_validation == "carried":
-            self.final = Validation(evaluate(load_folder(self.run.model), self._validation), "carried")
+            score = evaluate(load_folder(self.run.model), self._validation)
+            self.final = Validation(score, "carried", self._validation.characters)
         elif self.config.plan.final_validation == "folded":
-            self.final = Validation(evaluate_folded(load_folder(self.run.model), self._part()), "folded")
+            self.final = self._estimate(load_folder(self.run.model))
         with interruption.hold():
             lines: list[Line] = []
             if self.final is not None:
-                self._write_card(self.final.score, self.final.protocol, self._position.best_step)
+                self._write_card(self.final, self._position.best_step)
                 lines.append({"step": step, "final": self.final.summary()})
             self._note(replace(self._position, evaluated=step, finished=True), *lines)
             self.save()
 
-    def _part(self) -> Text:
-        """What of the validation text is looked at during the run."""
-        return self._validation.slice(0, min(self.config.plan.validation_characters, self._validation.characters))
+    def _estimate(self, model: LanguageModel) -> Validation:
+        """The figure of what is read of the validation text during the run."""
+        found = evaluate_estimate(model, self._validation, self.config.plan.validation_characters)
+        return Validation(found.score, "folded", self._validation.characters, found.standard_error)
 
-    def _keep(self, score: Score | None, protocol: str) -> None:
+    def _keep(self, validation: Validation | None) -> None:
         """Make the present weights the run's model."""
         disks.replace(self._disk, self.run.model / "model.safetensors", self.model.weights())
-        self._write_card(score, protocol, self.trainer.step)
+        self._write_card(validation, self.trainer.step)
 
-    def _write_card(self, score: Score | None, protocol: str, step: int) -> None:
-        card = model_card(self.config, step, score, protocol)
+    def _write_card(self, validation: Validation | None, step: int) -> None:
+        score, how = (validation.score, how_measured(validation.summary())) if validation else (None, "")
+        card = model_card(self.config, step, score, how)
         disks.replace(self._disk, self.run.model / "README.md", card.encode())

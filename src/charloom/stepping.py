@@ -9,7 +9,7 @@ float32, in another order of additions: the logits agree to some 1e-6 of their s
 Axes: B rows, T time, H hidden, G gates, V symbols that can be predicted.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +75,14 @@ class Stepper:
         for layer in self._layers:
             read += layer.recurrent.nbytes + layer.start[0].nbytes + (0 if layer.below is None else layer.below.nbytes)
         return int(read)
+
+    def tables(self) -> Iterator[Array]:
+        """Every array that a step computes with, in a fixed order."""
+        for layer in self._layers:
+            found = (layer.start, layer.recurrent, layer.recurrent_bias, layer.below, layer.both)
+            yield from (table for table in found if table is not None)
+        yield self._output
+        yield self._output_bias
 
     def begin(self, rows: int = 1) -> "Rows":
         """Rows that remember nothing."""

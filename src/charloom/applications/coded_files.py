@@ -1,64 +1,126 @@
-"""The file that a compressed text is: a header that says what it takes to decode it, and checksums over all of it.
+"""The file that a compressed text is: a header that says what is needed to decode it, the code, and a checksum.
 
-charloom-cl-1 | header, one line of JSON | the coded words, little endian | SHA-256 of all before
+    bytes  what
+    4      0x8f C L 1
+    1      1 if the model went on learning, else 0
+    16     the model: SHA-256 of configuration, vocabulary and weights, cut to 128 bits
+    8      the arithmetic: SHA-256 of what it makes of the model, cut to 64 bits
+    24     the machine that it was made on (charloom.applications.arithmetic)
+    16     the original: SHA-256 of its bytes, cut to 128 bits
+    8      bytes of the original
+    8      coded symbols
+    …      the code: 32-bit words
+    8      SHA-256 of everything before, cut to 64 bits
+
+Numbers are little endian. No chance mistakes one model or one text for another, and to make two that are mistaken takes
+2^64 attempts. Arithmetic and checksum guard against accidents alone; whatever passes them still has to come out as the original.
 """
 
 import hashlib
 import json
+import struct
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from charloom import records
+from charloom.applications import arithmetic
+from charloom.applications.arithmetic import Arithmetic
 from charloom.errors import FolderError
 from charloom.model_files import ModelArrays
 
-MAGIC = b"charloom-cl-1\n"
+MAGIC = b"\x8fCL1"
+
+MODEL_BYTES, ARITHMETIC_BYTES, ORIGINAL_BYTES, CHECKSUM_BYTES = 16, 8, 16, 8
+
+_OLD_MAGIC = b"charloom-cl-"
+
+_FIELDS = struct.Struct(f"<4sB{MODEL_BYTES}s{ARITHMETIC_BYTES}s{arithmetic.SIZE}s{ORIGINAL_BYTES}sQQ")
+
+OVERHEAD = _FIELDS.size + CHECKSUM_BYTES
+"""Bytes of a file that are not code."""
+
+_SYMBOLS_A_BIT = 1 << 16
+"""No symbol costs less than 2.1e-5 bits: a share of each distribution is kept for all others."""
+
+_DAMAGED = "it is damaged: {}; restore it from a copy"
 
 
 @dataclass(frozen=True)
 class Header:
     """What stands before the coded symbols."""
 
-    model: str
-    "SHA-256 of its configuration, vocabulary and weights."
-    arithmetic: str
-    "SHA-256 of the distributions over a fixed sequence, as the machine works them out."
-    original: str
-    "SHA-256 of the file."
+    model: bytes
+    arithmetic: bytes
+    made_with: Arithmetic
+    original: bytes
     bytes: int
     symbols: int
-    "Coded symbols."
     adaptive: bool
     "Whether the model went on learning from what it had coded."
 
 
 def pack(header: Header, coded: bytes) -> bytes:
     """The file with this header and these coded words."""
-    data = MAGIC + json.dumps(records.plain(header)).encode() + b"\n" + coded
-    return data + hashlib.sha256(data).digest()
+    fields = _FIELDS.pack(
+        MAGIC,
+        header.adaptive,
+        header.model,
+        header.arithmetic,
+        header.made_with.pack(),
+        header.original,
+        header.bytes,
+        header.symbols,
+    )
+    data = fields + coded
+    return data + _checksum(data)
 
 
 def unpack(data: bytes) -> tuple[Header, Any]:
     """The header and the coded words of a file, if not a byte of it has changed. Raises `FolderError`."""
+    if data.startswith(_OLD_MAGIC):
+        raise FolderError("it is in the format of a charloom before 0.1.0; decompress it with the one that made it")
     if not data.startswith(MAGIC):
         raise FolderError("it is not a file that charloom compressed; check the path")
-    head, _, rest = data[len(MAGIC) :].partition(b"\n")
-    if len(rest) < 32 or hashlib.sha256(memoryview(data)[:-32]).digest() != data[-32:]:
-        raise FolderError("it is damaged: its checksum is wrong; restore it from a copy")
-    header = records.load(Header, records.parse(head, "its header"), "its header")
-    coded = rest[:-32]
-    if len(coded) % 4 or not 0 <= header.symbols <= header.bytes:  # a symbol is a byte at least
-        raise FolderError("it is damaged: its header does not fit; restore it from a copy")
-    return header, np.frombuffer(coded, "<u4").astype(np.uint32)
+    if len(data) < OVERHEAD:
+        raise FolderError(_DAMAGED.format("it ends within its header"))
+    end = len(data) - CHECKSUM_BYTES
+    if _checksum(memoryview(data)[:end]) != data[end:]:
+        raise FolderError(_DAMAGED.format("its checksum is wrong"))
+    _, adaptive, model, arithmetic_there, made_with, original, size, symbols = _FIELDS.unpack_from(data)
+    header = Header(
+        model, arithmetic_there, Arithmetic.unpack(made_with), original, size, symbols, adaptive=adaptive == 1
+    )
+    words = end - _FIELDS.size
+    possible = (
+        adaptive < 2
+        and words % 4 == 0
+        and symbols <= size <= 4 * symbols  # a symbol is one to four bytes
+        and symbols <= (8 * words + 64) * _SYMBOLS_A_BIT
+    )
+    if not possible:
+        raise FolderError(_DAMAGED.format("its header does not fit what follows"))
+    return header, np.frombuffer(data, "<u4", offset=_FIELDS.size, count=words // 4).astype(np.uint32)
 
 
-def identity(model: ModelArrays) -> str:
-    """SHA-256 of what a model is: the same wherever its folder lies."""
-    digest = hashlib.sha256(json.dumps(records.plain(model.config), sort_keys=True).encode())
-    digest.update(f"{model.vocabulary.kind} {model.vocabulary.characters}".encode())
+def identity(model: ModelArrays) -> bytes:
+    """What a model is in 128 bits: the same wherever its folder lies."""
+    digest = hashlib.sha256()
+
+    def add(part: bytes) -> None:
+        digest.update(len(part).to_bytes(8, "little"))  # else the end of one part could be the beginning of the next
+        digest.update(part)
+
+    add(json.dumps(records.plain(model.config), sort_keys=True).encode())
+    add(model.vocabulary.kind.encode())
+    add(model.vocabulary.characters.encode("utf-8", "surrogatepass"))
     for name in sorted(model.weights):
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(model.weights[name]).tobytes())
-    return digest.hexdigest()
+        weights = np.ascontiguousarray(model.weights[name])
+        add(f"{name} {weights.dtype.str} {weights.shape}".encode())
+        add(weights.tobytes())
+    return digest.digest()[:MODEL_BYTES]
+
+
+def _checksum(data: bytes | memoryview) -> bytes:
+    return hashlib.sha256(data).digest()[:CHECKSUM_BYTES]

@@ -3,7 +3,7 @@
 Both directions read the text with the one-step path, a symbol at a time, because both must come to the same probabilities to
 the last bit. A character that the model does not know is coded as an escape, which has a share of 2^-16 of each
 distribution, and its code point (21 bits); bytes that are no UTF-8 are kept as such. The header names the model by its
-content, and the arithmetic by what it makes of a fixed sequence: a file that was coded by another processor's additions is
+content, and the arithmetic by what it makes of that model: a file that was coded where sums are rounded differently is
 refused instead of decoded into something else. What is held in memory is the code, never the text.
 """
 
@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from charloom.applications.coded_files import Header, identity, pack, unpack
+from charloom.applications.arithmetic import arithmetic_here, difference, remedy
+from charloom.applications.coded_files import ARITHMETIC_BYTES, ORIGINAL_BYTES, Header, identity, pack, unpack
 from charloom.applications.reader import Reader
 from charloom.errors import FolderError, MissingExtraError
-from charloom.sampling import distributions
+from charloom.sampling import distributions, draw
 from charloom.settings import SamplingConfig
 from charloom.tensor_files import Array
 from charloom.vocabulary import UNSEEN
@@ -29,8 +30,8 @@ from charloom.writer import HasArrays, Writer
 ESCAPE = 2.0**-16
 """Share of each distribution that is kept for characters that the model does not know: costs 2e-5 bits a character."""
 
-FINGERPRINTED = 192
-"""Symbols of the fixed sequence that tells one arithmetic from another; more than a model that adapts learns from at a time."""
+PROBED, PROBED_ADAPTIVE = 4096, 2048
+"""Pseudo-random symbols that tell one arithmetic from another; 2,048 are 32 steps of a model that goes on learning."""
 
 _CODE_POINTS = 0x110000
 
@@ -57,10 +58,11 @@ class Compressed:
 
 
 class Codec:
-    """A model made ready to compress and decompress. Raises `MissingExtraError` without constriction."""
+    """A model made ready to compress and decompress. Raises `MissingExtraError` without the extra."""
 
     def __init__(self, model: HasArrays) -> None:
         try:
+            import threadpoolctl  # noqa: F401
             from constriction import stream
         except ImportError:
             raise MissingExtraError("compressing", "compress") from None
@@ -72,7 +74,7 @@ class Codec:
         self._family = stream.model.Categorical(perfect=False)
         self._points = stream.model.Uniform(_CODE_POINTS)
         self._model = identity(arrays)
-        self._arithmetic = dict[bool, str]()
+        self._arithmetic = dict[bool, bytes]()
 
     def compress(self, data: bytes | Iterable[bytes], *, adaptive: bool = False) -> Compressed:
         """The compressed form of any bytes, decoded again before it is given. Raises `NotFiniteError`.
@@ -118,7 +120,15 @@ class Codec:
                     nats += math.log(_CODE_POINTS)
             symbols, unknown = symbols + len(block), unknown + len(escapes)
         coded = encoder.get_compressed().astype("<u4").tobytes()
-        header = Header(self._model, self._fingerprint(adaptive), digest.hexdigest(), size, symbols, adaptive)
+        header = Header(
+            self._model,
+            self._fingerprint(adaptive),
+            arithmetic_here(with_torch=adaptive),
+            digest.digest()[:ORIGINAL_BYTES],
+            size,
+            symbols,
+            adaptive,
+        )
         return Compressed(pack(header, coded), size, symbols, unknown, nats, len(coded))
 
     def decompress(self, data: bytes) -> bytes:
@@ -135,9 +145,10 @@ class Codec:
         if header.model != self._model:
             raise FolderError("it was compressed with another model; give the one that it was compressed with")
         if header.arithmetic != self._fingerprint(header.adaptive):
+            there, here = header.made_with, arithmetic_here(with_torch=header.adaptive)
             raise FolderError(
-                "it was compressed where sums are rounded in another order (another processor, numpy or number of threads); "
-                "decompress it there"
+                f"it was compressed where sums are rounded in another order: {difference(there, here)}; "
+                f"{remedy(there, here)}"
             )
         return self._pieces(coded, header)
 
@@ -151,7 +162,7 @@ class Codec:
                 yield piece
         except (AssertionError, ValueError):  # constriction's, and what is no text
             size = -1
-        if size != header.bytes or digest.hexdigest() != header.original:
+        if size != header.bytes or digest.digest()[:ORIGINAL_BYTES] != header.original:
             raise FolderError("it decodes to something else than was compressed; decompress it where it was made")
 
     def _symbols(self, coded: Any, header: Header) -> Iterator[list[int]]:
@@ -211,15 +222,31 @@ class Codec:
         found = distributions(reader.logits(), _PLAIN)[0]
         return found if self._escape is None else np.append(found * (1 - ESCAPE), ESCAPE)
 
-    def _fingerprint(self, adaptive: bool) -> str:
-        """What this machine's arithmetic makes of a fixed sequence of symbols."""
+    def _fingerprint(self, adaptive: bool) -> bytes:
+        """What this machine's arithmetic makes of the model: its tables, and the probabilities of a pseudo-random text.
+
+        Each symbol is drawn half from the model and half from all symbols alike, so the text passes through what the model
+        expects as well as what it does not. One probability that differs in its last bit changes all.
+        """
         if adaptive not in self._arithmetic:
-            reader, digest = self._reader(adaptive), hashlib.sha256()
-            for number in range(FINGERPRINTED):
-                digest.update(self._probabilities(reader).tobytes())
-                reader.advance((7 * number + 3) % self._outputs)
-            self._arithmetic[adaptive] = digest.hexdigest()
+            digest = hashlib.sha256()
+            for table in self._stepper.tables():
+                digest.update(table.tobytes())
+            reader = self._reader(adaptive)
+            for uniform in _uniforms(PROBED_ADAPTIVE if adaptive else PROBED):
+                probabilities = self._probabilities(reader)
+                digest.update(probabilities.tobytes())
+                mixed = (probabilities[: self._outputs] + 1 / self._outputs) / 2
+                reader.advance(draw(mixed / mixed.sum(), uniform))
+            self._arithmetic[adaptive] = digest.digest()[:ARITHMETIC_BYTES]
         return self._arithmetic[adaptive]
+
+
+def _uniforms(count: int) -> list[float]:
+    """Pseudo-random numbers in [0, 1), the same for ever: SHAKE-256 of a fixed word, 53 bits each."""
+    words = np.frombuffer(hashlib.shake_256(b"charloom").digest(8 * count), "<u8")
+    numbers: list[float] = ((words >> 11) * 2.0**-53).tolist()
+    return numbers
 
 
 def _parts(size: int, ends: Array) -> Iterator[tuple[int, int]]:

@@ -32,7 +32,8 @@ def compress(
         A run directory or a model folder. The same model is needed to decompress: keep a copy of a run's model/ if the run
         is to be trained on.
     file
-        The file to compress; - for standard input.
+        The file to compress; - for standard input. FILE.cl may not open on another machine, with another numpy or torch, or
+        with another number of threads, where sums are rounded differently: keep the original too.
     output
         Another name for the compressed file; - for standard output, with the report on standard error.
     adaptive

@@ -20,7 +20,8 @@ def decompress(
     run
         The model that it was compressed with, wherever it lies.
     file
-        The compressed file, FILE.cl; - for standard input.
+        The compressed file, FILE.cl; - for standard input. It may not open on another machine than the one that made it,
+        with another numpy or torch, or with another number of threads; the message then says what it was made with.
     output
         Another name for the original than FILE; - for standard output, with the report on standard error.
     force

@@ -24,7 +24,7 @@ def evaluate(
     """Measure a model on text that it was not trained on.
 
     Every character is counted once. Carried: the text is read from its beginning and the state is never reset. Fresh:
-    the text is cut every CONTEXT characters and each window starts with a zero state and the one character before it.
+    the text is cut every CONTEXT symbols and each window starts with a zero state and the one symbol before it.
 
     Parameters
     ----------
@@ -38,9 +38,10 @@ def evaluate(
     encoding
         Encoding of that other text.
     context
-        Characters in a window of the fresh figure.
+        Symbols in a window of the fresh figure: characters, or bytes of UTF-8 where the model's vocabulary is bytes.
     baselines
-        Also what n-grams and general compressors reach, told of the run's training text.
+        Also what n-grams and general compressors reach, primed with the run's training text: xz, bz2, zlib, and where they are
+        installed PPMd (pip install pyppmd) and zpaq (a program). Those two learn while they code: compare them with --dynamic.
     verify
         Prove the carried figure: compress the text, decompress it, and compare the size with the score (where a text is made
         of several, without what their ends cost).
@@ -66,7 +67,7 @@ def evaluate(
         "characters": measured.characters,
         "bytes": measured.bytes,
         "carried": carried.summary(),
-        "fresh": {**fresh.summary(), "context": context},
+        "fresh": {**fresh.summary(), "context": context, "context_unit": model.vocabulary.kind},
     }
     if dynamic:
         result["dynamic"] = evaluate_dynamic(model, measured).summary()
@@ -89,7 +90,8 @@ def _show(result: dict[str, Any], title: str) -> None:
 
     console = Console(file=sys.stdout, highlight=False)
     console.print(title, markup=False, soft_wrap=True)
-    table = Table("", "carried", f"fresh, context {result['fresh']['context']}", box=None, pad_edge=False)
+    window = f"fresh, {result['fresh']['context']:,} {result['fresh']['context_unit']} of context"
+    table = Table("", "carried", window, box=None, pad_edge=False)
     for name in ("nats_per_character", "bits_per_character", "bits_per_byte", "perplexity", "accuracy"):
         table.add_row(name.replace("_", " "), *(f"{result[way][name]:.4f}" for way in ("carried", "fresh")))
     console.print(table)

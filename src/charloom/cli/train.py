@@ -211,6 +211,8 @@ def _again(session: Any) -> str:
 
 
 def _conclude(session: Any, say: Any) -> None:
+    from charloom.session import how_measured
+
     final = session.final_validation()
     if session.ended_early:
         say(
@@ -222,7 +224,7 @@ def _conclude(session: Any, say: Any) -> None:
         return
     say(
         f"{session.run.path}: {final['bits_per_character']:.3f} bits ({final['nats_per_character']:.4f} nats) per character on "
-        f"{final['characters']:,} validation characters, state {final['protocol']}"
+        f"{how_measured(final)}"
     )
 
 
