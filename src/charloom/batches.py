@@ -4,7 +4,7 @@ Nothing here has a state, so a run that goes on from step k reads just what an u
 Axes: T time, B streams (or documents) side by side.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,7 +18,7 @@ IGNORED = -100
 """Target of a place that holds no symbol: it counts neither in the loss nor in a score."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batch:
     """Symbols to read and symbols to predict."""
 
@@ -26,10 +26,24 @@ class Batch:
     "(T, B) int64"
     targets: torch.Tensor
     "(T, B) int64; `IGNORED` where there is nothing to predict."
-    begins: bool
-    "Whether the rows begin here, with a zero state; else the state of the batch before is carried on."
-    symbols: int
-    "Targets that count."
+    lengths: NDArray[np.int64]
+    "(B,): how many targets of each row count, from its top."
+    carried: torch.Tensor
+    "int64: the rows that go on from the batch before, in the order in which that one named them; the others start at zero."
+    going_on: torch.Tensor
+    "int64: the rows that go on in the next batch."
+    weight: float = 1.0
+    "Its number of targets over the mean number of a batch in the epoch: what its mean loss counts for."
+
+    @property
+    def begins(self) -> bool:
+        """Whether every row starts here, with a zero state."""
+        return len(self.carried) == 0
+
+    @property
+    def symbols(self) -> int:
+        """Targets that count."""
+        return int(self.lengths.sum())
 
 
 class Batches(Protocol):
@@ -73,55 +87,8 @@ class Streams:
     def __getitem__(self, k: int) -> Batch:
         slot = k % self._batches
         first, last = (place * self._times // self._batches for place in (slot, slot + 1))
-        return rows(self._ids, self._starts, self._lengths, first, last, boundary=self._boundary)
-
-
-class Documents:
-    """Many short texts, a text a row; the state is zero where each begins, and padding counts nowhere.
-
-    Texts are grouped with others of about their length, anew in each epoch, drawn by PCG64([seed, epoch]). A text longer
-    than `sequence_length` goes on in the next batch, with its state.
-    """
-
-    _WINDOW = 16  # groups among which texts are sorted by length: larger pads less, smaller mixes more
-
-    def __init__(self, ids: Ids, *, boundary: int, batch_size: int, sequence_length: int, seed: int) -> None:
-        self._ids, self._boundary, self._length, self._seed = ids, boundary, sequence_length, seed
-        self._starts, self._lengths = spans(ids, boundary)
-        self.streams = min(batch_size, len(self._starts))
-        parts = -(-self._lengths // sequence_length)
-        self._by_parts = np.argsort(parts, kind="stable")
-        self._parts = parts[self._by_parts]
-        self._group_starts = np.arange(0, len(parts), self.streams)
-        self._group_parts = np.maximum.reduceat(self._parts, self._group_starts)
-        self._order: tuple[int, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]] | None = None
-
-    def __len__(self) -> int:
-        return int(self._group_parts.sum())
-
-    def __getitem__(self, k: int) -> Batch:
-        epoch, slot = divmod(k, len(self))
-        texts, groups, ends = self._epoch(epoch)
-        place = int(np.searchsorted(ends, slot, side="right"))
-        group = groups[place]
-        part = slot - int(ends[place] - self._group_parts[group])
-        start = self._group_starts[group]
-        chosen = texts[start : start + self.streams]
-        starts, lengths = self._starts[chosen], self._lengths[chosen]
-        first = part * self._length
-        last = min(first + self._length, int(lengths.max()))
-        return rows(self._ids, starts, lengths, first, last, boundary=self._boundary)
-
-    def _epoch(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """The order of the texts, the order of their groups, and the number of batches up to each group's end."""
-        if self._order is None or self._order[0] != epoch:
-            draw = np.random.Generator(np.random.PCG64([self._seed, epoch]))
-            texts = self._by_parts[np.lexsort((draw.random(len(self._parts)), self._parts))]
-            window = np.arange(len(texts)) // (self.streams * self._WINDOW)
-            texts = texts[np.lexsort((self._lengths[texts], window, self._parts))]
-            groups = draw.permutation(len(self._group_starts))
-            self._order = epoch, texts, groups, np.cumsum(self._group_parts[groups])
-        return self._order[1:]
+        batch = rows(self._ids, self._starts, self._lengths, first, last, boundary=self._boundary)
+        return replace(batch, weight=batch.symbols * self._batches / max(1, len(self._ids)))
 
 
 def spans(ids: Ids, boundary: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -145,7 +112,12 @@ def rows(
     symbols = ids[np.clip(places, 0, len(ids) - 1)].astype(np.int64)
     symbols[places < 0] = boundary
     inputs, targets = symbols[:-1], symbols[1:].copy()
-    outside = time[1:] >= lengths
-    targets[outside] = IGNORED
-    symbols_to_predict = targets.size - int(np.count_nonzero(outside))
-    return Batch(torch.from_numpy(inputs), torch.from_numpy(targets), first == 0, symbols_to_predict)
+    targets[time[1:] >= lengths] = IGNORED
+    everyone = torch.arange(len(starts))
+    return Batch(
+        torch.from_numpy(inputs),
+        torch.from_numpy(targets),
+        lengths=np.clip(lengths - first, 0, last - first),
+        carried=everyone[: 0 if first == 0 else None],
+        going_on=everyone[torch.from_numpy(lengths > last)],
+    )
