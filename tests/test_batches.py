@@ -317,3 +317,8 @@ def test_what_lies_beyond_a_row_is_ignored() -> None:
     assert batch.inputs.T.tolist() == [[0, 1, 2], [4, 5, 6]]
     assert batch.targets.T.tolist() == [[1, 2, 3], [5, IGNORED, IGNORED]]
     assert (batch.begins, batch.symbols) == (False, 4)
+
+
+def test_a_batch_of_one_long_row_and_many_empty_ones_takes_no_more_than_its_symbols() -> None:
+    batch = documents([2000, *[1] * 30_000], 32, 2048)[0]
+    assert sum(inputs.numel() for inputs, _ in batch.pieces) < 2 * batch.symbols

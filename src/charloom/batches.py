@@ -14,19 +14,23 @@ from numpy.typing import NDArray
 Ids = NDArray[Any]
 """Symbol ids (T,), in any integer type."""
 
+Integers = NDArray[np.int64]
+
 IGNORED = -100
 """Target of a place that holds no symbol: it counts neither in the loss nor in a score."""
 
 
+Piece = tuple[torch.Tensor, torch.Tensor]
+"""Inputs and targets, both (T, B) int64."""
+
+
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Symbols to read and symbols to predict."""
+    """Symbols to read and symbols to predict, in pieces where rows end at different times."""
 
-    inputs: torch.Tensor
-    "(T, B) int64"
-    targets: torch.Tensor
-    "(T, B) int64; `IGNORED` where there is nothing to predict."
-    lengths: NDArray[np.int64]
+    pieces: tuple[Piece, ...]
+    "One after the other in time; each goes on with the first rows of the one before."
+    lengths: Integers
     "(B,): how many targets of each row count, from its top."
     carried: torch.Tensor
     "int64: the rows that go on from the batch before, in the order in which that one named them; the others start at zero."
@@ -34,6 +38,16 @@ class Batch:
     "int64: the rows that go on in the next batch."
     weight: float = 1.0
     "Its number of targets over the mean number of a batch in the epoch: what its mean loss counts for."
+
+    @property
+    def inputs(self) -> torch.Tensor:
+        """Symbols to read (T, B) int64; 0 behind the end of a piece."""
+        return _side_by_side([inputs for inputs, _ in self.pieces], 0)
+
+    @property
+    def targets(self) -> torch.Tensor:
+        """Symbols to predict (T, B) int64; `IGNORED` where there is nothing to predict."""
+        return _side_by_side([targets for _, targets in self.pieces], IGNORED)
 
     @property
     def begins(self) -> bool:
@@ -91,7 +105,7 @@ class Streams:
         return replace(batch, weight=batch.symbols * self._batches / max(1, len(self._ids)))
 
 
-def spans(ids: Ids, boundary: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def spans(ids: Ids, boundary: int) -> tuple[Integers, Integers]:
     """Starts and lengths of the texts in `ids`, each with the boundary that closes it; the last may be open."""
     stops = np.flatnonzero(ids == boundary) + 1
     if len(ids) and (len(stops) == 0 or stops[-1] != len(ids)):
@@ -100,10 +114,19 @@ def spans(ids: Ids, boundary: int) -> tuple[NDArray[np.int64], NDArray[np.int64]
     return starts, stops - starts
 
 
-def rows(
-    ids: Ids, starts: NDArray[np.int64], lengths: NDArray[np.int64], first: int, last: int, *, boundary: int
-) -> Batch:
-    """Symbols `first` to `last` of the rows that begin at `starts`, side by side; what lies beyond a row's length is ignored.
+def rows(ids: Ids, starts: Integers, lengths: Integers, first: int, last: int, *, boundary: int) -> Batch:
+    """Symbols `first` to `last` of the rows that begin at `starts`, side by side; what lies beyond a row's length is ignored."""
+    everyone = torch.arange(len(starts))
+    return Batch(
+        (piece(ids, starts, lengths, first, last, boundary=boundary),),
+        lengths=np.clip(lengths - first, 0, last - first),
+        carried=everyone[: 0 if first == 0 else None],
+        going_on=everyone[torch.from_numpy(lengths > last)],
+    )
+
+
+def piece(ids: Ids, starts: Integers, lengths: Integers, first: int, last: int, *, boundary: int) -> Piece:
+    """Inputs and targets of `rows`.
 
     The input of a row's first symbol is the symbol before it in `ids`, or the boundary where there is none.
     """
@@ -113,11 +136,12 @@ def rows(
     symbols[places < 0] = boundary
     inputs, targets = symbols[:-1], symbols[1:].copy()
     targets[time[1:] >= lengths] = IGNORED
-    everyone = torch.arange(len(starts))
-    return Batch(
-        torch.from_numpy(inputs),
-        torch.from_numpy(targets),
-        lengths=np.clip(lengths - first, 0, last - first),
-        carried=everyone[: 0 if first == 0 else None],
-        going_on=everyone[torch.from_numpy(lengths > last)],
-    )
+    return torch.from_numpy(inputs), torch.from_numpy(targets)
+
+
+def _side_by_side(parts: list[torch.Tensor], empty: int) -> torch.Tensor:
+    """Parts (T, B) one below the other, `empty` where a part has fewer rows than the first."""
+    if len(parts) == 1:
+        return parts[0]
+    width = parts[0].shape[1]
+    return torch.cat([torch.nn.functional.pad(part, (0, width - part.shape[1]), value=empty) for part in parts])

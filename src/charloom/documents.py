@@ -6,15 +6,13 @@ is empty. So texts are drawn without regard to their length, the rows of a step 
 reads them as stairs: rows that have ended are left out of what is still to be read.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from charloom.batches import Batch, Ids, rows, spans
-
-Integers = NDArray[np.int64]
+from charloom.batches import Batch, Ids, Integers, piece, spans
 
 CALL = 128
 """What another call of the network costs, in symbols read: measured with layers of 256 and 512 units on one core."""
@@ -61,13 +59,16 @@ class Documents:
         left = self._lengths[texts] - begun
         order = np.lexsort((texts, -np.minimum(left, self._length)))
         texts, begun, left = texts[order], begun[order], left[order]
-        lengths = np.minimum(left, self._length)
-        batch = rows(self._ids, self._starts[texts] + begun, lengths, 0, int(lengths[0]), boundary=self._boundary)
-        return replace(
-            batch,
+        starts, lengths = self._starts[texts] + begun, np.minimum(left, self._length)
+        return Batch(
+            tuple(
+                piece(self._ids, starts[:rows], lengths[:rows], first, last, boundary=self._boundary)
+                for first, last, rows in stairs(lengths)
+            ),
+            lengths=lengths,
             carried=_chosen(begun > 0, texts),
             going_on=_chosen(left > self._length, texts),
-            weight=batch.symbols * self._batches / len(self._ids),
+            weight=int(lengths.sum()) * self._batches / len(self._ids),
         )
 
     def _epoch(self, number: int) -> _Epoch:
@@ -107,9 +108,9 @@ def stairs(lengths: Integers) -> list[tuple[int, int, int]]:
     return pieces[::-1]
 
 
-def _chosen(rows_: NDArray[np.bool_], texts: Integers) -> torch.Tensor:
+def _chosen(rows: NDArray[np.bool_], texts: Integers) -> torch.Tensor:
     """The rows that are chosen, in the order of their texts: the one order that two batches share."""
-    places = np.flatnonzero(rows_)
+    places = np.flatnonzero(rows)
     return torch.from_numpy(places[np.argsort(texts[places])])
 
 

@@ -17,7 +17,6 @@ import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from charloom.batches import IGNORED, Batch
-from charloom.documents import stairs
 from charloom.errors import DivergedError
 from charloom.network import CharRNN, Recurrent, State, reading
 from charloom.optimizers import make_optimizer
@@ -236,9 +235,8 @@ class Trainer(StepByStep[CharRNN, Batch]):
 
     def _loss(self, batch: Batch) -> tuple[torch.Tensor, float, int, State | None]:
         device = self.network.device
-        pieces = stairs(batch.lengths)
-        inputs = [batch.inputs[first:last, :rows].to(device) for first, last, rows in pieces]
-        targets = torch.cat([batch.targets[first:last, :rows].flatten() for first, last, rows in pieces]).to(device)
+        inputs = [inputs.to(device) for inputs, _ in batch.pieces]
+        targets = torch.cat([targets.flatten() for _, targets in batch.pieces]).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=self._bfloat16):
             logits, state = self.network.read_pieces(inputs, self._before(batch))
         loss = torch.nn.functional.cross_entropy(logits.float(), targets, ignore_index=IGNORED)
@@ -251,13 +249,14 @@ class Trainer(StepByStep[CharRNN, Batch]):
         if batch.begins:
             return None
         assert self._state is not None, "the batch before named the rows that go on"
-        start = self.network.zero_state(batch.inputs.shape[1])
+        start = self.network.zero_state(len(batch.lengths))
         for part, carried in zip(start, self._state, strict=True):
             part[:, batch.carried.to(part.device)] = carried
         return start
 
     def _output(self, batch: Batch) -> torch.Tensor:
-        few = batch.inputs[:, :4].repeat(LONGEST_MEMORY, 1)[:LONGEST_MEMORY]
+        rows = min(4, batch.pieces[-1][0].shape[1])
+        few = torch.cat([inputs[:, :rows] for inputs, _ in batch.pieces]).repeat(LONGEST_MEMORY, 1)[:LONGEST_MEMORY]
         with reading(self.average):
             logits: torch.Tensor = self.average(few.to(self.average.device))[0]
         return logits

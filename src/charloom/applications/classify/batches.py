@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -28,6 +28,10 @@ class TextBatch:
     "(B,), the boundaries counted."
     labels: torch.Tensor
     "(B,)"
+    texts_per_batch: float
+    "The mean number of texts of a batch in the epoch: what a sum over texts is divided by, so that each counts alike."
+    symbols_per_batch: float
+    "The same of symbols that are predicted, each text's first left out."
 
     @property
     def symbols(self) -> int:
@@ -36,7 +40,8 @@ class TextBatch:
 
     def to(self, device: torch.device) -> "TextBatch":
         """The batch where the network is."""
-        return TextBatch(*(part.to(device) for part in (self.ids, self.originals, self.lengths, self.labels)))
+        names = ("ids", "originals", "lengths", "labels")
+        return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
 
 class TextBatches:
@@ -72,6 +77,7 @@ class TextBatches:
         self._epoch = -1
         self._rows: list[Symbols] = []
         self._order: list[NDArray[np.int64]] = []
+        self._symbols = 0
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -88,12 +94,20 @@ class TextBatches:
         if self._dropout:
             dropped = self._draw(2, k).random(ids.shape, np.float32) < self._dropout
             ids = np.where(dropped, self._table.unknown[ids], ids)  # a boundary stays one
-        return TextBatch(*map(torch.from_numpy, (ids, originals, lengths, self._labels[places])))
+        return TextBatch(
+            torch.from_numpy(ids),
+            torch.from_numpy(originals),
+            torch.from_numpy(lengths),
+            torch.from_numpy(self._labels[places]),
+            texts_per_batch=len(self._texts) / len(self),
+            symbols_per_batch=self._symbols / len(self),
+        )
 
     def _begin(self, epoch: int) -> None:
         draw = self._draw(1, epoch)
         self._rows = [self._part(place, draw) for place in range(len(self._texts))]
         lengths = np.array([len(row) for row in self._rows])
+        self._symbols = int(lengths.sum()) + len(lengths)
         shuffled = draw.permutation(len(self._texts))
         batches: list[NDArray[np.int64]] = []
         for first in range(0, len(shuffled), POOL * self._size):
