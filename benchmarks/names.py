@@ -80,7 +80,7 @@ def train(parts: tuple[Names, Names, Names], run: Path, steps: int, network: Net
         steps=steps,
         corpus=config,
         network=network,
-        training=TrainingConfig(batch_size=8, learning_rate=12e-3, weight_decay=0.1, seed=seed),
+        training=TrainingConfig(batch_size=32, learning_rate=12e-3, weight_decay=0.1, seed=seed),
     )
     return charloom.load(run)
 

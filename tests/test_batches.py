@@ -172,14 +172,22 @@ def test_no_batch_of_documents_is_longer_than_the_sequence_length(
 
 
 @given(LENGTHS, st.integers(1, 9), st.integers(0, 40))
-def test_batches_of_short_documents_hold_as_many_symbols_as_sequences_would_but_for_a_text(
-    lengths: list[int], batch_size: int, more: int
-) -> None:
-    sequence_length = max(lengths) + more
-    batches = documents(lengths, batch_size, sequence_length)
-    symbols = [batch.symbols for batch in epoch(batches)]
-    assert len(batches) == max(1, sum(lengths) // (batch_size * sequence_length))
+def test_batches_of_short_documents_hold_alike_many_symbols(lengths: list[int], batch_size: int, more: int) -> None:
+    symbols = [batch.symbols for batch in epoch(documents(lengths, batch_size, max(lengths) + more))]
     assert max(symbols) - min(symbols) <= 2 * max(lengths)
+
+
+@pytest.mark.parametrize(("length", "wanted"), [(1, 1024), (8, 1024), (60, 1920), (128, 4096), (1000, 4096)])
+def test_a_batch_is_so_many_rows_of_usual_length(length: int, wanted: int) -> None:
+    batches = documents([length] * (1_000_000 // length), 32, 128)
+    assert len(batches) == pytest.approx(1_000_000 / wanted, rel=0.03)
+    assert batches.streams == 32
+
+
+def test_a_text_that_does_not_fill_its_rows_says_so() -> None:
+    assert documents([10] * 3, 32, 128).streams == 1
+    assert documents([10] * 50, 32, 128).streams == 16
+    assert documents([10_000, *[10] * 500], 32, 128).streams < 4
 
 
 @pytest.mark.parametrize("size", [17, 20, 33])
@@ -258,7 +266,7 @@ def test_rows_that_go_on_are_read_to_the_end_of_the_last_stair() -> None:
 
 
 def test_little_of_what_is_read_is_padding() -> None:
-    for longest, batch_size, least in ((100, 32, 0.85), (16, 32, 0.85), (60, 8, 0.75)):
+    for longest, batch_size, least in ((100, 32, 0.8), (16, 32, 0.8), (60, 8, 0.6)):
         lengths = np.random.default_rng(1).integers(1, longest + 1, 20_000).tolist()
         batches = documents(lengths, batch_size, 128)
         some = [batches[k] for k in range(20)]

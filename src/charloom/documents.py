@@ -1,9 +1,8 @@
 """Many short texts as batches: every step sees a random mix of them, and hardly any padding is computed.
 
-A step holds `batch_size * sequence_length` symbols, as it does for one long text. Texts of like length in one step would
-need no padding, but such a step teaches lengths that the text does not have: a step of empty lines says that every line
-is empty. So texts are drawn without regard to their length, the rows of a step are sorted by length, and the network
-reads them as stairs: rows that have ended are left out of what is still to be read.
+Texts of one length in a step would need no padding, but such a step teaches lengths that the text does not have: a step
+of empty lines says that every line is empty. So texts are drawn without regard to their length, the rows of a step are
+sorted by length, and the network reads them as stairs: rows that have ended are left out of what is still to be read.
 """
 
 from dataclasses import dataclass
@@ -16,6 +15,9 @@ from charloom.batches import Batch, Ids, Integers, piece, spans
 
 CALL = 128
 """What another call of the network costs, in symbols read: measured with layers of 256 and 512 units on one core."""
+
+LEAST = 32
+"""A row counts for at least this many symbols where the size of a step is chosen: steps of a few names would be slow."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,17 +35,20 @@ class Documents:
     """Texts that each begin with a zero state, a text a row, in an order drawn anew for each epoch by PCG64([seed, epoch]).
 
     An epoch holds each symbol once as a target. A text longer than `sequence_length` goes on in the next batch, with its
-    state. Batches hold about equally many symbols: at least `batch_size * sequence_length`, fewer only where the whole
-    text has fewer or where one text is so long that it takes more steps than that.
+    state. Batches hold about equally many symbols: `batch_size` rows of the length of the text in which a symbol stands
+    on average (at most `sequence_length`, at least `LEAST`), fewer only where the whole text has fewer or where one text
+    is so long that it takes more steps than that.
     """
 
     def __init__(self, ids: Ids, *, boundary: int, batch_size: int, sequence_length: int, seed: int) -> None:
         self._ids, self._boundary, self._length, self._seed = ids, boundary, sequence_length, seed
         self._starts, self._lengths = spans(ids, boundary)
         self._parts = -(-self._lengths // sequence_length)
-        longest = int(self._parts.max(initial=1))
-        self._batches = max(longest, len(ids) // (batch_size * sequence_length))
-        self.streams = max(1, min(batch_size, -(-len(ids) // (self._batches * sequence_length))))
+        rows = np.minimum(self._lengths, sequence_length)
+        typical = max(float(rows @ self._lengths) / len(ids), min(LEAST, sequence_length))
+        step = max(round(batch_size * typical), int(rows.max()))  # no shorter than a row: then no step is left empty
+        self._batches = max(int(self._parts.max()), len(ids) // step)
+        self.streams = max(1, min(batch_size, round(len(ids) / self._batches / typical)))
         self._last: _Epoch | None = None
 
     def __len__(self) -> int:

@@ -168,8 +168,10 @@ def _introduce(session: Any, say: Any) -> None:
     if text.unseen_in_training:
         say(f"{text.unseen_in_training} of its {unit}s occur only in the part that is held out")
     if plan.streams < config.training.batch_size and config.corpus.documents == "lines":
-        sizes = f"{plan.streams} x {config.training.sequence_length} characters"
-        say(f"a step reads about {sizes} only: the text is short, or a line of it is very long")
+        say(
+            f"a step reads lines in {plan.streams} of the {config.training.batch_size} rows side by side: "
+            "the text is short, or a line of it is very long"
+        )
     elif plan.streams < config.training.batch_size:
         say(
             f"the text is short: it is trained in {plan.streams} of the {config.training.batch_size} streams side by side"
