@@ -1,6 +1,6 @@
 """Do written names look like names, and are they new? Beside n-grams of characters of orders 3 to 5.
 
-Usage: python benchmarks/names.py FOLDER [--steps 1500] [--quick] [--output JSON]
+Usage: python benchmarks/names.py FOLDER [--steps 1500] [--seed 1] [--quick] [--output JSON]
 
 FOLDER holds `first-names.txt`, a name a line, and `surnames-by-language.tsv`, `language<TAB>surname`. First names are put in
 the order and split that makemore's lectures use (Python's `random`, seed 42; 80 % to train, 10 % dev, 10 % test), so that the
@@ -68,7 +68,7 @@ def text(names: Names) -> str:
     return "".join(f"{language}\t{name}\n" if language else f"{name}\n" for language, name in names)
 
 
-def train(parts: tuple[Names, Names, Names], run: Path, steps: int, network: NetworkConfig) -> LanguageModel:
+def train(parts: tuple[Names, Names, Names], run: Path, steps: int, network: NetworkConfig, seed: int) -> LanguageModel:
     """A model of the training names; the best at the dev names is kept. The shares are those that cut between two names."""
     whole = [text(part) for part in parts]
     size = sum(map(len, whole))
@@ -80,7 +80,7 @@ def train(parts: tuple[Names, Names, Names], run: Path, steps: int, network: Net
         steps=steps,
         corpus=config,
         network=network,
-        training=TrainingConfig(batch_size=128, learning_rate=12e-3, weight_decay=0.1),
+        training=TrainingConfig(batch_size=32, learning_rate=12e-3, weight_decay=0.1, seed=seed),
     )
     return charloom.load(run)
 
@@ -102,10 +102,12 @@ def written(model: LanguageModel, languages: list[str], temperature: float) -> l
     return [line_of(sample).rpartition("\t")[2] for sample in samples]
 
 
-def measure(parts: tuple[Names, Names, Names], run: Path, steps: int, network: NetworkConfig) -> dict[str, Any]:
+def measure(
+    parts: tuple[Names, Names, Names], run: Path, steps: int, network: NetworkConfig, seed: int
+) -> dict[str, Any]:
     train_names, dev, test = parts
     began = time.perf_counter()
-    model = train(parts, run, steps, network)
+    model = train(parts, run, steps, network, seed)
     rows: dict[str, Any] = {}
     seconds = time.perf_counter() - began
     has_languages = bool(train_names[0][0])
@@ -195,6 +197,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--hidden-size", type=int, default=256)
     parser.add_argument("--dropout", type=float, default=0.5)
+    parser.add_argument(
+        "--seed", type=int, default=1, help="of the network's weights, its dropout and the names' order"
+    )
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
@@ -207,12 +212,14 @@ def main() -> None:
             "first names": first_names(options.folder / "first-names.txt"),
             "surnames by language": surnames(options.folder / "surnames-by-language.tsv"),
         }.items():
-            told[name] = measure(parts, Path(folder) / name.replace(" ", "-"), steps, network)
+            told[name] = measure(parts, Path(folder) / name.replace(" ", "-"), steps, network, options.seed)
             show(name, told[name])
             if name == "first names":
                 print(PUBLISHED)
     if options.output:
-        options.output.write_text(json.dumps({"machine": title(), "steps": steps, "rows": told}, indent=1))
+        options.output.write_text(
+            json.dumps({"machine": title(), "steps": steps, "seed": options.seed, "rows": told}, indent=1)
+        )
 
 
 if __name__ == "__main__":

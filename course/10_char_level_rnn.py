@@ -269,7 +269,7 @@ word_run = charloom.train(
     steps=choose(1000, 30),
     corpus=CorpusConfig(documents="lines"),
     network=NetworkConfig(hidden_size=choose(128, 32), embedding_size=16, dropout=0.2),
-    training=TrainingConfig(batch_size=choose(128, 32)),
+    training=TrainingConfig(batch_size=choose(32, 8)),
 )
 word_model = charloom.load(word_run.path)
 samples = charloom.generate_many(word_model, [""] * 24, length=40, temperature=0.8, seed=1)

@@ -89,7 +89,7 @@ run = charloom.train(
     run=FOLDER / "run",
     corpus=config,
     network=NetworkConfig(hidden_size=32 if FAST else 192, embedding_size=32, dropout=0.4),
-    training=charloom.TrainingConfig(batch_size=8 if FAST else 128, learning_rate=12e-3, weight_decay=0.1),
+    training=charloom.TrainingConfig(batch_size=8 if FAST else 32, learning_rate=12e-3, weight_decay=0.1),
     steps=30 if FAST else 900,
 )
 model = charloom.load(run.path)

@@ -10,7 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charloom.batches import IGNORED, Batch, Batches, Documents, Ids, Streams, rows, spans
+from charloom.batches import IGNORED, Batch, Batches, Ids, Streams, rows, spans
+from charloom.documents import CALL, Documents, stairs
 
 SIZES = {"length": st.integers(1, 300), "batch_size": st.integers(1, 20), "sequence_length": st.integers(1, 40)}
 LENGTHS = st.lists(st.integers(1, 60), min_size=1, max_size=40)
@@ -52,22 +53,26 @@ def targets(batches: list[Batch]) -> list[int]:
 
 
 def equal(one: Batch, other: Batch) -> bool:
-    tensors = torch.equal(one.inputs, other.inputs) and torch.equal(one.targets, other.targets)
-    return tensors and (one.begins, one.symbols) == (other.begins, other.symbols)
+    names = ("inputs", "targets", "carried", "going_on")
+    tensors = all(torch.equal(getattr(one, name), getattr(other, name)) for name in names)
+    return tensors and np.array_equal(one.lengths, other.lengths) and one.weight == other.weight
 
 
 def read_rows(batches: list[Batch]) -> list[tuple[list[int], list[int]]]:
-    """Inputs and targets of each row, from where it begins with a zero state to where the next ones begin."""
+    """Inputs and targets of each row, from where it begins with a zero state to where it is not carried on."""
     found: list[tuple[list[int], list[int]]] = []
+    carried: list[tuple[list[int], list[int]]] = []
     for batch in batches:
-        columns = range(batch.inputs.shape[1])
-        if batch.begins:
-            found += [([], []) for _ in columns]
-        for column in columns:
+        here: list[tuple[list[int], list[int]]] = [([], []) for _ in range(batch.inputs.shape[1])]
+        for place, row in zip(batch.carried.tolist(), carried, strict=True):
+            here[place] = row
+        for column, (inputs, wanted) in enumerate(here):
             counts = batch.targets[:, column] != IGNORED
-            inputs, wanted = found[len(found) - len(columns) + column]
             inputs += batch.inputs[counts, column].tolist()
             wanted += batch.targets[counts, column].tolist()
+        carried = [here[place] for place in batch.going_on.tolist()]
+        found += [row for place, row in enumerate(here) if place not in batch.going_on.tolist()]
+    assert not carried, "nothing goes on from the last batch of an epoch"
     return found
 
 
@@ -158,25 +163,42 @@ def test_each_symbol_of_the_documents_is_counted_once_in_an_epoch(
 
 
 @given(LENGTHS, st.integers(1, 9), st.integers(1, 40))
-def test_no_batch_of_documents_is_longer_than_the_sequence_length_or_wider_than_the_batch_size(
+def test_no_batch_of_documents_is_longer_than_the_sequence_length(
     lengths: list[int], batch_size: int, sequence_length: int
 ) -> None:
     for batch in epoch(documents(lengths, batch_size, sequence_length)):
         assert 1 <= batch.inputs.shape[0] <= sequence_length
-        assert 1 <= batch.inputs.shape[1] <= batch_size
+        assert batch.lengths.tolist() == (batch.targets != IGNORED).sum(0).tolist()
+
+
+@given(LENGTHS, st.integers(1, 9), st.integers(0, 40))
+def test_batches_of_short_documents_hold_alike_many_symbols(lengths: list[int], batch_size: int, more: int) -> None:
+    symbols = [batch.symbols for batch in epoch(documents(lengths, batch_size, max(lengths) + more))]
+    assert max(symbols) - min(symbols) <= 2 * max(lengths)
+
+
+@pytest.mark.parametrize(("length", "wanted"), [(1, 1024), (8, 1024), (60, 1920), (128, 4096), (1000, 4096)])
+def test_a_batch_is_so_many_rows_of_usual_length(length: int, wanted: int) -> None:
+    batches = documents([length] * (1_000_000 // length), 32, 128)
+    assert len(batches) == pytest.approx(1_000_000 / wanted, rel=0.03)
+    assert batches.streams == 32
+
+
+def test_a_text_that_does_not_fill_its_rows_says_so() -> None:
+    assert documents([10] * 3, 32, 128).streams == 1
+    assert documents([10] * 50, 32, 128).streams == 16
+    assert documents([10_000, *[10] * 500], 32, 128).streams < 4
+
+
+@pytest.mark.parametrize("size", [17, 20, 33])
+def test_batches_of_long_documents_of_one_length_are_not_full_and_almost_empty_in_turn(size: int) -> None:
+    symbols = [batch.symbols for batch in epoch(documents([size] * 4000, 32, 16))]
+    assert np.std(symbols) < 0.2 * np.mean(symbols)  # 0.88 or more where all rows end at once
 
 
 @given(LENGTHS, st.integers(1, 9), st.integers(1, 40))
 def test_no_batch_is_all_padding(lengths: list[int], batch_size: int, sequence_length: int) -> None:
     assert all(batch.symbols > 0 for batch in epoch(documents(lengths, batch_size, sequence_length)))
-
-
-@given(LENGTHS, st.integers(1, 9), st.integers(1, 40))
-def test_rows_stand_side_by_side_until_others_begin(lengths: list[int], batch_size: int, sequence_length: int) -> None:
-    width = 0
-    for batch in epoch(documents(lengths, batch_size, sequence_length)):
-        assert batch.begins or batch.inputs.shape[1] == width
-        width = batch.inputs.shape[1]
 
 
 def test_epochs_of_documents_differ_in_their_order() -> None:
@@ -188,11 +210,68 @@ def test_other_seeds_give_documents_in_another_order() -> None:
     assert len({tuple(targets(epoch(documents([5] * 200, 4, 8, seed)))) for seed in range(5)}) == 5
 
 
-def test_documents_stand_beside_others_of_about_their_length() -> None:
-    lengths = np.random.default_rng(1).integers(1, 100, 2000).tolist()
+def test_every_batch_is_a_random_mix_of_the_documents() -> None:
+    lengths = np.random.default_rng(1).permutation([1] * 3000 + [61] * 3000).tolist()
     batches = epoch(documents(lengths, 16, 128))
-    places = sum(batch.targets.numel() for batch in batches)
-    assert sum(lengths) / places > 0.9  # at random it is 0.53
+    shares = np.array([np.mean(batch.lengths == 1) for batch in batches])
+    rows_each = 6000 / len(batches)
+    assert abs(shares.mean() - 0.5) < 0.02
+    assert shares.std() < 2 * (0.25 / rows_each) ** 0.5  # grouped by length it is 0.5
+
+
+def test_long_documents_are_spread_over_the_epoch() -> None:
+    lengths = np.random.default_rng(2).permutation([100] * 500 + [5] * 5000).tolist()
+    begins = [int((batch.lengths == 32).sum()) for batch in epoch(documents(lengths, 8, 32))]
+    first, second = sum(begins[: len(begins) // 2]), sum(begins[len(begins) // 2 :])
+    assert abs(first - second) < 0.1 * (first + second)
+
+
+@given(LENGTHS, st.integers(1, 9), st.integers(1, 40))
+def test_the_weights_of_an_epoch_have_the_mean_one_and_go_by_symbols(
+    lengths: list[int], batch_size: int, sequence_length: int
+) -> None:
+    ids, boundary = documents_text(lengths)
+    sizes = {"boundary": boundary, "batch_size": batch_size, "sequence_length": sequence_length}
+    for batches in (documents(lengths, batch_size, sequence_length), Streams(ids, **sizes)):
+        weights = np.array([batch.weight for batch in epoch(batches)])
+        symbols = np.array([batch.symbols for batch in epoch(batches)])
+        assert weights.mean() == pytest.approx(1)
+        np.testing.assert_allclose(weights, symbols / symbols.mean())
+
+
+# --- stairs ---
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=300))
+def test_stairs_hold_each_symbol_once_and_never_grow(lengths: list[int]) -> None:
+    wanted = np.sort(np.array(lengths))[::-1]
+    pieces = stairs(wanted)
+    held = np.zeros(len(wanted), np.int64)
+    for _, last, rows_ in pieces:
+        held[:rows_] = last
+    assert [piece[0] for piece in pieces] == [0, *(piece[1] for piece in pieces[:-1])]
+    assert (held >= wanted).all()
+    assert held[0] == wanted[0]
+    assert sorted((piece[2] for piece in pieces), reverse=True) == [piece[2] for piece in pieces]
+    assert sum((last - first) * rows_ + CALL for first, last, rows_ in pieces) <= wanted[0] * len(wanted) + CALL
+
+
+def test_rows_that_go_on_are_read_to_the_end_of_the_last_stair() -> None:
+    for batch in epoch(documents(np.random.default_rng(3).integers(1, 90, 300).tolist(), 8, 16)):
+        if len(batch.going_on):
+            first, last, rows_ = stairs(batch.lengths)[-1]
+            assert last == 16
+            assert int(batch.going_on.max()) < rows_
+            assert first < 16
+
+
+def test_little_of_what_is_read_is_padding() -> None:
+    for longest, batch_size, least in ((100, 32, 0.8), (16, 32, 0.8), (60, 8, 0.6)):
+        lengths = np.random.default_rng(1).integers(1, longest + 1, 20_000).tolist()
+        batches = documents(lengths, batch_size, 128)
+        some = [batches[k] for k in range(20)]
+        places = sum((last - first) * rows_ for batch in some for first, last, rows_ in stairs(batch.lengths))
+        assert sum(batch.symbols for batch in some) / places > least  # as one rectangle it is 0.5
 
 
 # --- both ---
@@ -221,7 +300,6 @@ def test_time_goes_down_and_streams_go_across(make: Make) -> None:
     batch = make()[0]
     assert batch.inputs.shape == batch.targets.shape
     assert batch.inputs.dtype == batch.targets.dtype == torch.int64
-    assert batch.inputs.shape[1] <= make().streams
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32])
@@ -247,3 +325,8 @@ def test_what_lies_beyond_a_row_is_ignored() -> None:
     assert batch.inputs.T.tolist() == [[0, 1, 2], [4, 5, 6]]
     assert batch.targets.T.tolist() == [[1, 2, 3], [5, IGNORED, IGNORED]]
     assert (batch.begins, batch.symbols) == (False, 4)
+
+
+def test_a_batch_of_one_long_row_and_many_empty_ones_takes_no_more_than_its_symbols() -> None:
+    batch = documents([2000, *[1] * 30_000], 32, 2048)[0]
+    assert sum(inputs.numel() for inputs, _ in batch.pieces) < 2 * batch.symbols

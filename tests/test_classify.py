@@ -3,6 +3,7 @@
 import itertools
 import json
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -222,6 +223,57 @@ def test_class_weights_count_texts_alike_or_classes_alike() -> None:
     weights = class_weights((30, 10), 1.0)
     assert float(weights[0] * 30) == pytest.approx(float(weights[1] * 10))
     assert float((weights * torch.tensor([30.0, 10.0])).sum()) == pytest.approx(40)
+
+
+def gradients(path: Path, batch_size: int, **changes: object) -> dict[str, torch.Tensor]:
+    """The mean over an epoch of the gradients that the optimizer is given, the weights held fixed, nothing dropped."""
+    labels = ["english"] * 50 + ["german"] * 10 + ["python"] * 9
+    rows = Rows(tuple(labels), tuple(f"{label[:1] * (7 * place % 31)}{place}" for place, label in enumerate(labels)))
+    changes = {"dropout": 0.0, "character_dropout": 0.0, "held": 0.0, "n_grams": 0, **changes}
+    trainer = begin(rows, path, batch_size=batch_size, steps=1000, **changes).trainer
+    trainer.config, trainer._bfloat16 = replace(trainer.config, clip=0.0, average=0.0), False
+    total = {name: torch.zeros_like(weights) for name, weights in trainer.network.named_parameters()}
+
+    def add(rate: float) -> None:
+        for name, weights in trainer.network.named_parameters():
+            if weights.grad is not None:
+                total[name] += weights.grad / len(trainer.batches)
+
+    trainer.optimizer.step = add
+    for _ in range(len(trainer.batches)):
+        trainer.advance()
+    return total
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"next_character": 0.0, "class_weights": 0.5},
+        {"every_place": 0.5, "class_weights": 1.0},
+        {"members": 2, "next_character": 0.5},
+        {"kind": "generative", "class_weights": 0.5},
+    ],
+    ids=["plain", "class weights", "every place", "members", "generative"],
+)
+@pytest.mark.parametrize("batch_size", [1, 7, 16])
+def test_each_text_and_each_character_counts_alike_whatever_batch_it_is_in(
+    tmp_path: Path, batch_size: int, changes: dict[str, object]
+) -> None:
+    found, whole = (gradients(tmp_path / str(size), size, **changes) for size in (batch_size, 69))
+    for name, gradient in whole.items():
+        torch.testing.assert_close(found[name], gradient, atol=1e-6, rtol=1e-4)
+
+
+def test_the_loss_of_a_batch_is_that_of_its_texts_over_the_usual_number_of_texts(tmp_path: Path) -> None:
+    session = begin(small_rows(50), tmp_path, batch_size=16, next_character=0.0, label_smoothing=0.0, dropout=0.0)
+    network, weights = session.trainer.network, torch.tensor([0.5, 1.0, 2.0])
+    for batch in (session.trainer.batches[k] for k in range(len(session.trainer.batches))):
+        logs = network(batch.ids, batch.lengths).log_softmax(-1)
+        losses = [-weights[label] * logs[text, label] for text, label in enumerate(batch.labels.tolist())]
+        expected = sum(losses) / batch.texts_per_batch
+        assert network.loss(batch, weights).item() == pytest.approx(expected.item(), rel=1e-5)
+    assert batch.texts_per_batch == pytest.approx(len(session.trainer.batches._texts) / len(session.trainer.batches))
 
 
 # --- rows ---

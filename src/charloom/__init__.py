@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from charloom.applications.complete import Completer, Completion
     from charloom.applications.mixed import MixedCompleter
     from charloom.applications.word_counts import WordCounts
-    from charloom.batches import Batch, Documents, Streams
+    from charloom.batches import Batch, Streams
     from charloom.beam import Continuation, beam_search
     from charloom.corpus import Corpus, Text
+    from charloom.documents import Documents
     from charloom.errors import CharloomError
     from charloom.evaluation import Score, evaluate, surprisal
     from charloom.experiment import train
@@ -48,7 +49,7 @@ _HOMES = {
     "Continuation": "beam",
     "Corpus": "corpus",
     "CorpusConfig": "settings",
-    "Documents": "batches",
+    "Documents": "documents",
     "LanguageModel": "language_model",
     "MixedCompleter": "applications.mixed",
     "NetworkConfig": "settings",

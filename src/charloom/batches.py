@@ -4,7 +4,7 @@ Nothing here has a state, so a run that goes on from step k reads just what an u
 Axes: T time, B streams (or documents) side by side.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,22 +14,50 @@ from numpy.typing import NDArray
 Ids = NDArray[Any]
 """Symbol ids (T,), in any integer type."""
 
+Integers = NDArray[np.int64]
+
 IGNORED = -100
 """Target of a place that holds no symbol: it counts neither in the loss nor in a score."""
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Symbols to read and symbols to predict."""
+Piece = tuple[torch.Tensor, torch.Tensor]
+"""Inputs and targets, both (T, B) int64."""
 
-    inputs: torch.Tensor
-    "(T, B) int64"
-    targets: torch.Tensor
-    "(T, B) int64; `IGNORED` where there is nothing to predict."
-    begins: bool
-    "Whether the rows begin here, with a zero state; else the state of the batch before is carried on."
-    symbols: int
-    "Targets that count."
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Symbols to read and symbols to predict, in pieces where rows end at different times."""
+
+    pieces: tuple[Piece, ...]
+    "One after the other in time; each goes on with the first rows of the one before."
+    lengths: Integers
+    "(B,): how many targets of each row count, from its top."
+    carried: torch.Tensor
+    "int64: the rows that go on from the batch before, in the order in which that one named them; the others start at zero."
+    going_on: torch.Tensor
+    "int64: the rows that go on in the next batch."
+    weight: float = 1.0
+    "Its number of targets over the mean number of a batch in the epoch: what its mean loss counts for."
+
+    @property
+    def inputs(self) -> torch.Tensor:
+        """Symbols to read (T, B) int64; 0 behind the end of a piece."""
+        return _side_by_side([inputs for inputs, _ in self.pieces], 0)
+
+    @property
+    def targets(self) -> torch.Tensor:
+        """Symbols to predict (T, B) int64; `IGNORED` where there is nothing to predict."""
+        return _side_by_side([targets for _, targets in self.pieces], IGNORED)
+
+    @property
+    def begins(self) -> bool:
+        """Whether every row starts here, with a zero state."""
+        return len(self.carried) == 0
+
+    @property
+    def symbols(self) -> int:
+        """Targets that count."""
+        return int(self.lengths.sum())
 
 
 class Batches(Protocol):
@@ -73,58 +101,11 @@ class Streams:
     def __getitem__(self, k: int) -> Batch:
         slot = k % self._batches
         first, last = (place * self._times // self._batches for place in (slot, slot + 1))
-        return rows(self._ids, self._starts, self._lengths, first, last, boundary=self._boundary)
+        batch = rows(self._ids, self._starts, self._lengths, first, last, boundary=self._boundary)
+        return replace(batch, weight=batch.symbols * self._batches / max(1, len(self._ids)))
 
 
-class Documents:
-    """Many short texts, a text a row; the state is zero where each begins, and padding counts nowhere.
-
-    Texts are grouped with others of about their length, anew in each epoch, drawn by PCG64([seed, epoch]). A text longer
-    than `sequence_length` goes on in the next batch, with its state.
-    """
-
-    _WINDOW = 16  # groups among which texts are sorted by length: larger pads less, smaller mixes more
-
-    def __init__(self, ids: Ids, *, boundary: int, batch_size: int, sequence_length: int, seed: int) -> None:
-        self._ids, self._boundary, self._length, self._seed = ids, boundary, sequence_length, seed
-        self._starts, self._lengths = spans(ids, boundary)
-        self.streams = min(batch_size, len(self._starts))
-        parts = -(-self._lengths // sequence_length)
-        self._by_parts = np.argsort(parts, kind="stable")
-        self._parts = parts[self._by_parts]
-        self._group_starts = np.arange(0, len(parts), self.streams)
-        self._group_parts = np.maximum.reduceat(self._parts, self._group_starts)
-        self._order: tuple[int, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]] | None = None
-
-    def __len__(self) -> int:
-        return int(self._group_parts.sum())
-
-    def __getitem__(self, k: int) -> Batch:
-        epoch, slot = divmod(k, len(self))
-        texts, groups, ends = self._epoch(epoch)
-        place = int(np.searchsorted(ends, slot, side="right"))
-        group = groups[place]
-        part = slot - int(ends[place] - self._group_parts[group])
-        start = self._group_starts[group]
-        chosen = texts[start : start + self.streams]
-        starts, lengths = self._starts[chosen], self._lengths[chosen]
-        first = part * self._length
-        last = min(first + self._length, int(lengths.max()))
-        return rows(self._ids, starts, lengths, first, last, boundary=self._boundary)
-
-    def _epoch(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """The order of the texts, the order of their groups, and the number of batches up to each group's end."""
-        if self._order is None or self._order[0] != epoch:
-            draw = np.random.Generator(np.random.PCG64([self._seed, epoch]))
-            texts = self._by_parts[np.lexsort((draw.random(len(self._parts)), self._parts))]
-            window = np.arange(len(texts)) // (self.streams * self._WINDOW)
-            texts = texts[np.lexsort((self._lengths[texts], window, self._parts))]
-            groups = draw.permutation(len(self._group_starts))
-            self._order = epoch, texts, groups, np.cumsum(self._group_parts[groups])
-        return self._order[1:]
-
-
-def spans(ids: Ids, boundary: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def spans(ids: Ids, boundary: int) -> tuple[Integers, Integers]:
     """Starts and lengths of the texts in `ids`, each with the boundary that closes it; the last may be open."""
     stops = np.flatnonzero(ids == boundary) + 1
     if len(ids) and (len(stops) == 0 or stops[-1] != len(ids)):
@@ -133,10 +114,19 @@ def spans(ids: Ids, boundary: int) -> tuple[NDArray[np.int64], NDArray[np.int64]
     return starts, stops - starts
 
 
-def rows(
-    ids: Ids, starts: NDArray[np.int64], lengths: NDArray[np.int64], first: int, last: int, *, boundary: int
-) -> Batch:
-    """Symbols `first` to `last` of the rows that begin at `starts`, side by side; what lies beyond a row's length is ignored.
+def rows(ids: Ids, starts: Integers, lengths: Integers, first: int, last: int, *, boundary: int) -> Batch:
+    """Symbols `first` to `last` of the rows that begin at `starts`, side by side; what lies beyond a row's length is ignored."""
+    everyone = torch.arange(len(starts))
+    return Batch(
+        (piece(ids, starts, lengths, first, last, boundary=boundary),),
+        lengths=np.clip(lengths - first, 0, last - first),
+        carried=everyone[: 0 if first == 0 else None],
+        going_on=everyone[torch.from_numpy(lengths > last)],
+    )
+
+
+def piece(ids: Ids, starts: Integers, lengths: Integers, first: int, last: int, *, boundary: int) -> Piece:
+    """Inputs and targets of `rows`.
 
     The input of a row's first symbol is the symbol before it in `ids`, or the boundary where there is none.
     """
@@ -145,7 +135,13 @@ def rows(
     symbols = ids[np.clip(places, 0, len(ids) - 1)].astype(np.int64)
     symbols[places < 0] = boundary
     inputs, targets = symbols[:-1], symbols[1:].copy()
-    outside = time[1:] >= lengths
-    targets[outside] = IGNORED
-    symbols_to_predict = targets.size - int(np.count_nonzero(outside))
-    return Batch(torch.from_numpy(inputs), torch.from_numpy(targets), first == 0, symbols_to_predict)
+    targets[time[1:] >= lengths] = IGNORED
+    return torch.from_numpy(inputs), torch.from_numpy(targets)
+
+
+def _side_by_side(parts: list[torch.Tensor], empty: int) -> torch.Tensor:
+    """Parts (T, B) one below the other, `empty` where a part has fewer rows than the first."""
+    if len(parts) == 1:
+        return parts[0]
+    width = parts[0].shape[1]
+    return torch.cat([torch.nn.functional.pad(part, (0, width - part.shape[1]), value=empty) for part in parts])

@@ -13,9 +13,10 @@ import torch
 
 from charloom import checkpoints, recipes, records
 from charloom import disk as disks
-from charloom.batches import Batches, Documents, Streams
+from charloom.batches import Batches, Streams
 from charloom.corpus import Corpus
 from charloom.disk import Disk
+from charloom.documents import Documents
 from charloom.durations import seconds
 from charloom.encoding import encode, predicts_end
 from charloom.errors import FolderError

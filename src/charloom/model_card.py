@@ -26,7 +26,7 @@ def model_card(config: RunConfig, step: int, score: Score | None, how: str) -> s
             "",
             f"- Text: {text.name}, {text.characters:,} characters, SHA-256 `{text.sha256}`",
             f"- Split (train, validation, test): {', '.join(f'{share:g}' for share in config.corpus.split)}, by position",
-            f"- Training: {step:,} of {plan.steps:,} steps of {plan.streams} x {config.training.sequence_length} symbols, "
+            f"- Training: {step:,} of {plan.steps:,} steps of {_size(config)}, "
             f"seed {config.training.seed}, {plan.precision}",
             "",
             *(
@@ -50,3 +50,10 @@ def model_card(config: RunConfig, step: int, score: Score | None, how: str) -> s
             "",
         ]
     )
+
+
+def _size(config: RunConfig) -> str:
+    """How much a step reads."""
+    if config.corpus.documents == "lines":
+        return f"about {config.plan.streams} lines of usual length side by side"
+    return f"{config.plan.streams} x {config.training.sequence_length} symbols"

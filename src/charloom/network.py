@@ -8,7 +8,7 @@ Elman 1990 (RNN); Hochreiter and Schmidhuber 1997, with the forget gate of Gers 
 Axes: T time, B streams, E embedding, H hidden, V symbols that can be predicted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -46,15 +46,19 @@ class Recurrent(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters())
 
     def _read(self, layer: nn.Module, values: torch.Tensor, state: LayerState) -> tuple[torch.Tensor, LayerState]:
-        """One layer over the sequence; while training, perhaps with some of its recurrent weights at zero.
+        """One layer over the sequence; while training, perhaps with some of its recurrent weights at zero."""
+        return self._reader(layer)(values, state)
+
+    def _reader(self, layer: nn.Module) -> Callable[[torch.Tensor, LayerState], tuple[torch.Tensor, LayerState]]:
+        """A layer as a function that keeps the same recurrent weights at zero however often it is called.
 
         DropConnect on the recurrent matrix, the same weights for all steps of a batch: Merity, Keskar and Socher 2018
         (arXiv 1708.02182).
         """
         if not self.training or self.config.weight_dropout == 0:
-            return layer(values, state)  # type: ignore[no-any-return]
+            return layer
         weights = {"weight_hh_l0": self.weight_dropout(layer.weight_hh_l0)}
-        return torch.func.functional_call(layer, weights, (values, state))  # type: ignore[no-any-return]
+        return lambda values, state: torch.func.functional_call(layer, weights, (values, state))
 
 
 class CharRNN(Recurrent):
@@ -78,6 +82,15 @@ class CharRNN(Recurrent):
 
     def forward(self, ids: torch.Tensor, state: State | None = None) -> tuple[torch.Tensor, State]:
         """ids (T, B), state (zero if None) -> logits (T, B, V), state after the last symbol."""
+        logits, after = self.read_pieces([ids], state)
+        return logits.view(*ids.shape, -1), after
+
+    def read_pieces(self, pieces: Sequence[torch.Tensor], state: State | None = None) -> tuple[torch.Tensor, State]:
+        """Pieces of ids (T, B), one after the other, B never growing: logits (places, V), state after the last piece.
+
+        A piece goes on with the first rows of the one before; the places of all pieces stand one behind the other.
+        """
+        ids = _joined([piece.flatten() for piece in pieces])
         if self.embedding is not None:
             values = self.embedding(ids)
         else:
@@ -86,7 +99,14 @@ class CharRNN(Recurrent):
         for number, layer in enumerate(self.layers):
             if number:
                 values = self.dropout(values)
-            values, after = self._read(layer, values, self._state_of(state, number))
+            read, after = self._reader(layer), self._state_of(state, number)
+            outputs: list[torch.Tensor] = []
+            for piece, given in zip(pieces, values.split([piece.numel() for piece in pieces]), strict=True):
+                if outputs:
+                    after = _first_rows(after, piece.shape[1])
+                output, after = read(given.view(*piece.shape, -1), after)
+                outputs.append(output.flatten(0, 1))
+            values = _joined(outputs)
             parts.append(after if isinstance(after, tuple) else (after,))  # type: ignore[arg-type]
         values = self.dropout(values)
         weight = (
@@ -125,6 +145,16 @@ class CharRNN(Recurrent):
         for layer in self.layers:
             start_layer(layer, self.config)
         nn.init.zeros_(self.output.bias)
+
+
+def _joined(parts: list[torch.Tensor]) -> torch.Tensor:
+    return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+
+def _first_rows(state: LayerState, count: int) -> LayerState:
+    """A layer's state (1, B, H) of its first `count` rows."""
+    assert state is not None, "a piece was read before"
+    return tuple(part[:, :count] for part in state) if isinstance(state, tuple) else state[:, :count]
 
 
 @torch.no_grad()

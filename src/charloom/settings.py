@@ -118,7 +118,7 @@ class TrainingConfig:
     """How the network is trained."""
 
     batch_size: int = 32
-    "Streams (or documents) trained side by side."
+    "Streams trained side by side; with documents, how many of usual length (short ones count as 32 characters)."
     sequence_length: int = 128
     "Characters through which the gradient flows back; the state is carried beyond."
     optimizer: Optimizer = "muon"

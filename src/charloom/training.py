@@ -129,9 +129,9 @@ class StepByStep(ABC, Generic[Network, Given]):
 
     def _advance(self) -> Progress:
         rate = learning_rate(self.step, self.total, self.config)
-        loss, symbols, state = self._loss(self.batches[self.step])
+        loss, weight, symbols, state = self._loss(self.batches[self.step])
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        (loss * weight).backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self._parameters.values(), self.config.clip or math.inf)
         loss_nats, gradient_norm = loss.item(), norm.item()
         if not (math.isfinite(loss_nats) and math.isfinite(gradient_norm)):
@@ -187,7 +187,7 @@ class StepByStep(ABC, Generic[Network, Given]):
             for parameter, values in self.optimizer.state.items()
             for quantity, value in values.items()
         }
-        carried = {} if self._state is None or self._begins() else dict(zip("hc", self._state, strict=False))
+        carried = {} if self._state is None else dict(zip("hc", self._state, strict=False))
         average = {} if self.average is self.network else self.average.state_dict()
         state = TrainerState(
             self.step, self.characters_seen, self.network.state_dict(), average, optimizer, carried, self._random
@@ -223,10 +223,6 @@ class StepByStep(ABC, Generic[Network, Given]):
             double._state = self._expected_carried(step)
         return double.state()
 
-    def _begins(self) -> bool:
-        """Whether the next step starts without what the last one carried."""
-        return True
-
     def _expected_carried(self, step: int) -> State | None:
         """What is carried into step `step`, as to shapes."""
         return None
@@ -236,8 +232,11 @@ class StepByStep(ABC, Generic[Network, Given]):
         """A trainer like this one at its first step, on the CPU."""
 
     @abstractmethod
-    def _loss(self, batch: Given) -> tuple[torch.Tensor, int, State | None]:
-        """The mean loss of a batch, of how many predictions it is the mean, and what is carried into the next."""
+    def _loss(self, batch: Given) -> tuple[torch.Tensor, float, int, State | None]:
+        """The mean loss of a batch, what it counts for, the batch's symbols, and what is carried into the next.
+
+        Loss times weight has the law: its mean over an epoch is the mean over all that is predicted in the epoch.
+        """
 
     @abstractmethod
     def _output(self, batch: Given) -> torch.Tensor:
@@ -247,28 +246,39 @@ class StepByStep(ABC, Generic[Network, Given]):
 class Trainer(StepByStep[CharRNN, Batch]):
     """Trains a language model's network in place for `steps` steps; `average` is the network to use afterwards."""
 
-    def _begins(self) -> bool:
-        return self.batches[self.step].begins
-
     def _expected_carried(self, step: int) -> State | None:
-        batch = self.batches[step]
-        return None if batch.begins else self.network.zero_state(batch.inputs.shape[1])
+        rows = len(self.batches[step].carried)
+        return self.network.zero_state(rows) if rows else None
 
     def _double(self) -> Self:
         return type(self)(
             copy.deepcopy(self.network).cpu(), self.batches, replace(self.config, clip=1.0), steps=self.total
         )
 
-    def _loss(self, batch: Batch) -> tuple[torch.Tensor, int, State | None]:
+    def _loss(self, batch: Batch) -> tuple[torch.Tensor, float, int, State | None]:
         device = self.network.device
-        targets = batch.targets.to(device)
+        inputs = [inputs.to(device) for inputs, _ in batch.pieces]
+        targets = torch.cat([targets.flatten() for _, targets in batch.pieces]).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=self._bfloat16):
-            logits, state = self.network(batch.inputs.to(device), None if batch.begins else self._state)
-        loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
-        return loss, batch.symbols, tuple(part.detach().float() for part in state)
+            logits, state = self.network.read_pieces(inputs, self._before(batch))
+        loss = torch.nn.functional.cross_entropy(logits.float(), targets, ignore_index=IGNORED)
+        going_on = batch.going_on.to(device)
+        carried = tuple(part.detach().float()[:, going_on] for part in state) if len(going_on) else None
+        return loss, batch.weight, batch.symbols, carried
+
+    def _before(self, batch: Batch) -> State | None:
+        """The state with which a batch's rows start."""
+        if batch.begins:
+            return None
+        assert self._state is not None, "the batch before named the rows that go on"
+        start = self.network.zero_state(len(batch.lengths))
+        for part, carried in zip(start, self._state, strict=True):
+            part[:, batch.carried.to(part.device)] = carried
+        return start
 
     def _output(self, batch: Batch) -> torch.Tensor:
-        few = batch.inputs[:, :4].repeat(LONGEST_MEMORY, 1)[:LONGEST_MEMORY]
+        rows = min(4, batch.pieces[-1][0].shape[1])
+        few = torch.cat([inputs[:, :rows] for inputs, _ in batch.pieces]).repeat(LONGEST_MEMORY, 1)[:LONGEST_MEMORY]
         with reading(self.average):
             logits: torch.Tensor = self.average(few.to(self.average.device))[0]
         return logits

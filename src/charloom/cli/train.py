@@ -173,7 +173,12 @@ def _introduce(session: Any, say: Any) -> None:
     say(f"{text.name}: {text.characters:,} characters, {text.distinct_symbols:,} distinct {unit}s; {held}")
     if text.unseen_in_training:
         say(f"{text.unseen_in_training} of its {unit}s occur only in the part that is held out")
-    if plan.streams < config.training.batch_size:
+    if plan.streams < config.training.batch_size and config.corpus.documents == "lines":
+        say(
+            f"a step reads lines in {plan.streams} of the {config.training.batch_size} rows side by side: "
+            "the text is short, or a line of it is very long"
+        )
+    elif plan.streams < config.training.batch_size:
         say(
             f"the text is short: it is trained in {plan.streams} of the {config.training.batch_size} streams side by side"
         )

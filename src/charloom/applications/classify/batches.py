@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -29,6 +29,10 @@ class TextBatch:
     "(B,), the boundaries counted."
     labels: torch.Tensor
     "(B,)"
+    texts_per_batch: float
+    "The mean number of texts of a batch in the epoch: what a sum over texts is divided by, so that each counts alike."
+    symbols_per_batch: float
+    "The same of symbols that are predicted, each text's first left out."
 
     @property
     def symbols(self) -> int:
@@ -37,7 +41,8 @@ class TextBatch:
 
     def to(self, device: torch.device) -> "TextBatch":
         """The batch where the network is."""
-        return TextBatch(*(part.to(device) for part in (self.ids, self.originals, self.lengths, self.labels)))
+        names = ("ids", "originals", "lengths", "labels")
+        return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
 
 class TextBatches:
@@ -76,6 +81,7 @@ class TextBatches:
         self._epoch = -1
         self._rows: list[Symbols] = []
         self._order: list[NDArray[np.int64]] = []
+        self._symbols = 0
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -92,7 +98,14 @@ class TextBatches:
         if self._dropout:
             dropped = self._draw(2, k).random(ids.shape, np.float32) < self._dropout
             ids = np.where(dropped, self._table.unknown[ids], ids)  # a boundary stays one
-        return TextBatch(*map(torch.from_numpy, (ids, originals, lengths, self._labels[self._drawn[places]])))
+        return TextBatch(
+            torch.from_numpy(ids),
+            torch.from_numpy(originals),
+            torch.from_numpy(lengths),
+            torch.from_numpy(self._labels[self._drawn[places]]),
+            texts_per_batch=self._count / len(self),
+            symbols_per_batch=self._symbols / len(self),
+        )
 
     def _begin(self, epoch: int) -> None:
         draw = self._draw(1, epoch)
@@ -101,6 +114,7 @@ class TextBatches:
             self._drawn = np.repeat(np.arange(len(self._texts)), times(self._weights, offset))
         self._rows = [self._part(place, draw) for place in self._drawn.tolist()]
         lengths = np.array([len(row) for row in self._rows])
+        self._symbols = int(lengths.sum()) + len(lengths)
         shuffled = draw.permutation(self._count)
         batches: list[NDArray[np.int64]] = []
         for first in range(0, len(shuffled), POOL * self._size):

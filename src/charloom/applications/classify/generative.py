@@ -52,10 +52,11 @@ class GenerativeNetwork(Calibrated):
         return self.prior - torch.cat(nats).view(self.classes, texts).T
 
     def loss(self, batch: TextBatch, weights: torch.Tensor) -> torch.Tensor:
-        """Mean surprisal of a batch's symbols given the class, classes weighted by `weights` (C,)."""
+        """Surprisal of a batch's symbols given the class, classes weighted by `weights` (C,); its mean over an epoch is that
+        over the epoch's symbols.
+        """
         nats = self._nats(batch.ids, batch.lengths, batch.labels)
-        each = weights[batch.labels]
-        return (nats * each).sum() / ((batch.lengths - 1) * each).sum()
+        return (nats * weights[batch.labels]).sum() / batch.symbols_per_batch
 
     @torch.no_grad()
     def set_prior(self, counts: tuple[int, ...]) -> None:

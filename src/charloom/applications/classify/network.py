@@ -58,23 +58,30 @@ class ClassifierNetwork(Calibrated):
         return logits
 
     def loss(self, batch: TextBatch, weights: torch.Tensor) -> torch.Tensor:
-        """Mean loss of a batch, classes weighted by `weights` (C,); with a second task, that of the next character beside it."""
+        """Loss of a batch, classes weighted by `weights` (C,); with a second task, that of the next character beside it.
+
+        Its mean over an epoch is the mean over the texts; that of the second task, over the characters.
+        """
         logits, first, last = self._read_texts(batch.ids, batch.lengths)
         smoothing = self.classification.label_smoothing
-        loss = nn.functional.cross_entropy(logits.float(), batch.labels, weights, label_smoothing=smoothing)
+        loss = nn.functional.cross_entropy(
+            logits.float(), batch.labels, weights, label_smoothing=smoothing, reduction="sum"
+        )
+        loss = loss / batch.texts_per_batch
         inside, turned = _times(batch.ids, batch.lengths)
         if self.every is not None:
             labels = batch.labels.expand_as(batch.ids)[inside]
             for head, side in zip(self.every, last, strict=True):
                 each = head(self.dropout(side[inside])).float()
-                nats = nn.functional.cross_entropy(each, labels, weights, label_smoothing=smoothing)
+                nats = nn.functional.cross_entropy(each, labels, weights, label_smoothing=smoothing, reduction="sum")
+                nats = nats / (batch.symbols_per_batch + batch.texts_per_batch)
                 loss = loss + self.classification.every_place / self.directions * nats
         if self.next is None:
             return loss
         places = inside[1:].flatten().nonzero()[:, 0]
+        share = self.classification.next_character / self.directions * len(places) / batch.symbols_per_batch
         if len(places) > PREDICTED:
             places = places[torch.randperm(len(places))[:PREDICTED].to(places.device)]
-        share = self.classification.next_character / self.directions
         for head, side, ids in zip(
             self.next, first, (batch.originals, batch.originals.gather(0, turned)), strict=False
         ):

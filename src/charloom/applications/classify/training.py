@@ -39,11 +39,11 @@ class ClassifierTrainer(StepByStep[AnyNetwork, TextBatch]):
         network = copy.deepcopy(self.network).cpu()
         return type(self)(network, self.batches, config, weights=self._weights, steps=self.total)
 
-    def _loss(self, batch: TextBatch) -> tuple[torch.Tensor, int, State | None]:
+    def _loss(self, batch: TextBatch) -> tuple[torch.Tensor, float, int, State | None]:
         device = self.network.device
         with torch.autocast(device.type, torch.bfloat16, enabled=self._bfloat16):
             loss = self.network.loss(batch.to(device), self._weights)
-        return loss, batch.symbols, None
+        return loss, 1.0, batch.symbols, None  # the loss is weighted already, text by text
 
     def _output(self, batch: TextBatch) -> torch.Tensor:
         device = self.network.device
