@@ -35,6 +35,10 @@ class Event(Generic[Found]):
     seconds: float
     "Training time of the run so far."
     validation: Found | None = None
+    best_step: int = 0
+    "Of the model that is kept; 0 before the first validation."
+    best_nats: float | None = None
+    "What that model reached when it was validated."
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,11 @@ class Sitting(ABC, Generic[Found]):
         done = self.trainer.characters_seen - self._characters_before
         return done / max(time.monotonic() - self._began, 1e-9)
 
+    @property
+    def best_step(self) -> int:
+        """The step whose model is kept."""
+        return self._position.best_step
+
     def events(self, interruption: Interruption | None = None) -> Iterator[Event[Found]]:
         """Train to the end, an event after each step. However the loop is left, the last completed step is saved."""
         interruption = interruption or Interruption()
@@ -121,7 +130,7 @@ class Sitting(ABC, Generic[Found]):
                 if self._save_due():
                     with interruption.hold():
                         self.save()
-                yield Event(progress, self.seconds, validation)
+                yield Event(progress, self.seconds, validation, self.best_step, self._position.best_nats)
             self._finish(interruption)
         except (KeyboardInterrupt, GeneratorExit):
             with interruption.hold():
