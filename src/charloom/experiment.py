@@ -106,6 +106,7 @@ def begin(
         precision=chosen_precision,
         save_every=save_every.seconds or 30.0,
         started=started,
+        most_epochs=recipes.most_epochs(corpus.train.characters, tuning=parent is not None),
         recipe=recipe,
     )
     if length.budget is not None:  # the measured steps changed the weights

@@ -11,7 +11,7 @@ from charloom.corpus import Text
 from charloom.errors import SettingsError
 from charloom.hardware import TRUSTED_SIZE, Choice, choose_precision
 from charloom.language_model import LanguageModel
-from charloom.recipes import MOST_EPOCHS, Recipe, fill_in
+from charloom.recipes import Recipe, fill_in
 from charloom.runs import Plan, RunConfig
 from charloom.settings import NetworkConfig, Precision, TrainingConfig
 from charloom.training import Trainer
@@ -74,8 +74,9 @@ def by_recipe(
     most = recipes.most_epochs(characters, tuning=tuning)
     epochs = min(could, most)
     settings = recipes.tuning(characters) if tuning else recipes.restraint(network, characters, epochs)
+    settings |= recipes.patience(training.validations)
     network, training, names = fill_in(network, training, settings, chosen)
-    recipe = Recipe("", tuple(sorted(filled.union(names))), pace, most)
+    recipe = Recipe("", tuple(sorted(filled.union(names))), pace)
     return network, training, recipe.planned(network, epochs, could)
 
 
@@ -90,9 +91,13 @@ def make_plan(
     precision: Choice,
     save_every: float,
     started: float,
+    most_epochs: float = math.inf,
     recipe: Recipe | None = None,
 ) -> tuple[Plan, float | None]:
-    """What is fixed before the first step, and the moment at which a time budget ends the run."""
+    """What is fixed before the first step, and the moment at which a time budget ends the run.
+
+    `most_epochs`: a time budget plans no more readings than these.
+    """
     deadline, carried = None, True
     if length.budget is not None:
         probe = Trainer(model.network, batches, training, steps=1_000_000, precision=precision.name)
@@ -106,8 +111,7 @@ def make_plan(
             save_every=save_every,
         )
         steps, part, carried = allowance.steps, allowance.validation_characters, allowance.carried
-        most = MOST_EPOCHS if recipe is None else recipe.most_epochs
-        could, steps = steps, min(steps, max(1, round(most * len(batches))))
+        could, steps = steps, min(steps, max(1, round(most_epochs * len(batches))))
         if recipe is not None:
             recipe = recipe.planned(model.network.config, steps / len(batches), could / len(batches))
         final = validation.characters * speed.carried_character if carried else part * speed.folded_character

@@ -35,17 +35,19 @@ RESTRAINTS: tuple[tuple[float, Settings], ...] = (
 )
 """Pressure up to which a row holds, and the row."""
 
-ALWAYS: Settings = {"training.learning_rate": 12e-3, "training.patience": 4}
+ALWAYS: Settings = {"training.learning_rate": 12e-3}
 
-MOST_EPOCHS = 100
-"""Where no recipe is asked, a text is not read more often than this in a time budget."""
+PATIENCE = 0.3
+"""Share of a run's validations that may pass without a better one."""
 
 TUNING: tuple[tuple[float, Settings], ...] = (
     (
         math.inf,
         {
-            "network.dropout": 0.3, "network.weight_dropout": 0.05, "training.weight_decay": 0.05,
-            "training.learning_rate": 2e-3, "training.patience": 4,
+            "network.dropout": 0.3,
+            "network.weight_dropout": 0.05,
+            "training.weight_decay": 0.05,
+            "training.learning_rate": 2e-3,
         },
     ),
 )
@@ -57,7 +59,13 @@ TUNING_READINGS: tuple[tuple[float, float], ...] = ((math.inf, 100),)
 READINGS: tuple[tuple[float, float], ...] = ((math.inf, 100),)
 """Characters up to which a row holds, and the readings beyond which a text of that length is only learned by heart."""
 
-CHOOSES = frozenset(name for row in (*SIZES, *RESTRAINTS, *TUNING, (0, ALWAYS)) for name in row[1])
+
+def patience(validations: int) -> Settings:
+    """When a run ends that only gets worse."""
+    return {"training.patience": math.ceil(PATIENCE * validations)}
+
+
+CHOOSES = frozenset(name for row in (*SIZES, *RESTRAINTS, *TUNING, (0, ALWAYS), (0, patience(10))) for name in row[1])
 """Every setting that a recipe may choose."""
 
 
@@ -70,8 +78,6 @@ class Recipe:
     "Names, as in `network.hidden_size`."
     characters_per_second: float
     "How fast the network was trained when it was chosen."
-    most_epochs: float
-    "No more readings than these are planned, however much time there is."
 
     def planned(self, network: NetworkConfig, epochs: float, most: float) -> "Recipe":
         """This recipe, its reason told with the readings that were planned; `most` is what the time would allow."""
@@ -135,7 +141,7 @@ def fill_in(
 
 
 def _times(epochs: float) -> str:
-    return f"{epochs:,.{0 if epochs >= 10 else 1}f} times"
+    return f"{epochs:,.0f} times" if epochs >= 10 else f"{epochs:.2g} times"
 
 
 def _row(table: tuple[tuple[float, Any], ...], value: float) -> Any:
