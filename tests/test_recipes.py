@@ -199,7 +199,7 @@ def test_the_readings_that_are_promised_are_planned(
 ) -> None:
     text, run = tmp_path / "text.txt", tmp_path / "run"
     text.write_text(docs_text)
-    done = charloom("train", text, "--run", run, "--time-budget", "4s", "--network.hidden-size", 8)
+    done = charloom("train", text, "--run", run, "--time-budget", "6s", "--network.hidden-size", 8)
     found = re.search(r"1x8 LSTM on [\d,]+ characters a second, which reads the text ([\d.]+) times", told(done.stderr))
     assert found
     plan = json.loads((run / "config.json").read_text())["plan"]
@@ -210,17 +210,23 @@ def test_the_readings_that_are_promised_are_planned(
 def test_a_short_text_is_read_only_as_often_as_it_helps(charloom: Any, tmp_path: Path, begins_now: None) -> None:
     text, run = tmp_path / "text.txt", tmp_path / "run"
     text.write_text("abcd efgh\n" * 200)
-    done = charloom("train", text, "--run", run, "--time-budget", "8s", "--network.hidden-size", 8)
+    done = charloom("train", text, "--run", run, "--time-budget", "120s", "--network.hidden-size", 8)
     plan = json.loads((run / "config.json").read_text())["plan"]
     assert readings(plan) == pytest.approx(recipes.most_epochs(1800), rel=0.1)
     assert "would not help a text this short, so the run ends sooner" in told(done.stderr)
     assert "the time budget ended" not in done.stderr
 
 
-def test_longer_texts_need_fewer_readings() -> None:
-    for tuning in (False, True):
-        most = [recipes.most_epochs(2**power, tuning=tuning) for power in range(8, 30)]
-        assert most[:12] == sorted(most[:12], reverse=True)
+def test_a_short_text_gets_no_large_network_and_small_steps() -> None:
+    units, symbols = [], []
+    for power in range(10, 25):
+        network, training, _ = choose(2**power, 40_000)
+        units.append(network.hidden_size)
+        symbols.append(training.batch_size * training.sequence_length)
+    assert units == sorted(units)
+    assert symbols == sorted(symbols)
+    assert units[0] < units[-1]
+    assert symbols[0] < symbols[-1]
 
 
 def test_the_steps_that_are_asked_for_are_done_however_short_the_text(charloom: Any, tmp_path: Path) -> None:

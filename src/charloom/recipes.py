@@ -1,9 +1,9 @@
 """What settings for this text, this machine and this much time: tables, made by experiments (docs/recipes.md).
 
-Three numbers decide. `reach`, the characters that a 1x512 LSTM could read while training in the time there is, decides the
-size of the network. The readings of the text that this network can then make, times its recurrent weights, over the
+`reach`, the characters that a 1x512 LSTM could read while training in the time there is, decides the size of the network; a
+short text gets no large one. The readings of the text that this network can make, times its recurrent weights, over the
 characters of the text, are the `pressure` to learn the text by heart; it decides how hard the network is kept from that.
-The length of the text says how many readings help at all.
+The length of the text decides how it is cut into steps, and how many readings help at all.
 """
 
 import math
@@ -31,7 +31,8 @@ RESTRAINTS: tuple[tuple[float, Settings], ...] = (
     (12, {"network.dropout": 0.3, "network.weight_dropout": 0.02, "training.weight_decay": 0.1}),
     (30, {"network.dropout": 0.4, "network.weight_dropout": 0.05, "training.weight_decay": 0.15}),
     (100, {"network.dropout": 0.5, "network.weight_dropout": 0.2, "training.weight_decay": 0.15}),
-    (math.inf, {"network.dropout": 0.5, "network.weight_dropout": 0.3, "training.weight_decay": 0.15}),
+    (250, {"network.dropout": 0.5, "network.weight_dropout": 0.3, "training.weight_decay": 0.15}),
+    (math.inf, {"network.dropout": 0.5, "network.weight_dropout": 0.5, "training.weight_decay": 0.15}),
 )
 """Pressure up to which a row holds, and the row."""
 
@@ -40,24 +41,40 @@ ALWAYS: Settings = {"training.learning_rate": 12e-3}
 PATIENCE = 0.3
 """Share of a run's validations that may pass without a better one."""
 
-TUNING: tuple[tuple[float, Settings], ...] = (
-    (
-        math.inf,
-        {
-            "network.dropout": 0.3,
-            "network.weight_dropout": 0.05,
-            "training.weight_decay": 0.05,
-            "training.learning_rate": 2e-3,
-        },
-    ),
+
+@dataclass(frozen=True)
+class Length:
+    """What the length of a text decides."""
+
+    characters: float
+    "Of the training part, up to which this holds."
+    most_units: int
+    "No larger network is chosen, however much time there is."
+    steps: Settings
+    "How the text is cut into steps: a short text in small ones, for there are few in a reading."
+    most_epochs: float
+    "No more readings are planned, however much time there is: they would not help."
+    most_epochs_tuning: float
+    "The same where training starts from another model's weights."
+
+
+_QUARTER = {"training.batch_size": 16, "training.sequence_length": 64}
+_HALF = {"training.sequence_length": 64}
+
+LENGTHS: tuple[Length, ...] = (
+    Length(60_000, 256, _QUARTER, 40, 10),
+    Length(300_000, 256, _HALF, 60, 10),
+    Length(600_000, 512, _HALF, 60, 10),
+    Length(math.inf, 1024, {}, 100, 100),
 )
-"""Characters up to which a row holds, and how another model is trained further on so long a text."""
 
-TUNING_READINGS: tuple[tuple[float, float], ...] = ((math.inf, 100),)
-"""As `READINGS`, for training that starts from another model's weights."""
-
-READINGS: tuple[tuple[float, float], ...] = ((math.inf, 100),)
-"""Characters up to which a row holds, and the readings beyond which a text of that length is only learned by heart."""
+TUNING: Settings = {
+    "network.dropout": 0.3,
+    "network.weight_dropout": 0.05,
+    "training.weight_decay": 0.05,
+    "training.learning_rate": 2e-3,
+}
+"""How a model that was trained on another text is trained further."""
 
 
 def patience(validations: int) -> Settings:
@@ -65,7 +82,17 @@ def patience(validations: int) -> Settings:
     return {"training.patience": math.ceil(PATIENCE * validations)}
 
 
-CHOOSES = frozenset(name for row in (*SIZES, *RESTRAINTS, *TUNING, (0, ALWAYS), (0, patience(10))) for name in row[1])
+CHOOSES = frozenset(
+    name
+    for settings in (
+        *(row for _, row in (*SIZES, *RESTRAINTS)),
+        *(row.steps for row in LENGTHS),
+        TUNING,
+        ALWAYS,
+        patience(10),
+    )
+    for name in settings
+)
 """Every setting that a recipe may choose."""
 
 
@@ -85,8 +112,10 @@ class Recipe:
 
 
 def size(characters: int, reach: float) -> Settings:
-    """The size of the network for a training text of so many characters."""
-    return dict(_row(SIZES, reach))
+    """The size of the network for a training text of so many characters, and how the text is cut into steps."""
+    length = _length(characters)
+    fits = [row for limit, row in SIZES if row["network.hidden_size"] <= length.most_units]
+    return {**min(_row(SIZES, reach), fits[-1], key=lambda row: int(row["network.hidden_size"])), **length.steps}
 
 
 def restraint(network: NetworkConfig, characters: int, epochs: float) -> Settings:
@@ -102,12 +131,13 @@ def pressure(network: NetworkConfig, characters: int, epochs: float) -> float:
 
 def tuning(characters: int) -> Settings:
     """How a model that was trained on another text is trained further on one of so many characters."""
-    return dict(_row(TUNING, characters))
+    return {**TUNING, **_length(characters).steps}
 
 
 def most_epochs(characters: int, *, tuning: bool = False) -> float:
-    """The readings of a text of so many characters after which more do not help."""
-    return float(_row(TUNING_READINGS if tuning else READINGS, characters))
+    """The readings of a training text of so many characters after which more do not help."""
+    length = _length(characters)
+    return length.most_epochs_tuning if tuning else length.most_epochs
 
 
 def reason(network: NetworkConfig, characters_per_second: float, epochs: float, most: float) -> str:
@@ -144,5 +174,9 @@ def _times(epochs: float) -> str:
     return f"{epochs:,.0f} times" if epochs >= 10 else f"{epochs:.2g} times"
 
 
-def _row(table: tuple[tuple[float, Any], ...], value: float) -> Any:
+def _row(table: tuple[tuple[float, Settings], ...], value: float) -> Settings:
     return next(settings for limit, settings in table if value <= limit)
+
+
+def _length(characters: int) -> Length:
+    return next(length for length in LENGTHS if characters <= length.characters)
