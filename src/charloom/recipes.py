@@ -82,6 +82,9 @@ def patience(validations: int) -> Settings:
     return {"training.patience": math.ceil(PATIENCE * validations)}
 
 
+MEASURED = 1_000_000
+"""Longer texts count as this long in the pressure: how it falls beyond was not measured."""
+
 CHOOSES = frozenset(
     name
     for settings in (
@@ -126,12 +129,12 @@ def restraint(network: NetworkConfig, characters: int, epochs: float) -> Setting
 def pressure(network: NetworkConfig, characters: int, epochs: float) -> float:
     """Recurrent weights for each character of the text, times how often it is read; a 1x512 LSTM on 1 MB: the readings."""
     blocks = {"lstm": 4, "gru": 3}.get(network.cell, 1)
-    return epochs * blocks * network.layers * network.hidden_size**2 / max(1, characters)
+    return epochs * blocks * network.layers * network.hidden_size**2 / min(max(1, characters), MEASURED)
 
 
 def tuning(characters: int) -> Settings:
     """How a model that was trained on another text is trained further on one of so many characters."""
-    return {**TUNING, **_length(characters).steps}
+    return {**TUNING, **(_HALF if _length(characters).steps else {})}
 
 
 def most_epochs(characters: int, *, tuning: bool = False) -> float:
