@@ -54,27 +54,28 @@ class Length:
     "How the text is cut into steps: a short text in small ones, for there are few in a reading."
     most_epochs: float
     "No more readings are planned, however much time there is: they would not help."
+    tuning: Settings
+    "How a model that was trained on another text is trained further."
     most_epochs_tuning: float
-    "The same where training starts from another model's weights."
+    "As `most_epochs`, for that."
 
 
 _QUARTER = {"training.batch_size": 16, "training.sequence_length": 64}
 _HALF = {"training.sequence_length": 64}
-
-LENGTHS: tuple[Length, ...] = (
-    Length(60_000, 256, _QUARTER, 40, 10),
-    Length(300_000, 256, _HALF, 60, 10),
-    Length(600_000, 512, _HALF, 60, 10),
-    Length(math.inf, 1024, {}, 100, 100),
-)
-
-TUNING: Settings = {
+_GENTLE = {
     "network.dropout": 0.3,
     "network.weight_dropout": 0.05,
     "training.weight_decay": 0.05,
     "training.learning_rate": 2e-3,
 }
-"""How a model that was trained on another text is trained further."""
+_FIRM = _GENTLE | {"network.dropout": 0.5, "network.weight_dropout": 0.2, "training.learning_rate": 4e-3}
+
+LENGTHS: tuple[Length, ...] = (
+    Length(60_000, 256, _QUARTER, 40, _FIRM | _HALF, 10),
+    Length(300_000, 256, _HALF, 60, _GENTLE | _HALF, 10),
+    Length(600_000, 512, _HALF, 60, _GENTLE | _HALF, 10),
+    Length(math.inf, 1024, {}, 100, _GENTLE, 100),
+)
 
 
 def patience(validations: int) -> Settings:
@@ -89,8 +90,7 @@ CHOOSES = frozenset(
     name
     for settings in (
         *(row for _, row in (*SIZES, *RESTRAINTS)),
-        *(row.steps for row in LENGTHS),
-        TUNING,
+        *(row.steps | row.tuning for row in LENGTHS),
         ALWAYS,
         patience(10),
     )
@@ -134,7 +134,7 @@ def pressure(network: NetworkConfig, characters: int, epochs: float) -> float:
 
 def tuning(characters: int) -> Settings:
     """How a model that was trained on another text is trained further on one of so many characters."""
-    return {**TUNING, **(_HALF if _length(characters).steps else {})}
+    return dict(_length(characters).tuning)
 
 
 def most_epochs(characters: int, *, tuning: bool = False) -> float:
