@@ -20,6 +20,8 @@ from charloom.plots import Curves, draw, finding, limits, plot_loss, read_curves
 from charloom.runs import Run
 from charloom.settings import Cell, CorpusConfig, NetworkConfig, TrainingConfig
 
+X = np.array([1.0, 2.0, 3.0])
+
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory, small_text: str) -> list[Run]:
@@ -151,10 +153,21 @@ def test_the_curves_are_what_was_recorded(runs: list[Run]) -> None:
     assert dict(zip(*found.training, strict=True)) == {
         line["characters_seen"]: line["loss_nats"] for line in lines if "loss_nats" in line
     }
-    for points, key in ((found.validation, "validation"), (found.final, "final")):
-        expected = {seen[line["step"]]: line[key]["nats_per_character"] for line in lines if key in line}
-        assert expected
-        assert dict(zip(*points, strict=True)) == expected
+    expected = {seen[line["step"]]: line["validation"]["nats_per_character"] for line in lines if "validation" in line}
+    assert dict(zip(*found.validation, strict=True)) == expected
+    best = min(expected, key=expected.__getitem__)
+    assert dict(zip(*found.kept, strict=True)) == {best: expected[best]}
+    (final,) = [line["final"]["nats_per_character"] for line in lines if "final" in line]
+    assert dict(zip(*found.final, strict=True)) == {best: final}  # it is the figure of the model that was kept
+
+
+def test_a_ring_marks_the_model_that_is_kept_on_the_curve_of_each_run() -> None:
+    figure = Figure()
+    draw(figure, [Curves("one", (X, X), (X, X), (X[:0], X[:0]), (X[1:2], X[1:2])), curves("two")])
+    rings = figure.axes[0].get_lines()[3::4]
+    assert [ring.get_xydata().tolist() for ring in rings] == [[[X[1] / 1e3, X[1]]], []]
+    assert rings[0].get_fillstyle() == "none"
+    assert "model that is kept" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 # --- what the title says ---
@@ -256,9 +269,9 @@ def test_each_run_has_a_colour_and_a_marker_of_its_own() -> None:
     figure = Figure()
     draw(figure, [curves(str(number), validation=(2.5,), final=(2,)) for number in range(7)])
     lines = figure.axes[0].get_lines()
-    validations = lines[1::3]
+    validations = lines[1::4]
     assert len({line.get_color() for line in validations}) == len({line.get_marker() for line in validations}) == 7
-    for training, validation, final in zip(lines[::3], validations, lines[2::3], strict=True):
+    for training, validation, final in zip(lines[::4], validations, lines[2::4], strict=True):
         assert training.get_color() == validation.get_color() == final.get_color()
 
 

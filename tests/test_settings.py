@@ -43,6 +43,7 @@ RANGES = [
     (TrainingConfig, "final_learning_rate", 0, 1),
     (TrainingConfig, "clip", 0, 1e9),
     (TrainingConfig, "validations", 1, 100_000),
+    (TrainingConfig, "patience", 0, 100_000),
     (TrainingConfig, "seed", 0, 2**63 - 1),
     (SamplingConfig, "temperature", 5e-324, 1e300),
     (SamplingConfig, "top_k", 0, 2**31),

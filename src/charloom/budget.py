@@ -47,16 +47,26 @@ class Allowance:
     "Whether the final figure can be taken with carried state within a twentieth of the budget."
 
 
-def characters_per_second(device: Choice, precision: Choice) -> float:
-    """How fast a 1x512 LSTM is trained here: the speed from which a recipe is chosen, in half a second or so."""
+USUAL = TrainingConfig(optimizer="adamw", batch_size=32, sequence_length=64)
+"""With which `recipes.SIZES` were measured."""
+
+
+def characters_per_second(
+    device: Choice,
+    precision: Choice,
+    network: NetworkConfig = NetworkConfig(),
+    training: TrainingConfig = USUAL,
+    characters: int = 1_000_000,
+) -> float:
+    """How fast a network is trained here on a text of so many characters, in half a second or so."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = CharRNN(NetworkConfig(), inputs=66, outputs=65).to(device.name)
-    config = TrainingConfig(optimizer="adamw", batch_size=32, sequence_length=64)
-    ids = np.random.Generator(np.random.PCG64(0)).integers(0, 65, 32 * 64, np.uint8)
-    batches = Streams(ids, boundary=65, batch_size=config.batch_size, sequence_length=config.sequence_length)
-    steps = iter(Trainer(network, batches, config, steps=1_000_000, precision=precision.name).steps())
-    return len(ids) / _seconds(lambda: next(steps), times=4)
+        untrained = CharRNN(network, inputs=66, outputs=65).to(device.name)
+    length = max(1, min(characters, training.batch_size * training.sequence_length))
+    ids = np.random.Generator(np.random.PCG64(0)).integers(0, 65, length, np.uint8)
+    batches = Streams(ids, boundary=65, batch_size=training.batch_size, sequence_length=training.sequence_length)
+    steps = iter(Trainer(untrained, batches, training, steps=1_000_000, precision=precision.name).steps())
+    return len(ids) / len(batches) / _seconds(lambda: next(steps), times=4)
 
 
 def measure(trainer: Trainer, model: LanguageModel, validation: Text, budget: float) -> Speed:

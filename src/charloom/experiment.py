@@ -76,7 +76,7 @@ def begin(
         )
     chosen_device = choose_device(device)
     recipe = None
-    if chosen is not None and not set(chosen) >= recipes.CHOOSES and length.budget is not None and parent is None:
+    if chosen is not None and not set(chosen) >= recipes.CHOOSES and length.budget is not None:
         network_config, training_config, recipe = by_recipe(
             network_config,
             training_config,
@@ -85,6 +85,7 @@ def begin(
             seconds=length.budget - (time.monotonic() - started),
             device=chosen_device,
             precision=precision,
+            tuning=parent is not None,
         )
     chosen_precision = choose_precision(precision, chosen_device.name, network_config.cell, network_config.hidden_size)
     whole = Vocabulary.of(corpus.text.pieces(), corpus_config.vocabulary)
@@ -106,6 +107,7 @@ def begin(
         precision=chosen_precision,
         save_every=save_every.seconds or 30.0,
         started=started,
+        most_epochs=recipes.most_epochs(corpus.train.characters, tuning=parent is not None),
         recipe=recipe,
     )
     if length.budget is not None:  # the measured steps changed the weights

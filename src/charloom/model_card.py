@@ -1,12 +1,21 @@
 """The card of a model folder: what it is, what it was trained on, how good it is. No date and no path: a function of the run."""
 
 from charloom.evaluation import Score
+from charloom.kept import Kept
 from charloom.runs import RunConfig
 
 
-def model_card(config: RunConfig, step: int, score: Score | None, how: str) -> str:
-    """README.md of a model folder, in Markdown with the metadata block that model hubs read."""
+def model_card(config: RunConfig, step: int, score: Score | None, how: str, kept: Kept | None = None) -> str:
+    """README.md of a model folder, in Markdown with the metadata block that model hubs read.
+
+    `step` is the model's; `how` says how the score was measured; `kept`, of a finished run, says what became of the
+    validation loss after it.
+    """
     network, text, plan = config.network, config.text, config.plan
+    chosen = []
+    if kept is not None:
+        sentence = kept.sentence(plan.steps)
+        chosen = [f"- Model: {sentence}. The validation text chose it, so its figure flatters it a little."]
     quality = [
         "| Figure | Value |",
         "|---|---|",
@@ -28,6 +37,7 @@ def model_card(config: RunConfig, step: int, score: Score | None, how: str) -> s
             f"- Split (train, validation, test): {', '.join(f'{share:g}' for share in config.corpus.split)}, by position",
             f"- Training: {step:,} of {plan.steps:,} steps of {_size(config)}, "
             f"seed {config.training.seed}, {plan.precision}",
+            *chosen,
             "",
             *(
                 [

@@ -5,13 +5,13 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from charloom import budget
+from charloom import budget, recipes
 from charloom.batches import Batches
 from charloom.corpus import Text
 from charloom.errors import SettingsError
 from charloom.hardware import TRUSTED_SIZE, Choice, choose_precision
 from charloom.language_model import LanguageModel
-from charloom.recipes import MOST_EPOCHS, Recipe, choose, fill_in
+from charloom.recipes import Recipe, fill_in
 from charloom.runs import Plan, RunConfig
 from charloom.settings import NetworkConfig, Precision, TrainingConfig
 from charloom.training import Trainer
@@ -43,24 +43,41 @@ def by_recipe(
     seconds: float,
     device: Choice,
     precision: Precision,
+    tuning: bool = False,
     speed: float | None = None,
 ) -> tuple[NetworkConfig, TrainingConfig, Recipe]:
     """The configurations with what nobody chose set for a training text of so many characters and the time there is.
 
-    `speed`: characters a second of a 1x512 LSTM; it is measured where it is None.
+    `tuning`: the weights are another model's, so `network` has its shape. `speed`: characters a second at which any network
+    is trained; it is measured where it is None.
     """
-    usual = choose_precision(precision, device.name, "lstm", 512)
-    settings, reason = choose(
-        characters, seconds, budget.characters_per_second(device, usual) if speed is None else speed
-    )
-    size = settings["network.hidden_size"]
-    if (
-        size > TRUSTED_SIZE
-        and choose_precision("auto", device.name, network.cell, size).name != usual.name == "bfloat16"
-    ):
-        settings |= {"network.hidden_size": TRUSTED_SIZE}  # float32 would cost more than the units are worth
-    network, training, filled = fill_in(network, training, settings, chosen)
-    return network, training, Recipe(reason, filled)
+
+    def measured(network: NetworkConfig, training: TrainingConfig) -> float:
+        if speed is not None:
+            return speed
+        usual = choose_precision(precision, device.name, network.cell, network.hidden_size)
+        return budget.characters_per_second(device, usual, network, training, characters)
+
+    filled: set[str] = set()
+    if not tuning:
+        settings = recipes.size(characters, seconds * measured(NetworkConfig(), budget.USUAL))
+        size, usual = settings["network.hidden_size"], choose_precision(precision, device.name, "lstm", 512)
+        if (
+            size > TRUSTED_SIZE
+            and choose_precision("auto", device.name, network.cell, size).name != usual.name == "bfloat16"
+        ):
+            settings |= {"network.hidden_size": TRUSTED_SIZE}  # float32 would cost more than the units are worth
+        network, training, names = fill_in(network, training, settings, chosen)
+        filled.update(names)
+    pace = measured(network, training)
+    could = budget.SHARE * seconds * pace / max(1, characters)
+    most = recipes.most_epochs(characters, tuning=tuning)
+    epochs = min(could, most)
+    settings = recipes.tuning(characters) if tuning else recipes.restraint(network, characters, epochs)
+    settings |= recipes.patience(training.validations)
+    network, training, names = fill_in(network, training, settings, chosen)
+    recipe = Recipe("", tuple(sorted(filled.union(names))), pace)
+    return network, training, recipe.planned(network, epochs, could)
 
 
 def make_plan(
@@ -74,9 +91,13 @@ def make_plan(
     precision: Choice,
     save_every: float,
     started: float,
+    most_epochs: float = math.inf,
     recipe: Recipe | None = None,
 ) -> tuple[Plan, float | None]:
-    """What is fixed before the first step, and the moment at which a time budget ends the run."""
+    """What is fixed before the first step, and the moment at which a time budget ends the run.
+
+    `most_epochs`: a time budget plans no more readings than these.
+    """
     deadline, carried = None, True
     if length.budget is not None:
         probe = Trainer(model.network, batches, training, steps=1_000_000, precision=precision.name)
@@ -90,7 +111,9 @@ def make_plan(
             save_every=save_every,
         )
         steps, part, carried = allowance.steps, allowance.validation_characters, allowance.carried
-        steps = min(steps, MOST_EPOCHS * len(batches))
+        could, steps = steps, min(steps, max(1, round(most_epochs * len(batches))))
+        if recipe is not None:
+            recipe = recipe.planned(model.network.config, steps / len(batches), could / len(batches))
         final = validation.characters * speed.carried_character if carried else part * speed.folded_character
         deadline = started + 1.03 * length.budget - final - 1.0
     else:
@@ -126,4 +149,5 @@ def extended(config: RunConfig, length: Length, steps_per_epoch: int) -> RunConf
         raise SettingsError(
             f"the run was begun for {config.plan.steps:,} steps; {steps:,} would be fewer, so give more"
         )
-    return replace(config, plan=replace(config.plan, steps=steps))
+    training = replace(config.training, patience=0)  # these steps are asked for
+    return replace(config, training=training, plan=replace(config.plan, steps=steps))

@@ -13,6 +13,7 @@ from charloom import disk as disks
 from charloom import pictures
 from charloom.disk import Disk
 from charloom.errors import FolderError, SettingsError
+from charloom.kept import Kept, kept
 from charloom.pictures import COLOURS, MARKERS, rendered
 from charloom.runs import Run
 
@@ -29,7 +30,9 @@ class Curves:
     validation: Points
     "Looked at during the run, perhaps on a part of the text."
     final: Points
-    "Of the model that was kept; empty while the run is not finished."
+    "Of the model that was kept, at its step; empty while the run is not finished."
+    kept: Points = (np.zeros(0), np.zeros(0))
+    "The validation whose model is kept; empty where there was none."
 
 
 def plot_loss(runs: Sequence[Run], output: Path) -> None:
@@ -57,13 +60,24 @@ def read_curves(run: Run, name: str) -> Curves:
         raise FolderError(f"{run.path} has no metrics yet; train it for some steps first")
     steps, seen = ([line[key] for line in logged] for key in ("step", "characters_seen"))
 
-    def validated(key: str) -> Points:
-        found = [line for line in lines if key in line]
-        places = np.interp([line["step"] for line in found], steps, seen)
-        return places, np.array([line[key]["nats_per_character"] for line in found])
+    def points(found: Sequence[tuple[int, float]]) -> Points:
+        places = np.interp([step for step, _ in found], steps, seen)
+        return places, np.array([nats for _, nats in found])
+
+    def kept_by(step: int) -> Kept | None:
+        return kept([line for line in lines if line["step"] <= step])
 
     training = np.array(seen, np.float64), np.array([line["loss_nats"] for line in logged])
-    return Curves(name, training, validated("validation"), validated("final"))
+    validation = [(line["step"], line["validation"]["nats_per_character"]) for line in lines if "validation" in line]
+    final = [(line["step"], line["final"]["nats_per_character"]) for line in lines if "final" in line]
+    best = kept(lines)
+    return Curves(
+        name,
+        training,
+        points(validation),
+        points([(found.step if (found := kept_by(step)) else step, nats) for step, nats in final]),
+        points([(best.step, best.nats_per_character)] if best else []),
+    )
 
 
 def finding(curves: Sequence[Curves]) -> str:
@@ -103,17 +117,29 @@ def draw(figure: Any, curves: Sequence[Curves]) -> None:
         "training": {"alpha": 0.45, "linewidth": 1},
         "validation, while training": {"linewidth": 1.5, "markersize": 4},
         "validation, at the end": {"linewidth": 0, "markersize": 8, "markeredgecolor": "white", "zorder": 4},
+        "model that is kept": {
+            "linewidth": 0,
+            "markersize": 13,
+            "fillstyle": "none",
+            "markeredgewidth": 1.5,
+            "zorder": 5,
+        },
     }
+
+    def points(one: Curves) -> dict[str, Points]:
+        return dict(zip(styles, (one.training, one.validation, one.final, one.kept), strict=True))
+
     handles = []
     for number, one in enumerate(curves):
         look: dict[str, Any] = {"color": COLOURS[number % len(COLOURS)]}
         marker = MARKERS[number % len(MARKERS)]
         alone = "." if len(one.training[0]) == 1 else ""
-        for (name, style), (x, y) in zip(styles.items(), (one.training, one.validation, one.final), strict=True):
+        for name, style in styles.items():
+            x, y = points(one)[name]
             axes.plot(x / scale, y, marker=alone if name == "training" else marker, **style, **look)
         handles.append((one.name, Line2D([], [], marker=marker, markersize=6, linewidth=1.5, **look)))
     for name, style in styles.items():
-        if name == "training" or any(len(one.final[0] if "end" in name else one.validation[0]) for one in curves):
+        if name == "training" or any(len(points(one)[name][0]) for one in curves):
             marker = "" if name == "training" else "o"
             handles.append((name, Line2D([], [], marker=marker, color="0.35", **style)))
     axes.set_xlabel(f"characters seen ({unit})")

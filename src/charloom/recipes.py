@@ -1,8 +1,9 @@
-"""What settings for this text, this machine and this much time: a table, made by experiments (docs/recipes.md).
+"""What settings for this text, this machine and this much time: tables, made by experiments (docs/recipes.md).
 
-A recipe depends on two numbers. `reach`: the characters that a 1x512 LSTM could read, while training, in the time there is;
-it decides the size of the network. `readings`: reach over the characters of the training text; it decides how hard the
-network is kept from learning the text by heart.
+`reach`, the characters that a 1x512 LSTM could read while training in the time there is, decides the size of the network; a
+short text gets no large one. The readings of the text that this network can make, times its recurrent weights, over the
+characters of the text, are the `pressure` to learn the text by heart; it decides how hard the network is kept from that.
+The length of the text decides how it is cut into steps, and how many readings help at all.
 """
 
 import math
@@ -30,18 +31,72 @@ RESTRAINTS: tuple[tuple[float, Settings], ...] = (
     (12, {"network.dropout": 0.3, "network.weight_dropout": 0.02, "training.weight_decay": 0.1}),
     (30, {"network.dropout": 0.4, "network.weight_dropout": 0.05, "training.weight_decay": 0.15}),
     (100, {"network.dropout": 0.5, "network.weight_dropout": 0.2, "training.weight_decay": 0.15}),
-    (math.inf, {"network.dropout": 0.5, "network.weight_dropout": 0.3, "training.weight_decay": 0.15}),
+    (250, {"network.dropout": 0.5, "network.weight_dropout": 0.3, "training.weight_decay": 0.15}),
+    (math.inf, {"network.dropout": 0.5, "network.weight_dropout": 0.5, "training.weight_decay": 0.15}),
 )
-"""Readings up to which a row holds, and the row."""
+"""Pressure up to which a row holds, and the row."""
 
 ALWAYS: Settings = {"training.learning_rate": 12e-3}
 
-CHOOSES = frozenset(name for row in (*SIZES, *RESTRAINTS, (0, ALWAYS)) for name in row[1])
+PATIENCE = 0.3
+"""Share of a run's validations that may pass without a better one."""
+
+
+@dataclass(frozen=True)
+class Length:
+    """What the length of a text decides."""
+
+    characters: float
+    "Of the training part, up to which this holds."
+    most_units: int
+    "No larger network is chosen, however much time there is."
+    steps: Settings
+    "How the text is cut into steps: a short text in small ones, for there are few in a reading."
+    most_epochs: float
+    "No more readings are planned, however much time there is: they would not help."
+    tuning: Settings
+    "How a model that was trained on another text is trained further."
+    most_epochs_tuning: float
+    "As `most_epochs`, for that."
+
+
+_QUARTER = {"training.batch_size": 16, "training.sequence_length": 64}
+_HALF = {"training.sequence_length": 64}
+_GENTLE = {
+    "network.dropout": 0.3,
+    "network.weight_dropout": 0.05,
+    "training.weight_decay": 0.05,
+    "training.learning_rate": 2e-3,
+}
+_FIRM = _GENTLE | {"network.dropout": 0.5, "network.weight_dropout": 0.2, "training.learning_rate": 4e-3}
+
+LENGTHS: tuple[Length, ...] = (
+    Length(60_000, 256, _QUARTER, 40, _FIRM | _HALF, 10),
+    Length(300_000, 256, _HALF, 60, _GENTLE | _HALF, 10),
+    Length(600_000, 512, _HALF, 60, _GENTLE | _HALF, 10),
+    Length(math.inf, 1024, {}, 100, _GENTLE, 100),
+)
+
+
+def patience(validations: int) -> Settings:
+    """When a run ends that only gets worse."""
+    return {"training.patience": math.ceil(PATIENCE * validations)}
+
+
+MEASURED = 1_000_000
+"""Longer texts count as this long in the pressure: how it falls beyond was not measured."""
+
+CHOOSES = frozenset(
+    name
+    for settings in (
+        *(row for _, row in (*SIZES, *RESTRAINTS)),
+        *(row.steps | row.tuning for row in LENGTHS),
+        ALWAYS,
+        patience(10),
+    )
+    for name in settings
+)
 """Every setting that a recipe may choose."""
-
-
-MOST_EPOCHS = 100
-"""A small text is not read more often than this, whatever the budget: it would be learned by heart."""
 
 
 @dataclass(frozen=True)
@@ -51,21 +106,53 @@ class Recipe:
     reason: str
     settings: tuple[str, ...]
     "Names, as in `network.hidden_size`."
+    characters_per_second: float
+    "How fast the network was trained when it was chosen."
+
+    def planned(self, network: NetworkConfig, epochs: float, most: float) -> "Recipe":
+        """This recipe, its reason told with the readings that were planned; `most` is what the time would allow."""
+        return replace(self, reason=reason(network, self.characters_per_second, epochs, most))
 
 
-def choose(characters: int, seconds: float, characters_per_second: float) -> tuple[Settings, str]:
-    """Settings by name for a training text of so many characters, and why.
+def size(characters: int, reach: float) -> Settings:
+    """The size of the network for a training text of so many characters, and how the text is cut into steps."""
+    length = _length(characters)
+    fits = [row for limit, row in SIZES if row["network.hidden_size"] <= length.most_units]
+    return {**min(_row(SIZES, reach), fits[-1], key=lambda row: int(row["network.hidden_size"])), **length.steps}
 
-    `characters_per_second`: how fast a 1x512 LSTM is trained here.
-    """
-    reach = seconds * characters_per_second
-    readings = reach / max(1, characters)
-    settings = {**_row(SIZES, reach), **_row(RESTRAINTS, readings), **ALWAYS}
-    reason = (
-        f"this machine trains a 1x512 LSTM on {characters_per_second:,.0f} characters a second, "
-        f"which would read the text {readings:,.{0 if readings >= 10 else 1}f} times in the time there is"
-    )
-    return settings, reason
+
+def restraint(network: NetworkConfig, characters: int, epochs: float) -> Settings:
+    """How the network is kept from learning the text by heart that it reads so often, and how fast it learns."""
+    return {**_row(RESTRAINTS, pressure(network, characters, epochs)), **ALWAYS}
+
+
+def pressure(network: NetworkConfig, characters: int, epochs: float) -> float:
+    """Recurrent weights for each character of the text, times how often it is read; a 1x512 LSTM on 1 MB: the readings."""
+    blocks = {"lstm": 4, "gru": 3}.get(network.cell, 1)
+    return epochs * blocks * network.layers * network.hidden_size**2 / min(max(1, characters), MEASURED)
+
+
+def tuning(characters: int) -> Settings:
+    """How a model that was trained on another text is trained further on one of so many characters."""
+    return dict(_length(characters).tuning)
+
+
+def most_epochs(characters: int, *, tuning: bool = False) -> float:
+    """The readings of a training text of so many characters after which more do not help."""
+    length = _length(characters)
+    return length.most_epochs_tuning if tuning else length.most_epochs
+
+
+def reason(network: NetworkConfig, characters_per_second: float, epochs: float, most: float) -> str:
+    """Why, in a sentence without its period."""
+    name = f"{network.layers}x{network.hidden_size} {network.cell.upper() if '-' not in network.cell else network.cell}"
+    said = f"this machine trains a {name} on {characters_per_second:,.0f} characters a second"
+    if epochs < 0.97 * most:
+        return (
+            f"{said} and could read the text {_times(most)} in the time there is; more than {_times(epochs)} "
+            "would not help a text this short, so the run ends sooner"
+        )
+    return f"{said}, which reads the text {_times(epochs)} in the time there is"
 
 
 def fill_in(
@@ -73,7 +160,7 @@ def fill_in(
 ) -> tuple[NetworkConfig, TrainingConfig, tuple[str, ...]]:
     """The configurations with what nobody chose taken from `settings`, and the names of what was taken."""
     left = {name: value for name, value in settings.items() if name not in chosen}
-    if network.tied:  # both sizes are one; whichever the user chose is it
+    if network.tied and "network.hidden_size" in settings:  # both sizes are one; whichever the user chose is it
         size = next(
             (getattr(network, name) for name in ("hidden_size", "embedding_size") if f"network.{name}" in chosen),
             left.get("network.hidden_size", network.hidden_size),
@@ -86,5 +173,13 @@ def fill_in(
     return replace(network, **parts["network"]), replace(training, **parts["training"]), tuple(sorted(left))
 
 
+def _times(epochs: float) -> str:
+    return f"{epochs:,.0f} times" if epochs >= 10 else f"{epochs:.2g} times"
+
+
 def _row(table: tuple[tuple[float, Settings], ...], value: float) -> Settings:
     return next(settings for limit, settings in table if value <= limit)
+
+
+def _length(characters: int) -> Length:
+    return next(length for length in LENGTHS if characters <= length.characters)

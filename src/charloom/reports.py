@@ -11,6 +11,7 @@ from charloom.baselines import Baseline, baselines
 from charloom.corpus import Corpus, Text
 from charloom.errors import CharloomError, FolderError, shown
 from charloom.evaluation import Score, evaluate
+from charloom.kept import kept
 from charloom.language_model import LanguageModel
 from charloom.model_files import is_run
 from charloom.runs import Run, RunConfig, load
@@ -145,6 +146,7 @@ def describe(path: Path) -> dict[str, Any]:
         "step": last["step"] if last else 0,
         "characters_seen": last["characters_seen"] if last else 0,
         "seconds": run.seconds(),
+        "kept": records.plain(kept(metrics)),
         "training_loss_nats": last["loss_nats"] if last else None,
         "validation": final["final"] if final else validations[-1]["validation"] if validations else None,
     }

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import filelock
 
 from charloom import disk as disks
+from charloom import records
 from charloom.checkpoints import Position
 from charloom.corpus import Text
 from charloom.disk import Disk
@@ -13,6 +14,7 @@ from charloom.errors import NotFiniteError
 from charloom.estimates import evaluate_estimate
 from charloom.evaluation import Score, evaluate
 from charloom.interruption import Interruption
+from charloom.kept import Kept, kept
 from charloom.language_model import LanguageModel, load_folder
 from charloom.model_card import model_card
 from charloom.runs import Run, RunConfig
@@ -77,7 +79,6 @@ class Session(Sitting[Validation]):
         )
         self.config, self.model = config, model
         self.final: Validation | None = None
-        self.ended_early = False
         self._validation, self._deadline = validation, deadline
 
     def final_validation(self) -> Line | None:
@@ -87,12 +88,33 @@ class Session(Sitting[Validation]):
         lines = [line["final"] for line in self.run.metrics() if "final" in line and line["step"] == self.trainer.step]
         return lines[-1] if lines else None
 
+    def kept(self) -> Kept | None:
+        """Which model is kept, and how the last validation was; None before the first."""
+        unsaved = (records.parse(line, "a line of metrics") for line in self._books.metrics.splitlines())
+        return kept([*self.run.metrics(), *unsaved])
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether training stops before its last step because validation has not improved for so long: a function of steps."""
+        patience = self.config.training.patience * self.config.plan.validate_every
+        position = self._position
+        return (
+            0 < patience <= position.evaluated - position.best_step
+            and position.best_nats is not None
+            and position.step < self.config.plan.steps
+        )
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the time budget ended training before its last step."""
+        return self.trainer.step < self.trainer.total and not self.stopped_early
+
     @property
     def _validates(self) -> bool:
         return self.config.plan.validation_characters > 0
 
     def _over(self) -> bool:
-        return self._deadline is not None and time.monotonic() > self._deadline
+        return self.stopped_early or (self._deadline is not None and time.monotonic() > self._deadline)
 
     def _before_saving(self) -> None:
         if self._position.best_nats is None:
@@ -115,10 +137,9 @@ class Session(Sitting[Validation]):
     def _finish(self, interruption: Interruption) -> None:
         """Score the model that was kept, once, write its card, and commit."""
         step = self.trainer.step
-        self.ended_early = step < self.trainer.total
         if self._position.finished:  # by an earlier session
             return
-        if self.ended_early and self._position.evaluated != step and self.config.plan.validation_characters:
+        if self._validates and self._position.evaluated != step:  # the time budget ended between two validations
             self._validate(interruption)
         if self.config.plan.final_validation == "carried":
             score = evaluate(load_folder(self.run.model), self._validation)
@@ -128,7 +149,7 @@ class Session(Sitting[Validation]):
         with interruption.hold():
             lines: list[Line] = []
             if self.final is not None:
-                self._write_card(self.final, self._position.best_step)
+                self._write_card(self.final, self._position.best_step, self.kept())
                 lines.append({"step": step, "final": self.final.summary()})
             self._note(replace(self._position, evaluated=step, finished=True), *lines)
             self.save()
@@ -143,7 +164,7 @@ class Session(Sitting[Validation]):
         disks.replace(self._disk, self.run.model / "model.safetensors", self.model.weights())
         self._write_card(validation, self.trainer.step)
 
-    def _write_card(self, validation: Validation | None, step: int) -> None:
+    def _write_card(self, validation: Validation | None, step: int, kept: Kept | None = None) -> None:
         score, how = (validation.score, how_measured(validation.summary())) if validation else (None, "")
-        card = model_card(self.config, step, score, how)
+        card = model_card(self.config, step, score, how, kept)
         disks.replace(self._disk, self.run.model / "README.md", card.encode())

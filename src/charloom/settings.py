@@ -143,6 +143,8 @@ class TrainingConfig:
     "Decay of the moving average of the weights that becomes the model; 0 turns it off."
     validations: int = 10
     "How often the validation text is looked at during the run."
+    patience: int = 0
+    "Validations in a row without a better one after which training stops; 0 never stops."
     seed: int = 1
     "Seed of initialisation, dropout and document order."
 
@@ -159,6 +161,7 @@ class TrainingConfig:
             _check("training", name, getattr(self, name), 0, 1)
         _check("training", "clip", self.clip, 0, 1e9)
         _check("training", "validations", self.validations, 1, 100_000)
+        _check("training", "patience", self.patience, 0, 100_000)
         _check("training", "seed", self.seed, 0, 2**63 - 1)
 
 
@@ -268,3 +271,8 @@ class ClassifierTrainingConfig(TrainingConfig):
     "Weight decay."
     validations: int = 20
     "How often the held texts are looked at during the run."
+
+    def __post_init__(self) -> None:
+        if self.patience:
+            raise SettingsError("training.patience is for language models; a classifier's is --patience")
+        super().__post_init__()

@@ -37,6 +37,10 @@ class Event(Generic[Found]):
     seconds: float
     "Training time of the run so far."
     validation: Found | None = None
+    best_step: int = 0
+    "Of the model that is kept; 0 before the first validation."
+    best_nats: float | None = None
+    "What that model reached when it was validated."
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,11 @@ class Sitting(ABC, Generic[Found]):
         """The step up to which all is saved, by what the disk says. Raises `FolderError`."""
         return checkpoints.saved_step(self.run.path)
 
+    @property
+    def best_step(self) -> int:
+        """The step whose model is kept."""
+        return self._position.best_step
+
     def events(self, interruption: Interruption | None = None) -> Iterator[Event[Found]]:
         """Train to the end, an event after each step. However the loop is left, the last completed step is saved.
 
@@ -141,7 +150,7 @@ class Sitting(ABC, Generic[Found]):
                 if self._save_due():
                     with interruption.hold():
                         self.save()
-                yield Event(progress, self.seconds, validation)
+                yield Event(progress, self.seconds, validation, self.best_step, self._position.best_nats)
             self._finish(interruption)
         except (KeyboardInterrupt, GeneratorExit):
             interruption.ending()

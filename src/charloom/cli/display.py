@@ -55,7 +55,10 @@ class _Pace:
         self._nats += event.progress.loss_nats * event.progress.symbols
         self._symbols += event.progress.symbols
         if event.validation:
-            self.validation = f"  validation {event.validation.score.nats_per_character:.3f}"
+            best = f"best {event.best_nats:.3f} at step {event.best_step:,}"
+            if event.best_step == event.progress.step:
+                best = "best so far"
+            self.validation = f"  validation {event.validation.score.nats_per_character:.3f} ({best})"
 
     def age(self) -> float:
         return time.monotonic() - self._since

@@ -123,6 +123,7 @@ def train(
                         shown.say(sample)
         except Interrupted:
             say(stopped(session, _again(session)))
+            _say_kept(session, say)
             raise
     _conclude(session, say)
     if json:
@@ -218,12 +219,14 @@ def _again(session: Any) -> str:
 def _conclude(session: Any, say: Any) -> None:
     from charloom.session import how_measured
 
-    final = session.final_validation()
-    if session.ended_early:
-        say(
-            f"the time budget ended at step {session.trainer.step:,} of {session.trainer.total:,}; "
-            f"for the rest: {_again(session)}"
-        )
+    final, kept = session.final_validation(), session.kept()
+    step, total = session.trainer.step, session.trainer.total
+    if session.stopped_early:
+        say(f"stopped at step {step:,} of {total:,}: no better validation since step {session.best_step:,}")
+    elif session.out_of_time:
+        again = "" if kept is not None and kept.overfits else f"; for the rest: {_again(session)}"
+        say(f"the time budget ended at step {step:,} of {total:,}{again}")
+    _say_kept(session, say)
     if final is None:
         say(f"{session.run.path}: trained to step {session.trainer.step:,}; no validation text, so no figure")
         return
@@ -233,7 +236,17 @@ def _conclude(session: Any, say: Any) -> None:
     )
 
 
+def _say_kept(session: Any, say: Any) -> None:
+    kept = session.kept()
+    if kept is not None:
+        say(kept.sentence(session.trainer.total))
+        if kept.overfits:
+            say(kept.ADVICE)
+
+
 def _result(session: Any) -> dict[str, Any]:
+    from charloom.records import plain
+
     return {
         "run": str(session.run.path),
         "steps": session.trainer.step,
@@ -242,5 +255,6 @@ def _result(session: Any) -> dict[str, Any]:
         "seconds": session.seconds,
         "characters_per_second": session.characters_per_second,
         "parameters": session.config.plan.parameters,
+        "kept": plain(session.kept()),
         "validation": session.final_validation(),
     }

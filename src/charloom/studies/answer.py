@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from charloom.pages import Page
-from charloom.recipes import MOST_EPOCHS
+from charloom.recipes import most_epochs
 from charloom.studies import drawings, search_report
 from charloom.studies.findings import budget_words, finding
 from charloom.studies.outcomes import Outcome
@@ -147,7 +147,8 @@ def trouble(outcome: Outcome, study: Study) -> str:
     if figures.steps < figures.planned_steps:
         return f"step {figures.steps:,} of {figures.planned_steps:,}"
     spent = max(outcome.wall_seconds, figures.seconds)
-    if spent < UNUSED * budget_seconds and figures.characters_seen < 0.9 * MOST_EPOCHS * study.training_characters:
+    most = most_epochs(study.training_characters) * study.training_characters
+    if spent < UNUSED * budget_seconds and figures.characters_seen < 0.9 * most:
         return f"{spent:.0f} s of {budget_seconds:.0f}"
     return ""
 

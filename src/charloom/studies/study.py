@@ -195,7 +195,7 @@ def _centre(request: Request, corpus: Corpus) -> tuple[NetworkConfig, TrainingCo
     network, training, recipe = by_recipe(
         request.network,
         request.training,
-        request.chosen,
+        {*request.chosen, "training.patience"},  # a trial ends as it was planned
         characters=corpus.train.characters,
         seconds=characters if characters is not None else max(1.0, (request.budget_seconds or 0) - START_SECONDS),
         device=choose_device(request.device),

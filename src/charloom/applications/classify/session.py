@@ -58,11 +58,6 @@ class ClassifierSession(Sitting[Figures]):
         position = self._position
         return position.best_nats is not None and position.evaluated - position.best_step >= patience
 
-    @property
-    def best_step(self) -> int:
-        """The step whose model is kept."""
-        return self._position.best_step
-
     def best(self) -> Figures | None:
         """The figures of the held rows at the model that is kept."""
         lines = [line["held"] for line in self.run.metrics() if "held" in line and line["step"] == self.best_step]
