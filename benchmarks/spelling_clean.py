@@ -1,16 +1,16 @@
 """What does correction spoil? Names, code, addresses and clean prose in which nothing is wrong; and is its confidence what it says?
 
-Usage: python benchmarks/spelling_clean.py RUN [--prose FILE...] [--names LIST] [--words N] [--skip SHARE] [--seed N] [--output JSON]
+Usage: python benchmarks/spelling_clean.py RUN [--prose FILE...] [--names LIST] [--words N] [--skip SHARE] [--output JSON]
 
     pip install 'charloom[text]'
 
-All as `charloom correct RUN` does it by default, with no list given by hand. Six questions, of which those are asked whose files are given:
+All as `charloom correct RUN` does it by default, with no list given by hand.
 
-prose        N words of each FILE from SHARE of it on, changed at 1,000 words; --prose own is the run's own held-out text.
-names        300 names of LIST (a name at the end of each line) in the places of the names in the first FILE's words: how many are changed.
-lines        300 lines of each kind, every line by itself, in which every third word has a slip: Python and its indented blocks (from the
-             standard library), shell, `key=value`, addresses, paths. How many lines are changed, slips and all.
-calibration  slips by `spelling_text.py` in the same prose: of the changes that are made, what share is right, by the stated probability.
+prose        N words of each FILE from SHARE of it on, changed at 1,000 words; `--prose own` is the run's own held-out text.
+names        300 names of LIST (each at the end of a line) in the places of the names of the first FILE: how many are changed.
+lines        300 lines of each kind, each by itself, in which every third word has a slip: Python, and indented blocks of it
+             (from the standard library), shell, `key=value`, addresses, paths. How many are changed.
+calibration  slips by `spelling_text.py` in the same prose: of the changes, what share is right, by the stated probability.
 """
 
 import argparse
@@ -65,7 +65,7 @@ rsync -av folder/ backup/
 docker-compose up --detach
 conda create --name science
 $ echo hello world
-pip install numpy pandas""".split("\n")
+pip install numpy pandas""".splitlines()
 
 
 def passage(text: str, skip: float, words: int) -> str:

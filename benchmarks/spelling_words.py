@@ -64,7 +64,9 @@ class Ours:
         if word in self._lexicon:
             return [word]
         if learned is None:
-            corrector = Corrector(self._writer, self._lexicon, beliefs=replace(ALONE, word=0.0, following=0.0, frequency=0.5))
+            corrector = Corrector(
+                self._writer, self._lexicon, beliefs=replace(ALONE, word=0.0, following=0.0, frequency=0.5)
+            )
         else:
             beliefs = replace(ALONE, word=learned.model, following=learned.model, frequency=learned.frequency)
             corrector = Corrector(self._writer, self._lexicon, errors=learned.errors, beliefs=beliefs)

@@ -22,10 +22,36 @@ from charloom.writer import Writer
 
 Call = Callable[..., subprocess.CompletedProcess[str]]
 
-SURNAMES = (
-    "Kirchner Sandler Castain Fischerman Marchant Stranges Kipper Widov Hornest Weery Cleaver Lanter Lettner Ancher "
-    "Baskett Compas Blanke Laddar Massage Brigge Chirch Stormm Olds Kieper Captein Marcket Followes Wachter"
-).split()
+SURNAMES = [
+    "Kirchner",
+    "Sandler",
+    "Castain",
+    "Fischerman",
+    "Marchant",
+    "Stranges",
+    "Kipper",
+    "Widov",
+    "Hornest",
+    "Weery",
+    "Cleaver",
+    "Lanter",
+    "Lettner",
+    "Ancher",
+    "Baskett",
+    "Compas",
+    "Blanke",
+    "Laddar",
+    "Massage",
+    "Brigge",
+    "Chirch",
+    "Stormm",
+    "Olds",
+    "Kieper",
+    "Captein",
+    "Marcket",
+    "Followes",
+    "Wachter",
+]
 
 CODE = """import nunpy as np
 from nunpy import arry
@@ -46,7 +72,7 @@ sudo apt-get instal lantren
 export LANTREN=leter
 SELECT leter FROM lantren WHERE mesage IS NULL
 [lantren]
-timeuot: lantren""".split("\n")
+timeuot: lantren""".splitlines()
 
 PIECES = """lantren=leter
 LANTREN=/leter/mesage
@@ -71,7 +97,7 @@ leter.txt
 ${LANTREN}
 {lantren}
 lantren:leter
-leter+mesage""".split("\n")
+leter+mesage""".splitlines()
 
 
 @pytest.fixture(scope="module")

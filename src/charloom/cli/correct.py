@@ -28,9 +28,9 @@ def correct(
     """Correct the spelling of a text.
 
     Words that are unknown are compared with what else could be meant in their place, by the model and by how people misspell.
-    The words of the run's training text are known, and those of a list of its language: for English symspellpy's, else a dictionary
-    of the system, where there is one. Nothing is changed into a word that no list has, unless the training text has it often. Names,
-    addresses, code and numbers are left alone. The corrected text goes to standard output, each change with its reason to standard error.
+    The words of the run's training text are known, and those of a list of its language: for English symspellpy's, else a
+    dictionary of the system. Nothing is changed into a word that no list has, unless the training text has it often. Names,
+    addresses, code and numbers are left alone. The corrected text goes to standard output, the reasons to standard error.
 
     Parameters
     ----------
@@ -103,8 +103,8 @@ def _without_list(lexicon: "Lexicon") -> str:
     """Why little is corrected without a list of words."""
     return (
         f"no list of words in the language of the run's text was found; of 1,000 further words of such a text about "
-        f"{1000 * (lexicon.unseen or 0):.0f} would be new, so only the surest slips are corrected. Give a list with --words, one word "
-        "a line; for English, install the extra: pip install 'charloom[text]'"
+        f"{1000 * (lexicon.unseen or 0):.0f} would be new, so only the surest slips are corrected. Give a list with --words, one "
+        "word a line; for English, install the extra: pip install 'charloom[text]'"
     )
 
 

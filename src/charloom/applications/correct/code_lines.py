@@ -24,10 +24,14 @@ _STATEMENT = re.compile(
     r"\s*(?:"
     r"import (?:[\w.*]*[\w*](?:, [\w.*]*[\w*])*|\{.*\})(?: (?:as|from) [\w.'\"/@-]+)?;?\s*$"
     r"|from [\w.]+ import\b"
-    r"|(?:async )?def \w+|class \w+\s*[:({]|(?:(?:export|public|private|protected|static|async) )+[\w<>\[\] ]+[({=;]|function \w*\s*\("
-    r"|(?:if|elif|while|for|with|except|match|case)\b.*[^\s.?!]:\s*$|(?:else|try|finally):\s*$|(?:else )?(?:if|while|for|switch) ?\(.*\)\s*\{?\s*$"
-    r"|(?:return|yield|raise|assert|del|lambda|await|throw)(?: [^\s.?!,]+){0,3}\s*$|(?:pass|break|continue|done|fi|esac|then|else)\s*$"
-    r"|(?:const|let|var|int|float|double|char|bool|void|auto|fn|struct|enum|typedef|namespace|using|package|use|mod) [\w:<>*&]+(?: \w+)?\s*[;={(]"
+    r"|(?:async )?def \w+|class \w+\s*[:({]"
+    r"|(?:(?:export|public|private|protected|static|async) )+[\w<>\[\] ]+[({=;]|function \w*\s*\("
+    r"|(?:if|elif|while|for|with|except|match|case)\b.*[^\s.?!]:\s*$|(?:else|try|finally):\s*$"
+    r"|(?:else )?(?:if|while|for|switch) ?\(.*\)\s*\{?\s*$"
+    r"|(?:return|yield|raise|assert|del|lambda|await|throw)(?: [^\s.?!,]+){0,3}\s*$"
+    r"|(?:pass|break|continue|done|fi|esac|then|else)\s*$"
+    r"|(?:const|let|var|int|float|double|char|bool|void|auto|fn|struct|enum|typedef|namespace|using|package|use|mod) "
+    r"[\w:<>*&]+(?: \w+)?\s*[;={(]"
     r"|(?:SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE TABLE|ALTER TABLE|DROP TABLE)\b"
     r"|(?:\w+ )*(?:class|interface|enum|struct) [A-Z]\w*(?: (?:extends|implements) \w+)?\s*\{?\s*$"
     r"|- [a-z][\w.-]*:(?: |\s*$)|[a-z][\w.-]*: [^\s.?!,;:]+\s*$"
@@ -37,11 +41,14 @@ _STATEMENT = re.compile(
 """Beginnings, and some whole lines, of Python, shell, C and its kin, JavaScript, Rust, SQL and settings."""
 
 _COMMAND = re.compile(
-    r"\s*(?:sudo |nohup )?(?:apt|apt-get|aptitude|awk|bash|brew|cargo|charloom|chmod|chown|cmake|conda|cp|curl|cd|df|dnf|docker|"
-    r"docker-compose|du|gcc|gdb|git|gh|grep|gunzip|gzip|helm|journalctl|jq|kubectl|ls|mkdir|mv|mypy|npm|npx|pip|pip3|pipx|pnpm|poetry|"
-    r"psql|pytest|python|python3|rm|rmdir|rsync|ruff|rustc|rustup|scp|sed|sqlite3|ssh|sudo|systemctl|tar|tmux|uv|uname|unzip|vim|wc|"
-    r"wget|xargs|yarn|yum|zsh) \S"
+    r"\s*(?:sudo |nohup )?(?:"
+    r"apt|apt-get|aptitude|awk|bash|brew|cargo|charloom|chmod|chown|cmake|conda|cp|curl|cd|df|dnf|docker|"
+    r"docker-compose|du|gcc|gdb|git|gh|grep|gunzip|gzip|helm|journalctl|jq|kubectl|ls|mkdir|mv|mypy|npm|npx|pip|pip3|pipx|pnpm|"
+    r"poetry|psql|pytest|python|python3|rm|rmdir|rsync|ruff|rustc|rustup|scp|sed|sqlite3|ssh|sudo|systemctl|tar|tmux"
+    r"|uv|uname|unzip|vim|wc|wget|xargs|yarn|yum|zsh"
+    r") \S"
 )
+"""Commands whose names begin no sentence."""
 
 _OPTION = re.compile(r"\s--?[A-Za-z][\w-]*(?:[=\s]|$)")
 

@@ -57,7 +57,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Beliefs:
-    """Weights, in nats: of the evidence for a candidate, and what is believed of an unknown word. Fitted by `benchmarks/spelling_fit.py`."""
+    """Weights, in nats: of the evidence for a candidate, and what is believed of an unknown word; fitted (decision 82)."""
 
     word: float = 0.36
     "Weight of the character model's surprisal of a word; far below 1, because a model is too sure that it knows all words."

@@ -20,9 +20,10 @@ be a name, a term or a misprint; it is known, and that is all."""
 class Lexicon:
     """Words in small letters and how often each was seen. Raises `MissingExtraError` without rapidfuzz.
 
-    All words that have a count are known. `targets` are those that a word may be corrected to: all of them unless given.
-    `capitals` says how often the training text writes a word with a capital, and how often in all; `unseen` how probable it is that
-    the next word of such a text is unknown (Good 1953); `has_list` whether there are words from a list; with `english`, a word is known if its British or American spelling is.
+    All words that have a count are known; `targets` are those that a word may be corrected to, all of them unless given.
+    `capitals`: how often the training text writes a word with a capital, and how often in all; `unseen`: how probable it is
+    that the next word of such a text is unknown (Good 1953); `has_list`: whether there are words from a list; with `english`,
+    a word is known if its British or American spelling is.
     """
 
     def __init__(

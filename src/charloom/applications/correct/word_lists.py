@@ -1,4 +1,4 @@
-"""Lists of words that are at hand: symspellpy's English one, and the dictionaries of the system; each only for a text in its language.
+"""Lists of words that are at hand: symspellpy's English one and the dictionaries of the system, each for texts in its language.
 
 A list is of a text's language if it has at least half of the text's running words. Of English texts symspellpy's list has 81 % (an
 encyclopedia with its markup) to 99 %, of other languages at most 35 % (Catalan, of 66).
