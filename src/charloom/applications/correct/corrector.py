@@ -65,7 +65,7 @@ class Beliefs:
     "Weight of its surprisal of the characters that follow."
     slip: float = 0.71
     "Weight of the costs of slips."
-    further: float = 5.5
+    further: float = 3.5
     "Against a candidate, for each slip beyond the first."
     pair: float = 1.9
     "Against two words run together."
@@ -77,7 +77,7 @@ class Beliefs:
     "For an unknown word; below 0 that it is wrong."
     letter: float = -0.35
     "The same for each of its letters, up to nine: long words are not near to others by chance."
-    name: float = 0.3
+    name: float = 1.3
     "For one with a capital within a sentence."
     beginning: float = 1.9
     "For one with a capital at the beginning of a sentence."

@@ -10,7 +10,7 @@ from charloom.applications.correct.code_lines import code_lines
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 """Letters, with apostrophes between them."""
 
-_MARKED_UP = re.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]*`|<[^<>\n]*>", re.DOTALL)
+_MARKED_UP = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|<[^<>\n]*>", re.DOTALL)
 """Code between fences, code in a line, and tags."""
 
 _PIECE = re.compile(r"[^\s—–―]+")
