@@ -227,8 +227,9 @@ def test_how_many_slips_a_text_has_is_found_from_the_text(share: float) -> None:
 
 
 def test_a_short_text_keeps_to_what_is_supposed() -> None:
-    assert 0.7 < slip_odds([], 10) < 1
-    assert 1 < slip_odds([0.99], 5) < 2
+    supposed = (0.025 / 0.975) / (0.05 / 0.95)
+    assert supposed * 0.8 < slip_odds([], 10) < supposed
+    assert supposed < slip_odds([0.99], 5) < 2 * supposed
     assert slip_odds([], 100_000) < 0.01
 
 

@@ -10,6 +10,7 @@ A word that is known is believed unless `aggressive`.
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -39,13 +40,17 @@ _NEIGHBOURS, _FOREIGN = 4, 0.375
 """Words before and after an unknown one, and the share of them that are unknown too where it is taken for another language."""
 
 SLIPS = 0.05
-"""Share of a text's words that are slips, as the weights suppose before the text itself is seen."""
+"""Share of slips among the words of the texts on which the weights were fitted."""
 
-_SUPPOSED = 200
-"""Words of a text with that share which are supposed to have been seen already, so that a sentence says little and a page much."""
+_SUPPOSED, _WORDS = 0.025, 100
+"""Share of slips that a text is supposed to have before it is seen, and for how many of its words that counts."""
 
 _UNSEEN = 0.0088
 """Share of new words in the text whose lexicon the weights were fitted with; where more are new, more of them are right."""
+
+_CLIPPED = re.compile(r"[a-rt-z]['’] [a-z]|\s['’][a-z]{1,5}\b(?!['’])")
+_SPEECH = 200
+"""A clipped word (not the genitive of a plural), and characters around a word in which one is looked for."""
 
 _LANGUAGE, _FEW = 1 / 3, 4
 """Share of the words of a line that must be known for it to be of the language at all, and words from which that is asked."""
@@ -71,20 +76,22 @@ class Beliefs:
     "Against two words run together."
     frequency: float = 0.27
     "Weight of the surprisal of a candidate as a word that stands alone."
-    capital: float = 1.0
+    capital: float = 1.5
     "Weight of the surprisal of a capital, for a candidate where a capital within a sentence was typed."
     right: float = -6.2
     "For an unknown word; below 0 that it is wrong."
     letter: float = -0.35
     "The same for each of its letters, up to nine: long words are not near to others by chance."
-    name: float = 1.3
+    name: float = 2.8
     "For one with a capital within a sentence."
-    beginning: float = 1.9
+    beginning: float = 2.9
     "For one with a capital at the beginning of a sentence."
     repeated: float = 3.2
     "For each further time that it stands in the text, up to three."
     foreign: float = 1.5
     "For one among other unknown words."
+    dialect: float = 3.0
+    "For one near words that are clipped with an apostrophe (huntin' an' fishin'): such speech is spelt as it sounds."
 
 
 KNOWN = Beliefs(
@@ -294,22 +301,24 @@ class Corrector:
         belief = beliefs.right + beliefs.letter * min(len(span.word), 9) + beliefs.repeated * min(times - 1, 3)
         if span.word[0].isupper():
             belief += beliefs.beginning if begins_sentence(text, span.start) else beliefs.name
+        if _CLIPPED.search(text, max(0, span.start - _SPEECH), span.end + _SPEECH):
+            belief += beliefs.dialect
         if self.lexicon.unseen is not None:
             belief += max(0.0, math.log(max(self.lexicon.unseen, 1e-9) / _UNSEEN))
         return belief
 
 
 def slip_odds(wrong: list[float], words: int) -> float:
-    """How the odds of a slip in a text differ from those supposed, from the probability that each unknown word is one.
+    """How the odds of a slip in a text differ from those of the weights, by which each unknown word is one with such a probability.
 
     The share of slips among all words that is most probable, found by expectation and maximization.
     """
-    share, prior = SLIPS, SLIPS / (1 - SLIPS)
+    share, fitted = _SUPPOSED, SLIPS / (1 - SLIPS)
     odds = np.array([each / max(1 - each, 1e-12) for each in wrong])
     for _ in range(50):
-        here = odds * (share / (1 - share)) / prior
-        share = (SLIPS * _SUPPOSED + float((here / (1 + here)).sum())) / (_SUPPOSED + max(words, len(wrong)))
-    return share / (1 - share) / prior
+        here = odds * (share / (1 - share)) / fitted
+        share = (_SUPPOSED * _WORDS + float((here / (1 + here)).sum())) / (_WORDS + max(words, len(wrong)))
+    return share / (1 - share) / fitted
 
 
 def _foreign_lines(text: str, words: list[Span], known: list[bool]) -> set[int]:

@@ -16,6 +16,8 @@ _SPELLINGS = (
     (re.compile(r"(?<=[^aeiou][aeiou])l(?=(?:ed|ing|er|ers|ous|y|en|ment|ments|ful|s|)$)"), "ll"),
     (re.compile(r"ens(?=(?:e|es|eless|ed|ing)$)"), "enc"),
     (re.compile(r"(?<=[a-z])og(?=s?$)"), "ogue"),
+    (re.compile(r"ward$"), "wards"),
+    (re.compile(r"wards$"), "ward"),
     (re.compile(r"mold"), "mould"),
     (re.compile(r"plow"), "plough"),
     (re.compile(r"gray"), "grey"),
