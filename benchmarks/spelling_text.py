@@ -28,6 +28,7 @@ from charloom.applications.correct.corrector import Corrector
 from charloom.applications.correct.learning import read_pairs
 from charloom.applications.correct.lexicon import Lexicon, plain
 from charloom.applications.correct.spans import like, spans
+from charloom.applications.correct.word_lists import known_words
 from machine import title
 from spelling_peers import Peer, peers, symspell_list
 from trained import trained
@@ -129,7 +130,7 @@ def main() -> None:
     words = 1_500 if options.quick else options.words
     writer, corpus = trained(options.text, options.run, "30s" if options.quick else options.time_budget)
     counts = merged(Lexicon.of(corpus.train.pieces()), symspell_list())
-    lexicon = Lexicon(counts)
+    lexicon, ours = Lexicon(counts), known_words(corpus.train.pieces())
     held_out = str(corpus.validation)
     all_spans = list(spans(held_out))[options.skip : options.skip + words]
     text = held_out[all_spans[0].start : all_spans[-1].end]
@@ -161,7 +162,7 @@ def main() -> None:
         tell(name, made, time.perf_counter() - began)
     for name, aggressive in (("charloom", False), ("charloom --aggressive", True)):
         began = time.perf_counter()
-        found = list(Corrector(writer, lexicon, aggressive=aggressive).changes(corrupted.text))
+        found = Corrector(writer, ours, aggressive=aggressive).changes(corrupted.text)
         tell(name, {change.start: change.after for change in found}, time.perf_counter() - began)
     print(
         f"{len(typed):,} words of {corpus.name}, {len(corrupted.meant):,} misspelt, {len(corrupted.meant) - len(unknown):,} "

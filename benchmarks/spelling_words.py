@@ -15,6 +15,7 @@ import json
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,8 @@ from machine import title
 from spelling_peers import Peer, peers, symspell_list
 
 FOLDS = 5
+ALONE = Beliefs(slip=1.0, further=0.0, pair=0.0, capital=0.0)
+"""Which of the candidates for a word is the best, apart from whether the word is right, which nobody asks here."""
 
 
 def sampled(counts: Mapping[str, int], lines: int) -> str:
@@ -61,9 +64,11 @@ class Ours:
         if word in self._lexicon:
             return [word]
         if learned is None:
-            corrector = Corrector(self._writer, self._lexicon, beliefs=Beliefs(frequency=0.5, model=0.0))
+            corrector = Corrector(
+                self._writer, self._lexicon, beliefs=replace(ALONE, word=0.0, following=0.0, frequency=0.5)
+            )
         else:
-            beliefs = Beliefs(frequency=learned.frequency, model=learned.model)
+            beliefs = replace(ALONE, word=learned.model, following=learned.model, frequency=learned.frequency)
             corrector = Corrector(self._writer, self._lexicon, errors=learned.errors, beliefs=beliefs)
         found = corrector.candidates(word, "\n", self._begin)
         return [each.word for each in found if each.reason] or [word]

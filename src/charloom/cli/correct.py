@@ -32,8 +32,9 @@ def correct(
     """Correct the spelling of a text.
 
     Words that are unknown are compared with what else could be meant in their place, by the model and by how people misspell.
-    The words of the run's training text are known. Names, addresses, code and numbers are left alone, and so is whatever
-    else is not a word. The corrected text goes to standard output, each change with its reason to standard error.
+    The words of the run's training text are known, and those of a list of its language: for English symspellpy's, else a
+    dictionary of the system. Nothing is changed into a word that no list has, unless the training text has it often. Names,
+    addresses, code and numbers are left alone. The corrected text goes to standard output, the reasons to standard error.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ def correct(
     aggressive
         Judge known words too: those that were meant otherwise (form for from).
     confidence
-        Probability that a correction needs, from 0 to 1.
+        Probability that a correction needs, from 0 to 1. Of changes made at 90 %, nine in ten are right.
     json
         Print one JSON value: the corrected text, and for each change its place, both words, both probabilities and the reason.
     """
@@ -69,6 +70,8 @@ def correct(
     errors = learn(read_pairs(_decoded(files.read(pairs), pairs), str(pairs)), lexicon).errors if pairs else None
     corrector = Corrector(writer, lexicon, errors=errors, aggressive=aggressive, confidence=confidence)
     corrected, changes = corrector.correct(given)
+    if not lexicon.has_list:
+        say(_without_list(lexicon))
     if json:
         print_json({"text": corrected, "changes": [_told(given, change) for change in changes]})
         return
@@ -85,8 +88,9 @@ def correct(
 
 
 def _lexicon(run: Path, words: Path | None, moved: Path | None) -> "Lexicon":
-    """The words of the run's training text, which may have been moved, and of a list."""
+    """The words of the run's training text, which may have been moved, and of lists."""
     from charloom.applications.correct.lexicon import Lexicon, read_words
+    from charloom.applications.correct.word_lists import known_words
     from charloom.model_files import is_run
     from charloom.reports import same_text
     from charloom.runs import Run
@@ -102,7 +106,16 @@ def _lexicon(run: Path, words: Path | None, moved: Path | None) -> "Lexicon":
         own = same_text(Run(run), Run(run).config(), moved, remedy=MOVED)
     except FolderError as error:
         raise SettingsError(f"give one text to correct, a passage or --text: {error}") if moved else error from None
-    return Lexicon.of(own.train.pieces(), listed)
+    return known_words(own.train.pieces(), listed)
+
+
+def _without_list(lexicon: "Lexicon") -> str:
+    """Why little is corrected without a list of words."""
+    return (
+        f"no list of words in the language of the run's text was found; of 1,000 further words of such a text about "
+        f"{1000 * (lexicon.unseen or 0):.0f} would be new, so only the surest slips are corrected. Give a list with --words, one "
+        "word a line; for English, install the extra: pip install 'charloom[text]'"
+    )
 
 
 def _decoded(data: bytes, source: Path) -> str:

@@ -5,22 +5,27 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from charloom.applications.correct.code_lines import code_lines
+
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 """Letters, with apostrophes between them."""
 
 _MARKED_UP = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|<[^<>\n]*>", re.DOTALL)
 """Code between fences, code in a line, and tags."""
 
-_PIECE = re.compile(r"\S+")
+_PIECE = re.compile(r"[^\s—–―]+")
+"""What stands between spaces and dashes."""
 
-_ADDRESS = re.compile(r"://|@|www\.|\w[/\\]\w")
-"""Where a piece without spaces has this, it is an address or a path."""
-
-_NAMED = re.compile(r"[\d_@#$&\\]")
-"""Beside a word these make it part of a number or of a name with a mark."""
+_NOT_WORDS = re.compile(
+    r"[\d_@#$&\\/=<>{}|^~+%]"  # numbers, addresses, paths, names with marks, assignments, operators
+    r"|[^\W\d_][.:]+\w|www\."  # names with a dot or colon inside: files, hosts, attributes, abbreviations
+    r"|\w[(\[]"  # a call, an index
+    r"|^[\"'(\[]*-"  # an option
+)
+"""Where a piece has this, none of its words is judged."""
 
 LONGEST = 32
-"""A longer word is none that anybody typed."""
+"""Nobody typed a longer word."""
 
 
 @dataclass(frozen=True)
@@ -39,29 +44,25 @@ class Span:
 def spans(text: str) -> Iterator[Span]:
     """The words of a text that can be judged, in order."""
     place = 0
-    for marked in _MARKED_UP.finditer(text):
-        yield from _words(text, place, marked.start())
-        place = marked.end()
+    for start, end in _skipped(text):
+        yield from _words(text, place, start)
+        place = max(place, end)
     yield from _words(text, place, len(text))
+
+
+def _skipped(text: str) -> list[tuple[int, int]]:
+    """Places of code: marked up, or lines of it."""
+    return sorted([*(match.span() for match in _MARKED_UP.finditer(text)), *code_lines(text)])
 
 
 def _words(text: str, start: int, end: int) -> Iterator[Span]:
     """The words between two places where there is no code; each step is bounded, however long a piece is."""
     for piece in _PIECE.finditer(text, start, end):
-        if _ADDRESS.search(text, *piece.span()):
+        if _NOT_WORDS.search(piece.group()):
             continue
         for match in WORD.finditer(text, *piece.span()):
             word = match.group()
-            before, after = text[max(0, match.start() - 2) : match.start()], text[match.end() : match.end() + 2]
-            if not (
-                len(word) > LONGEST
-                or _NAMED.match(before[-1:])
-                or _NAMED.match(after[:1])
-                or after[:1] == "("  # a function that is called
-                or (after[:1] == "." and after[1:].isalnum())  # a file's name, an abbreviation
-                or (before[1:] == "." and before[:1].isalnum())
-                or _has_inner_capitals(word)
-            ):
+            if len(word) <= LONGEST and not _has_inner_capitals(word):
                 yield Span(match.start(), word)
 
 

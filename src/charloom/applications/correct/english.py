@@ -1,0 +1,36 @@
+"""British and American spellings of English words: one of them in a list is enough for both to be known."""
+
+import re
+from collections.abc import Iterator
+
+_SPELLINGS = (
+    (re.compile(r"(?<=[a-z]{2})or(?=(?:s|ed|ing|er|ers|able|ably|ful|less|ite|ites|al|hood|ly|y|man|men)?$)"), "our"),
+    (re.compile(r"(?<=[a-z]{2})our(?=(?:s|ed|ing|er|ers|able|ably|ful|less|ite|ites|al|hood|ly|y|man|men)?$)"), "or"),
+    (re.compile(r"(?<=[a-z]{2})iz(?=(?:e|es|ed|ing|er|ers|ation|ations|able)$)"), "is"),
+    (re.compile(r"(?<=[a-z]{2})is(?=(?:e|es|ed|ing|er|ers|ation|ations|able)$)"), "iz"),
+    (re.compile(r"yz(?=(?:e|es|ed|ing|er)$)"), "ys"),
+    (re.compile(r"ys(?=(?:e|es|ed|ing|er)$)"), "yz"),
+    (re.compile(r"(?<=[bt])er(?=(?:s|ed)?$)"), "re"),
+    (re.compile(r"(?<=[bt])re(?=(?:s|d)?$)"), "er"),
+    (re.compile(r"(?<=[aeiou]l)l(?=(?:ed|ing|er|ers|ous)$)"), ""),
+    (re.compile(r"(?<=[^aeiou][aeiou])l(?=(?:ed|ing|er|ers|ous|y|en|ment|ments|ful|s|)$)"), "ll"),
+    (re.compile(r"ens(?=(?:e|es|eless|ed|ing)$)"), "enc"),
+    (re.compile(r"(?<=[a-z])og(?=s?$)"), "ogue"),
+    (re.compile(r"ward$"), "wards"),
+    (re.compile(r"wards$"), "ward"),
+    (re.compile(r"mold"), "mould"),
+    (re.compile(r"plow"), "plough"),
+    (re.compile(r"gray"), "grey"),
+    (re.compile(r"mustach"), "moustach"),
+    (re.compile(r"ae|oe"), "e"),
+    (re.compile(r"^in(?=[a-z]{4})"), "en"),
+    (re.compile(r"^en(?=[a-z]{4})"), "in"),
+)
+"""Endings that differ between the two spellings, both ways."""
+
+
+def other_spellings(word: str) -> Iterator[str]:
+    """What a word, in small letters, may be spelt as across the Atlantic; most of it is no word at all."""
+    for pattern, other in _SPELLINGS:
+        if pattern.search(word):
+            yield pattern.sub(other, word, count=1)
