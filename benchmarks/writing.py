@@ -176,8 +176,9 @@ def show(network: str, rows: list[dict[str, Any]]) -> None:
 def cost_of_eight_bits(run: Path, text: Path) -> dict[str, float]:
     """Nats per character of a text, carried, by the compiled loop's weights in float32 and rounded."""
     model = read_model(model_folder(run))
+    stepper = Writer(model).stepper
     ids = model.encode(text.read_text("utf-8-sig").replace("\r\n", "\n"))
-    return {kind: Loop(model, kind, []).nats(ids) / len(ids) for kind in ("float32", "int8")}
+    return {kind: Loop(stepper, model.vocabulary.boundary, kind).nats(ids) / len(ids) for kind in ("float32", "int8")}
 
 
 def save(model: LanguageModel, folder: Path) -> None:

@@ -61,7 +61,7 @@ def test_a_network_that_several_threads_share_writes_the_same() -> None:
 def test_its_surprisal_of_a_text_is_the_networks(cell: Cell, layers: int) -> None:
     model = small_model(ALPHABET, cell, layers=layers)
     ids = model.encode("bad cafe\nhead " * 8)
-    assert Loop(model.arrays(), "float32", []).nats(ids) == pytest.approx(
+    assert Loop(Writer(model).stepper, model.vocabulary.boundary, "float32").nats(ids) == pytest.approx(
         brute_force_nats(model, ids.tolist()), rel=1e-5
     )
 
@@ -70,7 +70,10 @@ def test_its_surprisal_of_a_text_is_the_networks(cell: Cell, layers: int) -> Non
 def test_weights_in_eight_bits_cost_little(cell: Cell) -> None:
     model = small_model(ALPHABET, cell, hidden_size=64, sharpness=0.3)
     ids = model.encode("bad cafe\nhead " * 8)
-    exact, rounded = (Loop(model.arrays(), kind, []).nats(ids) / len(ids) for kind in ("float32", "int8"))  # type: ignore[arg-type]
+    exact, rounded = (
+        Loop(Writer(model).stepper, model.vocabulary.boundary, kind).nats(ids) / len(ids)
+        for kind in ("float32", "int8")
+    )  # type: ignore[arg-type]
     assert rounded != exact
     assert abs(rounded - exact) < 0.02
 

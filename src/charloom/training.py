@@ -22,6 +22,7 @@ from charloom.network import CharRNN, Recurrent, State, reading
 from charloom.optimizers import make_optimizer
 from charloom.schedules import learning_rate
 from charloom.settings import TrainingConfig
+from charloom.threads import working
 
 Tensors = dict[str, torch.Tensor]
 
@@ -116,7 +117,7 @@ class StepByStep(ABC, Generic[Network, Given]):
 
     def advance(self) -> Progress:
         """One step."""
-        with _own_random(self):
+        with _own_random(self), working():
             return self._advance()
 
     def _advance(self) -> Progress:
