@@ -48,31 +48,37 @@ def test_a_quiet_machine_is_never_taken_for_a_shared_one() -> None:
     assert machine.changes == []
 
 
-def test_other_work_is_noticed_at_the_second_look_and_its_end_after_a_second() -> None:
-    machine = Machine()
-    machine.run(10, lambda: 0.0)
-    machine.run(30, lambda: 0.6)
-    machine.run(10, lambda: 0.0)
-    (begun, shared), (ended, ours) = machine.changes
-    assert shared and not ours
-    assert (begun, ended) == pytest.approx((10.1, 41.0), abs=0.15)
-
-
-def test_other_work_that_is_there_from_the_start_is_noticed() -> None:
+def test_other_work_is_noticed_at_once_whether_it_was_there_before_or_not() -> None:
     machine = Machine()
     machine.run(1, lambda: 0.6)
-    ((begun, shared),) = machine.changes
-    assert shared and begun == pytest.approx(0.2)
-
-
-def test_where_a_shared_machine_does_not_show_tries_become_rare() -> None:
+    assert machine.changes[0] == (pytest.approx(0.2), True)
     machine = Machine()
-    machine.run(600, lambda: 0.0 if machine.sharing.shared else 0.6)
+    machine.run(10, lambda: 0.0)
+    machine.run(1, lambda: 0.6)
+    assert machine.changes == [(pytest.approx(10.1), True)]
+
+
+def test_a_shared_machine_is_tried_again_ever_more_rarely_and_the_end_of_other_work_is_noticed() -> None:
+    machine = Machine()
+    machine.run(600, lambda: 0.6)
     tries = [at for at, shared in machine.changes if not shared]
     assert len(tries) < 600 / threads._LONGEST + 6
-    assert max(b - a for a, b in itertools.pairwise(tries)) <= threads._LONGEST + 1
+    assert all(later - sooner <= threads._LONGEST + 1 for sooner, later in itertools.pairwise(tries))
+    spinning = sum(b - a for (a, shared), (b, _) in itertools.pairwise(machine.changes) if not shared)
+    assert spinning < 0.02 * 600
     machine.run(threads._LONGEST + 1, lambda: 0.0)
     assert not machine.sharing.shared
+
+
+def test_after_a_quiet_time_the_next_try_comes_soon_again() -> None:
+    machine = Machine()
+    machine.run(600, lambda: 0.6)
+    machine.run(60, lambda: 0.0)
+    machine.changes.clear()
+    machine.run(4, lambda: 0.6)
+    (begun, shared), (tried, ours), *_ = machine.changes
+    assert shared and not ours
+    assert tried - begun == pytest.approx(threads._SHORTEST, abs=0.25)
 
 
 def test_a_time_without_work_is_not_counted() -> None:

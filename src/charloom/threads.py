@@ -26,11 +26,11 @@ Result = TypeVar("Result")
 WINDOW = 0.1
 """Seconds between two looks."""
 
-_MUCH, _LITTLE = 0.25, 0.1
-"""Threads that wait for a processor, on average: above the first the machine is shared, below the second it is ours."""
+_MUCH = 0.25
+"""Threads that wait for a processor, on average, above which the machine is shared."""
 
-_SHORTEST, _LONGEST = 1.0, 15.0
-"""Seconds without much waiting after which the machine is taken for ours again."""
+_SHORTEST, _LONGEST = 2.0, 15.0
+"""Seconds after which a shared machine is tried again, at first and after many tries."""
 
 _LINGER = 2.0
 """Seconds after the last work in which the guard goes on looking."""
@@ -39,31 +39,27 @@ _LINGER = 2.0
 class Sharing:
     """Whether other work shares the machine, judged by how long our threads waited for a processor.
 
-    Where threads work alone while the machine is shared, nothing shows whether it still is: then it is tried. Each try that
-    fails soon doubles the time to the next.
+    Threads that sleep or work alone say little about the machine, so after a while it is taken for ours again, as a try. Each
+    try that fails doubles the time to the next.
     """
 
     def __init__(self) -> None:
         self.shared = False
         self._hold = _SHORTEST
         self._looked: tuple[float, float] | None = None
-        self._since = self._calm_since = 0.0
+        self._since: float | None = None
 
     def look(self, now: float, waited: float) -> bool:
         """Whether the machine is shared at `now`, where our threads have waited for `waited` seconds in all so far."""
         before, self._looked = self._looked, (now, waited)
         if before is None or now <= before[0]:
             return self.shared
-        waiting = (waited - before[1]) / (now - before[0])
-        if not self.shared and waiting > _MUCH:
-            failed = self._since > 0 and now - self._since < 10 * self._hold
+        if not self.shared and (waited - before[1]) / (now - before[0]) > _MUCH:
+            failed = self._since is not None and now - self._since < _SHORTEST
             self._hold = min(2 * self._hold, _LONGEST) if failed else _SHORTEST
-            self.shared, self._since, self._calm_since = True, now, now
-        elif self.shared:
-            if waiting > _LITTLE:
-                self._calm_since = now
-            elif now - self._calm_since >= self._hold:
-                self.shared, self._since = False, now
+            self.shared, self._since = True, now
+        elif self.shared and self._since is not None and now - self._since >= self._hold:
+            self.shared, self._since = False, now
         return self.shared
 
     def pause(self) -> None:
