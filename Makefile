@@ -32,6 +32,7 @@ bench: $(VENV)/.dev.stamp
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/writing.py
+	$(BIN)/python benchmarks/busy.py
 	$(BIN)/python benchmarks/study_overhead.py
 	$(BIN)/python benchmarks/time_to_quality.py
 	$(BIN)/python benchmarks/equal_time.py

@@ -4,7 +4,8 @@ Usage: python benchmarks/writing.py [--seconds 1] [--processes 5] [--characters 
 
 By turns in one process, and in several processes, because the tutorials' loop is two or three times as fast in one as in the
 next, characters and draws included: the loop of the tutorials (`nn.LSTM` one step, softmax, `multinomial`,
-`.item()`) and charloom in numpy, compiled, and compiled with weights in eight bits, for 1x512 and 2x256 over 65 symbols, with
+`.item()`) and charloom as it is by default on a long text and on a short one (numpy), compiled, and compiled with weights in eight
+bits, for 1x512 and 2x256 over 65 symbols, with
 all cores. Beside them stands a text's limit: the bytes of weights that a character needs (in float32) at the speed at which the
 fastest of numpy's, torch's and numba's products reads them; beside 64 texts at once the best product of that shape. Then whole
 commands: from the start of `charloom generate` to the first character. At last one text of many characters: is the last as
@@ -38,13 +39,13 @@ from charloom.model_files import VocabularyRecord, model_folder, read_model
 from charloom.samples import write_samples
 from charloom.settings import NetworkConfig, SamplingConfig
 from charloom.speed import fresh_model, median_seconds, vector_bandwidth
-from charloom.writer import Writer
+from charloom.writer import SOON, Writer
 from machine import machine, title
 
 NETWORKS = ((1, 512), (2, 256))
 TEXTS = 64
 KINDS = (None, "float32", "int8")
-"""numpy, the compiled loop, the compiled loop with weights in eight bits."""
+"""What is done unless a compiled loop is asked for, the compiled loop, the compiled loop with weights in eight bits."""
 
 
 class Tutorial(nn.Module):
@@ -103,9 +104,15 @@ def writes(layers: int, size: int, seconds: float) -> dict[str, Any]:
     """The figures of one network in this process."""
     model = fresh_model(NetworkConfig(layers=layers, hidden_size=size))
     tutorial, writers = Tutorial(layers, size), {kind: Writer(model, compiled=kind) for kind in KINDS}
-    texts = {kind: generate_pieces(writer, "", SamplingConfig(), length=10**12) for kind, writer in writers.items()}
+    texts = {kind: generate_pieces(writer, "", SamplingConfig(), length=None) for kind, writer in writers.items()}
+    for pieces in texts.values():
+        for _ in range(SOON + 100):  # a long text is compiled from here on, if the extra is installed
+            next(pieces)
     writer = writers[None]
     prompt = writer.vocabulary.characters[0] * 2000
+
+    def short() -> None:
+        list(generate_pieces(writer, "", SamplingConfig(), length=1000))
 
     def several() -> None:
         list(write_samples(writer, [""] * TEXTS, SamplingConfig(), length=100, stop=(), seeds=range(TEXTS)))
@@ -115,7 +122,8 @@ def writes(layers: int, size: int, seconds: float) -> dict[str, Any]:
         times.setdefault("tutorial", []).append(median_seconds(lambda: tutorial.write(200), seconds) / 200)
         for kind, pieces in texts.items():
             taken = median_seconds(lambda pieces=pieces: [next(pieces) for _ in range(1000)], seconds) / 1000
-            times.setdefault(kind or "numpy", []).append(taken)
+            times.setdefault(kind or "long text", []).append(taken)
+        times.setdefault("numpy", []).append(median_seconds(short, seconds) / 1000)
     needed = writer.stepper.weight_bytes
     bandwidth, by = max(
         vector_bandwidth(needed, size, seconds), (numba_bandwidth(needed, size, seconds / 3), "numba, shared")
@@ -150,10 +158,10 @@ def show(network: str, rows: list[dict[str, Any]]) -> None:
         f"{network}  {rows[0]['weight_bytes'] / 1e6:.2f} MB of weights a character, "
         f"{middle(lambda row: row['bandwidth']) / 1e9:,.0f} GB/s ({rows[0]['bandwidth_by']})"
     )
-    for name in ("tutorial", "numpy", "float32", "int8"):
+    for name in ("tutorial", "long text", "numpy", "float32", "int8"):
         taken = [row["seconds_a_character"] for row in rows]
         ratios = [each["tutorial"] / each[name] for each in taken]
-        line = f"  {name:9}{1 / statistics.median(each[name] for each in taken):9,.0f} characters a second"
+        line = f"  {name:10}{1 / statistics.median(each[name] for each in taken):9,.0f} characters a second"
         if name != "tutorial":
             line += f", {statistics.median(ratios):.1f} times ({min(ratios):.1f} to {max(ratios):.1f})"
         else:
@@ -176,8 +184,9 @@ def show(network: str, rows: list[dict[str, Any]]) -> None:
 def cost_of_eight_bits(run: Path, text: Path) -> dict[str, float]:
     """Nats per character of a text, carried, by the compiled loop's weights in float32 and rounded."""
     model = read_model(model_folder(run))
+    stepper = Writer(model).stepper
     ids = model.encode(text.read_text("utf-8-sig").replace("\r\n", "\n"))
-    return {kind: Loop(model, kind, []).nats(ids) / len(ids) for kind in ("float32", "int8")}
+    return {kind: Loop(stepper, model.vocabulary.boundary, kind).nats(ids) / len(ids) for kind in ("float32", "int8")}
 
 
 def save(model: LanguageModel, folder: Path) -> None:
@@ -209,7 +218,7 @@ def flatness(characters: int) -> dict[str, float]:
     writer = Writer(fresh_model(NetworkConfig(hidden_size=256)))
     pieces = generate_pieces(writer, "", SamplingConfig(), length=None)
     take: Callable[[int], None] = lambda count: [next(pieces) for _ in range(count)] and None  # noqa: E731
-    take(100)
+    take(SOON + 1000)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     part = max(1000, characters // 100)
     began = time.perf_counter()

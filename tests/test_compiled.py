@@ -2,11 +2,13 @@
 
 import itertools
 import sys
+import types
 
 import numpy as np
 import pytest
 import torch
 
+import charloom.writer
 from charloom.errors import CharloomError, MissingExtraError, SettingsError
 from charloom.generation import generate, generate_pieces
 from charloom.language_model import LanguageModel
@@ -61,7 +63,7 @@ def test_a_network_that_several_threads_share_writes_the_same() -> None:
 def test_its_surprisal_of_a_text_is_the_networks(cell: Cell, layers: int) -> None:
     model = small_model(ALPHABET, cell, layers=layers)
     ids = model.encode("bad cafe\nhead " * 8)
-    assert Loop(model.arrays(), "float32", []).nats(ids) == pytest.approx(
+    assert Loop(Writer(model).stepper, model.vocabulary.boundary, "float32").nats(ids) == pytest.approx(
         brute_force_nats(model, ids.tolist()), rel=1e-5
     )
 
@@ -70,7 +72,10 @@ def test_its_surprisal_of_a_text_is_the_networks(cell: Cell, layers: int) -> Non
 def test_weights_in_eight_bits_cost_little(cell: Cell) -> None:
     model = small_model(ALPHABET, cell, hidden_size=64, sharpness=0.3)
     ids = model.encode("bad cafe\nhead " * 8)
-    exact, rounded = (Loop(model.arrays(), kind, []).nats(ids) / len(ids) for kind in ("float32", "int8"))  # type: ignore[arg-type]
+    exact, rounded = (
+        Loop(Writer(model).stepper, model.vocabulary.boundary, kind).nats(ids) / len(ids)
+        for kind in ("float32", "int8")
+    )  # type: ignore[arg-type]
     assert rounded != exact
     assert abs(rounded - exact) < 0.02
 
@@ -136,3 +141,83 @@ def test_without_numba_it_is_said_which_extra_brings_it(monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "numba", None)
     with pytest.raises(MissingExtraError, match=r"charloom\[fast\]"):
         Writer(small_model(ALPHABET), compiled="float32")
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Texts from 200 symbols on are long, and their 51st symbol is the compiled loop's."""
+    monkeypatch.setattr(charloom.writer, "LONG", 200)
+    monkeypatch.setattr(charloom.writer, "SOON", 50)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_long_text_is_written_on_by_the_compiled_loop_and_stays_the_same(cell: Cell, soon: None) -> None:
+    model = small_model(ALPHABET, cell, layers=2, sharpness=1)
+    for seed, settings in enumerate(SETTINGS * 3):
+        writer, numpy = Writer(model), Writer(model)
+        numpy._tried = True  # as where numba is not installed
+        assert text_of(writer, **settings, seed=seed) == text_of(numpy, **settings, seed=seed), settings
+        assert isinstance(writer._loop, Loop)
+        assert numpy._loop is None
+
+
+def test_a_long_text_of_lines_and_one_without_end_stay_the_same(soon: None) -> None:
+    model = small_model("abc\nhed", documents="lines")
+    with torch.no_grad():
+        model.network.output.bias[model.vocabulary.boundary] += 1
+    numpy = Writer(model)
+    numpy._tried = True
+    for seed in range(5):
+        texts = [
+            "".join(itertools.islice(generate(m, "", length=None, seed=seed), 500)) for m in (Writer(model), numpy)
+        ]
+        assert texts[0] == texts[1]
+
+
+def test_a_text_that_is_short_or_stopped_soon_prepares_nothing(soon: None) -> None:
+    writer = Writer(small_model(ALPHABET))
+    text_of(writer, length=199)
+    "".join(itertools.islice(generate(writer, "", length=None), 50))
+    assert writer._loop is None
+    assert not writer._tried
+
+
+def test_weights_that_change_meanwhile_do_not_change_a_text_that_was_begun(soon: None) -> None:
+    model = small_model(ALPHABET)
+    whole = text_of(model)
+    pieces = generate(model, "head", length=300, seed=2)
+    begun = "".join(itertools.islice(pieces, 10))
+    with torch.no_grad():
+        for parameter in model.network.parameters():
+            parameter.zero_()
+    assert begun + "".join(pieces) == whole
+
+
+class Failing(types.ModuleType):
+    """A module of which nothing can be imported."""
+
+    def __init__(self, name: str, failure: Exception) -> None:
+        super().__init__(name)
+        self._failure = failure
+
+    def __getattr__(self, name: str) -> object:
+        if name == "Loop":
+            raise self._failure
+        raise AttributeError(name)
+
+
+@pytest.mark.parametrize(
+    "failure", [None, RuntimeError("cannot cache function"), ImportError("Numba needs NumPy 2.2 or less")]
+)
+def test_where_the_loop_cannot_be_had_numpy_writes_long_texts(
+    failure: Exception | None, soon: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = text_of(small_model(ALPHABET))
+    monkeypatch.delitem(sys.modules, "charloom.compiled")
+    if failure is None:
+        monkeypatch.setitem(sys.modules, "numba", None)
+    else:
+        monkeypatch.setitem(sys.modules, "charloom.compiled", Failing("charloom.compiled", failure))
+    writer = Writer(small_model(ALPHABET))
+    assert text_of(writer) == expected
+    assert writer._loop is None

@@ -13,12 +13,12 @@ import numpy as np
 from numba import njit, prange
 
 from charloom.errors import NotFiniteError
-from charloom.gates import aligned, gates, output_weights
-from charloom.model_files import ModelArrays
+from charloom.gates import aligned
 from charloom.sampling import REPETITION_WINDOW
 from charloom.settings import SamplingConfig, Weights
-from charloom.stepping import Arrays
+from charloom.stepping import Arrays, Stepper
 from charloom.tensor_files import Array
+from charloom.threads import shared, working
 
 BLOCK = 64
 """Symbols that are written before Python sees them."""
@@ -37,20 +37,25 @@ _CELLS = {"lstm": 0, "gru": 1, "rnn-tanh": 2, "rnn-relu": 3}
 class Loop:
     """A network's weights as the compiled loop wants them."""
 
-    def __init__(self, model: ModelArrays, kind: Weights, never: Sequence[int] = ()) -> None:
-        """`never`: symbols that are never drawn."""
-        network = self._network = model.config.network
-        layers = [gates(network, model.weights, number) for number in range(network.layers)]
+    def __init__(self, stepper: Stepper, boundary: int, kind: Weights, never: Sequence[int] = ()) -> None:
+        """`boundary` is the symbol after which nothing is remembered, `never` are symbols that are never drawn."""
+        network, layers = stepper.config, stepper.gates
+        self._network = network
         bias = np.concatenate([layer.start[:1] for layer in layers])  # the first one's stands in its table
         apart = np.stack([layer.recurrent_bias for layer in layers])
         own, own_scale = _stored([layer.recurrent for layer in layers], kind)
         matrices = [layer.below for layer in layers if layer.below is not None]
         below, below_scale = _stored(matrices or [np.zeros((1, 1), np.float32)], kind)
-        output, output_bias = output_weights(network, model.weights)
-        parts = max(1, min(numba.get_num_threads(), own[0].nbytes // _BYTES_A_THREAD))
+        output, output_bias = stepper.output
+        self._parts = max(1, min(numba.get_num_threads(), own[0].nbytes // _BYTES_A_THREAD))
         self._weights = layers[0].start, bias, apart, own, own_scale, below, below_scale
         self._output = aligned(output), output_bias, np.ones_like(output_bias), np.array(never, np.int64)
-        self._sizes = _CELLS[network.cell], model.vocabulary.boundary, parts
+        self._cell, self._boundary = _CELLS[network.cell], boundary
+
+    @property
+    def _sizes(self) -> tuple[int, int, int]:
+        """Cell, boundary, and how many threads share a layer: on a machine that other work shares they would wait long."""
+        return self._cell, self._boundary, 1 if shared() else self._parts
 
     def symbols(
         self, state: Arrays, recent: Sequence[int], config: SamplingConfig, uniform: np.random.Generator
@@ -73,7 +78,10 @@ class Loop:
                 uniforms, used = np.concatenate((uniforms[used:], uniform.random(4 * BLOCK))), 0
             memory = h, c, ring, place
             numbers = uniforms[used : used + BLOCK]
-            count, place = _write(self._weights, self._output, self._sizes, memory, sampling, scratch, numbers, symbols)
+            with working():
+                count, place = _write(
+                    self._weights, self._output, self._sizes, memory, sampling, scratch, numbers, symbols
+                )
             yield from symbols[: count if count >= 0 else -1 - count].tolist()
             if count < 0:
                 raise NotFiniteError
@@ -84,7 +92,8 @@ class Loop:
         h, c = np.array(state[0][:, 0]), np.array(state[-1][:, 0])
         cell, _, parts = self._sizes
         for first in range(0, len(ids), _CHUNK):  # between two chunks Ctrl-C is heard
-            _follow(self._weights, cell, ids[first : first + _CHUNK], h, c, self._scratch(), parts)
+            with working():
+                _follow(self._weights, cell, ids[first : first + _CHUNK], h, c, self._scratch(), parts)
         return tuple(part[:, None] for part in (h, c)[: len(state)])
 
     def nats(self, ids: Array) -> float:
@@ -196,8 +205,10 @@ def _units(weights: Any, cell: int, layer: int, symbol: int, h: Any, c: Any, scr
 def _shared(weights: Any, cell: int, layer: int, symbol: int, h: Any, c: Any, scratch: Any, parts: int) -> None:
     """A layer's step, its units shared by the threads."""
     size = h.shape[1]
+    fours = (size + 3) // 4  # `_dots` takes four rows at a time: so no row's sum depends on how many share the work
     for part in prange(parts):
-        _units(weights, cell, layer, symbol, h, c, scratch, part * size // parts, (part + 1) * size // parts)
+        lo, hi = 4 * (part * fours // parts), min(size, 4 * ((part + 1) * fours // parts))
+        _units(weights, cell, layer, symbol, h, c, scratch, lo, hi)
 
 
 @njit(error_model="numpy")

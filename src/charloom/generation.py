@@ -103,7 +103,7 @@ def _write(
         return
     outlet = Outlet(writer.vocabulary, length, stop)
     uniform = np.random.Generator(np.random.PCG64(seed))
-    for symbol in writer.symbols(ids, state, config, uniform):
+    for symbol in writer.symbols(ids, state, config, uniform, length=length):
         text, reason = outlet.push(symbol)
         if text or reason:
             yield Piece(text, reason)

@@ -16,6 +16,7 @@ from torch import nn
 
 from charloom.dropout import Dropout
 from charloom.settings import NetworkConfig
+from charloom.threads import working
 
 State = tuple[torch.Tensor, ...]
 """What the network remembers: (h,) of shape (layers, B, H), for an LSTM (h, c). The same type for every cell."""
@@ -197,7 +198,7 @@ def reading(network: nn.Module) -> Iterator[None]:
     training = network.training
     network.eval()
     try:
-        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+        with working(), torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
             yield
     finally:
         network.train(training)

@@ -14,7 +14,7 @@ from charloom.model_files import ModelConfig
 from charloom.samples import ROWS, write_samples
 from charloom.settings import NetworkConfig, SamplingConfig
 from charloom.vocabulary import Vocabulary
-from charloom.writer import Writer
+from charloom.writer import SOON, Writer
 
 CHUNK = 200
 """Characters that are timed together."""
@@ -60,6 +60,8 @@ def writing(writer: Writer, *, seconds: float = 1.0, rows: int = ROWS) -> Writin
     """How fast a model writes: each figure the median of what fits into `seconds`."""
     pieces = generate_pieces(writer, "", SamplingConfig(), length=None)
     letter = next(piece.text for piece in pieces if piece.text.strip("\n"))
+    for _ in range(SOON):  # how a long text is written is decided by then
+        next(pieces)
 
     def one_text() -> None:
         for _ in range(CHUNK):

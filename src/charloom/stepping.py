@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from charloom.errors import SettingsError
-from charloom.gates import Floats, aligned, gates, output_weights
+from charloom.gates import Floats, Gates, aligned, gates, output_weights
 from charloom.settings import NetworkConfig
 from charloom.tensor_files import Array
 
@@ -62,6 +62,19 @@ class Stepper:
         self._layers = tuple(_layer(config, weights, number) for number in range(config.layers))
         matrix, self._output_bias = output_weights(config, weights)
         self._output = _columns(matrix)
+
+    @property
+    def gates(self) -> list[Gates]:
+        """Each layer's weights."""
+        return [
+            Gates(layer.start, None if layer.below is None else layer.below.T, layer.recurrent.T, layer.recurrent_bias)
+            for layer in self._layers
+        ]
+
+    @property
+    def output(self) -> tuple[Floats, Floats]:
+        """The output's matrix (V, H) and bias (V,)."""
+        return self._output.T, self._output_bias
 
     @property
     def outputs(self) -> int:

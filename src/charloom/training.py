@@ -22,6 +22,7 @@ from charloom.network import CharRNN, Recurrent, State, reading
 from charloom.optimizers import make_optimizer
 from charloom.schedules import learning_rate
 from charloom.settings import TrainingConfig
+from charloom.threads import working
 
 Tensors = dict[str, torch.Tensor]
 
@@ -122,7 +123,7 @@ class StepByStep(ABC, Generic[Network, Given]):
     def advance(self) -> Progress:
         """One step. Raises `UnfinishedStepError` where an earlier one was broken off halfway."""
         self._require_whole()
-        with _own_random(self):
+        with _own_random(self), working():
             progress = self._advance()
         self.whole = True
         return progress

@@ -1,9 +1,11 @@
 """A model made ready to write: its weights as the one-step path likes them, and the way from a prompt to the next symbol."""
 
+import contextlib
+import itertools
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol, Union
+from typing import TYPE_CHECKING, Any, Protocol, Union
 
 import numpy as np
 
@@ -15,9 +17,23 @@ from charloom.sampling import REPETITION_WINDOW, distributions, draw
 from charloom.settings import SamplingConfig, Weights
 from charloom.stepping import Arrays, Rows, Stepper, as_state
 from charloom.tensor_files import Array
+from charloom.threads import alone, shared, working
+
+if TYPE_CHECKING:
+    from charloom.compiled import Loop
 
 NEVER = np.float32(-1e30)
 """A logit so low that its symbol has no probability at all."""
+
+
+LONG = 20_000
+"""Characters of a text from which on the compiled loop pays for its preparation, of half a second once it was compiled here."""
+
+SOON = 4_000
+"""Symbols that numpy writes of such a text first: a text that is given up sooner, or is stopped, pays for nothing."""
+
+_LOOK = 64
+"""Symbols after which it is said that there still is work."""
 
 
 class HasArrays(Protocol):
@@ -30,9 +46,10 @@ class HasArrays(Protocol):
 class Writer:
     """A model made ready to write, once for many texts: `charloom.generate` takes it in a model's place.
 
-    It holds a copy of the weights as they are now. `Writer.load` needs no torch. With `compiled` (needs the extra `fast`)
-    single texts are written by a compiled loop, its weights in "float32" or rounded to "int8": faster, after some seconds of
-    preparation. Several texts at once, and what `read` gives, are numpy's in any case.
+    It holds a copy of the weights as they are now. `Writer.load` needs no torch. Where the extra `fast` is installed, a long
+    text is written on by a compiled loop; with `compiled`, any single text from its beginning, its weights in "float32" or
+    rounded to "int8". Preparing the loop takes half a second, and some seconds when it is first used on a machine. Several
+    texts at once, and what `read` gives, are numpy's in any case.
     """
 
     def __init__(self, model: HasArrays, *, compiled: Weights | None = None) -> None:
@@ -43,7 +60,9 @@ class Writer:
         newline = newline_id(self.vocabulary)
         self._never = [] if self.config.documents == "none" or newline is None else [newline]
         "Symbols that stand in no text of this kind: in a model of lines the newline, for which the boundary stands."
-        self._loop = _compiled_loop(arrays, compiled, self._never) if compiled else None
+        self._loop = self._compiled_loop(compiled) if compiled else None
+        self._chosen = self._tried = compiled is not None
+        "Whether a compiled loop was asked for: then it writes from the first symbol on."
 
     @classmethod
     def of(cls, model: "Model") -> "Writer":
@@ -96,38 +115,69 @@ class Writer:
         return logits
 
     def symbols(
-        self, ids: Array, state: Sequence[Any] | None, config: SamplingConfig, uniform: np.random.Generator
+        self,
+        ids: Array,
+        state: Sequence[Any] | None,
+        config: SamplingConfig,
+        uniform: np.random.Generator,
+        *,
+        length: int | None = 0,
     ) -> Iterator[int]:
-        """Symbols without end that go on from a prompt, drawn with a number each; after the boundary it begins anew."""
+        """Symbols without end that go on from a prompt, drawn with a number each; after the boundary it begins anew.
+
+        A text of `length` symbols, None for no end, is written on by the compiled loop where it is installed and pays.
+        """
         boundary = self.vocabulary.boundary
         recent = ids[ids != boundary][-REPETITION_WINDOW:].tolist()
-        if self._loop is not None:
+        if self._loop is not None and self._chosen:
             before = self.begin([ids[:0]], state if len(ids) == 0 or ids[0] != boundary else None).state
             yield from self._loop.symbols(self._loop.read(ids, before), recent, config, uniform)
-        rows, last, latest = self.begin([ids], state), deque(recent, maxlen=REPETITION_WINDOW), np.empty(1, np.int64)
-        while True:
-            probabilities = distributions(self.logits(rows), config, (last,))
-            symbol = draw(probabilities[0], uniform.random())
+        with working():
+            rows, last, latest = (
+                self.begin([ids], state),
+                deque(recent, maxlen=REPETITION_WINDOW),
+                np.empty(1, np.int64),
+            )
+        for written in itertools.count():
+            if written % _LOOK == 0:
+                with working():
+                    pass
+            if written == SOON and (length is None or length >= LONG):
+                loop = self._fast()
+                if loop is not None:
+                    yield from loop.symbols(rows.state, last, config, uniform)
+            logits = alone(self.logits, rows) if shared() else self.logits(rows)
+            symbol = draw(distributions(logits, config, (last,))[0], uniform.random())
             yield symbol
             if symbol == boundary:
                 rows = self.stepper.begin()
             else:
                 last.append(symbol)
             latest[0] = symbol
-            rows.advance(latest)
+            if shared():
+                alone(rows.advance, latest)
+            else:
+                rows.advance(latest)
+
+    def _fast(self) -> "Loop | None":
+        """The compiled loop, prepared when it is first asked for; None where it cannot be had."""
+        if not self._tried:
+            self._tried = True
+            with contextlib.suppress(MissingExtraError, SettingsError):
+                self._loop = self._compiled_loop("float32")
+        return self._loop
+
+    def _compiled_loop(self, kind: Weights) -> "Loop":
+        try:
+            from charloom.compiled import Loop
+        except ImportError as error:
+            if error.name == "numba":
+                raise MissingExtraError("writing with a compiled loop", "fast") from None
+            raise SettingsError(f"numba cannot be used here ({error}); leave out compiled") from None
+        except RuntimeError as error:  # it finds no folder for what it compiles
+            raise SettingsError(f"{error}; set NUMBA_CACHE_DIR to a folder that can be written") from None
+        return Loop(self.stepper, self.vocabulary.boundary, kind, self._never)
 
 
 Model = Union[HasArrays, Writer]  # noqa: UP007
 """What can write: a `LanguageModel`, the arrays of its files, or a `Writer`."""
-
-
-def _compiled_loop(model: ModelArrays, kind: Weights, never: list[int]) -> Any:
-    try:
-        from charloom.compiled import Loop
-    except ImportError as error:
-        if error.name == "numba":
-            raise MissingExtraError("writing with a compiled loop", "fast") from None
-        raise SettingsError(f"numba cannot be used here ({error}); leave out compiled") from None
-    except RuntimeError as error:  # it finds no folder for what it compiles
-        raise SettingsError(f"{error}; set NUMBA_CACHE_DIR to a folder that can be written") from None
-    return Loop(model, kind, never)

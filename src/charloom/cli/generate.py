@@ -62,8 +62,8 @@ def generate(
     compare
         Tell how many lines are new beside this list, a line each; with --new, the list in the training text's place.
     compiled
-        Write a single long text faster, after some seconds of preparation: by a compiled loop (needs the extra fast), with
-        weights in float32 or rounded to int8.
+        Write a single text by the compiled loop from its first character on, after some seconds of preparation (needs the
+        extra fast), with weights in float32 or rounded to int8. Long texts are written on by it in any case.
     syntax
         With python, what is written, the prompt included, can always be completed to a Python text: characters that cannot stand
         are not drawn, lines that cannot stand are drawn again.
