@@ -5,6 +5,7 @@ A value outside its range raises `SettingsError` when the object is made.
 """
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Literal, get_args
 
 from charloom import arguments
@@ -33,7 +34,8 @@ WHOLE = {
 
 def _check(owner: str, name: str, value: float, low: float, high: float, *, open_low: bool = False) -> None:
     """Raise `SettingsError` unless `low <= value <= high` (`low < value` with `open_low`)."""
-    arguments.number(f"{owner}.{name}", value)
+    if not isinstance(value, Real):
+        (arguments.whole if name in WHOLE else arguments.number)(f"{owner}.{name}", value)
     if not ((low < value if open_low else low <= value) and value <= high):
         lower = f"above {low:g} and" if open_low else f"at least {low:g} and"
         raise SettingsError(f"{owner}.{name} is {_figure(value)}; it must be {lower} at most {high:g}")
