@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -371,3 +372,13 @@ def test_a_run_that_exists_is_not_written_over(charloom: Command, run: Path, tmp
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
     assert "exists" in refused(charloom("classify", "train", "data.tsv", "--run", run))
     assert before == {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+
+
+@pytest.mark.slow
+def test_the_example_of_spam_in_the_readme_is_spam(charloom: Command, shared: Path, tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    examples = re.findall(r'(?:explain runs/spam --text |predict_proba\(\[)"([^"]+)"', readme)
+    assert len(examples) == 2
+    assert charloom("classify", "train", shared / "spam" / "sms.tsv", "--run", "spam").returncode == 0
+    for text in examples:
+        assert charloom("classify", "predict", "spam", "--text", text).stdout.startswith("spam\t0.9")

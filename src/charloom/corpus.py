@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from charloom import arguments
 from charloom.errors import SettingsError, TextError
 from charloom.file_kinds import LEFT_OUT, advice, decompressed, is_wide
 from charloom.settings import CorpusConfig
@@ -38,6 +39,7 @@ class Text:
     @classmethod
     def of(cls, text: str) -> "Text":
         """The text of a `str`, as it is. Raises `TextError` for half of a surrogate pair."""
+        arguments.text(text)
         try:
             return cls(memoryview(text.encode()), len(text))
         except UnicodeEncodeError as error:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from charloom import arguments
 from charloom.batches import IGNORED, Batch, Streams, rows, spans
 from charloom.corpus import Text
 from charloom.dynamic import LEARNING_RATE, SEGMENT, Learner
@@ -85,6 +86,7 @@ def evaluate(model: LanguageModel, text: str | Text, *, context: int | None = No
     Raises `TextError` for an empty text or an unseen character.
     """
     text = _to_score(text)
+    arguments.kind(model, LanguageModel, "the model", "give a language model, as charloom.load(RUN) does")
     ids = model.encode(text)
     batches = carried_batches(model, ids, chunk) if context is None else _windows(model, ids, context, chunk)
     return _score(model, batches, text.characters, text.bytes)
@@ -159,6 +161,7 @@ def surprisal(model: LanguageModel, text: str) -> NDArray[np.float64]:
 
     With a vocabulary of bytes a character's surprisal is the sum over its bytes.
     """
+    arguments.kind(model, LanguageModel, "the model", "give a language model, as charloom.load(RUN) does")
     ids = model.encode(text)
     parts = []
     with reading(model.network):
@@ -194,8 +197,10 @@ def carried_batches(model: LanguageModel, ids: Ids, chunk: int) -> Iterator[Batc
 
 def _windows(model: LanguageModel, ids: Ids, context: int, chunk: int) -> Iterator[Batch]:
     """Windows of `context` symbols side by side; a document's end ends its window too."""
+    arguments.whole("context", context)
     if context < 1:
         raise SettingsError(f"context is {context}; it must be at least 1")
+    context = min(context, max(1, len(ids)))
     if model.config.documents == "none":
         cuts = np.arange(0, len(ids), context)
         lengths = np.minimum(context, len(ids) - cuts)
@@ -235,7 +240,7 @@ def _walk(
 
 
 def _to_score(text: str | Text) -> Text:
-    text = Text.of(text) if isinstance(text, str) else text
+    text = text if isinstance(text, Text) else Text.of(text)
     if text.characters == 0:
         raise TextError("there is no character to score: the text is empty; give a longer one")
     return text

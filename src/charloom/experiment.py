@@ -11,7 +11,7 @@ import filelock
 import numpy as np
 import torch
 
-from charloom import checkpoints, recipes, records
+from charloom import arguments, checkpoints, recipes, records
 from charloom import disk as disks
 from charloom.batches import Batches, Streams
 from charloom.corpus import Corpus
@@ -254,6 +254,15 @@ def train(
     >>> run = charloom.train(text, run="runs/hamlet", time_budget="4m")  # doctest: +SKIP
     """
     started = time.monotonic()
+    for name, value, wanted in (
+        ("corpus", corpus, CorpusConfig),
+        ("network", network or NetworkConfig(), NetworkConfig),
+        ("training", training or TrainingConfig(), TrainingConfig),
+    ):
+        arguments.kind(value, wanted, name, f"give a charloom.{wanted.__name__}")
+    for place in (run, origin):
+        if place is not None:
+            arguments.path(place)
     budget_seconds = seconds(time_budget) if isinstance(time_budget, str) else time_budget
     length = Length(steps=steps, epochs=epochs, budget=budget_seconds)
     opened = open_text(text, corpus) if isinstance(text, Path) else string_corpus(text, corpus)

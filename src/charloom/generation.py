@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from charloom import arguments
 from charloom.errors import SettingsError
 from charloom.settings import SamplingConfig
 from charloom.stopping import Outlet, StopReason
@@ -80,6 +81,12 @@ def generate_pieces(
 
 def check(length: int | None, stop: Sequence[str], seeds: Sequence[int]) -> None:
     """Raise `SettingsError` for what no text can be written with."""
+    for name, value in (("length", length), *(("seed", seed) for seed in seeds)):
+        if value is not None or name == "seed":
+            arguments.whole(name, value)
+    if isinstance(stop, str):
+        raise SettingsError(f"stop is {stop!r}; it takes a list of strings, as in stop=[{stop!r}]")
+    arguments.texts(stop, "stop")
     if length is not None and length < 0:
         raise SettingsError(f"length is {length}; it must be at least 0")
     for seed in seeds:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from charloom import records
+from charloom import arguments, records
 from charloom.corpus import Text
 from charloom.encoding import encode
 from charloom.errors import CharloomError, FolderError, shown
@@ -61,7 +61,7 @@ class ModelArrays:
 
 def encode_for(config: ModelConfig, vocabulary: Vocabulary, text: str | Text) -> Ids:
     """Ids (T,) of a text for such a model: boundaries where documents end, and where texts do if it predicts ends."""
-    text = Text.of(text) if isinstance(text, str) else text
+    text = text if isinstance(text, Text) else Text.of(text)
     if not config.predicts_end:
         text = Text(text.data, text.characters)
     return encode(text, vocabulary, config.documents)
@@ -95,6 +95,7 @@ def is_run(path: Path) -> bool:
 
 def model_folder(path: str | Path) -> Path:
     """The model folder of a run directory, or `path` itself. Raises `FolderError`."""
+    arguments.path(path)
     path = Path(path)
     if not path.exists():
         raise FolderError(f"there is no run or model folder {shown(path)}; check the path")

@@ -5,7 +5,7 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from charloom import budget, recipes
+from charloom import arguments, budget, recipes
 from charloom.batches import Batches
 from charloom.corpus import Text
 from charloom.errors import SettingsError
@@ -28,6 +28,8 @@ class Length:
 
     def __post_init__(self) -> None:
         given = [value for value in (self.steps, self.epochs, self.budget) if value is not None]
+        for value in given:
+            arguments.number("a run's length", value)
         if len(given) > 1:
             raise SettingsError("a run has one length; give only one of --steps, --epochs and --time-budget")
         if given and not (math.isfinite(given[0]) and given[0] > 0):

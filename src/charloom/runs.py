@@ -20,7 +20,7 @@ import filelock
 from charloom import disk as disks
 from charloom import records
 from charloom.disk import Disk
-from charloom.errors import FolderError, StorageError
+from charloom.errors import FolderError, StorageError, shown
 from charloom.interruption import Interruption
 from charloom.model_files import model_folder, of_language_model, read_model_file
 from charloom.recipes import Recipe
@@ -186,8 +186,14 @@ def new_directory(disk: Disk, wanted: Path | None, name: str) -> tuple[Path, fil
             path.parent.mkdir(parents=True, exist_ok=True)
             disks.make_folder(disk, path)
         except FileExistsError:
+            if not path.exists():  # what exists is a file among the folders above it
+                raise StorageError(
+                    f"{path} cannot be made: a folder above it is a file; choose another --run"
+                ) from None
             if not _never_begun(path):
                 continue
+        except ValueError:
+            raise StorageError(f"{shown(path)} is no name that a folder can have; choose another --run") from None
         except OSError as error:
             raise StorageError(
                 f"{path} cannot be made: {(error.strerror or str(error)).lower()}; choose another --run"
@@ -203,9 +209,10 @@ def new_directory(disk: Disk, wanted: Path | None, name: str) -> tuple[Path, fil
                 disks.discard(disk, path / left)
             return path, held
         held.release()
-    raise FolderError(
-        f"{candidates[-1]} exists; choose another --run, or go on with: charloom train --resume --run {candidates[-1]}"
-    )
+    last = candidates[-1]
+    if not (last / "config.json").is_file():
+        raise FolderError(f"{last} exists and is no run; choose another --run")
+    raise FolderError(f"{last} exists; choose another --run, or go on with: charloom train --resume --run {last}")
 
 
 @contextmanager

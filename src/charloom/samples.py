@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from charloom import arguments
 from charloom.errors import NotFiniteError, SettingsError
 from charloom.generation import check
 from charloom.sampling import REPETITION_WINDOW, distributions, draws
@@ -67,6 +68,8 @@ def generate_many(
         repetition_penalty=repetition_penalty,
         greedy=greedy,
     )
+    arguments.texts(prompts, "generate_many")
+    arguments.whole("seed", seed)
     seeds = range(seed, seed + len(prompts)) if seeds is None else seeds
     return list(write_samples(model, prompts, config, length=length, stop=stop, seeds=seeds))
 

@@ -5,8 +5,10 @@ A value outside its range raises `SettingsError` when the object is made.
 """
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Literal, get_args
 
+from charloom import arguments
 from charloom.errors import SettingsError, did_you_mean
 
 Cell = Literal["lstm", "gru", "rnn-tanh", "rnn-relu"]
@@ -23,11 +25,22 @@ ClassifierKind = Literal["discriminative", "generative"]
 Pooling = Literal["last", "mean-max-last", "attention"]
 
 
+WHOLE = {
+    *("shuffle", "hidden_size", "layers", "embedding_size", "batch_size", "sequence_length", "seed", "validations"),
+    *("n_grams", "members", "patience", "top_k"),
+}
+"""Settings that are whole numbers."""
+
+
 def _check(owner: str, name: str, value: float, low: float, high: float, *, open_low: bool = False) -> None:
     """Raise `SettingsError` unless `low <= value <= high` (`low < value` with `open_low`)."""
+    if not isinstance(value, Real):
+        (arguments.whole if name in WHOLE else arguments.number)(f"{owner}.{name}", value)
     if not ((low < value if open_low else low <= value) and value <= high):
         lower = f"above {low:g} and" if open_low else f"at least {low:g} and"
         raise SettingsError(f"{owner}.{name} is {_figure(value)}; it must be {lower} at most {high:g}")
+    if name in WHOLE:
+        arguments.whole(f"{owner}.{name}", value)
 
 
 def _figure(value: float) -> str:
@@ -63,6 +76,10 @@ class CorpusConfig:
         _choice("corpus", "documents", self.documents, Documents)
         _check("corpus", "shuffle", self.shuffle, 0, 2**63 - 1)
         shares = self.split
+        if not isinstance(shares, (tuple, list)):
+            raise SettingsError(f"split is {shares!r}; it takes three shares, as in (0.9, 0.1, 0)")
+        for share in shares:
+            arguments.number("a share of the split", share)
         if len(shares) != 3 or not all(0 <= share <= 1 for share in shares):
             raise SettingsError(f"split is {_commas(shares)}; it takes three shares from 0 to 1, as in 0.9,0.1,0")
         if abs(sum(shares) - 1) > 1e-9:
@@ -229,6 +246,7 @@ class SamplingConfig:
     "Always take the most probable symbol."
 
     def __post_init__(self) -> None:
+        arguments.number("temperature", self.temperature)
         if not 0 < self.temperature <= 1e300:
             raise SettingsError(
                 f"temperature is {_figure(self.temperature)}; it must be above 0 (for the most probable symbol use greedy)"

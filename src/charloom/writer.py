@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Union
 
 import numpy as np
 
+from charloom import arguments
 from charloom.encoding import newline_id, remembered
 from charloom.errors import MissingExtraError, SettingsError
 from charloom.gates import Floats
@@ -67,6 +68,8 @@ class Writer:
     @classmethod
     def of(cls, model: "Model") -> "Writer":
         """The model itself if it is ready to write, else one that is."""
+        if not hasattr(model, "arrays"):
+            arguments.kind(model, cls, "the model", "give a model, as charloom.load(RUN) does")
         return model if isinstance(model, cls) else cls(model)  # type: ignore[arg-type]
 
     @classmethod
@@ -87,6 +90,7 @@ class Writer:
             as_state(self.config.network, state)
         boundary, begun, found = self.vocabulary.boundary, state is not None, {}
         for prompt in prompts:
+            arguments.text(prompt)
             if prompt not in found:
                 ids = encode_for(self.config, self.vocabulary, prompt)
                 found[prompt] = remembered(ids, boundary, begun=begun)

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from charloom import arguments
 from charloom.applications.side_by_side import surprisals
 from charloom.errors import SettingsError, TextError
 from charloom.sampling import log_probabilities
@@ -45,6 +46,7 @@ def in_word(character: str) -> bool:
 
 def check_number(suggestions: int) -> None:
     """Raise `SettingsError` for a number of suggestions outside its range."""
+    arguments.whole("suggestions", suggestions)
     if not 1 <= suggestions <= MOST:
         raise SettingsError(f"suggestions is {suggestions}; it must be at least 1 and at most {MOST:,}")
 

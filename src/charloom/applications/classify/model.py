@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from charloom import records
+from charloom import arguments, records
 from charloom.applications.classify.ensemble import EnsembleNetwork
 from charloom.applications.classify.generative import GenerativeNetwork
 from charloom.applications.classify.n_gram_files import NGramSizes, read_n_grams
@@ -130,6 +130,7 @@ class Classifier:
         A text of more than `config.longest` characters is read in pieces of equal length: a discriminative network's logits
         are the mean of theirs, a generative one's log-likelihoods their sum. What n-grams say is added with its weight.
         """
+        arguments.texts(texts, "a classifier")
         return self.logits_of([self.table.encode(text) for text in texts])
 
     def logits_of(self, encoded: Sequence[Symbols]) -> Floats:

@@ -1,0 +1,57 @@
+"""Arguments from Python that are of another type than what is asked for: one sentence each, before anything is done with them."""
+
+import os
+from numbers import Integral, Real
+
+from charloom.errors import CharloomError, FolderError, SettingsError, TextError
+
+
+def whole(name: str, value: object) -> None:
+    """Raise `SettingsError` unless `value` is a whole number."""
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise SettingsError(f"{name} is {_told(value)}; it takes a whole number")
+
+
+def number(name: str, value: object) -> None:
+    """Raise `SettingsError` unless `value` is a number."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise SettingsError(f"{name} is {_told(value)}; it takes a number")
+
+
+def text(value: object) -> None:
+    """Raise `TextError` unless `value` is a string."""
+    if isinstance(value, os.PathLike):
+        raise TextError(f"a text is asked for, and {str(value)!r} is a path; pass its content, with .read_text()")
+    if not isinstance(value, str):
+        raise TextError(f"a text is asked for, and this is {_told(value)}; give a string")
+
+
+def texts(values: object, name: str) -> None:
+    """Raise `TextError` unless `values` is a sequence of strings, and not a string itself."""
+    if (
+        isinstance(values, (str, bytes, os.PathLike))
+        or not hasattr(values, "__len__")
+        or not hasattr(values, "__iter__")
+    ):
+        raise TextError(f"{name} takes a list of strings, and this is {_told(values)}; put it in a list")
+    for value in values:
+        text(value)
+
+
+def path(value: object) -> None:
+    """Raise `FolderError` unless `value` is a path, or a string that can be one."""
+    if not isinstance(value, (str, os.PathLike)) or isinstance(os.fspath(value), bytes):
+        raise FolderError(f"a path is asked for, and this is {_told(value)}; give a string or a pathlib.Path")
+
+
+def kind(value: object, wanted: type, name: str, remedy: str) -> None:
+    """Raise `CharloomError` unless `value` is of the type `wanted`."""
+    if not isinstance(value, wanted):
+        raise CharloomError(f"{name} is {_told(value)}; {remedy}")
+
+
+def _told(value: object) -> str:
+    if value is None:
+        return "None"
+    shown = repr(value)
+    return f"{shown if len(shown) <= 40 else 'something'} ({type(value).__name__})"
