@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from broken_off import raising_at
-from charloom import checkpoints, experiment, interruption
+from charloom import checkpoints, experiment, interruption, runs
 from charloom.applications.classify.estimator import TextClassifier
 from charloom.errors import FolderError, UnfinishedStepError
 from charloom.interruption import Interrupted, Interruption, catch_signals
@@ -209,6 +209,32 @@ def test_somebody_who_insists_gets_the_last_checkpoint_and_never_half_a_step(
     assert differences(tmp_path / "run", unbroken) == []
 
 
+def test_after_somebody_insisted_nothing_is_saved_even_if_it_could_be(
+    tmp_path: Path, unbroken: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interruption, "SAME_PRESS", 0.0)
+    disk = WatchedDisk()
+    session = TINY.begin(tmp_path / "run", disk)
+    loss, operations = Trainer._loss, list[int]()
+
+    def pressed(self: Trainer, batch: Any) -> Any:
+        if self.step == 4:
+            operations.append(len(disk.operations))
+            press(signal.SIGINT, signal.SIGINT)()
+        return loss(self, batch)
+
+    monkeypatch.setattr(Trainer, "_loss", pressed)
+    with catch_signals() as caught:
+        interrupted(session, caught)
+    assert operations == [len(disk.operations)]
+    assert (session.trainer.step, session.saved_step) == (4, 3)
+    session.save()  # the step before is whole
+    assert session.saved_step == 4
+    monkeypatch.setattr(Trainer, "_loss", loss)
+    finish(TINY.go_on(tmp_path / "run"))
+    assert differences(tmp_path / "run", unbroken) == []
+
+
 class PressingDisk(WatchedDisk):
     """A disk at whose n-th operation Ctrl-C is pressed."""
 
@@ -356,6 +382,45 @@ def test_a_signal_while_a_run_is_made_leaves_no_directory(tmp_path: Path) -> Non
         with pytest.raises(KeyboardInterrupt):
             TINY.begin(tmp_path / "run", PressingDisk(number))
         assert not (tmp_path / "run").exists(), number
+
+
+class Died(BaseException):
+    """The process ends here."""
+
+
+class DyingDisk(WatchedDisk):
+    """A disk that the process does not outlive beyond its n-th operation."""
+
+    def __init__(self, last: int) -> None:
+        super().__init__()
+        self._last = last
+
+    def operation(self, name: str, perform: Callable[..., Any], *arguments: Any) -> Any:
+        if len(self.operations) == self._last:
+            raise Died
+        return super().operation(name, perform, *arguments)
+
+
+def test_a_removal_that_is_broken_off_leaves_a_run_that_can_be_gone_on_with_or_begun(
+    tmp_path: Path, unbroken: Path
+) -> None:
+    session = TINY.begin(tmp_path / "begun")
+    del session
+    gc.collect()
+    path, last = tmp_path / "run", 0
+    while True:
+        shutil.copytree(tmp_path / "begun", path)
+        try:
+            runs._discard(DyingDisk(last), path)
+        except Died:
+            finish(TINY.go_on(path))
+            assert differences(path, unbroken) == [], last
+            shutil.rmtree(path)
+            last += 3
+        else:
+            break
+    assert not path.exists()
+    assert last > 15
 
 
 def test_a_resuming_that_is_interrupted_costs_nothing(tmp_path: Path, unbroken: Path) -> None:
