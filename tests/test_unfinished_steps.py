@@ -15,6 +15,7 @@ from broken_off import raising_at
 from charloom import checkpoints, experiment, interruption, runs
 from charloom.applications.classify.estimator import TextClassifier
 from charloom.errors import FolderError, UnfinishedStepError
+from charloom.evaluation import evaluate_folded
 from charloom.interruption import Interrupted, Interruption, catch_signals
 from charloom.optimizers import Together
 from charloom.session import Session
@@ -312,6 +313,29 @@ def test_one_press_within_a_step_of_a_classifiers_fit_saves_it(tmp_path: Path, m
     assert differences(tmp_path / "run", whole) == []
 
 
+def test_a_step_is_saved_before_it_is_validated_so_that_a_crash_within_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, seen = TINY.begin(tmp_path / "run"), list[tuple[int, int]]()
+
+    def watched(*arguments: Any) -> Any:
+        seen.append((session.trainer.step, session.saved_step))
+        return evaluate_folded(*arguments)
+
+    monkeypatch.setattr("charloom.session.evaluate_folded", watched)
+    finish(session)
+    assert seen == [(3, 3), (6, 6)]
+
+
+def test_a_run_whose_time_is_over_is_validated_once_more(tmp_path: Path) -> None:
+    session = TINY.begin(tmp_path / "run")
+    for event in session.events():
+        if event.progress.step == 4:
+            session._deadline = 0.0
+    assert session.ended_early
+    assert [line["step"] for line in session.run.metrics() if "validation" in line] == [3, 4]
+
+
 def test_an_exception_of_whoever_takes_the_events_loses_nothing(tmp_path: Path) -> None:
     session = TINY.begin(tmp_path / "run")
     with pytest.raises(ZeroDivisionError):
@@ -407,20 +431,18 @@ def test_a_removal_that_is_broken_off_leaves_a_run_that_can_be_gone_on_with_or_b
     session = TINY.begin(tmp_path / "begun")
     del session
     gc.collect()
-    path, last = tmp_path / "run", 0
-    while True:
-        shutil.copytree(tmp_path / "begun", path)
-        try:
-            runs._discard(DyingDisk(last), path)
-        except Died:
-            finish(TINY.go_on(path))
-            assert differences(path, unbroken) == [], last
-            shutil.rmtree(path)
-            last += 3
-        else:
-            break
+    path, whole = tmp_path / "run", WatchedDisk()
+    shutil.copytree(tmp_path / "begun", path)
+    runs._discard(whole, path)
     assert not path.exists()
-    assert last > 15
+    total = len(whole.operations)
+    for last in sorted({*range(0, total, 5), *range(total - 5, total)}):
+        shutil.copytree(tmp_path / "begun", path)
+        with pytest.raises(Died):
+            runs._discard(DyingDisk(last), path)
+        finish(TINY.go_on(path))
+        assert differences(path, unbroken) == [], last
+        shutil.rmtree(path)
 
 
 def test_a_resuming_that_is_interrupted_costs_nothing(tmp_path: Path, unbroken: Path) -> None:
