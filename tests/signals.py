@@ -28,7 +28,7 @@ from charloom.settings import Cell
 from tiny_runs import Difference, differences, remove, sample_text
 
 ASKING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-PATIENCE = 60.0
+PATIENCE = 240.0
 """Seconds after which a command counts as hanging."""
 
 STOPPED = re.compile(r"^stopped at step ([\d,]+) of [\d,]+, (all saved|saved up to step ([\d,]+))", re.MULTILINE)

@@ -13,6 +13,7 @@ import torch
 from charloom import checkpoints, experiment
 from charloom.errors import FolderError, SettingsError
 from charloom.planning import Length
+from charloom.runs import Run
 from charloom.session import Session
 from tiny_runs import TinyRun, WatchedDisk, differences, finish
 
@@ -114,6 +115,7 @@ def test_a_run_whose_checkpoint_was_damaged_goes_back_to_the_one_before_it_and_e
     names = [path.name for path in (run / "checkpoints").iterdir()]
     assert names == [checkpoints.saved_name(run)], "what was gone back to is current, and nothing else is there"
     assert session.resumed_from == int(names[0].split("-")[1])
+    assert max(line["step"] for line in Run(run).metrics()) == session.resumed_from, "what comes after it is cut off"
     finish(session)
     assert differences(run, unbroken) == []
 

@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from broken_off import raising_at
-from charloom import checkpoints, experiment, interruption
+from charloom import checkpoints, experiment, interruption, runs
 from charloom.applications.classify.estimator import TextClassifier
 from charloom.errors import FolderError, UnfinishedStepError
+from charloom.evaluation import evaluate_folded
 from charloom.interruption import Interrupted, Interruption, catch_signals
 from charloom.optimizers import Together
 from charloom.session import Session
@@ -209,6 +210,32 @@ def test_somebody_who_insists_gets_the_last_checkpoint_and_never_half_a_step(
     assert differences(tmp_path / "run", unbroken) == []
 
 
+def test_after_somebody_insisted_nothing_is_saved_even_if_it_could_be(
+    tmp_path: Path, unbroken: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interruption, "SAME_PRESS", 0.0)
+    disk = WatchedDisk()
+    session = TINY.begin(tmp_path / "run", disk)
+    loss, operations = Trainer._loss, list[int]()
+
+    def pressed(self: Trainer, batch: Any) -> Any:
+        if self.step == 4:
+            operations.append(len(disk.operations))
+            press(signal.SIGINT, signal.SIGINT)()
+        return loss(self, batch)
+
+    monkeypatch.setattr(Trainer, "_loss", pressed)
+    with catch_signals() as caught:
+        interrupted(session, caught)
+    assert operations == [len(disk.operations)]
+    assert (session.trainer.step, session.saved_step) == (4, 3)
+    session.save()  # the step before is whole
+    assert session.saved_step == 4
+    monkeypatch.setattr(Trainer, "_loss", loss)
+    finish(TINY.go_on(tmp_path / "run"))
+    assert differences(tmp_path / "run", unbroken) == []
+
+
 class PressingDisk(WatchedDisk):
     """A disk at whose n-th operation Ctrl-C is pressed."""
 
@@ -286,6 +313,29 @@ def test_one_press_within_a_step_of_a_classifiers_fit_saves_it(tmp_path: Path, m
     assert differences(tmp_path / "run", whole) == []
 
 
+def test_a_step_is_saved_before_it_is_validated_so_that_a_crash_within_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, seen = TINY.begin(tmp_path / "run"), list[tuple[int, int]]()
+
+    def watched(*arguments: Any) -> Any:
+        seen.append((session.trainer.step, session.saved_step))
+        return evaluate_folded(*arguments)
+
+    monkeypatch.setattr("charloom.session.evaluate_folded", watched)
+    finish(session)
+    assert seen == [(3, 3), (6, 6)]
+
+
+def test_a_run_whose_time_is_over_is_validated_once_more(tmp_path: Path) -> None:
+    session = TINY.begin(tmp_path / "run")
+    for event in session.events():
+        if event.progress.step == 4:
+            session._deadline = 0.0
+    assert session.ended_early
+    assert [line["step"] for line in session.run.metrics() if "validation" in line] == [3, 4]
+
+
 def test_an_exception_of_whoever_takes_the_events_loses_nothing(tmp_path: Path) -> None:
     session = TINY.begin(tmp_path / "run")
     with pytest.raises(ZeroDivisionError):
@@ -356,6 +406,43 @@ def test_a_signal_while_a_run_is_made_leaves_no_directory(tmp_path: Path) -> Non
         with pytest.raises(KeyboardInterrupt):
             TINY.begin(tmp_path / "run", PressingDisk(number))
         assert not (tmp_path / "run").exists(), number
+
+
+class Died(BaseException):
+    """The process ends here."""
+
+
+class DyingDisk(WatchedDisk):
+    """A disk that the process does not outlive beyond its n-th operation."""
+
+    def __init__(self, last: int) -> None:
+        super().__init__()
+        self._last = last
+
+    def operation(self, name: str, perform: Callable[..., Any], *arguments: Any) -> Any:
+        if len(self.operations) == self._last:
+            raise Died
+        return super().operation(name, perform, *arguments)
+
+
+def test_a_removal_that_is_broken_off_leaves_a_run_that_can_be_gone_on_with_or_begun(
+    tmp_path: Path, unbroken: Path
+) -> None:
+    session = TINY.begin(tmp_path / "begun")
+    del session
+    gc.collect()
+    path, whole = tmp_path / "run", WatchedDisk()
+    shutil.copytree(tmp_path / "begun", path)
+    runs._discard(whole, path)
+    assert not path.exists()
+    total = len(whole.operations)
+    for last in sorted({*range(0, total, 5), *range(total - 5, total)}):
+        shutil.copytree(tmp_path / "begun", path)
+        with pytest.raises(Died):
+            runs._discard(DyingDisk(last), path)
+        finish(TINY.go_on(path))
+        assert differences(path, unbroken) == [], last
+        shutil.rmtree(path)
 
 
 def test_a_resuming_that_is_interrupted_costs_nothing(tmp_path: Path, unbroken: Path) -> None:

@@ -233,10 +233,12 @@ def new_run(disk: Disk, wanted: Path | None, name: str) -> Iterator[tuple[Path, 
 
 def _discard(disk: Disk, path: Path) -> None:
     """Remove a run. Until its last file is gone it can be resumed, or counts as never begun: nothing lies between the two."""
+    last = ["config.json", *sorted(_BEFORE_CONFIG - {"lock"}), "lock"]
     for entry in sorted(path.iterdir()):
-        if entry.name not in _BEFORE_CONFIG | {"config.json"}:
+        if entry.name not in last:
             disks.discard(disk, entry)
-    disks.discard(disk, path / "config.json")
+    for name in last:
+        disks.discard(disk, path / name)
     disks.discard(disk, path)
 
 
