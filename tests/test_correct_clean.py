@@ -14,7 +14,7 @@ pytest.importorskip("rapidfuzz")
 
 from charloom.applications.correct.code_lines import code_lines, is_code_line
 from charloom.applications.correct.corrector import Corrector, slip_odds
-from charloom.applications.correct.english import other_spellings
+from charloom.applications.correct.english import is_form, other_spellings
 from charloom.applications.correct.lexicon import Lexicon
 from charloom.applications.correct.spans import spans
 from charloom.applications.correct.word_lists import known_words
@@ -214,6 +214,13 @@ def test_either_spelling_of_a_listed_word_is_known_in_english() -> None:
         assert word not in other
     assert "yor" not in Lexicon.of([], {"your": 1}, english=True)
     assert all(word != other for word in words for other in other_spellings(word))
+
+
+def test_regular_forms_are_no_slips_in_english() -> None:
+    assert is_form("shudderings", "shuddering")
+    assert is_form("hurdled", "hurdle")
+    assert not is_form("lettter", "letter")
+    assert not is_form("lanterne", "lantern")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.05, 0.2])

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from charloom.applications.correct.context import Context
 from charloom.applications.correct.edits import ErrorModel
+from charloom.applications.correct.english import is_form
 from charloom.applications.correct.lexicon import Lexicon, plain
 from charloom.applications.correct.spans import Span, begins_sentence, like, spans
 from charloom.errors import SettingsError
@@ -280,7 +281,9 @@ class Corrector:
         return list(dict.fromkeys(like(each, word) for each in [*listed, *split]))
 
     def _may_be_meant(self, other: str, word: str) -> bool:
-        """Names are not typed in small letters, nor apostrophes where there was nothing to leave out."""
+        """Names are not typed in small letters, apostrophes where nothing is left out, nor endings by a slip."""
+        if self.lexicon.english and is_form(plain(word), other):
+            return False
         return ("'" in other or "'" not in plain(word)) and (word[0].isupper() or not self.lexicon.is_name(other))
 
     def _is_usual(self, word: str, state: Arrays) -> bool:

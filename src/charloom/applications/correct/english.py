@@ -1,4 +1,4 @@
-"""British and American spellings of English words: one of them in a list is enough for both to be known."""
+"""British and American spellings of English words, and their regular forms, which a list need not have."""
 
 import re
 from collections.abc import Iterator
@@ -34,3 +34,11 @@ def other_spellings(word: str) -> Iterator[str]:
     for pattern, other in _SPELLINGS:
         if pattern.search(word):
             yield pattern.sub(other, word, count=1)
+
+
+_ENDINGS = frozenset(["s", "es", "ed", "d", "ing", "ings", "er", "r", "ers", "rs", "est", "ly", "ness", "less", "like"])
+
+
+def is_form(word: str, stem: str) -> bool:
+    """Whether a word is another with an ending: nobody who types `shudderings` means `shuddering`."""
+    return len(stem) > 3 and word.startswith(stem) and word[len(stem) :] in _ENDINGS
