@@ -93,9 +93,17 @@ def test_readings_are_those_of_the_network_that_is_trained() -> None:
 def test_how_hard_a_network_is_restrained_follows_its_weights_its_text_and_its_readings() -> None:
     small, large = NetworkConfig(hidden_size=256), NetworkConfig(hidden_size=512)
     assert recipes.pressure(large, 10**6, 10) == 4 * recipes.pressure(small, 10**6, 10)
-    assert recipes.pressure(large, 10**5, 10) == pytest.approx(10 * recipes.pressure(large, 10**6, 10))
+    assert recipes.pressure(large, 10**5, 40) == pytest.approx(10 * recipes.pressure(large, 10**6, 40))
     assert recipes.pressure(large, 10**6, 10) == pytest.approx(10.5, abs=0.1)
     assert recipes.pressure(NetworkConfig(cell="gru"), 10**6, 4) == recipes.pressure(large, 10**6, 3)
+
+
+def test_a_short_text_that_is_read_a_few_times_is_not_held_back() -> None:
+    mine = NetworkConfig(hidden_size=256)
+    few, many = (choose(90_000, seconds, network=mine, chosen=["network.hidden_size"])[0] for seconds in (2, 25))
+    assert few.weight_dropout == 0
+    assert few.dropout < many.dropout
+    assert many.weight_dropout > 0.2
 
 
 def test_what_was_chosen_stays() -> None:

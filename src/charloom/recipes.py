@@ -86,6 +86,9 @@ def patience(validations: int) -> Settings:
 MEASURED = 1_000_000
 """Longer texts count as this long in the pressure: how it falls beyond was not measured."""
 
+FEW_READINGS = 20
+"""Readings of a very short text up to which the pressure is not all there; in proportion none at `MEASURED` characters."""
+
 CHOOSES = frozenset(
     name
     for settings in (
@@ -127,9 +130,14 @@ def restraint(network: NetworkConfig, characters: int, epochs: float) -> Setting
 
 
 def pressure(network: NetworkConfig, characters: int, epochs: float) -> float:
-    """Recurrent weights for each character of the text, times how often it is read; a 1x512 LSTM on 1 MB: the readings."""
+    """Recurrent weights for each character of the text, times how often it is read; a 1x512 LSTM on 1 MB: the readings.
+
+    Less while a short text is read so seldom that a network has hardly learned anything yet.
+    """
     blocks = {"lstm": 4, "gru": 3}.get(network.cell, 1)
-    return epochs * blocks * network.layers * network.hidden_size**2 / min(max(1, characters), MEASURED)
+    length = min(max(1, characters), MEASURED)
+    few = FEW_READINGS * (1 - length / MEASURED)
+    return min(1.0, epochs / few if few else 1.0) * epochs * blocks * network.layers * network.hidden_size**2 / length
 
 
 def tuning(characters: int) -> Settings:
