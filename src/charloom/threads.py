@@ -29,6 +29,9 @@ WINDOW = 0.1
 _MUCH = 0.25
 """Threads that wait for a processor, on average, above which the machine is shared."""
 
+_WEIGHT = 0.2
+"""What a look counts for in the average: other work of some tens of milliseconds now and then is not worth sleeping for."""
+
 _SHORTEST, _LONGEST = 2.0, 15.0
 """Seconds after which a shared machine is tried again, at first and after many tries."""
 
@@ -45,7 +48,7 @@ class Sharing:
 
     def __init__(self) -> None:
         self.shared = False
-        self._hold = _SHORTEST
+        self._hold, self._waiting = _SHORTEST, 0.0
         self._looked: tuple[float, float] | None = None
         self._since: float | None = None
 
@@ -54,17 +57,19 @@ class Sharing:
         before, self._looked = self._looked, (now, waited)
         if before is None or now <= before[0]:
             return self.shared
-        if not self.shared and (waited - before[1]) / (now - before[0]) > _MUCH:
+        waiting = (waited - before[1]) / (now - before[0])
+        self._waiting += _WEIGHT * (max(0.0, waiting) - self._waiting)
+        if not self.shared and self._waiting > _MUCH:
             failed = self._since is not None and now - self._since < _SHORTEST
             self._hold = min(2 * self._hold, _LONGEST) if failed else _SHORTEST
             self.shared, self._since = True, now
         elif self.shared and self._since is not None and now - self._since >= self._hold:
-            self.shared, self._since = False, now
+            self.shared, self._since, self._waiting = False, now, 0.0
         return self.shared
 
     def pause(self) -> None:
         """Nothing is looked at until the next look."""
-        self._looked = None
+        self._looked, self._waiting = None, 0.0
 
 
 class Sleep:
@@ -94,9 +99,10 @@ class Sleep:
                 begun.set()
                 over.wait()
 
-            threading.Thread(target=keep, name="charloom-sleep", daemon=True).start()
-            begun.wait(1.0)
-            self._over = over
+            with contextlib.suppress(RuntimeError):  # the system allows no more threads: they spin on
+                threading.Thread(target=keep, name="charloom-sleep", daemon=True).start()
+                begun.wait(1.0)
+                self._over = over
 
 
 class Guard:
