@@ -1,6 +1,7 @@
 """Threads sleep while they wait where other work shares the machine, and no bit of a result depends on it."""
 
 import itertools
+import os
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ from charloom.generation import generate
 from charloom.network import CharRNN, reading
 from charloom.settings import Cell, NetworkConfig, TrainingConfig
 from charloom.stepping import Stepper
-from charloom.threads import Guard, Sharing, Sleep
+from charloom.threads import Follow, Guard, Sharing, Sleep
 from charloom.training import Trainer
 from charloom.writer import Writer
 from conftest import CELLS
@@ -136,6 +137,34 @@ def test_threads_that_are_to_sleep_are_more_than_processors_and_go_again() -> No
         sleep(False)
         sleep(False)
         assert _within(10, lambda: asleep() == 0)
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity") or len(threads.processors()) < 2, reason="nothing to be bound to"
+)
+def test_only_the_second_thread_follows_and_is_free_again_afterwards(two_threads: None) -> None:
+    torch.ones(1 << 17).sum()
+    own, python = os.sched_getaffinity(0), {thread.native_id for thread in threading.enumerate()}
+    others = {int(task.name) for task in threads._TASKS.iterdir()} - python
+    before = {thread: os.sched_getaffinity(thread) for thread in others}
+    follow = Follow()
+    for _ in range(2):
+        follow(threading.get_native_id())
+        assert others
+        assert all(len(os.sched_getaffinity(thread)) == 1 for thread in others)
+        assert os.sched_getaffinity(0) == own
+    follow(None)
+    assert {thread: os.sched_getaffinity(thread) for thread in others} == before
+
+
+def test_after_the_work_nothing_is_left_as_on_a_shared_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "_LINGER", 0.3)
+    told, followed = list[bool](), list[int | None]()
+    guard = Guard(lambda: 2 * time.monotonic(), told.append, followed.append)
+    with guard.work():
+        assert _within(20, lambda: told == [True] and len(followed) > 1)
+    assert set(followed) == {threading.get_native_id()}
+    assert _within(20, lambda: told == [True, False] and followed[-1] is None and not guard.shared)
 
 
 def _within(seconds: float, true: Callable[[], bool]) -> bool:
