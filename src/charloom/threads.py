@@ -4,7 +4,8 @@ Threads that share a product wait for each other some thousand times a second. G
 them spin for milliseconds meanwhile: that is fastest while each thread has a processor. Beside another busy process it is a
 disaster, because a thread that spins keeps the processor from the very thread that it waits for: a step takes ten times as
 long, or a hundred times. So a guard looks ten times a second at how long our threads were ready to run and did not get a
-processor. Where that is much, the threads sleep while they wait, until the machine is ours again.
+processor. Where that is much, the threads sleep while they wait, and of two the second follows the first to its processor,
+until the machine is ours again.
 
 Who computes what stays as it is, so not a bit of a result depends on the guard.
 """
@@ -29,6 +30,9 @@ WINDOW = 0.1
 _MUCH = 0.25
 """Threads that wait for a processor, on average, above which the machine is shared."""
 
+_WEIGHT = 0.2
+"""What a look counts for in the average: other work of some tens of milliseconds now and then is not worth sleeping for."""
+
 _SHORTEST, _LONGEST = 2.0, 15.0
 """Seconds after which a shared machine is tried again, at first and after many tries."""
 
@@ -45,7 +49,7 @@ class Sharing:
 
     def __init__(self) -> None:
         self.shared = False
-        self._hold = _SHORTEST
+        self._hold, self._waiting = _SHORTEST, 0.0
         self._looked: tuple[float, float] | None = None
         self._since: float | None = None
 
@@ -54,17 +58,19 @@ class Sharing:
         before, self._looked = self._looked, (now, waited)
         if before is None or now <= before[0]:
             return self.shared
-        if not self.shared and (waited - before[1]) / (now - before[0]) > _MUCH:
+        waiting = (waited - before[1]) / (now - before[0])
+        self._waiting += _WEIGHT * (max(0.0, waiting) - self._waiting)
+        if not self.shared and self._waiting > _MUCH:
             failed = self._since is not None and now - self._since < _SHORTEST
             self._hold = min(2 * self._hold, _LONGEST) if failed else _SHORTEST
             self.shared, self._since = True, now
         elif self.shared and self._since is not None and now - self._since >= self._hold:
-            self.shared, self._since = False, now
+            self.shared, self._since, self._waiting = False, now, 0.0
         return self.shared
 
     def pause(self) -> None:
-        """Nothing is looked at until the next look."""
-        self._looked = None
+        """Nothing is looked at until the next look, and nothing is known then."""
+        self.shared, self._looked, self._waiting = False, None, 0.0
 
 
 class Sleep:
@@ -94,16 +100,52 @@ class Sleep:
                 begun.set()
                 over.wait()
 
-            threading.Thread(target=keep, name="charloom-sleep", daemon=True).start()
-            begun.wait(1.0)
-            self._over = over
+            with contextlib.suppress(RuntimeError):  # the system allows no more threads: they spin on
+                threading.Thread(target=keep, name="charloom-sleep", daemon=True).start()
+                begun.wait(1.0)
+                self._over = over
+
+
+class Follow:
+    """Lets a team's second thread run on the processor of its first while other work has the other one.
+
+    Two threads that sleep while they wait then take turns on one processor: nearly as fast as one thread. Else each would wait
+    for its share of the other's processor at every product. Only the second is bound, so a process that the first one starts
+    inherits nothing. Does nothing for larger teams, or where a thread cannot be bound (macOS, Windows).
+    """
+
+    def __init__(self) -> None:
+        self._bound: dict[int, set[int]] = {}
+
+    def __call__(self, leader: int | None) -> None:
+        """Bind the other threads that are not Python's to the processor of thread `leader`, or, with None, none."""
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            if leader is None:
+                for thread, allowed in self._bound.items():
+                    with contextlib.suppress(OSError):  # it has ended
+                        os.sched_setaffinity(thread, allowed)
+                self._bound.clear()
+                return
+            processor = int((_TASKS / str(leader) / "stat").read_text().rsplit(")", 1)[1].split()[36])
+            python = {thread.native_id for thread in threading.enumerate()}
+            for thread in (int(task.name) for task in _TASKS.iterdir()):
+                if thread not in python:
+                    with contextlib.suppress(OSError):
+                        self._bound.setdefault(thread, os.sched_getaffinity(thread))
+                        os.sched_setaffinity(thread, {processor})
 
 
 class Guard:
     """A thread that looks while there is work, and tells `act` when the machine begins or ceases to be shared."""
 
-    def __init__(self, waited: Callable[[], float | None], act: Callable[[bool], None]) -> None:
-        self._waited, self._act = waited, act
+    def __init__(
+        self,
+        waited: Callable[[], float | None],
+        act: Callable[[bool], None],
+        follow: Callable[[int | None], None] = lambda leader: None,
+    ) -> None:
+        self._waited, self._act, self._follow = waited, act, follow
+        self._leader = 0
         self._sharing, self._working, self._last = Sharing(), 0, 0.0
         self._change = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -118,6 +160,7 @@ class Guard:
         """Look while this lasts, and a little longer."""
         with self._change:
             self._working += 1
+            self._leader = threading.get_native_id()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._look, name="charloom-guard", daemon=True)
                 self._thread.start()
@@ -133,6 +176,9 @@ class Guard:
         while True:
             with self._change:
                 if not self._working and time.monotonic() - self._last > _LINGER:
+                    if self._sharing.shared:
+                        self._sharing.pause()
+                        self._tell(False)
                     self._sharing.pause()
                     self._change.wait()
             waited = self._waited()
@@ -140,8 +186,14 @@ class Guard:
                 return  # this system does not say
             before = self._sharing.shared
             if self._sharing.look(time.monotonic(), waited) != before:
-                self._act(not before)
+                self._tell(not before)
+            elif before:
+                self._follow(self._leader)
             time.sleep(WINDOW)
+
+    def _tell(self, shared: bool) -> None:
+        self._act(shared)
+        self._follow(self._leader if shared else None)
 
 
 def working() -> contextlib.AbstractContextManager[None]:
@@ -215,7 +267,7 @@ _SLEEP: Sleep | None = None
 def _guard() -> Guard:
     global _GUARD
     if _GUARD is None:
-        _GUARD = Guard(waited, _sleep)
+        _GUARD = Guard(waited, _sleep, _follow)
     return _GUARD
 
 
@@ -226,6 +278,15 @@ def _sleep(asleep: bool) -> None:
         return
     _SLEEP = _SLEEP or Sleep()
     _SLEEP(asleep)
+
+
+_FOLLOW = Follow()
+
+
+def _follow(leader: int | None) -> None:
+    """Only a team of two has an only follower."""
+    if "torch" in sys.modules and sys.modules["torch"].get_num_threads() == 2 and _SLEEP is not None:
+        _FOLLOW(leader)
 
 
 def _libgomp() -> Callable[[int], None] | None:
@@ -243,8 +304,9 @@ def _libgomp() -> Callable[[int], None] | None:
 
 def _forget() -> None:
     """A process that was forked has none of its parent's threads."""
-    global _GUARD, _SLEEP
+    global _GUARD, _SLEEP, _FOLLOW
     _GUARD = _SLEEP = None
+    _FOLLOW = Follow()
 
 
 if hasattr(os, "register_at_fork"):
