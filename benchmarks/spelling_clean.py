@@ -25,10 +25,10 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from charloom.applications.correct import word_lists
 from charloom.applications.correct.corrector import Corrector
 from charloom.applications.correct.lexicon import plain
 from charloom.applications.correct.spans import begins_sentence, spans
-from charloom.applications.correct.word_lists import known_words
 from charloom.reports import same_text
 from charloom.runs import Run
 from charloom.writer import Writer
@@ -149,12 +149,10 @@ def main() -> None:
     options = parser.parse_args()
     run = Run(options.run)
     corpus = same_text(run, run.config())
-    folders = {"folders": ()} if options.no_list else {}
     if options.no_list:
-        from charloom.applications.correct import word_lists
-
         word_lists.ENGLISH = "absent"
-    corrector = Corrector(Writer.load(options.run), known_words(corpus.train.pieces(), **folders))
+    folders = () if options.no_list else word_lists.FOLDERS
+    corrector = Corrector(Writer.load(options.run), word_lists.known_words(corpus.train.pieces(), folders=folders))
     draw = random.Random(options.seed)
     texts = dict[str, str]()
     for name in options.prose:

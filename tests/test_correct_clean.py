@@ -70,6 +70,7 @@ python3 -m lantren leter
 grep lantren leter.txt
 sudo apt-get instal lantren
 export LANTREN=leter
+exprot LANTREN=leter
 SELECT leter FROM lantren WHERE mesage IS NULL
 [lantren]
 timeuot: lantren""".splitlines()

@@ -50,7 +50,8 @@ _COMMAND = re.compile(
 )
 """Commands whose names begin no sentence."""
 
-_OPTION = re.compile(r"\s--?[A-Za-z][\w-]*(?:[=\s]|$)")
+_OPTION = re.compile(r"\s--?[A-Za-z][\w-]*(?:[=\s]|$)|(?:^|\s)[\w.-]+=\S")
+"""An option, or a name and its value."""
 
 _SENTENCE = re.compile(r"\s*[\"'“‘(]?[^\W\d_a-z]|.*[.!?,:;…][\"'”’)\]]*\s*$")
 """Begins with a capital or ends with a mark, as sentences, verses and letters do."""
