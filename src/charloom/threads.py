@@ -284,8 +284,9 @@ _FOLLOW = Follow()
 
 
 def _follow(leader: int | None) -> None:
-    """Only a team of two has an only follower."""
-    if "torch" in sys.modules and sys.modules["torch"].get_num_threads() == 2 and _SLEEP is not None:
+    """Only where two threads have two processors between them: with more there may be a free one."""
+    two = "torch" in sys.modules and sys.modules["torch"].get_num_threads() == len(processors()) == 2
+    if leader is None or (two and _SLEEP is not None):
         _FOLLOW(leader)
 
 
