@@ -192,7 +192,9 @@ def new_directory(disk: Disk, wanted: Path | None, name: str) -> tuple[Path, fil
                 ) from None
             if not _never_begun(path):
                 continue
-        except ValueError:
+        except StorageError:
+            raise
+        except ValueError:  # a NUL in the name
             raise StorageError(f"{shown(path)} is no name that a folder can have; choose another --run") from None
         except OSError as error:
             raise StorageError(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from charloom.cli import files
 from charloom.cli.sources import HYPHEN
-from charloom.errors import FolderError, SettingsError, TextError, shown
+from charloom.errors import CharloomError, SettingsError, TextError, shown
 from charloom.file_kinds import advice
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _lexicon(run: Path, words: Path | None, moved: Path | None) -> "Lexicon":
         return Lexicon(listed)
     try:
         own = same_text(Run(run), Run(run).config(), moved, remedy=MOVED)
-    except FolderError as error:
+    except CharloomError as error:
         raise SettingsError(f"give one text to correct, a passage or --text: {error}") if moved else error from None
     return known_words(own.train.pieces(), listed)
 

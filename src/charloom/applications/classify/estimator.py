@@ -217,8 +217,8 @@ def _names() -> list[str]:
 
 
 def _part(kind: type[Any], parameters: dict[str, Any]) -> Any:
-    """The settings of one kind among the parameters."""
-    known = inspect.signature(kind).parameters
+    """The settings of one kind among the parameters. A classifier's patience is no setting of training."""
+    known = set(inspect.signature(kind).parameters) - ({"patience"} if kind is ClassifierTrainingConfig else set())
     return kind(**{name: value for name, value in parameters.items() if name in known})
 
 
