@@ -82,7 +82,9 @@ def test_a_text_of_known_words_comes_out_as_it_was(text: str) -> None:
 def test_the_changes_rebuild_the_output_and_all_else_is_kept(text: str, aggressive: bool) -> None:
     corrector = Corrector(RANDOM, LEXICON, **DOUBTFUL, aggressive=aggressive, confidence=0)
     corrected, changes = corrector.correct(text)
-    words = [span.word for span in spans(text)]  # those of an indented line, which is taken for code, are not among them
+    words = [
+        span.word for span in spans(text)
+    ]  # those of an indented line, which is taken for code, are not among them
     if 3 * sum(word in LEXICON for word in words) >= len(words):  # otherwise it is taken for another language
         assert changes or not {"sae", "teh", "dont", "ste"} & set(words)
     rebuilt, shift = text, 0
