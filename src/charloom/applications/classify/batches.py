@@ -137,6 +137,12 @@ class TextBatches:
         return np.random.Generator(np.random.PCG64([self._seed, purpose, number]))
 
 
+def cropped(text: str, draw: np.random.Generator) -> str:
+    """Some words, or some characters, of a text: what `crops` gives in its place."""
+    start, stop = _crop(len(text), _words(text), 1.0, draw)
+    return text[start:stop]
+
+
 def held_parts(texts: Sequence[str], table: SymbolTable, *, crops: float, seed: int) -> list[Symbols]:
     """Texts that are held out, as symbols, the same share of them cropped as of those that are trained on."""
     draw = np.random.Generator(np.random.PCG64([seed, 3]))
