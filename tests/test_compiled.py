@@ -1,8 +1,10 @@
 """The compiled loop writes what the numpy path writes."""
 
 import itertools
+import subprocess
 import sys
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -221,3 +223,14 @@ def test_where_the_loop_cannot_be_had_numpy_writes_long_texts(
     writer = Writer(small_model(ALPHABET))
     assert text_of(writer) == expected
     assert writer._loop is None
+
+
+def test_writing_leaves_the_number_of_torchs_threads_as_it_was() -> None:
+    code = (
+        "import torch; torch.set_num_threads(1)\n"
+        "from charloom.generation import generate; from charloom.writer import Writer; from models import small_model\n"
+        "''.join(generate(Writer(small_model('ab '), compiled='float32'), 'a', length=100))\n"
+        "raise SystemExit(torch.get_num_threads() != 1)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr or "the number changed"

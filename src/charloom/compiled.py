@@ -5,7 +5,9 @@ cores share each layer, and the weights may be rounded to eight bits, which is a
 seconds of preparation for long texts. Needs the extra `fast`.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numba
@@ -78,7 +80,7 @@ class Loop:
                 uniforms, used = np.concatenate((uniforms[used:], uniform.random(4 * BLOCK))), 0
             memory = h, c, ring, place
             numbers = uniforms[used : used + BLOCK]
-            with working():
+            with _computing():
                 count, place = _write(
                     self._weights, self._output, self._sizes, memory, sampling, scratch, numbers, symbols
                 )
@@ -92,7 +94,7 @@ class Loop:
         h, c = np.array(state[0][:, 0]), np.array(state[-1][:, 0])
         cell, _, parts = self._sizes
         for first in range(0, len(ids), _CHUNK):  # between two chunks Ctrl-C is heard
-            with working():
+            with _computing():
                 _follow(self._weights, cell, ids[first : first + _CHUNK], h, c, self._scratch(), parts)
         return tuple(part[:, None] for part in (h, c)[: len(state)])
 
@@ -100,9 +102,9 @@ class Loop:
         """Surprisal of a text that is read from the boundary on, a symbol at a time: what rounding costs shows here."""
         h = np.zeros((self._network.layers, self._network.hidden_size), np.float32)
         memory = h, np.zeros_like(h)
-        return float(
-            _read(self._weights, self._output, self._sizes, memory, self._scratch(), np.asarray(ids, np.int64))
-        )
+        symbols = np.asarray(ids, np.int64)
+        with _computing():
+            return float(_read(self._weights, self._output, self._sizes, memory, self._scratch(), symbols))
 
     def _scratch(self) -> tuple[Array, ...]:
         """Space that a step needs: two halves of the gates, the units to come, logits, and logits in order."""
@@ -114,6 +116,17 @@ class Loop:
             np.empty(symbols, np.float64),
             np.empty(symbols, np.float64),
         )
+
+
+@contextmanager
+def _computing() -> Iterator[None]:
+    """`working`, with torch's number of threads unchanged: both use OpenMP, whose number numba sets when it starts its threads."""
+    torch = sys.modules.get("torch")
+    threads = torch.get_num_threads() if torch else 0
+    with working():
+        yield
+    if torch and torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
 
 
 def _stored(matrices: list[Any], kind: Weights) -> tuple[Array, Array]:
