@@ -49,7 +49,8 @@ class Loop:
         matrices = [layer.below for layer in layers if layer.below is not None]
         below, below_scale = _stored(matrices or [np.zeros((1, 1), np.float32)], kind)
         output, output_bias = stepper.output
-        self._parts = max(1, min(numba.get_num_threads(), own[0].nbytes // _BYTES_A_THREAD))
+        with _computing():  # numba starts its threads when it is asked for their number
+            self._parts = max(1, min(numba.get_num_threads(), own[0].nbytes // _BYTES_A_THREAD))
         self._weights = layers[0].start, bias, apart, own, own_scale, below, below_scale
         self._output = aligned(output), output_bias, np.ones_like(output_bias), np.array(never, np.int64)
         self._cell, self._boundary = _CELLS[network.cell], boundary
