@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_BUDGET ?= 100s
 
-.PHONY: demo test lint bench course clean
+.PHONY: demo test lint bench course docs clean
 
 $(VENV)/.core.stamp: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -22,8 +22,8 @@ test: $(VENV)/.dev.stamp
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.dev.stamp
-	$(BIN)/ruff check src tests benchmarks course
-	$(BIN)/ruff format --check src tests benchmarks course
+	$(BIN)/ruff check src tests benchmarks course docs
+	$(BIN)/ruff format --check src tests benchmarks course docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -36,6 +36,9 @@ bench: $(VENV)/.dev.stamp
 	$(BIN)/python benchmarks/study_overhead.py
 	$(BIN)/python benchmarks/time_to_quality.py
 	$(BIN)/python benchmarks/equal_time.py
+
+docs: $(VENV)/.dev.stamp
+	$(BIN)/python docs/command_line.py
 
 course: $(VENV)/.dev.stamp
 	$(BIN)/python course/build.py

@@ -10,9 +10,11 @@ the folder, every exception but `CharloomError`, a sentence that does not fit on
 """
 
 import argparse
+import codecs
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import stat
@@ -86,8 +88,8 @@ SAVING = frozenset({"fcntl.flock", "object.__setattr__"})
 """Events of a lock that is taken, and of weights that are packed (through ctypes)."""
 CHANGING = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod", "os.link", "os.symlink"}
 
-OWN_PAGE = "/proc/self/status"
-"""Where the kernel tells a process how much memory it has had."""
+OWN_PAGES = re.compile(r"/proc/self/(?:status|task(?:/[0-9]+/schedstat)?)")
+"""Where the kernel says how much memory a process has had, and how long its threads waited for a processor."""
 
 NAMELESS = getattr(os, "O_TMPFILE", 0)
 """Flags of a file that has no name and is gone when it is closed: so a lock finds out what its folder can do."""
@@ -114,7 +116,7 @@ class Watch:
                 path = Path(os.fsdecode(path)) / "lock"
             if writes and not self._within(path, self.writes, follow=not flags & os.O_NOFOLLOW):
                 self.seen.append(f"writes {path!r}")
-            elif not writes and path != OWN_PAGE and not self._within(path, self.reads, follow=False):
+            elif not writes and not OWN_PAGES.fullmatch(str(path)) and not self._within(path, self.reads, follow=False):
                 self.seen.append(f"reads {path!r}")
         elif name in CHANGING:
             paths = [path for path in arguments if isinstance(path, (str, bytes, os.PathLike))]
@@ -541,6 +543,8 @@ def sweep(good: dict[str, Folder]) -> Iterator[tuple[Folder, list[str]]]:
 
 def warm_up(good: dict[str, Folder]) -> None:
     """Have everything imported, and find that the good folders are good."""
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "cp1252"):
+        codecs.lookup(encoding)  # one of Python's own modules each, imported where a text is not UTF-8
     for folder in good.values():
         judge(write(folder, Path("case")), train=True)
     for name, folder in good.items():

@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,8 @@ from charloom.cli.main import build
 from charloom.cli.sources import prepare
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [path for path in sorted((ROOT / "docs").rglob("*.md")) if "studies" not in path.parts[:-2]]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES]
 
 
 def commands() -> list[tuple[str, str]]:
@@ -19,13 +22,16 @@ def commands() -> list[tuple[str, str]]:
         for block in re.findall(r"```(?:sh|bash|console)\n(.*?)```", document.read_text(), re.DOTALL):
             for line in block.replace("\\\n", " ").splitlines():
                 match = re.search(r"(?:^|\$ |\| )(charloom .*?)(?:\s+#.*| \| .*| > .*)?$", line.strip())
-                if match:
-                    found.append((document.name, match.group(1)))
+                if match and not re.search(r"\b(COMMAND|OPTIONS)\b", match.group(1)):
+                    found.append((str(document.relative_to(ROOT)), match.group(1)))
     return found
 
 
 def test_there_are_commands_to_check() -> None:
     assert len({command for name, command in commands() if name == "README.md"}) >= 5
+    assert {name for name, _ in commands()} >= {
+        str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("how-to/*.md")
+    }
 
 
 @pytest.mark.parametrize(("document", "command"), commands())
@@ -38,7 +44,35 @@ def test_a_command_in_the_documents_is_understood(document: str, command: str) -
     app.parse_args(arguments, exit_on_error=False, print_error=False)
 
 
-def test_links_between_documents_lead_to_files_that_are_there() -> None:
+def test_links_between_documents_lead_to_files_and_headings_that_are_there() -> None:
     for document in DOCUMENTS:
+        for target in re.findall(r"\]\((?!https?://|#)([^)]+)\)", document.read_text()):
+            path, _, heading = target.partition("#")
+            assert (document.parent / path).exists(), f"{document.name}: {target}"
+            if heading:
+                titles = re.findall(r"^#+ (.+)$", (document.parent / path).read_text(), re.MULTILINE)
+                assert heading in {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}, target
+
+
+def test_the_readme_is_a_front_page() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 120
+
+
+def test_the_command_line_reference_is_what_the_commands_say(tmp_path: Path) -> None:
+    script = [sys.executable, str(ROOT / "docs" / "command_line.py"), str(tmp_path / "now.md")]
+    subprocess.run(script, check=True)
+    page = ROOT / "docs" / "reference" / "command-line.md"
+    assert page.read_text() == (tmp_path / "now.md").read_text(), "run: make docs"
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    seen, todo = set(), [ROOT / "README.md"]
+    while todo:
+        document = todo.pop()
+        if document in seen:
+            continue
+        seen.add(document)
         for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", document.read_text()):
-            assert (document.parent / target).exists(), f"{document.name}: {target}"
+            path = (document.parent / target).resolve()
+            todo += sorted(path.glob("*.md")) if path.is_dir() else [path] if path.suffix == ".md" else []
+    assert set(PAGES) - seen == set()

@@ -1,4 +1,4 @@
-"""What settings for this text, this machine and this much time: tables, made by experiments (docs/recipes.md).
+"""What settings for this text, this machine and this much time: tables, made by experiments (docs/explanation/recipes.md).
 
 `reach`, the characters that a 1x512 LSTM could read while training in the time there is, decides the size of the network; a
 short text gets no large one. The readings of the text that this network can make, times its recurrent weights, over the

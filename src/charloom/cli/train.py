@@ -193,7 +193,7 @@ def _introduce(session: Any, say: Any) -> None:
             f"{name.split('.')[1].replace('_', ' ')} {_value(config, name)}" for name in plan.recipe.settings
         )
         say(f"recipe: {plan.recipe.reason}")
-        say(f"        so {values}; a flag or --preset changes any of it (docs/recipes.md)")
+        say(f"        so {values}; a flag or --preset changes any of it (docs/explanation/recipes.md)")
     budget = f" in {plan.budget_seconds:g} s" if plan.budget_seconds else ""
     say(
         f"{path}: {network.cell} {network.layers}x{network.hidden_size}, {plan.parameters:,} parameters, {plan.steps:,} steps "
