@@ -115,9 +115,10 @@ def test_what_cannot_be_asked_or_scored_gets_a_sentence(fitted: charloom.TextCla
 def test_a_score_is_weighted(fitted: charloom.TextClassifier) -> None:
     right = fitted.predict(ROWS.texts) == np.array(ROWS.labels)
     weights = np.where(right, 3.0, 1.0)
-    assert fitted.score(ROWS.texts, ROWS.labels, sample_weight=weights) == pytest.approx(
-        3 * right.sum() / (3 * right.sum() + (~right).sum())
-    )
+    for scale in (1, 1000):  # only proportions count
+        assert fitted.score(ROWS.texts, ROWS.labels, sample_weight=scale * weights) == pytest.approx(
+            3 * right.sum() / (3 * right.sum() + (~right).sum())
+        )
 
 
 def test_before_it_is_fitted_it_says_so() -> None:

@@ -9,6 +9,7 @@ import random
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -215,11 +216,26 @@ def test_a_slice_by_characters_equals_pythons(text: str, data: st.DataObject | N
     places = st.integers(0, len(text))
     cuts = [data.draw(st.tuples(places, places).map(sorted))] if data else itertools.combinations(range(9), 2)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "PIECE", piece)
+        patch.setattr(module, "_BLOCK", piece)
         for start, stop in cuts:
             part = Text.of(text).slice(start, stop)
             assert str(part) == text[start:stop]
             assert (part.characters, part.bytes) == (stop - start, len(text[start:stop].encode()))
+
+
+def test_many_slices_of_a_long_text_search_less_of_it_than_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = Text.of("é" * 100_000)
+    text.slice(1, 2)  # counts the characters
+    searched, starts = [0], module._starts
+
+    def counted(data: memoryview) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+        searched[0] += len(data)
+        return starts(data)
+
+    monkeypatch.setattr(module, "_starts", counted)
+    for place in range(0, 100_000, 5_000):
+        assert str(text.slice(place, place + 1)) == "é"
+    assert searched[0] < text.bytes
 
 
 @given(st.text(), st.data())

@@ -31,6 +31,14 @@ def test_the_pieces_are_as_long_as_asked_and_spread_over_the_whole(length: int, 
         assert number * length // len(places) <= start < stop <= (number + 1) * length // len(places)
 
 
+@given(st.integers(1, 100_000), st.integers(1, 100_000))
+def test_each_piece_lies_in_the_middle_of_its_part(length: int, characters: int) -> None:
+    found = spread(Text(memoryview(bytes(length)), length), characters)
+    for number, (start, stop) in enumerate(found):
+        first, last = (place * length // len(found) for place in (number, number + 1))
+        assert abs((start - first) - (last - stop)) <= 1
+
+
 @given(st.lists(st.text("ab", max_size=30), min_size=1, max_size=400), st.integers(1, 2000))
 def test_pieces_of_lines_are_whole_lines(lines: list[str], characters: int) -> None:
     text = "\n".join(lines) + "\n"

@@ -64,6 +64,8 @@ def test_the_first_of_equal_validations_is_the_one_whose_model_is_kept() -> None
         (Kept(20, 1.80, 100, 1.90), True),
         (Kept(20, 1.80, 100, 1.801), False),
         (Kept(90, 1.80, 100, 1.90), False),
+        (Kept(80, 1.80, 100, 1.90), True),
+        (Kept(81, 1.80, 100, 1.90), False),
         (Kept(100, 1.80, 100, 1.80), False),
     ],
 )

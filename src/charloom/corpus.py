@@ -23,6 +23,9 @@ from charloom.settings import CorpusConfig
 PIECE = 1 << 20
 """Bytes of a text that are decoded at a time."""
 
+_BLOCK = 1 << 12
+"""Bytes that are searched for the place of a character."""
+
 
 @dataclass(frozen=True, eq=False)
 class Text:
@@ -83,18 +86,20 @@ class Text:
         if character == self.characters:
             return len(self.data)
         counts = self._character_counts
-        block = bisect_right(counts, character) - 1
-        start = block * PIECE
-        starts = np.flatnonzero(_starts(self.data[start : start + PIECE]))
+        block = int(np.searchsorted(counts, character, side="right")) - 1
+        start = block * _BLOCK
+        starts = np.flatnonzero(_starts(self.data[start : start + _BLOCK]))
         return start + int(starts[character - counts[block]])
 
     @cached_property
-    def _character_counts(self) -> list[int]:
-        """Characters that start before byte 0, PIECE, 2 PIECE, …"""
-        counts = [0]
-        for start in range(0, len(self.data), PIECE):
-            counts.append(counts[-1] + int(np.count_nonzero(_starts(self.data[start : start + PIECE]))))
-        return counts
+    def _character_counts(self) -> NDArray[np.int64]:
+        """Characters that start before byte 0, _BLOCK, 2 _BLOCK, …"""
+        counts = [np.zeros(1, np.int64)]
+        many = 256 * _BLOCK
+        for start in range(0, len(self.data), many):
+            starts = _starts(self.data[start : start + many])
+            counts.append(np.add.reduceat(starts, np.arange(0, len(starts), _BLOCK), dtype=np.int64))
+        return np.cumsum(np.concatenate(counts))
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from charloom.applications.classify.experiment import begin
 from charloom.applications.classify.model import Classifier, load_classifier
 from charloom.applications.classify.rows import Rows
-from charloom.applications.classify.weights import checked
+from charloom.applications.classify.weights import checked, numbers
 from charloom.errors import CharloomError, MissingExtraError, SettingsError, TextError, did_you_mean
 from charloom.settings import (
     Cell,
@@ -165,7 +165,7 @@ class TextClassifier:
             raise TextError(f"there are {len(found):,} texts and {len(labels):,} labels; each text needs its label")
         if not len(labels):
             raise TextError("there are no texts to score; give some, and their labels")
-        return float(np.average(found == labels, weights=checked(sample_weight, len(labels))))
+        return float(np.average(found == labels, weights=numbers(sample_weight, len(labels))))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters by their names."""

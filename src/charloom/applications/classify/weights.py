@@ -23,11 +23,25 @@ MOST = 100.0
 
 
 def checked(weights: object, count: int) -> Amounts | None:
-    """Weights (N,) of `count` rows as numbers; None for none. Raises `TextError`.
+    """Weights (N,) of `count` rows that are trained on, as numbers; None for none. Raises `TextError`.
 
     Weights whose mean over the rows that have any is below 1 say how much a row is worth beside the others: they are scaled
     to a mean of 1.
     """
+    found = numbers(weights, count)
+    if found is None:
+        return None
+    some = found[found > 0]
+    mean = some.sum() / len(some)
+    if mean > MOST:
+        raise TextError(
+            f"sample_weight has a mean of {mean:,.0f}, and a text of weight 2 counts as two; divide the weights by their mean"
+        )
+    return found if mean >= 1 else found / mean
+
+
+def numbers(weights: object, count: int) -> Amounts | None:
+    """Weights (N,) of `count` rows as numbers, some above 0; None for none. Raises `TextError`."""
     if weights is None:
         return None
     try:
@@ -41,17 +55,9 @@ def checked(weights: object, count: int) -> Amounts | None:
     if not np.isfinite(found).all() or (found < 0).any():
         raise TextError("sample_weight has a number that is negative or not finite; weights are at least 0")
     found = np.where(found < LEAST * found.max(initial=0), 0, found)
-    some = found[found > 0]
-    if not len(some):
-        raise TextError(
-            "sample_weight is zero for every text, so nothing is left to train on; give some a weight above 0"
-        )
-    mean = some.sum() / len(some)
-    if mean > MOST:
-        raise TextError(
-            f"sample_weight has a mean of {mean:,.0f}, and a text of weight 2 counts as two; divide the weights by their mean"
-        )
-    return found if mean >= 1 else found / mean
+    if not found.any():
+        raise TextError("sample_weight is zero for every text, so none would count; give some a weight above 0")
+    return found
 
 
 def times(weights: Amounts, offset: int = OFFSETS // 2) -> NDArray[np.int64]:
