@@ -158,6 +158,8 @@ class _Samples:
 
 
 def _introduce(session: Any, say: Any) -> None:
+    from charloom.recipes import most_epochs
+
     config, path = session.config, session.run.path
     text, plan, network = config.text, config.plan, config.network
     for note in (*text.notes, *session.notices):
@@ -195,6 +197,10 @@ def _introduce(session: Any, say: Any) -> None:
         say(f"recipe: {plan.recipe.reason}")
         say(f"        so {values}; a flag or --preset changes any of it (docs/explanation/recipes.md)")
     budget = f" in {plan.budget_seconds:g} s" if plan.budget_seconds else ""
+    if budget and plan.recipe is None:
+        most = most_epochs(int(config.corpus.split[0] * text.characters), tuning=config.origin is not None)
+        if plan.steps == max(1, round(most * plan.steps_per_epoch)):
+            say(f"more than {most:g} readings would not help a text this short, so the run may end before its time")
     say(
         f"{path}: {network.cell} {network.layers}x{network.hidden_size}, {plan.parameters:,} parameters, {plan.steps:,} steps "
         f"({plan.steps / plan.steps_per_epoch:.1f} epochs){budget}, {plan.precision} on {plan.device}: {plan.precision_reason}"
