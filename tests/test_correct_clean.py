@@ -297,3 +297,12 @@ def test_a_text_without_a_list_asks_for_one(tmp_path: Path, charloom: Call) -> N
     assert "--words" in done.stderr
     (tmp_path / "words.txt").write_text("\n".join(words))
     assert charloom("correct", "run", words[0], "--words", "words.txt").stderr == ""
+
+
+@pytest.mark.parametrize(("text", "said"), [("a b " * 5000 + "c", False), ("a b " * 50 + "c d e", True)])
+def test_new_words_are_given_as_the_reason_only_where_some_are_expected(text: str, said: bool) -> None:
+    from charloom.cli.correct import _without_list
+
+    message = _without_list(Lexicon.of([text]))
+    assert ("would be new" in message) == said
+    assert "about 0" not in message

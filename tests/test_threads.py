@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -291,3 +292,9 @@ def test_a_forked_process_has_a_guard_of_its_own() -> None:
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout == "0\n", done.stderr
+
+
+def test_the_guard_survives_a_look_while_torch_is_being_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", types.ModuleType("torch"))  # as it is in the middle of its import
+    threads._sleep(True)
+    threads._follow(1)

@@ -93,7 +93,7 @@ class Sleep:
             self._over = None
         elif self._over is None and self._parallel is not None:
             over, begun = threading.Event(), threading.Event()
-            team = max(2, len(processors()) - sys.modules["torch"].get_num_threads() + 2)
+            team = max(2, len(processors()) - _torch_threads() + 2)
 
             def keep() -> None:
                 self._parallel(team)  # type: ignore[misc]
@@ -271,10 +271,16 @@ def _guard() -> Guard:
     return _GUARD
 
 
+def _torch_threads() -> int:
+    """Threads that share torch's products; 0 where torch is not imported, or another thread is importing it just now."""
+    count = getattr(sys.modules.get("torch"), "get_num_threads", None)
+    return int(count()) if count is not None else 0
+
+
 def _sleep(asleep: bool) -> None:
     """Only where torch has been imported are there threads of OpenMP."""
     global _SLEEP
-    if "torch" not in sys.modules or sys.modules["torch"].get_num_threads() < 2:
+    if _torch_threads() < 2:
         return
     _SLEEP = _SLEEP or Sleep()
     _SLEEP(asleep)
@@ -285,7 +291,7 @@ _FOLLOW = Follow()
 
 def _follow(leader: int | None) -> None:
     """Only where two threads have two processors between them: with more there may be a free one."""
-    two = "torch" in sys.modules and sys.modules["torch"].get_num_threads() == len(processors()) == 2
+    two = _torch_threads() == len(processors()) == 2
     if leader is None or (two and _SLEEP is not None):
         _FOLLOW(leader)
 

@@ -110,11 +110,12 @@ def _lexicon(run: Path, words: Path | None, moved: Path | None) -> "Lexicon":
 
 
 def _without_list(lexicon: "Lexicon") -> str:
-    """Why little is corrected without a list of words."""
+    """Why little is corrected without a list of words; how many words would be new only where that is the reason."""
+    new = round(1000 * (lexicon.unseen or 0))
+    reason = f"of 1,000 further words of such a text about {new} would be new, so " if new else ""
     return (
-        f"no list of words in the language of the run's text was found; of 1,000 further words of such a text about "
-        f"{1000 * (lexicon.unseen or 0):.0f} would be new, so only the surest slips are corrected. Give a list with --words, one "
-        "word a line; for English, install the extra: pip install 'charloom[text]'"
+        f"no list of words in the language of the run's text was found; {reason}only the surest slips are corrected. Give a list "
+        "with --words, one word a line; for English, install the extra: pip install 'charloom[text]'"
     )
 
 

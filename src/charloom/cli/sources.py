@@ -98,4 +98,4 @@ def _read(path: Path) -> dict[str, object]:
             f"{path} cannot be read: {(error.strerror or str(error)).lower()}; check the path"
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not TOML: {error}; mend that line") from None
+        raise SettingsError(f"{path} is not TOML: {error}; correct that line") from None

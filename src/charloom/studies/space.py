@@ -84,7 +84,7 @@ def parse_space(text: str, where: str) -> Space:
     try:
         groups = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{where} is not TOML: {error}; mend that line") from None
+        raise SettingsError(f"{where} is not TOML: {error}; correct that line") from None
     space: dict[str, Range | Choice] = {}
     for group, members in groups.items():
         for name, entry in members.items() if isinstance(members, dict) else [("", None)]:
