@@ -76,7 +76,7 @@ def storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = _REASONS.get(error.errno or 0, f"{(error.strerror or str(error)).lower()}; mend that")
+        reason = _REASONS.get(error.errno or 0, f"{(error.strerror or str(error)).lower()}; correct that")
         raise StorageError(f"{path} cannot be written: {reason}, then go on") from error
 
 

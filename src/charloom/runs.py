@@ -272,7 +272,7 @@ def take_lock(path: Path, busy: str) -> filelock.BaseFileLock:
         raise FolderError(busy) from None
     except OSError as error:
         raise StorageError(
-            f"{path / 'lock'} cannot be written: {(error.strerror or str(error)).lower()}; mend that"
+            f"{path / 'lock'} cannot be written: {(error.strerror or str(error)).lower()}; correct that"
         ) from None
     return held
 

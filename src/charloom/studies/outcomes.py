@@ -91,7 +91,7 @@ def read_outcome(path: Path) -> Outcome | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise FolderError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}; mend that") from None
+        raise FolderError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}; correct that") from None
     return records.load(Outcome, records.parse(data, str(path)), str(path))
 
 
