@@ -15,7 +15,7 @@ from broken_off import raising_at
 from charloom import checkpoints, experiment, interruption, runs
 from charloom.applications.classify.estimator import TextClassifier
 from charloom.errors import FolderError, UnfinishedStepError
-from charloom.evaluation import evaluate_folded
+from charloom.estimates import evaluate_estimate
 from charloom.interruption import Interrupted, Interruption, catch_signals
 from charloom.optimizers import Together
 from charloom.session import Session
@@ -320,9 +320,9 @@ def test_a_step_is_saved_before_it_is_validated_so_that_a_crash_within_costs_not
 
     def watched(*arguments: Any) -> Any:
         seen.append((session.trainer.step, session.saved_step))
-        return evaluate_folded(*arguments)
+        return evaluate_estimate(*arguments)
 
-    monkeypatch.setattr("charloom.session.evaluate_folded", watched)
+    monkeypatch.setattr("charloom.session.evaluate_estimate", watched)
     finish(session)
     assert seen == [(3, 3), (6, 6)]
 
@@ -332,7 +332,7 @@ def test_a_run_whose_time_is_over_is_validated_once_more(tmp_path: Path) -> None
     for event in session.events():
         if event.progress.step == 4:
             session._deadline = 0.0
-    assert session.ended_early
+    assert session.out_of_time
     assert [line["step"] for line in session.run.metrics() if "validation" in line] == [3, 4]
 
 
