@@ -102,3 +102,14 @@ def charloom_process(tmp_path: Path) -> Callable[..., subprocess.CompletedProces
         )
 
     return call
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """One thread for torch: a tiny network is slower with more of them."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

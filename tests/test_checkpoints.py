@@ -3,12 +3,11 @@
 import gc
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from charloom import checkpoints, experiment
 from charloom.errors import FolderError, SettingsError
@@ -16,6 +15,8 @@ from charloom.planning import Length
 from charloom.runs import Run
 from charloom.session import Session
 from tiny_runs import TinyRun, WatchedDisk, differences, finish
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 TINY = TinyRun("gru", hidden_size=4, steps=6, validations=2, save_every=2, characters=600)
 
@@ -40,15 +41,6 @@ class DyingDisk(WatchedDisk):
         if self._current and path.parent.parent.name == "checkpoints":
             raise Died
         super().remove(path)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """So small a network is slower with more of them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

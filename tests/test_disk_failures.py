@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from charloom.errors import StorageError
 from tiny_runs import EVERY_OPERATION, TinyRun, WatchedDisk, differences, finish, remove
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 TINY = TinyRun(hidden_size=4, steps=3, validations=1, save_every=2, characters=600)
 ERRORS = {"ENOSPC": errno.ENOSPC, "EIO": errno.EIO, "EACCES": errno.EACCES}
@@ -58,15 +59,6 @@ class CrashingDisk(WatchedDisk):
         if len(self.operations) >= self._last:
             raise Crash
         return super().operation(name, perform, *arguments)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """So small a network is slower with more of them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,12 @@
 import gc
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from broken_off import raising_at
 from charloom import checkpoints, experiment, interruption, runs
@@ -24,20 +23,11 @@ from conftest import CELLS
 from test_training import CONFIG, begin, equal, run
 from tiny_runs import TinyRun, WatchedDisk, differences, finish
 
-pytestmark = pytest.mark.usefixtures("ctrl_c")
+pytestmark = pytest.mark.usefixtures("ctrl_c", "one_thread")
 
 TINY = TinyRun("gru", hidden_size=4, steps=6, validations=2, save_every=3, characters=600)
 OURS = ("training.py", "optimizers.py")
 KEEPING = ("sitting.py", "session.py", "checkpoints.py", "disk.py", "interruption.py")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """So small a network is slower with more of them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
