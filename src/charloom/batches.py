@@ -1,6 +1,6 @@
 """The text as a sequence of batches: batch k is a pure function of the ids, the sizes and k.
 
-Nothing here has a state, so a run that goes on from step k reads just what an unbroken one would have read.
+Nothing here has a state, so a run resumed at step k reads exactly what an unbroken one would have read.
 Axes: T time, B streams (or documents) side by side.
 """
 
@@ -17,7 +17,7 @@ Ids = NDArray[Any]
 Integers = NDArray[np.int64]
 
 IGNORED = -100
-"""Target of a place that holds no symbol: it counts neither in the loss nor in a score."""
+"""Target of a position without a symbol: it counts neither in the loss nor in a score."""
 
 
 Piece = tuple[torch.Tensor, torch.Tensor]
@@ -61,7 +61,7 @@ class Batch:
 
 
 class Batches(Protocol):
-    """Batches of an epoch after another, without end."""
+    """Batches, epoch after epoch, endlessly."""
 
     @property
     def streams(self) -> int:
@@ -128,7 +128,7 @@ def rows(ids: Ids, starts: Integers, lengths: Integers, first: int, last: int, *
 def piece(ids: Ids, starts: Integers, lengths: Integers, first: int, last: int, *, boundary: int) -> Piece:
     """Inputs and targets of `rows`.
 
-    The input of a row's first symbol is the symbol before it in `ids`, or the boundary where there is none.
+    The input of a row's first symbol is the symbol before it in `ids`, or the boundary at the beginning of `ids`.
     """
     time = np.arange(first - 1, last)[:, None]
     places = starts + time

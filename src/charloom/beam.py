@@ -1,4 +1,4 @@
-"""Beam search: the most probable ways to go on, not a random one.
+"""Beam search: the most probable continuations, not a random one.
 
 Of all beginnings only the `width` most probable are followed, so the result is exact where the width covers all of them,
 and else a good guess. The probability of a continuation is the product over its symbols, the end of the text or the stop
@@ -21,7 +21,7 @@ from charloom.writer import NEVER, Model, Writer
 
 @dataclass(frozen=True)
 class Continuation:
-    """A way to go on."""
+    """A continuation."""
 
     text: str
     nats: float

@@ -18,10 +18,10 @@ from charloom.settings import NetworkConfig, TrainingConfig
 from charloom.training import Trainer
 
 SHARE = 0.97
-"""Part of the budget that is planned for: the rest is for a machine that slows down meanwhile."""
+"""Share of the budget that is planned: the rest is a reserve for a machine that slows down."""
 
 _SAVE_SECONDS, _SAVED_A_SECOND = 0.03, 10e6
-"""A save takes this long, and a second for so many parameters (each stands in it four times): a slow disk's figures."""
+"""A save takes this long, plus a second for this many parameters (each is stored four times): figures of a slow disk."""
 
 _PROBE = 4096
 
@@ -100,7 +100,7 @@ def measure(trainer: Trainer, model: LanguageModel, validation: Text, budget: fl
 def allow(
     budget: float, spent: float, speed: Speed, validation: Text, config: TrainingConfig, *, save_every: float
 ) -> Allowance:
-    """What `budget` seconds allow, of which `spent` are gone."""
+    """What `budget` seconds allow when `spent` of them are gone."""
     characters = validation.characters
     part = characters
     if speed.folded_character:
@@ -114,7 +114,7 @@ def allow(
 
 
 def _seconds(do: Callable[[], object], times: int = 1) -> float:
-    """The fastest of so many, after one that is not timed."""
+    """The fastest of `times` calls, after one that is not timed."""
     do()
     durations = []
     for _ in range(times):

@@ -1,4 +1,4 @@
-"""A run's checkpoints: each one commit, of which all is there or nothing.
+"""A run's checkpoints: each is one commit, present as a whole or not at all.
 
     checkpoints/step-00001200/     weights, average, optimizer, carried, random (.safetensors), position.json
                   manifest.json    the SHA-256 of each of them, and on what machine they were made
@@ -33,7 +33,7 @@ LARGEST_PART = 64 << 30
 
 
 class Restorable(Protocol):
-    """What a checkpoint needs of a trainer, of whatever kind of model."""
+    """What a checkpoint needs of a trainer of any kind of model."""
 
     total: int
 
@@ -43,12 +43,12 @@ class Restorable(Protocol):
 
 @dataclass(frozen=True)
 class Position:
-    """Where a run stands, beside the trainer's own state."""
+    """The progress of a run, in addition to the trainer's own state."""
 
     step: int
     characters_seen: int
     evaluated: int
-    "The last step at which the validation text was looked at; -1 before the first."
+    "The last step that was validated; -1 before the first."
     finished: bool
     "Whether the run ended at this step: its figure is taken and its card written."
     best_nats: float | None
@@ -86,7 +86,7 @@ class Manifest:
     files: dict[str, str]
     "SHA-256 of each file."
     environment: dict[str, str]
-    "What may change the last bits of a result; a change is told to the user."
+    "What may change the last bits of a result; a change is reported to the user."
     format: Literal["charloom-checkpoint-1"] = "charloom-checkpoint-1"
 
     def __post_init__(self) -> None:

@@ -29,7 +29,7 @@ _CHUNK = 4096
 """Symbols of a prompt that are read before Python sees them."""
 
 _BYTES_A_THREAD = 400_000
-"""Weights that are worth a thread of their own: waking it costs about as long as reading so many."""
+"""Bytes of weights that justify another thread: waking one takes about as long as reading them."""
 
 _FAST = {"reassoc", "contract", "arcp", "nsz"}  # not "nnan" or "ninf": a network that explodes must be seen to
 
@@ -43,7 +43,7 @@ class Loop:
         """`boundary` is the symbol after which nothing is remembered, `never` are symbols that are never drawn."""
         network, layers = stepper.config, stepper.gates
         self._network = network
-        bias = np.concatenate([layer.start[:1] for layer in layers])  # the first one's stands in its table
+        bias = np.concatenate([layer.start[:1] for layer in layers])  # the first layer's is in its table
         apart = np.stack([layer.recurrent_bias for layer in layers])
         own, own_scale = _stored([layer.recurrent for layer in layers], kind)
         matrices = [layer.below for layer in layers if layer.below is not None]
@@ -73,7 +73,11 @@ class Loop:
         ring[: len(recent)] = recent
         place = len(recent) % len(ring)
         floats = (config.repetition_penalty, config.temperature, config.top_p, config.min_p)
-        sampling = (*map(float, floats), int(config.top_k), bool(config.greedy))  # another type would be compiled anew
+        sampling = (
+            *map(float, floats),
+            int(config.top_k),
+            bool(config.greedy),
+        )  # another type would trigger a new compilation
         scratch, symbols = self._scratch(), np.empty(BLOCK, np.int64)
         uniforms, used = np.empty(0), 0
         while True:

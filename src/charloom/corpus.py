@@ -29,7 +29,7 @@ _BLOCK = 1 << 12
 
 @dataclass(frozen=True, eq=False)
 class Text:
-    """A text as UTF-8, with the places where the texts that it is made of end.
+    """A text as UTF-8, with the ends of the texts it consists of.
 
     `ends` counts in characters from the start and is empty for a text of one piece: such a text has no end that a
     model could learn.
@@ -41,7 +41,7 @@ class Text:
 
     @classmethod
     def of(cls, text: str) -> "Text":
-        """The text of a `str`, as it is. Raises `TextError` for half of a surrogate pair."""
+        """The text of a `str`, unchanged. Raises `TextError` for half of a surrogate pair."""
         arguments.text(text)
         try:
             return cls(memoryview(text.encode()), len(text))
@@ -104,7 +104,7 @@ class Text:
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """A text, where it is cut, and where it came from."""
+    """A text, where it is split, and its source."""
 
     text: Text
     split: tuple[float, float, float]

@@ -1,4 +1,4 @@
-"""Texts with a name: those that every Python installation carries, and downloads that are checked.
+"""Named texts: those that every Python installation carries, and downloads that are checked.
 
 A text has a name here only if everybody can have it: the embedded ones need nothing, a download needs the extra `text`
 and is refused if its SHA-256 is not the one below.
@@ -16,7 +16,7 @@ Documents = Iterator[tuple[str, bytes]]
 
 @dataclass(frozen=True)
 class Dataset:
-    """A named text: what it is, whose it is, and how to get it."""
+    """A named text: its description, its licence, and how to get it."""
 
     name: str
     description: str
@@ -29,7 +29,7 @@ class Dataset:
 
 
 def dataset(name: str) -> Dataset:
-    """The text called `name`. Raises `TextError` with what there is."""
+    """The text called `name`. Raises `TextError` with the known names."""
     if name not in DATASETS:
         raise TextError(f"there is no file, folder or corpus {name[:100]!r}{did_you_mean(name, DATASETS)}")
     return DATASETS[name]
@@ -105,7 +105,7 @@ def _python_library() -> Documents:
 
 
 _NO_SOURCE = re.compile(r"tests?|test_.*|.*_tests?|lib2to3|site_packages|_sysconfigdata.*")
-"""Parts of a path below which nothing is taken: tests, and sources of another Python."""
+"""Folders that are skipped: tests, and sources of another Python."""
 
 _CONTROL = re.compile(rb"[\t\f\v\x00]")
 

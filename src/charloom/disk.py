@@ -1,8 +1,8 @@
-"""The one way in which files that are kept reach the disk.
+"""The one way in which lasting files are written to the disk.
 
 A file is replaced whole: its bytes are written beside it, forced to the disk, and renamed over it, and the folder is
 forced too. After a crash at any moment the old file or the new one is there, never a part. Logs are appended to, and
-whoever reads them knows how long they were at the last commit (`charloom.checkpoints`).
+the reader knows how long they were at the last commit (`charloom.checkpoints`).
 
 The operations are methods of an object, so that a test can make each of them fail. A failed fsync is never tried again
 on the same file: the kernel may have dropped the pages already (Rebello et al., ATC '20).
@@ -18,7 +18,7 @@ from pathlib import Path
 from charloom.errors import StorageError
 
 TEMPORARY = ".tmp"
-"""Ending of a file that is being written; one that is found later was left by a crash."""
+"""Suffix of a file that is being written; one found later was left by a crash."""
 
 _REASONS = {
     errno.ENOSPC: "no space is left on the disk; free some",
@@ -81,7 +81,7 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 def write_new(disk: Disk, path: Path, data: bytes) -> None:
-    """Create `path` with `data` and force it to the disk; the folder is the caller's to force."""
+    """Create `path` with `data` and force it to the disk; the caller forces the folder."""
     with storage_errors(path):
         file = disk.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
@@ -105,7 +105,7 @@ def replace(disk: Disk, path: Path, data: bytes) -> None:
 
 
 def append(disk: Disk, path: Path, data: bytes, *, at: int) -> None:
-    """Write `data` into `path` from byte `at` on, cut off what stood behind it, and force it to the disk."""
+    """Write `data` into `path` from byte `at` on, truncate the file after it, and force it to the disk."""
     with storage_errors(path):
         new = not path.exists()
         file = disk.open(path, os.O_WRONLY | os.O_CREAT)
@@ -144,7 +144,7 @@ def remove_tree(disk: Disk, folder: Path) -> None:
 
 
 def discard(disk: Disk, path: Path) -> None:
-    """Remove what a failed write left, if the disk still lets us; the failure itself is what gets reported."""
+    """Remove what a failed write left, if the disk still allows it; the failure itself is reported."""
     try:
         if path.is_dir():
             remove_tree(disk, path)

@@ -1,4 +1,4 @@
-"""Dropout that draws sixteen bits a unit: torch's own took an eighth of a training step on two cores.
+"""Dropout that draws sixteen random bits for each unit: torch's own took an eighth of a training step on two cores.
 
 Source: Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting". The share that is
 dropped is exact to 1/65,536.

@@ -1,4 +1,4 @@
-"""A network that goes on learning from the text it reads: dynamic evaluation.
+"""Dynamic evaluation: a network that keeps learning from the text it reads.
 
 A segment is predicted with what has been learned from those before it; then a step is taken against the gradient g of its mean
 loss, each weight's share divided by the root of the mean of its squared gradients so far (Krause, Kahembwe, Murray and Renals

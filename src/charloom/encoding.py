@@ -26,7 +26,7 @@ def encode(text: Text, vocabulary: Vocabulary, documents: Documents = "none") ->
 
 
 def remembered(ids: Ids, boundary: int, *, begun: bool) -> Ids:
-    """What of a text a model remembers at its end: from the last boundary on.
+    """The part of a text that the state depends on: everything from the last boundary on.
 
     Where no boundary is in it, all of it; a boundary opens it unless the text was `begun` before.
     """
@@ -45,7 +45,7 @@ def newline_id(vocabulary: Vocabulary) -> int | None:
 
 
 def predicts_end(text: Text, documents: Documents) -> bool:
-    """Whether a model of this text sees ends, and so can learn to end a text."""
+    """Whether training on this text shows ends, so that the model can learn to end a text."""
     return documents == "lines" or bool(text.ends)
 
 

@@ -1,6 +1,6 @@
-"""What can go wrong in the user's hands, each with one sentence that says what, where and what to do.
+"""Errors that a user may meet, each with one sentence: what, where and what to do.
 
-    CharloomError           a ValueError: the user can mend it (exit code 2 on the command line)
+    CharloomError           a ValueError that the user can fix (exit code 2 on the command line)
     |-- SettingsError       a setting that does not exist, has the wrong type, or lies outside its range
     |-- TextError           a text that cannot be read, split or encoded
     |-- FolderError         a run directory or a model folder that cannot be used
@@ -18,7 +18,7 @@ from collections.abc import Iterable
 
 
 class CharloomError(ValueError):
-    """Something that the user can mend; its text is one sentence: what, where, what to do."""
+    """An error that the user can fix; its text is one sentence: what, where, what to do."""
 
 
 class SettingsError(CharloomError):
@@ -41,7 +41,7 @@ class DivergedError(CharloomError):
     """The loss stopped being a finite number; the last good model is kept."""
 
     SIGN = "stopped being finite"
-    "What its sentence says in any case: whoever watched a training from another process knows it by these words."
+    "Words that every such message contains: a process that watches a training recognises a divergence by them."
 
 
 class UnfinishedStepError(CharloomError):
@@ -49,7 +49,7 @@ class UnfinishedStepError(CharloomError):
 
 
 class NotFiniteError(CharloomError):
-    """A model's output is not a finite number, so its weights are of no use."""
+    """A model's output is not a finite number, so its weights are useless."""
 
     def __init__(self) -> None:
         super().__init__("the model's output is not a finite number, so its weights are damaged; train it again")
@@ -63,7 +63,7 @@ class MissingExtraError(CharloomError):
 
 
 def shown(name: object) -> str:
-    """A name as it may be shown: what would command the terminal, or break the line, is escaped."""
+    """A name made safe to print: control characters and line breaks are escaped."""
     text = str(name)
     return text if text.isprintable() else repr(text)
 

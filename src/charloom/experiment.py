@@ -39,7 +39,7 @@ from charloom.version import __version__
 from charloom.vocabulary import Ids, Vocabulary
 
 DEFAULT_BUDGET = 240.0
-"""Seconds that a run takes where nobody says how long."""
+"""Seconds that a run takes by default."""
 
 
 def begin(
@@ -286,7 +286,7 @@ def train(
 
 
 def _names(prefix: str, config: NetworkConfig | TrainingConfig | None) -> list[str]:
-    """The settings that a configuration chooses: all of them, or none where there is none."""
+    """The settings that a configuration chooses: all of them, or none without a configuration."""
     return [] if config is None else [f"{prefix}.{field.name}" for field in fields(config)]
 
 

@@ -1,4 +1,4 @@
-"""Training that starts from the weights of another model, whose symbols need not be all of the text's."""
+"""Fine-tuning: training that starts from the weights of another model, which may lack some symbols of the text."""
 
 import torch
 
@@ -20,7 +20,7 @@ def joined(vocabulary: Vocabulary, parent: LanguageModel | None) -> Vocabulary:
 
 @torch.no_grad()
 def inherit(model: LanguageModel, parent: LanguageModel) -> None:
-    """Copy the parent's weights; a row that belongs to a symbol goes to where the symbol is now."""
+    """Copy the parent's weights; the row of a symbol moves to the symbol's new id."""
     symbols = {character: place for place, character in enumerate(model.vocabulary.characters)}
     known = [symbols[character] for character in parent.vocabulary.characters] or list(range(256))
     reads = torch.tensor([*known, model.vocabulary.boundary])

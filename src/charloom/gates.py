@@ -1,4 +1,4 @@
-"""A layer's weights as single steps want them: in the order of the step, with what can be added beforehand added.
+"""A layer's weights laid out for single steps: in the order of the step, with constant sums precomputed.
 
 The gates' sigmoid is taken as (1 + tanh(z / 2)) / 2, its half already in the weights, so one tanh serves all gates of an LSTM.
 Axes: G gates, H hidden.
@@ -17,7 +17,7 @@ from charloom.tensor_files import Array
 Floats = NDArray[np.float32]
 
 _LINE = 64
-"""Bytes of a line of the processor's cache."""
+"""Bytes of a cache line."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,9 +25,9 @@ class Gates:
     """One layer's weights, G blocks of H rows each."""
 
     start: Floats
-    "What the gates start from: of the first layer a row (G H,) for each symbol, of the others a single row, the biases."
+    "Initial values of the gates: in the first layer a row (G H,) for each symbol, in the others one row, the biases."
     below: Floats | None
-    "(G H, H), from the layer below; the first has none, its inputs stand in `start`."
+    "(G H, H), from the layer below; the first layer has none, its inputs are in `start`."
     recurrent: Floats
     "(G H, H), from the layer itself."
     recurrent_bias: Floats
@@ -66,7 +66,7 @@ def output_weights(config: NetworkConfig, weights: Mapping[str, Array]) -> tuple
 
 
 def aligned(array: Array) -> Array:
-    """An array that begins where a line of the processor's cache does, copied if need be: up to a tenth faster to read."""
+    """An array aligned to a cache line, copied if necessary: up to a tenth faster to read."""
     if array.ctypes.data % _LINE == 0 and array.flags.c_contiguous:
         return array
     found = aligned_empty(array.shape, array.dtype)
@@ -75,7 +75,7 @@ def aligned(array: Array) -> Array:
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> Array:
-    """Space for an array that begins where a line of the processor's cache does."""
+    """Uninitialised space for an array aligned to a cache line."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
     space = np.empty(size + _LINE, np.uint8)
     begin = -space.ctypes.data % _LINE

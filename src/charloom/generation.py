@@ -43,7 +43,7 @@ def generate(
 
     At most `length` new characters, exactly as many where neither a stop string nor the end of the text comes first.
     `length=None` never ends by itself: where the model ends a text, a newline is given and another text begins.
-    With `state`, from `model.read(text)`, it goes on from there: what was read is not read again (the repetition penalty
+    With `state`, from `model.read(text)`, it continues from there without reading that text again (the repetition penalty
     looks at prompt and new text alone).
 
     >>> print("".join(charloom.generate(model, "ROMEO:", length=300, temperature=0.8, seed=1)))  # doctest: +SKIP

@@ -1,4 +1,4 @@
-"""Where and in which numbers a network is trained: decided by what the machine can do, never by a race.
+"""Device and precision of training: decided by what the machine supports, never by a race.
 
 A race would decide differently on a busy day; the same machine must always decide the same, or no run could be repeated.
 """
@@ -79,14 +79,14 @@ def _processor_multiplies_bfloat16() -> bool:
 _SUSPECT_SIZE = 1024
 
 TRUSTED_SIZE = 960
-"""Units up to which the bfloat16 gradient of an LSTM was found right on every processor."""
+"""Most units for which the bfloat16 gradient of an LSTM was correct on every processor."""
 
 
 def _gradient_is_right(hidden_size: int) -> bool:
     """Whether bfloat16 gives an LSTM of this size the gradient that float32 gives it.
 
     On processors with AMX, torch 2.13 does not from 1,024 units on: the input's gradient is off by its whole length
-    (docs/lab-log.md). It is looked at and not listed, so that a torch that is mended is believed.
+    (docs/lab-log.md). It is checked rather than listed, so that a fixed torch is trusted again.
     """
     inputs = torch.randn(2, 1, 16, generator=torch.Generator().manual_seed(0))
     with torch.random.fork_rng(devices=[]):
@@ -109,7 +109,7 @@ def prepare_processor() -> None:
     """Flush denormal numbers to zero, and keep freed memory for the next step. Both hold for the whole process.
 
     With denormals an LSTM's step was seen to take twenty times as long (oneDNN #561). A step takes and frees the same
-    hundred megabytes; glibc gives each large block back to the system and asks for it anew, page by page, which took more
+    hundred megabytes; glibc returns each large block to the system and requests it again, page by page, which took more
     than a quarter of a training step (docs/lab-log.md). Other C libraries are left as they are.
     """
     torch.set_flush_denormal(True)
@@ -122,7 +122,7 @@ def prepare_processor() -> None:
 
 
 def environment(device: str) -> dict[str, str]:
-    """What, if it changes, may change the last bits of a result."""
+    """Everything that may change the last bits of a result."""
     return {
         "torch": torch.__version__,
         "threads": str(torch.get_num_threads()),
@@ -132,7 +132,7 @@ def environment(device: str) -> dict[str, str]:
 
 
 def peak_memory(device: str) -> int | None:
-    """Bytes that this process has had in memory at most, on the device that it trains on; None where nobody says."""
+    """Peak memory of this process in bytes, on the device it trains on; None where the system does not say."""
     if device == "cuda":
         return torch.cuda.max_memory_allocated()
     status = Path("/proc/self/status")

@@ -33,7 +33,7 @@ Handler = Callable[[int, FrameType | None], object]
 
 
 class Interrupted(KeyboardInterrupt):
-    """The user, or the system, wants this to end."""
+    """The user or the system asked the process to end."""
 
     def __init__(self, number: int) -> None:
         super().__init__(f"interrupted by {signal.Signals(number).name}")

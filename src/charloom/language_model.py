@@ -18,7 +18,7 @@ from charloom.tensor_files import Array, Expected
 from charloom.vocabulary import Ids, Vocabulary
 
 CHUNK = 1024
-"""Symbols that are read at a time: bounds the memory, changes no figure."""
+"""Symbols read at a time: bounds the memory and changes no figure."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +61,9 @@ class LanguageModel:
         return encode_for(self.config, self.vocabulary, text)
 
     def read(self, text: str | Text, state: Sequence[Any] | None = None) -> State:
-        """What the network remembers after `text`, read from the boundary, or on from `state`; with documents, of the last.
+        """The state after `text`, read from the boundary, or from `state` on; with documents, the state of the last one.
 
-        A beginning that several texts share is read once; `charloom.generate(model, state=...)` goes on from there.
+        A beginning that several texts share is read once; `charloom.generate(model, state=...)` continues from there.
         Raises `TextError` for an unseen character, `SettingsError` for a state of another model.
         """
         ids = remembered(self.encode(text), self.vocabulary.boundary, begun=state is not None)
@@ -103,5 +103,5 @@ def expected_of(tensors: Mapping[str, torch.Tensor]) -> Expected:
 
 
 def load_folder(folder: Path) -> LanguageModel:
-    """The model in `folder`. Raises `FolderError` with one sentence for whatever is wrong with it."""
+    """The model in `folder`. Raises `FolderError`, with one sentence about what is wrong."""
     return LanguageModel.of(read_model(folder))

@@ -51,7 +51,7 @@ class ModelArrays:
     "float32, by the names of `shapes`."
 
     def arrays(self) -> "ModelArrays":
-        """Itself: whatever takes a model asks it for its arrays."""
+        """Itself, so that it can stand in for a model."""
         return self
 
     def encode(self, text: str | Text) -> Ids:
@@ -68,7 +68,7 @@ def encode_for(config: ModelConfig, vocabulary: Vocabulary, text: str | Text) ->
 
 
 def sizes(vocabulary: Vocabulary, predicts_end: bool) -> tuple[int, int]:
-    """Symbols that are read and symbols that are predicted: the boundary is predicted only where ends were seen."""
+    """Numbers of input and output symbols: the boundary is an output only where training saw texts end."""
     return len(vocabulary), len(vocabulary) - (not predicts_end)
 
 
@@ -105,7 +105,7 @@ def model_folder(path: str | Path) -> Path:
 
 
 def read_model(folder: Path) -> ModelArrays:
-    """The model in `folder`. Raises `FolderError` with one sentence for whatever is wrong with it."""
+    """The model in `folder`. Raises `FolderError`, with one sentence about what is wrong."""
     where = str(folder / "config.json")
     data = read_model_file(folder, "config.json", records.LARGEST_JSON)
     config = records.load(ModelConfig, of_language_model(records.parse(data, where), folder), where)

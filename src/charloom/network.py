@@ -22,11 +22,11 @@ State = tuple[torch.Tensor, ...]
 """What the network remembers: (h,) of shape (layers, B, H), for an LSTM (h, c). The same type for every cell."""
 
 LayerState = torch.Tensor | tuple[torch.Tensor, ...] | None
-"""A layer's share of it, as torch's modules take and give it."""
+"""One layer's part of the state, in the form of torch's modules."""
 
 
 class Recurrent(nn.Module):
-    """What all our networks have: a configuration, recurrent `layers`, and an `output`."""
+    """The base of all networks here: a configuration, recurrent `layers`, and an `output`."""
 
     config: NetworkConfig
     output: nn.Linear
@@ -43,11 +43,11 @@ class Recurrent(nn.Module):
         return {"lstm": 4, "gru": 3}.get(self.config.cell, 1)
 
     def parameter_count(self) -> int:
-        """Numbers that are learned."""
+        """The number of parameters."""
         return sum(parameter.numel() for parameter in self.parameters())
 
     def _read(self, layer: nn.Module, values: torch.Tensor, state: LayerState) -> tuple[torch.Tensor, LayerState]:
-        """One layer over the sequence; while training, perhaps with some of its recurrent weights at zero."""
+        """One layer applied to the sequence; while training, with weight dropout if configured."""
         return self._reader(layer)(values, state)
 
     def _reader(self, layer: nn.Module) -> Callable[[torch.Tensor, LayerState], tuple[torch.Tensor, LayerState]]:
@@ -119,7 +119,7 @@ class CharRNN(Recurrent):
         return logits, tuple(torch.cat(tensors) for tensors in zip(*parts, strict=True))
 
     def zero_state(self, streams: int) -> State:
-        """A state (layers, B, H) that remembers nothing."""
+        """A zero state (layers, B, H)."""
         zeros = self.output.bias.new_zeros(self.config.layers, streams, self.config.hidden_size)
         return (zeros, zeros.clone()) if self.config.cell == "lstm" else (zeros,)
 
@@ -131,7 +131,7 @@ class CharRNN(Recurrent):
 
     @torch.no_grad()
     def _initialize(self) -> None:
-        """Recurrent weights as the configuration says, biases zero, and the LSTM's forget gates open.
+        """Initialise: recurrent weights by the configuration, zero biases, open forget gates in an LSTM.
 
         Orthogonal: Saxe et al. 2014, a matrix for each gate. Identity: Le, Jaitly and Hinton 2015, for ReLU.
         Forget bias 1: Jozefowicz, Zaremba and Sutskever 2015.

@@ -1,4 +1,4 @@
-"""The rules that turn gradients into updates, each by its name.
+"""The optimizers: rules that turn gradients into updates, by name.
 
 AdamW: Loshchilov and Hutter 2019 (arXiv 1711.05101). Adam: Kingma and Ba 2015 (arXiv 1412.6980). RMSprop: Hinton 2012.
 Muon: Jordan et al. 2024, here for the matrices of the recurrent layers, gate by gate; what is left (embedding, output,
@@ -25,11 +25,11 @@ ROUNDS = 5
 _A, _B, _C = 3.4445, -4.7750, 2.0315
 
 EPSILON = 1e-8
-"""What keeps a division by a second moment finite."""
+"""Keeps a division by a second moment finite."""
 
 
 class Optimizer(ABC):
-    """Parameters, and what is remembered of each: `state[parameter][quantity]`."""
+    """Parameters and the state of each: `state[parameter][quantity]`."""
 
     def __init__(self, parameters: Iterable[torch.nn.Parameter]) -> None:
         self.parameters = list(parameters)
@@ -181,7 +181,7 @@ def orthogonalized(matrices: torch.Tensor, *, bfloat16: bool) -> torch.Tensor:
 
 
 class Muon(Optimizer):
-    """Momentum whose update has all its singular values alike, for matrices (gates * N, M) of `gates` blocks each.
+    """Momentum whose update has equal singular values, for matrices (gates * N, M) of `gates` blocks each.
 
         m <- momentum m + (1 - momentum) g          u = orthogonalized(momentum m + (1 - momentum) g), block by block
         W <- (1 - lr decay) W - lr 0.2 sqrt(max(N, M)) u

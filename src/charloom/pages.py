@@ -46,7 +46,7 @@ class Page:
         self._parts.append(f"{fence}\n{text}\n{fence}")
 
     def picture(self, name: str, png: bytes, description: str) -> None:
-        """A picture, kept beside the document as `name`; the description is for whoever cannot see it."""
+        """A picture, kept beside the document as `name`; the description is for readers who cannot see it."""
         self.pictures[name] = png
         self._parts.append(f"![{plain(description)}]({name})")
 

@@ -37,7 +37,7 @@ def wrapped(title: str, picture: Any) -> str:
 
 
 def reduced(png: bytes, colours: int = 64) -> bytes:
-    """A PNG with no more than so many colours: for lines and letters that is a third of the bytes."""
+    """A PNG with at most `colours` colours: for lines and letters that takes a third of the bytes."""
     from PIL import Image
 
     buffer = BytesIO()

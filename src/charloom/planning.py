@@ -1,4 +1,4 @@
-"""What is decided before the first step: how many there will be, and when the validation text is looked at."""
+"""What is decided before the first step: the number of steps, and when to validate."""
 
 import math
 import time

@@ -14,7 +14,7 @@ from typing import Any
 from charloom.settings import NetworkConfig, TrainingConfig
 
 Settings = dict[str, Any]
-"""Values by name, as in `network.hidden_size`."""
+"""Values by name, for example `network.hidden_size`."""
 
 SIZES: tuple[tuple[float, Settings], ...] = (
     (0.1e6, {"network.hidden_size": 128, "network.embedding_size": 32}),
@@ -24,7 +24,7 @@ SIZES: tuple[tuple[float, Settings], ...] = (
     (120e6, {"network.hidden_size": 768, "network.embedding_size": 128}),
     (math.inf, {"network.hidden_size": 1024, "network.embedding_size": 128}),
 )
-"""Reach up to which a row holds, and the row."""
+"""The largest reach for which a row applies, and the row."""
 
 RESTRAINTS: tuple[tuple[float, Settings], ...] = (
     (6, {"network.dropout": 0.1, "network.weight_dropout": 0.0, "training.weight_decay": 0.05}),
@@ -104,7 +104,7 @@ CHOOSES = frozenset(
 
 @dataclass(frozen=True)
 class Recipe:
-    """What was chosen for the user, and why; the values stand in the run's `network` and `training`."""
+    """What was chosen for the user, and why; the values are in the run's `network` and `training`."""
 
     reason: str
     settings: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Dataclasses to JSON and back, strictly: what a file says is what is used, or a sentence says why not.
+"""Dataclasses to JSON and back, strictly: every key of a file is used, or a sentence says why not.
 
 Refused: duplicate keys, unknown keys, missing keys, wrong types, NaN and infinities, nesting without end, files beyond a
 limit. Nothing is coerced ("512" is not 512) and nothing is filled in: a file with a key missing is a damaged file.
@@ -16,7 +16,7 @@ from charloom.errors import CharloomError, FolderError, did_you_mean
 Record = TypeVar("Record")
 
 LARGEST_JSON = 1 << 20
-"""Bytes that a JSON file of ours may have, the vocabulary excepted."""
+"""Most bytes of a JSON file of ours, the vocabulary excepted."""
 
 
 def dump(value: object) -> bytes:

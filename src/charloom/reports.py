@@ -1,4 +1,4 @@
-"""What can be said of a run or a model: what it is, and how it does beside simpler things."""
+"""Descriptions of a run or a model: what it is, and how it compares with simpler models."""
 
 import math
 from dataclasses import replace
@@ -92,7 +92,7 @@ def _own(other: Corpus, text: str, config: RunConfig) -> Corpus | None:
 
 
 def compare(model: LanguageModel, train: Text, held_out: Text) -> list[Baseline]:
-    """What simple models and compressors reach on `held_out`, told of `train`."""
+    """What simple models and compressors reach on `held_out`, primed with `train`."""
     return baselines(
         model.encode(train),
         model.encode(held_out),
@@ -104,7 +104,7 @@ def compare(model: LanguageModel, train: Text, held_out: Text) -> list[Baseline]
 
 
 def proof(codec: Codec, model: LanguageModel, text: Text, carried: Score) -> dict[str, float]:
-    """The carried score in nats beside the bytes that the text is coded in, after decoding it again.
+    """The carried score in nats next to the bytes of the coded text, verified by decoding.
 
     Of a text that is several, ends that stand for no character are left out of both.
     """

@@ -1,4 +1,4 @@
-"""What a run that goes on finds: lines that were written after its checkpoint, and perhaps another machine."""
+"""What a resumed run has to deal with: lines written after its checkpoint, and perhaps another machine."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,7 @@
 """From logits to a distribution to a symbol: pure functions in double precision, for one text or for many at once.
 
 The drawing rule: one uniform number u in [0, 1) a symbol; the symbol is the first one, in the order of the ids, at which
-the cumulative probability exceeds u. Whoever follows it with the same numbers writes the same text.
+the cumulative probability exceeds u. Any implementation that follows this rule with the same numbers writes the same text.
 """
 
 from collections.abc import Collection, Sequence
@@ -19,7 +19,7 @@ Symbols = NDArray[np.integer]
 Kept = NDArray[np.bool_]
 
 REPETITION_WINDOW = 64
-"""Symbols back to which the repetition penalty looks."""
+"""Symbols that the repetition penalty looks back."""
 
 
 def distribution(logits: Logits, config: SamplingConfig, recent: Collection[int] = ()) -> Probabilities:

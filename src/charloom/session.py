@@ -1,4 +1,4 @@
-"""One sitting of a language model's run: how it is validated, which model is kept, and the figure at its end."""
+"""Training a language model's run: how it is validated, which model is kept, and its final figure."""
 
 import time
 from dataclasses import dataclass, replace
@@ -82,7 +82,7 @@ class Session(Sitting[Validation]):
         self._validation, self._deadline = validation, deadline
 
     def final_validation(self) -> Line | None:
-        """The figure of the finished run, also where an earlier session finished it."""
+        """The figure of the finished run, also if an earlier process finished it."""
         if self.final is not None:
             return self.final.summary()
         lines = [line["final"] for line in self.run.metrics() if "final" in line and line["step"] == self.trainer.step]

@@ -67,7 +67,7 @@ class CorpusConfig:
     documents: Documents = "none"
     "With 'lines', each line is a text of its own, closed by the boundary symbol."
     shuffle: int = 0
-    "Seed of another order of the lines, made before the split (a sorted list would hold out its end); 0 keeps theirs."
+    "Seed for shuffling the lines before the split (a sorted list would hold out its end); 0 keeps their order."
     encoding: str = "utf-8"
     "Encoding of the text file."
 
@@ -109,7 +109,7 @@ class NetworkConfig:
     dropout: float = 0.3
     "Share of units dropped between layers and before the output, while training."
     weight_dropout: float = 0.0
-    "Share of the recurrent weights dropped, anew for each batch, while training."
+    "Share of the recurrent weights dropped while training, redrawn for each batch."
     tied: bool = False
     "Use the embedding as output weights too (needs embedding-size equal to hidden-size)."
     initialization: Initialization = "orthogonal"
@@ -159,7 +159,7 @@ class TrainingConfig:
     average: float = 0.98
     "Decay of the moving average of the weights that becomes the model; 0 turns it off."
     validations: int = 10
-    "How often the validation text is looked at during the run."
+    "How often the model is validated during the run."
     patience: int = 0
     "Validations in a row without a better one after which training stops; 0 never stops."
     seed: int = 1
@@ -184,7 +184,7 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class ClassificationConfig:
-    """How texts are classified, beside the network's shape and the rule of training."""
+    """How texts are classified, apart from the network's shape and the optimizer."""
 
     kind: ClassifierKind = "discriminative"
     "One network that tells the classes apart, or one that writes like each class, and Bayes' rule."
@@ -197,21 +197,21 @@ class ClassificationConfig:
     class_weights: float = 0.0
     "0 counts every text alike, 1 every class; between them the weight is the class's frequency to this negative power."
     character_dropout: float = 0.1
-    "Share of the characters that are made unknown, while training."
+    "Share of the characters replaced by the unknown symbol while training."
     crops: float = 0.0
-    "Share of the training texts of which a part drawn by chance is read instead: to classify single words and snippets."
+    "Share of the training texts replaced by a random part: for classifying single words and snippets."
     next_character: float = 0.3
     "Weight of a second task beside the classes, predicting the next character: it helps where texts are few (discriminative)."
     every_place: float = 0.0
     "Weight of a third task: telling the class at each place, from what was read so far in either direction (discriminative)."
     n_grams: int = 5
-    "Length of the sequences of characters that are counted in each class and have a say beside the network; 0 for none."
+    "Longest sequences of characters counted in each class and combined with the network; 0 for none."
     members: int = 1
-    "Networks that are trained side by side and whose probabilities are averaged (discriminative)."
+    "Networks trained together whose probabilities are averaged (discriminative)."
     held: float = 0.05
     "Share of each class that is held out, for early stopping and calibration."
     patience: int = 10
-    "Validations without a better one after which training stops."
+    "Validations without improvement after which training stops."
 
     def __post_init__(self) -> None:
         _choice("classification", "kind", self.kind, ClassifierKind)
@@ -233,7 +233,7 @@ class SamplingConfig:
     """How a symbol is drawn from the probabilities: after the repetition penalty, in the order of the fields."""
 
     temperature: float = 1.0
-    "Below 1 the likely becomes likelier, above 1 the choice becomes wilder."
+    "Below 1 favours probable symbols, above 1 improbable ones."
     top_k: int = 0
     "Draw from the k most probable symbols only; 0 for all."
     top_p: float = 1.0
@@ -288,7 +288,7 @@ class ClassifierTrainingConfig(TrainingConfig):
     weight_decay: float = 0.05
     "Weight decay."
     validations: int = 20
-    "How often the held texts are looked at during the run."
+    "How often the held-out rows are scored during the run."
 
     def __post_init__(self) -> None:
         if self.patience:

@@ -1,7 +1,7 @@
 """One sitting of a run, whatever is trained: steps, lines of metrics and checkpoints, in an order that survives any crash.
 
 A validation comes after a checkpoint of its step, so that a crash within it costs nothing; whatever is written between
-two checkpoints is written again, byte for byte, by the run that goes on from the first of them.
+two checkpoints is written again, byte for byte, when the run resumes from the first of them.
 """
 
 import time
@@ -26,7 +26,7 @@ from charloom.training import Progress, StepByStep
 Line = dict[str, Any]
 
 Found = TypeVar("Found")
-"""What a validation comes to."""
+"""The result of a validation."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Event(Generic[Found]):
 
 @dataclass(frozen=True)
 class SaveEvery:
-    """How often a checkpoint is made: after so many seconds, or after so many steps."""
+    """How often a checkpoint is made: every n seconds, or every n steps."""
 
     seconds: float | None = 30.0
     steps: int | None = None

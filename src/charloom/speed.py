@@ -1,4 +1,4 @@
-"""How fast this machine trains and writes, beside what it could do at most."""
+"""How fast this machine trains and writes, compared with its limits."""
 
 import statistics
 import time
@@ -17,7 +17,7 @@ from charloom.vocabulary import Vocabulary
 from charloom.writer import SOON, Writer
 
 CHUNK = 200
-"""Characters that are timed together."""
+"""Characters timed together."""
 
 
 @dataclass(frozen=True)
@@ -33,23 +33,23 @@ class Writing:
     weight_bytes: int
     "Bytes of weights that a character needs."
     bandwidth: float
-    "Bytes a second that the best of plain matrix-vector products here reads, of a matrix that large."
+    "Bytes a second that the fastest plain matrix-vector product reads from a matrix of that size."
     bandwidth_by: str
-    "Whose product that was."
+    "The library of that product."
 
     @property
     def limit(self) -> float:
-        """Characters a second at which one text would do nothing but read the weights."""
+        """Characters a second if writing did nothing but read the weights."""
         return self.bandwidth / self.weight_bytes
 
     @property
     def share(self) -> float:
-        """What part of the limit one text reaches."""
+        """The share of that limit that one text reaches."""
         return self.one_text / self.limit
 
 
 def fresh_model(network: NetworkConfig, symbols: int = 65) -> LanguageModel:
-    """A model that was never trained: what it writes is nonsense, what it costs is not."""
+    """An untrained model: it writes nonsense, at the real cost."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         characters = "".join(map(chr, range(32, 32 + symbols)))

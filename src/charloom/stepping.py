@@ -2,7 +2,7 @@
 
     x_t = W_xh e_t + b             one row of a table for each symbol, worked out once: no embedding, no product
     h_t = f(W_hh h_{t-1} + x_t)    one matrix product for all gates of a layer, one tanh for all of them
-    logits_t = W_ho h_t + b_o      only where somebody asks
+    logits_t = W_ho h_t + b_o      only on request
 
 What one row costs is the reading of the weights; several rows share it. The same equations as `charloom.network`, in
 float32, in another order of additions: the logits agree to some 1e-6 of their size.
@@ -128,7 +128,7 @@ class Stepper:
 
 
 _QUIETLY = np.errstate(over="ignore", invalid="ignore", under="ignore")
-"""A network that explodes is refused where its logits are looked at, with a sentence."""
+"""A network that explodes is refused, with a sentence, when its logits are checked."""
 
 
 class Rows:

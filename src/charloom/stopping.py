@@ -12,7 +12,7 @@ StopReason = Literal["length", "stop", "end"]
 class Outlet:
     """Symbols in, text out, until a text is as long as it may be, a stop string comes, or the model ends it.
 
-    The length counts characters, and exactly so many come out where nothing stops them first. Without a length the text
+    The length counts characters, and exactly that many come out unless something stops the text first. Without a length the text
     never ends: where the model ends it, a newline stands and another begins.
     """
 

@@ -19,7 +19,7 @@ from charloom.vocabulary import Ids
 
 
 class Surprise(NamedTuple):
-    """One character of a text; where the model was to predict the end of a text, "" or the newline that stands for it."""
+    """One character of a text; where the model had to predict the end of a text, "" or the newline that the end replaces."""
 
     character: str
     nats: float
@@ -71,7 +71,7 @@ class Surprises:
 def predicted(model: LanguageModel, ids: Ids) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """The ids (n,) of the next symbols of a text and log p (n, V) of all that could stand there, a chunk at a time.
 
-    The state is carried; with documents each begins anew.
+    The state is carried; with documents it is reset at the beginning of each.
     """
     network, state = model.network, State()
     for batch in in_order(model, ids, CHUNK):
@@ -83,7 +83,7 @@ def predicted(model: LanguageModel, ids: Ids) -> Iterator[tuple[torch.Tensor, to
 
 
 def _name(model: LanguageModel, symbol: int) -> str:
-    """How a symbol is told: the character itself; the boundary as the newline it stands for, or as nothing."""
+    """How a symbol is shown: the character itself; the boundary as the newline it replaces, or as nothing."""
     if symbol == model.vocabulary.boundary:
         return "\n" if model.config.documents == "lines" else ""
     if model.vocabulary.kind == "bytes" and symbol < 128:

@@ -1,4 +1,4 @@
-"""Safetensors files, compared with what is expected before anything is built; no torch here."""
+"""Safetensors files, checked against what is expected before anything is built; no torch here."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -55,6 +55,6 @@ def unpack(data: bytes, expected: Expected, where: str) -> dict[str, Array]:
 
 
 def largest_file(expected: Expected) -> int:
-    """Bytes that a safetensors file of such tensors has at most."""
+    """Most bytes of a safetensors file of such tensors."""
     sizes = (int(np.prod(shape, dtype=object)) * np.dtype(kind).itemsize for shape, kind in expected.values())
     return 8 + LARGEST_HEADER + sum(sizes)

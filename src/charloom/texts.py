@@ -1,4 +1,4 @@
-"""From what a user names, a file, a folder, standard input, a corpus or a string, to a corpus."""
+"""The corpus that a user names: a file, a folder, standard input, a named corpus or a string."""
 
 import re
 import sys
@@ -56,7 +56,7 @@ def string_corpus(text: str, config: CorpusConfig) -> Corpus:
 
 
 def reopen(source: str, copy: Path, config: CorpusConfig, name: str) -> Corpus:
-    """The corpus of a run again, from where it was read, or from the run's copy."""
+    """The corpus of a run, read again from its source, or from the run's copy."""
     path = copy if source == "copy" else Path(source)
     if not source.startswith("corpus ") and _exists(path) and not (path.is_file() or path.is_dir()):
         raise TextError(f"{shown(path)} is no file and no folder, so the run's text cannot be read again; restore it")

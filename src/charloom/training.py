@@ -27,19 +27,19 @@ from charloom.threads import working
 Tensors = dict[str, torch.Tensor]
 
 LONGEST_MEMORY = 512
-"""Symbols over which a network is watched before it is saved: one that explodes does so within them."""
+"""Symbols that a network is run for before it is saved: one that explodes does so within them."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What is known after a step."""
+    """The record of a completed step."""
 
     step: int
     "Steps done."
     steps: int
     "Steps in all."
     epoch: float
-    "How often the training text was read."
+    "Passes over the training text so far."
     characters_seen: int
     "Symbols predicted so far."
     loss_nats: float
@@ -55,7 +55,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class TrainerState:
-    """All that a trainer needs to go on as if it had never stopped."""
+    """Everything a trainer needs to continue as if it had never stopped."""
 
     step: int
     characters_seen: int
@@ -64,7 +64,7 @@ class TrainerState:
     optimizer: Tensors
     "Named `parameter/quantity`."
     carried: Tensors
-    "The network's state, empty where the next batch begins anew."
+    "The network's state; empty where the next batch starts from a zero state."
     random: Tensors
 
 
@@ -74,7 +74,7 @@ Given_co = TypeVar("Given_co", covariant=True)
 
 
 class Epochs(Protocol[Given_co]):
-    """Batches of an epoch after another, without end."""
+    """Batches, epoch after epoch, endlessly."""
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -84,7 +84,7 @@ class Epochs(Protocol[Given_co]):
 
 
 class StepByStep(ABC, Generic[Network, Given]):
-    """Trains `network` in place for `steps` steps; what a batch is and what its loss is, a subclass says.
+    """Trains `network` in place for `steps` steps; a subclass defines batches and their loss.
 
     `average` is the network to use afterwards: the moving average of the weights (Polyak and Juditsky 1992), with a decay
     that rises to `config.average` so that a short run is not mostly its first weights; without averaging it is the network
@@ -116,7 +116,7 @@ class StepByStep(ABC, Generic[Network, Given]):
         "Whether weights, optimizer, average, carried state, random state and counts are of one step."
 
     def steps(self) -> Iterator[Progress]:
-        """Train, a step at a time, up to the last. Raises `DivergedError` before a step that would ruin the weights."""
+        """Train step by step to the end. Raises `DivergedError` before a step that would ruin the weights."""
         while self.step < self.total:
             yield self.advance()
 
@@ -196,7 +196,7 @@ class StepByStep(ABC, Generic[Network, Given]):
         return _each(state, lambda tensor: tensor.detach().cpu().clone())
 
     def restore(self, state: TrainerState) -> None:
-        """Go on from `state`, which has the shapes of `expected_state`."""
+        """Continue from `state`, which has the shapes of `expected_state`."""
         device = self.network.device
         state = _each(state, lambda tensor: tensor.clone())
         self.whole = False
@@ -214,7 +214,7 @@ class StepByStep(ABC, Generic[Network, Given]):
         self.whole = True
 
     def expected_state(self, step: int) -> TrainerState:
-        """A state of step `step` as to names, shapes and types; its values mean nothing."""
+        """A state with the names, shapes and types of step `step`; its values are meaningless."""
         double = self._double()
         double.step = step
         for parameter in double._parameters.values():
@@ -225,7 +225,7 @@ class StepByStep(ABC, Generic[Network, Given]):
         return double.state()
 
     def _expected_carried(self, step: int) -> State | None:
-        """What is carried into step `step`, as to shapes."""
+        """The shapes of what is carried into step `step`."""
         return None
 
     @abstractmethod
@@ -241,7 +241,7 @@ class StepByStep(ABC, Generic[Network, Given]):
 
     @abstractmethod
     def _output(self, batch: Given) -> torch.Tensor:
-        """What the averaged network makes of a batch like this one, at a length at which it shows whether it explodes."""
+        """The averaged network's output for a batch like this one, long enough to show whether it explodes."""
 
 
 class Trainer(StepByStep[CharRNN, Batch]):

@@ -154,13 +154,13 @@ class Decoder:
         return self._vocabulary.characters[symbol]
 
     def fork(self) -> "Decoder":
-        """Another one that has been given the same ids."""
+        """A copy that has read the same ids."""
         twin = Decoder(self._vocabulary)
         twin._utf8.setstate(self._utf8.getstate())
         return twin
 
     def finish(self) -> str:
-        """What remains of an unfinished character: U+FFFD, or nothing."""
+        """The rest of an unfinished character: U+FFFD, or nothing."""
         return self._utf8.decode(b"", final=True)
 
 

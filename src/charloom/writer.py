@@ -60,7 +60,7 @@ class Writer:
         self.parameters = sum(array.size for array in arrays.weights.values())
         newline = newline_id(self.vocabulary)
         self._never = [] if self.config.documents == "none" or newline is None else [newline]
-        "Symbols that stand in no text of this kind: in a model of lines the newline, for which the boundary stands."
+        "Symbols that never occur in such a text: in a model of lines the newline, which the boundary replaces."
         self._loop = self._compiled_loop(compiled) if compiled else None
         self._chosen = self._tried = compiled is not None
         "Whether a compiled loop was asked for: then it writes from the first symbol on."
@@ -97,7 +97,7 @@ class Writer:
         return [found[prompt] for prompt in prompts]
 
     def begin(self, prompts: Sequence[Array], state: Sequence[Any] | None = None) -> Rows:
-        """Rows that have read these prompts; those that do not begin with the boundary go on from `state`.
+        """Rows that have read these prompts; those that do not begin with the boundary continue from `state`.
 
         A prompt that stands there several times, as the same array, is read once.
         """
@@ -112,7 +112,7 @@ class Writer:
         return rows if len(distinct) == len(prompts) else rows.keep(np.array([places[id(ids)] for ids in prompts]))
 
     def logits(self, rows: Rows) -> Floats:
-        """Logits (B, V) of the next symbols; what never stands in a text is out of the question."""
+        """Logits (B, V) of the next symbols; symbols that never occur in a text get `NEVER`."""
         logits = rows.logits()
         if self._never:
             logits[:, self._never] = NEVER
@@ -127,7 +127,7 @@ class Writer:
         *,
         length: int | None = 0,
     ) -> Iterator[int]:
-        """Symbols without end that go on from a prompt, drawn with a number each; after the boundary it begins anew.
+        """Endless symbols that continue a prompt, one random number each; after the boundary a new text begins.
 
         A text of `length` symbols, None for no end, is written on by the compiled loop where it is installed and pays.
         """

@@ -1,7 +1,7 @@
 """Whether probabilities mean what they say: of all predictions made with 70 % should 70 % be right.
 
 Reliability curve and expected calibration error: Guo et al. 2017 (arXiv 1706.04599), over the most probable symbol. The
-temperature that would calibrate the model is chosen on the first half of the text, and what it gains is told of the second.
+temperature that would calibrate the model is chosen on the first half of the text, and its gain is measured on the second.
 """
 
 from dataclasses import dataclass

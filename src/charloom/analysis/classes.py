@@ -13,7 +13,7 @@ from charloom.analysis.predictions import END, Characters, Integers
 CLASSES = ("letter", "digit", "space", "newline", "punctuation", "other", "end of text")
 
 PLACES = 10
-"""Places in a word that are told apart; the last one holds all that follow."""
+"""Places in a word that are distinguished; the last one holds all that follow."""
 
 
 @dataclass(frozen=True)

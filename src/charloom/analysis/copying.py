@@ -1,7 +1,7 @@
 """Whether a text is copied from another: how long the passages are that both have, and what share of it is new.
 
-A suffix array of both finds, for each place, the longest passage that begins there and stands in the other text. All is
-counted in UTF-8 and told in characters.
+A suffix array of both finds, for each place, the longest passage that begins there and occurs in the other text. Lengths
+are computed in UTF-8 and reported in characters.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from charloom.errors import MissingExtraError
 
 SIZES = (8, 16, 32)
-"""Characters of a piece of text whose novelty is told."""
+"""Characters of a piece of text whose novelty is reported."""
 
 _SEPARATOR = b"\xff"  # in no UTF-8: no passage goes over it
 
@@ -22,20 +22,20 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Passage:
-    """A passage that stands in the training text too."""
+    """A passage that occurs in the training text too."""
 
     text: str
     start: int
-    "Characters before it in the text that was looked at."
+    "Characters before it in the text that was examined."
 
 
 @dataclass(frozen=True)
 class Copying:
-    """How much of a text stands in the training text."""
+    """How much of a text occurs in the training text."""
 
     characters: int
     novel: dict[int, float]
-    "Share of the pieces of so many characters that the training text does not have."
+    "Share of the pieces of each length that the training text does not have."
     mean: float
     "Characters of the longest shared passage, on average over where it begins."
     longest: tuple[Passage, ...]
@@ -43,7 +43,7 @@ class Copying:
 
 
 def compare(train: str, texts: list[str], most: int = 5) -> list[Copying]:
-    """How much of each text stands in `train`. Raises `MissingExtraError` without pydivsufsort."""
+    """How much of each text occurs in `train`. Raises `MissingExtraError` without pydivsufsort."""
     try:
         from pydivsufsort import divsufsort, kasai
     except ImportError:

@@ -1,4 +1,4 @@
-"""Where the characters lie: what the first layer is told of each, brought down to the two directions of most variance."""
+"""Where the characters lie: the input of the first layer for each, projected onto the two directions of most variance."""
 
 import unicodedata
 from dataclasses import dataclass

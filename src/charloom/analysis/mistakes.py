@@ -25,7 +25,7 @@ class Mistakes:
 
 
 def mistakes(found: Predictions, symbols: int) -> Mistakes:
-    """The mistakes among predictions of a model with so many symbols."""
+    """The mistakes among predictions of a model with `symbols` symbols."""
     counts = np.bincount(found.targets * symbols + found.predicted, minlength=symbols**2).reshape(symbols, symbols)
     wrong = counts - np.diag(np.diag(counts))
     order = np.argsort(-wrong, axis=None, kind="stable")[:50]

@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 TEMPERATURES = tuple(round(float(value), 4) for value in np.geomspace(0.5, 2.0, 25))
-"""Temperatures at which the likelihood is looked at; 1 is among them."""
+"""Temperatures at which the likelihood is evaluated; 1 is among them."""
 
 END = -1
 """Stands for the end of a text, where no character does."""

@@ -77,7 +77,7 @@ def write_report(
 
 
 def write_text(model: LanguageModel, characters: int, temperature: float, seed: int) -> str:
-    """About so many characters that a model writes from nothing, 64 texts at a time; those that end are joined by newlines."""
+    """About `characters` characters written without a prompt, 64 texts at a time; texts that end are joined by newlines."""
     writer, config = Writer(model), SamplingConfig(temperature=temperature)
     texts, size = list[str](), 0
     length = max(1, -(-characters // TEXTS))
@@ -255,7 +255,7 @@ def _section(made: Report, title: str, finding: str) -> None:
 
 
 def _symbol(model: LanguageModel, symbol: int) -> str:
-    """A symbol as it is told; the boundary as what it stands for."""
+    """A symbol as it is shown; the boundary as what it stands for."""
     if symbol != model.vocabulary.boundary:
         return model.vocabulary.symbol(symbol)
     return "\n" if model.config.documents == "lines" else ""

@@ -1,6 +1,6 @@
 """Which hidden units follow something that a person can read: Karpathy, Johnson and Fei-Fei 2015 (arXiv 1506.02078).
 
-For each feature of the text the unit is chosen that correlates with it most in the first half of the text; what is told is the
+For each feature, the unit that correlates with it most in the first half of the text is chosen; what is reported is the
 correlation in the second half, so that the best of a thousand units is not a lucky one. An LSTM's units are tanh(c), its cell
 state as it leaves through the gate; those of the others are h.
 """
@@ -58,7 +58,7 @@ def followers(stepper: Stepper, symbols: Integers, found: Characters, boundary: 
 
 
 def activations(stepper: Stepper, symbols: Integers, boundary: int) -> NDArray[np.float32]:
-    """What all units of all layers (T, layers H) hold after each symbol, read from the boundary; it begins anew at others."""
+    """What all units of all layers (T, layers H) hold after each symbol, from the boundary on, reset at each boundary."""
     rows, symbol = stepper.begin(), np.array([boundary])
     rows.advance(symbol)
     made = np.empty((len(symbols), stepper.config.layers * stepper.config.hidden_size), np.float32)

@@ -8,7 +8,7 @@ from functools import cached_property
 from charloom import pictures
 
 LONGEST = 15
-"""Letters of a word that are told apart; the last length holds all beyond."""
+"""Word lengths that are distinguished; the last one holds all longer words."""
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
@@ -28,7 +28,7 @@ class Words:
         return self.counts.total()
 
     def known(self, to: "Words") -> float:
-        """Share of these words that the others have, each counted as often as it stands here; 1 where there is none."""
+        """Share of these words that the others have, each counted as often as it occurs here; 1 without any."""
         return sum(times for word, times in self.counts.items() if word in to.counts) / (self.total or 1) or float(
             not self.total
         )

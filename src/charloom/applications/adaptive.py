@@ -1,6 +1,6 @@
-"""A reader whose network goes on learning from what it has read: what `evaluate --dynamic` measures, a symbol at a time.
+"""A reader whose network keeps learning from what it has read: what `evaluate --dynamic` measures, a symbol at a time.
 
-Whoever reads the same symbols comes to the same weights, so a text can be coded and decoded with them.
+Reading the same symbols gives the same weights, so a text can be coded and decoded with them.
 """
 
 import torch

@@ -1,9 +1,9 @@
 """Completion as you type: the most probable ways to finish a word, or a line, with probabilities that mean something.
 
 The probability of a completion is that of the event that what the model itself writes next is exactly these characters and
-then an end: for a word any character that stands in no word, for an identifier any that stands in none, for a line the newline,
-for all the end of the text. So the completions exclude each other; with the event that the word is complete as it stands
-(`Completer.complete`), and those that are cut off at the longest length, their probabilities add up to 1.
+then an end: for a word any character that no word contains, for an identifier any that no identifier contains, for a line
+the newline, for all the end of the text. So the completions exclude each other; with the event that the word is complete as
+it stands (`Completer.complete`), and those that are cut off at the longest length, their probabilities add up to 1.
 
 The state of what was typed is kept: a keystroke costs one step of the network, and the beam.
 """
@@ -40,7 +40,7 @@ _WIDTH = 32
 
 
 def in_word(character: str) -> bool:
-    """Whether a word goes on with this character: a letter, a digit, an underscore or an apostrophe."""
+    """Whether this character continues a word: a letter, a digit, an underscore or an apostrophe."""
     return character.isalnum() or character in "_'’"
 
 
@@ -64,7 +64,7 @@ class Completion:
 
     @property
     def probability(self) -> float:
-        """Probability that the model's own writing goes on with exactly this."""
+        """Probability that the model's own writing continues with exactly this."""
         return math.exp(-self.nats)
 
 
@@ -114,7 +114,7 @@ class Completer:
 
     @staticmethod
     def begun_in(text: str, unit: Unit = "word") -> str:
-        """The part of a text that belongs to a unit that may go on."""
+        """The part of a text that belongs to an unfinished unit."""
         place = len(text)
         while place and not _ends_it(text[place - 1], unit):
             place -= 1
@@ -128,7 +128,7 @@ class Completer:
         return bool((self._writer.vocabulary.find(codes) != UNSEEN).all())
 
     def suggest(self, suggestions: int = 5) -> list[Completion]:
-        """The most probable completions, at most so many, the most probable first.
+        """The most probable completions, at most `suggestions`, the most probable first.
 
         A beam search over the one-step path that ends as soon as no beginning is as probable as the last suggestion; what it
         gives is exact but where more than 32 (or two for each suggestion) beginnings of one length are.
@@ -198,7 +198,7 @@ class Completer:
             piece = decoder.push(symbol)
             text = alive[parent].text + piece
             end = next((at for at, character in enumerate(piece) if _ends_it(character, self._unit)), None)
-            if end is not None:  # a character of several bytes that stands in no word
+            if end is not None:  # a character of several bytes that no word contains
                 _add(done, alive[parent].text + piece[:end], True, log)
             elif len(text) >= length:
                 _add(done, text, False, log)

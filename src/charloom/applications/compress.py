@@ -1,6 +1,6 @@
 """Lossless compression: the model says how likely each character is, an entropy coder turns that into bits.
 
-Both directions read the text with the one-step path, a symbol at a time, because both must come to the same probabilities to
+Both directions read the text with the one-step path, a symbol at a time, because both must compute the same probabilities to
 the last bit. A character that the model does not know is coded as an escape, which has a share of 2^-16 of each
 distribution, and its code point (21 bits); bytes that are no UTF-8 are kept as such. The header names the model by its
 content, and the arithmetic by what it makes of that model: a file that was coded where sums are rounded differently is
@@ -79,7 +79,7 @@ class Codec:
     def compress(self, data: bytes | Iterable[bytes], *, adaptive: bool = False) -> Compressed:
         """The compressed form of any bytes, decoded again before it is given. Raises `NotFiniteError`.
 
-        The bytes may come in pieces. With `adaptive` the model goes on learning from what it has coded: smaller, and slower.
+        The bytes may come in pieces. With `adaptive` the model keeps learning from what it has coded: smaller, and slower.
         """
         made = self.encode(data, adaptive=adaptive)
         self.check(made)
@@ -94,7 +94,7 @@ class Codec:
             raise AssertionError("what was coded is not what is decoded") from None
 
     def encode(self, data: bytes | Iterable[bytes], *, adaptive: bool = False) -> Compressed:
-        """The compressed form of any bytes, not looked at again."""
+        """The compressed form of any bytes, without verification."""
         encoder, reader = self._stream.queue.RangeEncoder(), self._reader(adaptive)
         nats, size, symbols, unknown, digest = 0.0, 0, 0, 0, hashlib.sha256()
 

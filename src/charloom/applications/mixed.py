@@ -2,10 +2,10 @@
 
     P(word | before) = sum over i of s_i P_i(word | before)
 
-where i is the model, the counts of a text, the words that were typed lately, and those of them that came behind the same word;
-and of that what the characters of the word already typed leave over, so that whoever foresaw them better counts for more from
-then on. A model of characters knows how words are made and what a sentence is about; counts know words and turns of phrase by
-heart; and what was written once is written again (a cache: Kuhn and De Mori 1990).
+where i is the model, the counts of a text, the words typed recently, and those of them that followed the same word;
+and of that what the characters of the word already typed leave over, so that a component that predicted them better counts
+for more from then on. A model of characters knows how words are made and what a sentence is about; counts know words and
+turns of phrase by heart; and what was written once is written again (a cache: Kuhn and De Mori 1990).
 """
 
 import math
@@ -36,9 +36,9 @@ class Shares:
     counts: float = 0.35
     "Counts of a text."
     recent: float = 0.1
-    "Words that were typed lately."
+    "Words typed recently."
     following: float = 0.15
-    "Words that came behind the same word lately."
+    "Words that recently followed the same word."
 
     def __post_init__(self) -> None:
         for name in ("model", "counts", "recent", "following"):
@@ -55,7 +55,7 @@ class _Place:
     counted: Floats
     "Probability (W,) of each word that is counted; all 0 where there are no counts."
     typed: tuple[Mapping[str, float], ...]
-    "Probability of words that were typed before: lately, and behind the same word."
+    "Probability of words typed before: recently, and after the same word."
 
 
 class MixedCompleter:
@@ -101,7 +101,7 @@ class MixedCompleter:
         return self._probability("", self._completer.complete, self._weights())
 
     def suggest(self, suggestions: int = 5) -> list[Completion]:
-        """The most probable ways to finish the word, at most so many, the most probable first. Raises `SettingsError`."""
+        """The most probable ways to finish the word, at most `suggestions`, the most probable first. Raises `SettingsError`."""
         check_number(suggestions)
         more, weights, found = min(suggestions + _MORE, MOST), self._weights(), list[Completion]()
         words, cut = dict[str, float](), set[str]()
@@ -175,7 +175,7 @@ class MixedCompleter:
 
 
 def typed_before(text: str) -> tuple[Mapping[str, float], Mapping[str, float]]:
-    """Probability of the words that a text has lately, and of those that came behind its last word before."""
+    """Probability of a text's recent words, and of those that followed its last word before."""
     tokens = TOKEN.findall(text[-12 * _LATELY :])[-_LATELY:]
     recent, weight = Counter[str](), 1.0
     for token in reversed(tokens):

@@ -1,4 +1,4 @@
-"""What is new among written lines: names, say, beside the list that the model was trained on.
+"""What is new among written lines: names, for example, compared with the list that the model was trained on.
 
 A line is repeated if the list has it, alike if the list has it but for capitals, accents and spaces, and new otherwise.
 """
@@ -14,17 +14,17 @@ from charloom.settings import SamplingConfig
 from charloom.writer import Model, Writer
 
 TRIES = 20
-"""Texts that are drawn at most for each new line."""
+"""Most texts drawn for each new line."""
 
 
 def folded(line: str) -> str:
-    """A line without capitals, accents and spaces at its ends, by which lines that are alike are found."""
+    """A line without capitals, accents and surrounding spaces, for finding similar lines."""
     parts = unicodedata.normalize("NFKD", line.casefold())
     return " ".join("".join(part for part in parts if not unicodedata.combining(part)).split())
 
 
 class Lines:
-    """A list of lines that are known; the empty one always is."""
+    """A list of known lines; the empty line is always known."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self.exact = frozenset(lines) | {""}
@@ -45,7 +45,7 @@ class Lines:
 
 @dataclass(frozen=True)
 class Novelty:
-    """How many lines of a list are new beside another."""
+    """How many lines of a list are new compared with another."""
 
     lines: int
     new: int
@@ -55,7 +55,7 @@ class Novelty:
     repeated: int
     "In the list as they are."
     distinct: int
-    "Lines that are left when each is counted once."
+    "Distinct lines."
     held_out: int
     "Of those that are new, lines of another list, which was not trained on: they exist."
     characters: int
@@ -67,7 +67,7 @@ class Novelty:
 
     @cached_property
     def mean_length(self) -> float:
-        """Characters of a line on average; 0 where there is none."""
+        """Mean characters per line; 0 for no lines."""
         return self.characters / max(1, self.lines)
 
 

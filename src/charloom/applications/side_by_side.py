@@ -15,7 +15,7 @@ def surprisals(
 ) -> NDArray[np.float64]:
     """Nats (B,) of texts in symbols, text b after what row b remembers; with `ends` (V,) that one of these symbols follows, too.
 
-    The rows stay as they are. The longest texts come first, so that a step is taken for those alone that go on.
+    The rows stay as they are. The longest texts come first, so that a step is taken only for those that have not ended.
     """
     nats, going = np.zeros(len(texts)), sorted(range(len(texts)), key=lambda place: -len(texts[place]))
     if going:

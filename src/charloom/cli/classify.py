@@ -46,7 +46,7 @@ def train(
 ) -> None:
     """Train a classifier on rows of label, tab, text.
 
-    Ctrl-C finishes the step, saves, and says how to go on; nothing that was done is lost.
+    Ctrl-C finishes the step, saves, and says how to continue; no completed work is lost.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def predict(
     all_: Annotated[bool, Parameter(name="--all")] = False,
     json: bool = False,
 ) -> None:
-    """Tell the class of each text: label, tab, probability, tab, text.
+    """Predict the class of each text: label, tab, probability, tab, text.
 
     Lines of standard input are answered as they come, so that another program can ask one after the other.
 

@@ -25,12 +25,12 @@ def complete(
     model_only: bool = False,
     json: bool = False,
 ) -> None:
-    """Show the most probable ways to finish a word, or a line, that somebody has begun to type.
+    """Show the most probable ways to finish a word or a line.
 
     Each with its probability as the rest of the word (or the line), its end included; a word that may be complete as it stands is
     not among them. Words are foreseen by the model together with counts: of the words of the run's training text, and of those
     that were typed before. With --model-only, for lines and by a model folder it is the model alone, and the probability is that
-    its own writing goes on so.
+    its own writing continues like this.
 
     Parameters
     ----------

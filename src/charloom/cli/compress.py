@@ -37,9 +37,9 @@ def compress(
     output
         Another name for the compressed file; - for standard output, with the report on standard error.
     adaptive
-        Let the model go on learning from what it has coded: a smaller file, in several times the time.
+        Let the model keep learning from what it has coded: a smaller file, in several times the time.
     force
-        Write over a file that exists.
+        Overwrite an existing file.
     json
         Print one JSON value.
     """

@@ -35,7 +35,7 @@ def course(folder: Path, /, *, force: bool = False, json: bool = False) -> None:
         raise StorageError(
             f"{shown(folder)} cannot be made: {(error.strerror or str(error)).lower()}; choose another folder"
         ) from None
-    for target in targets:  # all are looked at before one is written
+    for target in targets:  # all are checked before any is written
         files.target(target, force=force, otherwise="choose another folder")
     for source, target in zip(sources, targets, strict=True):
         files.write(target, source.read_bytes())

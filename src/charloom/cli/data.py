@@ -14,7 +14,7 @@ app = App(
 
 @app.command(name="list")
 def list_(*, json: bool = False) -> None:
-    """List the texts that have a name.
+    """List the named texts.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def list_(*, json: bool = False) -> None:
 
 @app.command
 def fetch(name: str, /) -> None:
-    """Fetch a text and check it; says where it is.
+    """Fetch a text, check it, and print its path.
 
     Parameters
     ----------

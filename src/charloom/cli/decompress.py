@@ -13,7 +13,7 @@ from charloom.errors import FolderError, SettingsError
 def decompress(
     run: Path, file: Path, /, *, output: Path | None = None, force: bool = False, json: bool = False
 ) -> None:
-    """Give back a file that was compressed.
+    """Decompress a file.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def decompress(
     output
         Another name for the original than FILE; - for standard output, with the report on standard error.
     force
-        Write over a file that exists.
+        Overwrite an existing file.
     json
         Print one JSON value.
     """

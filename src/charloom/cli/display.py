@@ -64,7 +64,7 @@ class _Pace:
         return time.monotonic() - self._since
 
     def figures(self, event: Event[Validation]) -> str:
-        """Loss, speed and time left since the last call; begins anew."""
+        """Loss, speed and time left since the last call; resets them."""
         now, step = time.monotonic(), event.progress.step
         left = (now - self._began) / max(1, step - self._done) * (self._steps - step)
         loss, speed = self._nats / max(1, self._symbols), self._symbols / max(now - self._since, 1e-9)

@@ -46,7 +46,7 @@ def evaluate(
         Prove the carried figure: compress the text, decompress it, and compare the size with the score (where a text is made
         of several, without what their ends cost).
     dynamic
-        Also the figure, on a line of its own, of a copy of the model that goes on learning from what it has predicted.
+        Also the figure of a copy of the model that keeps learning from what it has predicted.
     json
         Print one JSON value.
     """

@@ -58,9 +58,9 @@ def generate(
     samples
         How many texts to write for each prompt.
     new
-        Of a model of lines: only lines that its training text does not have, each but once; others are drawn again.
+        For a model of lines: only lines that its training text does not have, each only once; others are redrawn.
     compare
-        Tell how many lines are new beside this list, a line each; with --new, the list in the training text's place.
+        Say how many lines are new compared with this list; with --new, use this list instead of the training text.
     compiled
         Write a single text by the compiled loop from its first character on, after some seconds of preparation (needs the
         extra fast), with weights in float32 or rounded to int8. Long texts are written on by it in any case.

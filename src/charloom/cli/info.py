@@ -6,7 +6,7 @@ from typing import Any
 
 
 def info(run: Path, /, *, json: bool = False) -> None:
-    """What a run or model is, on what it was trained, how far, how good.
+    """What a run or model is: training text, progress, quality.
 
     Parameters
     ----------

@@ -52,13 +52,13 @@ def score(
     encoding
         Encoding of that file.
     candidates
-        How many of the most probable characters are told at each place.
+        How many of the most probable characters to show at each place.
     html
         Write a page, to be opened in a browser.
     png
         Write a picture of the first characters.
     hints
-        Instead of the score, show so many places of Python source in which the model would rather have read something else.
+        Instead of the score, show this many places of Python source where the model expected something else.
     json
         Print one JSON value.
     """

@@ -14,7 +14,7 @@ TERMINAL = ("setting", "held-out nats", "spread", "characters seen", "chars/s", 
 """Columns of the report's table that fit on a terminal."""
 
 DEFAULT_BUDGET = 60.0
-"""Seconds of a trial where nobody says how long."""
+"""Seconds of a trial by default."""
 
 
 def study(
@@ -83,13 +83,13 @@ def study(
     characters
         Characters that each trial sees, in place of a time.
     run
-        Folder of the study; without it a new one under studies/. One that was begun is gone on with.
+        Folder of the study; without it a new one under studies/. An unfinished one is continued.
     resume
         Go on with --run.
     jobs
         Trials at a time; the threads are divided between them, and times are then not comparable.
     prompt
-        What every trained model goes on writing from, in the report.
+        The prompt that every trained model continues in the report.
     config
         A TOML file of settings of the centre; flags win.
     device

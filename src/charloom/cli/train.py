@@ -38,7 +38,7 @@ def train(
 ) -> None:
     """Train a model on a text.
 
-    Ctrl-C finishes the step, saves, and says how to go on; nothing that was done is lost. Ctrl-C again, a second or more
+    Ctrl-C finishes the step, saves, and says how to continue; no completed work is lost. Ctrl-C again, a second or more
     later, ends at once: what was done since the last checkpoint is then done again.
 
     Parameters
@@ -60,9 +60,9 @@ def train(
     time_budget
         How long it may take, from the start of the command to the saved model: 90s, 4m, 1h30m. The default is 4m.
     epochs
-        How often the training text is read.
+        Passes over the training text.
     steps
-        How many batches are trained.
+        Number of batches to train.
     save_every
         How often a checkpoint is saved: 30s, or a number of steps.
     sample_every

@@ -154,7 +154,7 @@ def trouble(outcome: Outcome, study: Study) -> str:
 
 
 def centre_words(study: Study) -> str:
-    """The centre's settings as they are told."""
+    """The centre's settings as they are shown."""
     network, training = study.network, study.training
     return (
         f"{network.cell} {network.layers}x{network.hidden_size}, embedding {network.embedding_size}, dropout {network.dropout:g}, "

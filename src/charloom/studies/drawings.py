@@ -27,7 +27,7 @@ BLUE, RED, GREEN = pictures.COLOURS[0], pictures.COLOURS[1], pictures.COLOURS[2]
 def draw_curve(curve: Curve, noise: float | None, budget: str, centre: Value | None) -> bytes:
     """A PNG: the held-out loss against the values, a point for each seed, a band from the lowest to the highest.
 
-    `centre` is the value that the trials of the other factors have; None where there is none.
+    `centre` is the value in the trials of the other factors; None without one.
     """
     figure = pictures.figure(7, 4)
     axes = pictures.axes(figure, finding(curve, noise, budget), curve.factor.words, "held-out nats per character")
@@ -178,7 +178,7 @@ def _places(axes: Any, curve: Curve) -> dict[Point, float]:
     labels = list[str]()
     at = np.log(list(places.values())) if axes.get_xscale() == "log" else np.array(list(places.values()))
     room = 0.09 * max(float(np.ptp(at)), 1e-9) if len(at) > 1 else 0.0
-    for number, point in enumerate(places):  # where two would stand in one another, the second stands lower
+    for number, point in enumerate(places):  # where two would overlap, the second is placed lower
         crowded = number > 0 and at[number] - at[number - 1] < room and not labels[-1].startswith("\n")
         labels.append("\n" * bool(crowded) + point.label)
     axes.set_xticks(list(places.values()), labels)

@@ -23,7 +23,7 @@ ENOUGH_NATS = 0.01
 
 
 def budget_words(request: Request) -> str:
-    """The budget of a trial as it is told."""
+    """The budget of a trial as it is shown."""
     if request.budget_seconds is not None:
         seconds = request.budget_seconds
         return f"{seconds:g} s" if seconds < 120 else duration(seconds)

@@ -24,7 +24,7 @@ class Learning:
     nats: Floats
 
     def at(self, characters: float) -> float:
-        """The loss after so many characters."""
+        """The loss after a given number of characters."""
         return float(np.interp(characters, self.characters, self.nats))
 
     def after(self, seconds: float) -> float:

@@ -1,4 +1,4 @@
-"""What a trial came to: read from its run, kept beside it, and read back without torch."""
+"""The outcome of a trial: read from its run, kept next to it, and read back without torch."""
 
 import json
 import math
@@ -16,7 +16,7 @@ from charloom.runs import Run
 State = Literal["finished", "pruned", "diverged", "failed"]
 
 HOPELESS = 1.1
-"""A loss of so many times that of a model which knows nothing is a divergence, though it is a number."""
+"""A loss this many times that of a model that knows nothing is a divergence, though it is finite."""
 
 Lines = list[dict[str, Any]]
 
@@ -48,7 +48,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class ContextLoss:
-    """The loss of predictions that had no more than so many symbols of context."""
+    """The loss of predictions that had at most a given number of symbols of context."""
 
     context: int
     nats: float
@@ -85,7 +85,7 @@ class Outcome:
 
 
 def read_outcome(path: Path) -> Outcome | None:
-    """The outcome that a file holds; None where there is none yet. Raises `FolderError`."""
+    """The outcome that a file holds; None before there is one. Raises `FolderError`."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:

@@ -25,7 +25,7 @@ INTERRUPTED = {code for number in _OUTSIDE for code in (-number, 128 + number)}
 
 
 def command(study: Study, trial: Trial, folder: StudyFolder) -> list[str]:
-    """The command that trains a trial, or that goes on with it."""
+    """The command that trains a trial, or continues it."""
     run = folder.run(trial.name).resolve()
     start = [sys.executable, "-m", "charloom.cli.trial", "train"]
     if (run / "config.json").exists():
@@ -49,7 +49,7 @@ def length(request: Request, trial: Trial) -> list[str]:
 
 
 def steps(request: Request, trial: Trial) -> int:
-    """Steps that see so many characters."""
+    """Steps that see a given number of characters."""
     return max(1, round((request.characters or 0) / (trial.training.batch_size * trial.training.sequence_length)))
 
 

@@ -29,7 +29,7 @@ STUDY = "charloom"
 """Under this name the storage keeps what all workers must agree on: centre and space."""
 
 FIRST_RUNG, REDUCTION, STARTUP = 3, 3, 6
-"""Validations before a trial may be stopped, how many of three go on, and random trials before the model of the loss."""
+"""Validations before a trial may be stopped, one in how many trials continues, and random trials before the model of the loss."""
 
 Train = Callable[[Any, str], float]
 
@@ -95,7 +95,7 @@ class Search:
                 retry()(self._search, copy.deepcopy(trial))  # it appends to the trial's own history
 
     def run(self, workers: int, train: Train) -> None:
-        """Train until so many trials have ended as are wanted, some at a time. Interrupted, it stops them and raises.
+        """Train until the wanted number of trials has ended, some at a time. Interrupted, it stops them and raises.
 
         `train` is given an optuna trial and the name of its run, and returns its loss. It may raise `TrialPruned`, and
         should look at `stopping`.
@@ -188,7 +188,7 @@ class Search:
 
 
 def name_of(trial: Any) -> str:
-    """The name of a frozen trial's run; one that is tried again goes on with the run that it had."""
+    """The name of a frozen trial's run; a retried trial continues the run that it had."""
     history = trial.system_attrs.get("retry_history") or [trial.number]
     return f"trial-{history[0]:04}"
 
@@ -203,6 +203,6 @@ def results(search: Search, study: Study) -> dict[Trial, Outcome]:
 
 
 def search_name(request: Request, text: str) -> str:
-    """The name of a search in its storage: the same command on every machine comes to the same."""
+    """The name of a search in its storage: the same command gives the same name on every machine."""
     same = replace(request, search=0, shared=False)
     return f"{text}-{hashlib.sha256(records.dump(same)).hexdigest()[:12]}"

@@ -21,7 +21,7 @@ from charloom.studies.trials import Request, Study, Trial, planned
 from charloom.texts import STANDARD_INPUT, reopen
 
 START_SECONDS = 3.0
-"""Of a trial's budget, what its process takes before it trains: the recipe is told how much is left."""
+"""Part of a trial's budget that its process takes before it trains: the recipe gets what is left."""
 
 Say = Callable[[str], None]
 
@@ -131,7 +131,7 @@ def work(
 
 
 def conclude(folder: StudyFolder, study: Study, outcomes: dict[Trial, Outcome]) -> Answer:
-    """Write the answer of a study: report, pictures, best settings. Raises `FolderError` where nothing came to a figure."""
+    """Write the answer of a study: report, pictures, best settings. Raises `FolderError` if no trial gave a figure."""
     made = answer(study, outcomes, folder.run, str(folder.path))
     for path, data in made.page.files("report").items():
         disks.replace(Disk(), folder.path / path, data)

@@ -1,4 +1,4 @@
-"""The loop of a study: trials that have not ended are trained, some at a time, each looked at when it is done."""
+"""The loop of a study: trials that have not ended are trained, some at a time, each measured when it is done."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -37,7 +37,7 @@ class Workshop:
         return outcome
 
     def prune(self, trial: Trial, process: Process | None) -> Outcome:
-        """How a trial ended that was stopped because it fell behind; it is kept, and so is its run, which could go on."""
+        """How a trial ended that was stopped because it fell behind; it is kept, and so is its run, which could continue."""
         figures = _figures(self.folder.run(trial.name))
         steps = f" after step {figures.steps:,} of {figures.planned_steps:,}" if figures else ""
         outcome = Outcome(
@@ -127,7 +127,7 @@ def sweep(
                 trial = waiting.pop(0)
                 running[trial] = Attempt(workshop, trial)
             for trial, attempt in list(running.items()):
-                with interruption.hold():  # else a process might be begun that nobody stops
+                with interruption.hold():  # else a process might be started that is never stopped
                     done = attempt.ended()
                 if done:
                     del running[trial]

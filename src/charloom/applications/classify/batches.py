@@ -46,7 +46,7 @@ class TextBatch:
 
 
 class TextBatches:
-    """The training texts, in an order and in parts that are drawn anew for each epoch.
+    """The training texts, in an order and in parts that are redrawn for each epoch.
 
     Texts of about one length share a batch. A text beyond `longest` characters gives a window of that length, another one each
     epoch; `crops` of the texts give some words, or some characters, instead; `character_dropout` of the characters are made

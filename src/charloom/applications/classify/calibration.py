@@ -19,7 +19,7 @@ BINS = 10
 
 
 def best_temperature(logits: Floats, labels: NDArray[np.int64]) -> float:
-    """The temperature at which `labels` (N,) are least surprising; 1 where there is none.
+    """The temperature at which `labels` (N,) are least surprising; 1 without any.
 
     As if there were one text more, of each class alike: a few texts that are all right would else make it zero. The surprise is
     convex in the inverse of the temperature, so a golden-section search finds the least one.
@@ -42,7 +42,7 @@ def best_temperature(logits: Floats, labels: NDArray[np.int64]) -> float:
 
 
 def best_pool(logits: Floats, counts: Floats, labels: NDArray[np.int64]) -> tuple[float, float]:
-    """Temperature and count weight at which `labels` (N,) are least surprising; 1 and 1 where there is none.
+    """Temperature and count weight at which `labels` (N,) are least surprising; 1 and 1 without any.
 
     `logits` (N, C) are the network's, `counts` (N, C) what the n-grams say. As above as if there were one text more, of each class
     alike. The surprise is convex in the inverse temperature and its product with the count weight, both of which stay above 0.

@@ -41,7 +41,7 @@ LEAST_EPOCHS, MOST_EPOCHS = 4, 20
 
 
 def usual_epochs(rows: Rows) -> float:
-    """How often the rows are read where nobody says: until so many characters were, but neither too seldom nor too often."""
+    """The default number of epochs: enough to read a fixed number of characters, within limits."""
     return min(MOST_EPOCHS, max(LEAST_EPOCHS, READ / max(1, rows.characters + 2 * rows.total)))
 
 

@@ -1,4 +1,4 @@
-"""The network that writes like each class: one character model that is told the class at every step, and Bayes' rule.
+"""The generative classifier: one character model conditioned on the class at every step, and Bayes' rule.
 
     log P(text | class) = sum_t log softmax(W_o h_t + b_o)[c_t],   h_t = RNN([embedding(c_{t-1}), embedding(class)])
     P(class | text) = softmax((log P(text | class) + log P(class)) / temperature)

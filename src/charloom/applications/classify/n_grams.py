@@ -138,7 +138,7 @@ class NGrams:
 
 @dataclass(frozen=True, eq=False)
 class _Level:
-    """The sequences of one length as they stand in the line, and how often each class has each of them."""
+    """The sequences of one length in order of occurrence, and how often each class has each of them."""
 
     codes: Places
     places: Places

@@ -1,7 +1,7 @@
 """Whether a Python text that is being written can still be completed, and how.
 
 Three judges, the cheap one first. The lexer judges each character; CPython's parser is asked at each token's end whether the
-line can go on, and at each logical line's end whether the text, with what is open closed, is one. None of them refuses what
+line can continue, and at each logical line's end whether the text, with everything open closed, is valid. None of them refuses what
 can become a text; and what a line's end has passed is certain to have an end, which `closing` names.
 """
 
@@ -15,7 +15,7 @@ from charloom.applications.code.outline import Outline
 from charloom.applications.code.parser import may_go_on, parses
 
 _DELIMITERS = frozenset(" \n()[]{},;")
-"""Characters with which a token ends, and with which none goes on."""
+"""Characters that end a token and that no token continues with."""
 
 _SHORT, _LONG = 400, 4000
 """Up to so many characters a line that goes on is parsed at each token; up to so many at its line breaks, for it grows."""
@@ -123,6 +123,6 @@ class Checker:
         return parses(before + line + self.outline.closing)
 
     def _string_stands(self) -> bool:
-        """Whether the string that has just ended is one: its fields and names of characters are in nobody else's eye."""
+        """Whether the string that has just ended is valid: nothing else checks its fields and character names."""
         text = self.line[self._string_start :]
         return not ("{" in text and ("\\" in text or "f" in self.lexer.prefix)) or parses(text)

@@ -36,7 +36,7 @@ OPERATORS = (
 """Operators, and words that work like them, by kind."""
 
 FOLLOWING = 10
-"""Characters behind a token that are looked at with it."""
+"""Characters after a token that are scored with it."""
 
 MOST = 1000
 """Hints that can be asked for."""
@@ -165,7 +165,7 @@ def _arguments(text: str, tokens: Sequence[tokenize.TokenInfo], number: int, sta
 
 
 def find_hints(model: Model, text: str, hints: int = 10) -> list[Hint]:
-    """The most suspicious places of a Python text, at most so many, that with the greatest gain first.
+    """The most suspicious places of a Python text, at most `hints`, the one with the greatest gain first.
 
     Raises `TextError` for a text without tokens or with a character that the model does not know, `SettingsError` for a number
     of hints outside its range.

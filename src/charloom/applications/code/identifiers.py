@@ -23,7 +23,7 @@ MIXTURE = 0.5
 DECAY = 0.995
 
 _KNOWN = 40
-"""Names of the file that are looked at, those with the greatest share first."""
+"""Names of the file that are considered, those with the greatest share first."""
 
 
 class FileNames:
@@ -67,7 +67,7 @@ def _kind(before: str) -> str:
 
 
 class IdentifierCompleter:
-    """A Python text up to a place where somebody types: what the identifier there may become.
+    """A Python text up to the cursor: what the identifier there may become.
 
     `type` gives that of some keys later; the names are those of the text before.
     """
@@ -98,7 +98,7 @@ class IdentifierCompleter:
             self.begun += keys
 
     def suggest(self, suggestions: int = 5) -> list[Completion]:
-        """The most probable ways to finish the identifier, each with what is to be added, at most so many.
+        """The most probable ways to finish the identifier, each with what is to be added, at most `suggestions`.
 
         Raises `SettingsError` for a number of suggestions outside its range.
         """

@@ -19,7 +19,7 @@ NESTED: Final = sys.version_info >= (3, 12)
 
 CLOSERS = {"(": ")", "[": "]", "{": "}"}
 _STEP = 8
-"""Columns by which a block is indented at most, where somebody may choose."""
+"""Most columns by which a block is indented, where there is a choice."""
 
 _FIELD = "{field"
 _PREFIXES = {"r", "u", "b", "f", "br", "rb", "fr", "rf"} | ({"t", "tr", "rt"} if sys.version_info >= (3, 14) else set())
@@ -67,7 +67,7 @@ class Lexer:
         self.escape = ""
         "What was begun with a backslash: itself, `N`, `N{`, or as many `x` as hexadecimal digits are missing."
         self._held = 0
-        "Where a backslash stands in the indentation."
+        "The place of a backslash in the indentation."
         self._bang, self._brace, self._fresh, self._empty, self._run = False, False, False, "", 0
 
     def copy(self) -> "Lexer":
@@ -83,12 +83,12 @@ class Lexer:
 
     @property
     def strings(self) -> bool:
-        """Whether a string is open, be it that the text stands in the code of one of its fields."""
+        """Whether a string is open, even if the text is inside the code of one of its fields."""
         return any(isinstance(item, String) for item in self.open)
 
     @property
     def between(self) -> bool:
-        """Whether the text stands in code, where a token may begin, and no token can go on over the last character."""
+        """Whether the text is in code where a token may begin, and no token can continue past the last character."""
         return not (self.comment or self.continued or self._bang or self.string or self.word or self._empty)
 
     @property

@@ -1,4 +1,4 @@
-"""The identifiers of a text, be it complete or not."""
+"""The identifiers of a text, complete or not."""
 
 import keyword
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ class Name(NamedTuple):
 
 
 def names(text: str) -> Iterator[Name]:
-    """The identifiers in code, keywords left out, in order; what stands in strings and comments is none."""
+    """The identifiers in code, in order, without keywords; text in strings and comments does not count."""
     lexer, start, dot = Lexer(), 0, ""
     before = ""
     for place, character in enumerate(text + "\n"):

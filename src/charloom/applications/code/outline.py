@@ -56,7 +56,7 @@ class _Level:
 
 
 class Outline:
-    """The open blocks of a text of which so many logical lines are complete."""
+    """The open blocks of a text after its first logical lines."""
 
     def __init__(self) -> None:
         self._levels: list[_Level] = [_Level("")]
@@ -68,7 +68,7 @@ class Outline:
         return twin
 
     def add(self, line: str, depth: int, *, opens: bool) -> None:
-        """Take a logical line, with its newline, that stands in so many blocks; whether it opens a further one."""
+        """Take a logical line, with its newline, inside `depth` blocks; whether it opens another one."""
         body = line.lstrip(" \t\f\n")
         indent = line[: len(line) - len(body)].rpartition("\n")[2].rpartition("\f")[2]
         found = _FIRST_WORD.match(body)

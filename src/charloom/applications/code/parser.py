@@ -7,7 +7,7 @@ import ast
 import warnings
 
 _ALLOW_INCOMPLETE_INPUT = 0x4000
-"""The flag with which interactive Python asks whether a statement goes on (`codeop.PyCF_ALLOW_INCOMPLETE_INPUT`)."""
+"""The flag with which interactive Python asks whether a statement is incomplete (`codeop.PyCF_ALLOW_INCOMPLETE_INPUT`)."""
 
 _NO_TEXT = (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError)
 """What the parser raises for a text that is none, or too deep for it."""

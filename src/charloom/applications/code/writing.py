@@ -4,7 +4,7 @@ The constraint works at two scales. A character that no Python text can have in 
 zero, and the others share what it had. Nor is a space that would take a line further in than the block it can stand in, be it
 for a comment, which might. A line that the parser refuses, at the token where it does, is drawn again from its
 beginning, the network's state restored: so lines come with the model's probabilities, given that they can stand. After eight
-refusals a line is drawn at a lower temperature; after four more the statement is begun anew, for what is wrong may be a bracket
+refusals a line is drawn at a lower temperature; after four more the statement is started again, since the mistake may be a bracket
 that an earlier line left open. In the third round it is closed where it stands, or, where there is nothing to close, `pass` is
 put in its place.
 
@@ -33,7 +33,7 @@ from charloom.tensor_files import Array
 from charloom.writer import NEVER, Model, Writer
 
 TRIES, CALMER_TRIES, ROUNDS = 8, 4, 3
-"""How often a line is drawn as asked for; how often at a lower temperature; how often a statement is begun anew."""
+"""How often a line is drawn as asked for; how often at a lower temperature; how often a statement is restarted."""
 
 CALM = 0.5
 """What the temperature is multiplied with, then."""
@@ -42,7 +42,7 @@ LONGEST = 2000
 """Characters after which a statement that has not ended is closed."""
 
 FINISH = 1000
-"""Characters that a text may go on to the end of its statement."""
+"""Characters that a text may take to reach the end of its statement."""
 
 _NEEDED = frozenset(string.ascii_lowercase + string.digits + "\n \"'()[]{}:=_,.#{}N")
 """Characters with which everything can be closed."""

@@ -32,10 +32,10 @@ _NEAR, _LISTED, _KNOWN, _PAIRS = 60, 12, 8, 2
 run together."""
 
 _SOON, _HOPELESS = 6, 12.0
-"""Characters behind a word that are looked at first, and nats by which a candidate may then be behind the best."""
+"""Characters after a word that are scored first, and nats by which a candidate may then trail the best."""
 
 _USUAL = 6.0
-"""Nats below which a known word is not looked at, in aggressive correction."""
+"""Nats below which a known word is not examined, in aggressive correction."""
 
 _NEIGHBOURS, _FOREIGN = 4, 0.375
 """Words before and after an unknown one, and the share of them that are unknown too where it is taken for another language."""
@@ -136,7 +136,7 @@ class _Judged:
 
 
 class Corrector:
-    """A model, the words that are known, and how words come to be misspelt."""
+    """A model, the known words, and how words are misspelt."""
 
     def __init__(
         self,

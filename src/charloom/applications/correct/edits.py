@@ -1,4 +1,4 @@
-"""How a word came to be misspelt: the cheapest sequence of slips from what was meant to what was typed.
+"""How a word was misspelt: the cheapest sequence of slips from what was meant to what was typed.
 
 Each slip has a kind, and each kind a cost in nats: minus the logarithm of its probability at one place of a word. Beside
 Damerau's four (a letter left out, added, replaced, two exchanged; Damerau 1964) there are kinds for what typists and

@@ -5,7 +5,7 @@ A conditional logit (McFadden 1974): of the candidates for a typed word the one 
     P(meant | typed)  ~  exp(- costs . slips(meant, typed) - weights . nats(meant)),
 
 fitted by Newton's method, with a Gaussian around the default costs for what the pairs say nothing of. Which slips lead from
-one word to the other depends on the costs, so the slips are looked at again with the costs that were found.
+one word to the other depends on the costs, so the slips are aligned again with the fitted costs.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,7 +33,7 @@ _STEPS = 12
 
 @dataclass(frozen=True)
 class Pair:
-    """A word, and what somebody typed in its place."""
+    """A word, and what was typed in its place."""
 
     meant: str
     typed: str
