@@ -28,8 +28,12 @@ def search(address: str, name: str, wanted: int) -> Search:
     return Search(name, storage, wanted, seed=None, validations=10, grace=GRACE)
 
 
-def worker(address: str, name: str, wanted: int, seconds: float, log: Path) -> None:
-    """Work until the search is done; the log says what began and what ended."""
+def worker(address: str, name: str, wanted: int, seconds: float, log: Path, rest: Path | None = None) -> None:
+    """Work until the search is done; the log says what began and what ended.
+
+    With `rest` it pauses after half of the trials until that file is there, so that the search cannot end too early.
+    """
+    trained = 0
 
     def note(*words: object) -> None:
         with log.open("a") as file:
@@ -39,10 +43,14 @@ def worker(address: str, name: str, wanted: int, seconds: float, log: Path) -> N
 
     def train(trial: Any, run: str) -> float:
         value = float(trial.suggest_float("training.dropout", 0, 1))
+        nonlocal trained
         note("began", trial.number)
         time.sleep(seconds)
+        while rest and trained >= wanted // 2 and not rest.exists():
+            time.sleep(0.05)
         trial.set_user_attr(OUTCOME, {"state": Outcome("finished", "", 0.0, None, None).state, "run": run})
         note("trained", trial.number)
+        trained += 1
         return value
 
     mine.run(1, train)
@@ -64,18 +72,24 @@ def fork(work: Callable[[], None]) -> int:
 
 
 def main(address: str, name: str, wanted: int, kills: int, folder: Path) -> None:
-    steady = fork(lambda: worker(address, name, wanted, 0.25, folder / "steady"))
+    rest = folder / "rest"
+    steady = fork(lambda: worker(address, name, wanted, 0.25, folder / "steady", rest))
     killed = 0
-    while killed < kills:
-        log = folder / f"killed-{killed}"
-        child = fork(lambda log=log: worker(address, name, wanted, 0.6, log))  # type: ignore[misc]
-        while not (log.exists() and "began" in log.read_text()):
-            assert os.waitpid(child, os.WNOHANG) == (0, 0), "the search ended before the worker could be killed"
-            time.sleep(0.01)
-        time.sleep(0.02 * (killed % 20))
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        killed += 1
+    try:
+        while killed < kills:
+            log = folder / f"killed-{killed}"
+            child = fork(lambda log=log: worker(address, name, wanted, 60, log))  # type: ignore[misc]
+            while not (log.exists() and "began" in log.read_text()):
+                assert os.waitpid(child, os.WNOHANG) == (0, 0), "the search ended before the worker could be killed"
+                time.sleep(0.01)
+            time.sleep(0.02 * (killed % 20))
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            killed += 1
+    except BaseException:
+        os.kill(steady, signal.SIGKILL)
+        raise
+    rest.touch()
     _, status = os.waitpid(steady, 0)
     found = search(address, name, wanted)
     print(
@@ -93,7 +107,7 @@ def main(address: str, name: str, wanted: int, kills: int, folder: Path) -> None
                     }
                     for trial in found._search.get_trials(deepcopy=False)
                 ],
-                "logs": {path.name: path.read_text().splitlines() for path in sorted(folder.iterdir())},
+                "logs": {path.name: path.read_text().splitlines() for path in sorted(folder.iterdir()) if path != rest},
             }
         )
     )
