@@ -14,7 +14,7 @@ import time
 import torch
 from torch import nn
 
-from charloom.hardware import choose_precision
+from charloom.machine.hardware import choose_precision
 
 STEPS = 2940
 TIME, STREAMS, SYMBOLS = 128, 32, 65

@@ -21,8 +21,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from charloom.generation.speed import fresh_model
 from charloom.settings import NetworkConfig
-from charloom.speed import fresh_model
 from machine import machine, title
 from writing import save
 

@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from charloom.applications.classify.batches import cropped
-from charloom.applications.classify.model import Classifier
-from charloom.applications.classify.rows import Rows, hold_out, read_rows
+from charloom.classify.batches import cropped
+from charloom.classify.model import Classifier
+from charloom.classify.rows import Rows, hold_out, read_rows
 from classify_peers import Trained, alone, chosen, classifier, naive_bayes, stochastic_svm
 from machine import machine, title
 

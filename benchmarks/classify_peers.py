@@ -23,9 +23,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 from torch import nn
 
-from charloom.applications.classify.experiment import begin
-from charloom.applications.classify.model import Classifier, load_classifier
-from charloom.applications.classify.rows import Rows, folded
+from charloom.classify.experiment import begin
+from charloom.classify.model import Classifier, load_classifier
+from charloom.classify.rows import Rows, folded
 from charloom.settings import ClassificationConfig, ClassifierNetworkConfig, ClassifierTrainingConfig
 
 Predict = Callable[[Sequence[str]], Sequence[str]]

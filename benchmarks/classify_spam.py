@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from charloom.applications.classify.model import Classifier
-from charloom.applications.classify.rows import Rows, read_rows
+from charloom.classify.model import Classifier
+from charloom.classify.rows import Rows, read_rows
 from classify_peers import Trained, alone, chosen, classifier, figures, folds, linear_svm, naive_bayes, table
 from machine import machine, title
 

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from charloom.applications.classify.model import Classifier
-from charloom.applications.classify.rows import Rows, hold_out, read_rows
+from charloom.classify.model import Classifier
+from charloom.classify.rows import Rows, hold_out, read_rows
 from classify_peers import Trained, alone, chosen, classifier, figures, linear_svm, naive_bayes, table, tutorial
 from machine import machine, title
 

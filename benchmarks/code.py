@@ -13,7 +13,7 @@ parse, grid, beginnings
              parsed is the text from that statement on, alone; so it needs nothing that stands before. In the last row each
              begins a file of its own, after no prompt. A snippet ends early where the model ends the file. Then both are
              written on by the same model in the same way (constrained or not) to the end of the statement, at most 1,000
-             characters, and `charloom.applications.code.writing.finish` closes what is open, for both. A snippet counts where
+             characters, and `charloom.code.writing.finish` closes what is open, for both. A snippet counts where
              `ast.parse` accepts all of it: the characters asked for and what was added. Also told: the share that the
              compiler accepts, and how much of the text is code, not strings and comments.
 speed        Characters a second, one text at a time, with the constraint and without, in pairs.
@@ -45,20 +45,20 @@ from typing import Any
 import numpy as np
 
 import charloom
-from charloom.applications.code.hints import find_hints, places
-from charloom.applications.code.identifiers import IdentifierCompleter
-from charloom.applications.code.lexer import Lexer
-from charloom.applications.code.names import names
-from charloom.applications.code.parser import parses
-from charloom.applications.code.writing import FINISH, Writing, finish
-from charloom.corpus import Corpus
+from charloom.code.hints import find_hints, places
+from charloom.code.identifiers import IdentifierCompleter
+from charloom.code.lexer import Lexer
+from charloom.code.names import names
+from charloom.code.parser import parses
+from charloom.code.writing import FINISH, Writing, finish
+from charloom.data.corpus import Corpus
 from charloom.errors import TextError
-from charloom.generation import generate_pieces
-from charloom.reports import same_text
-from charloom.runs import Run
-from charloom.samples import generate_many
+from charloom.generation.batched_generation import generate_many
+from charloom.generation.generate import generate_pieces
+from charloom.generation.writer import Writer
 from charloom.settings import SamplingConfig
-from charloom.writer import Writer
+from charloom.training.run_text import same_text
+from charloom.training.runs import Run
 from machine import title
 
 CONTEXT = 1000

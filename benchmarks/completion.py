@@ -19,10 +19,10 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from charloom.applications.complete import Completer, in_word
-from charloom.applications.mixed import MixedCompleter, Shares
-from charloom.applications.word_counts import WordCounts
-from charloom.baselines import best_order
+from charloom.complete.completer import Completer, in_word
+from charloom.complete.mixed import MixedCompleter, Shares
+from charloom.complete.word_counts import WordCounts
+from charloom.evaluation.baselines import best_order
 from machine import title
 from trained import trained
 from word_peers import CharacterGrams, Suggester, WordTrigram

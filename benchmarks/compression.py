@@ -23,10 +23,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from charloom.baselines import bz2_priming
-from charloom.predictive_compressors import predictive_compressors
-from charloom.reports import same_text
-from charloom.runs import Run
+from charloom.evaluation.baselines import bz2_priming
+from charloom.evaluation.predictive_compressors import predictive_compressors
+from charloom.training.run_text import same_text
+from charloom.training.runs import Run
 from machine import machine, title
 
 

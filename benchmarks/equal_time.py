@@ -23,11 +23,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from charloom.encoding import encode
-from charloom.hardware import choose_precision
+from charloom.data.text_ids import encode
+from charloom.data.text_sources import open_text
+from charloom.data.vocabulary import Vocabulary
+from charloom.machine.hardware import choose_precision
 from charloom.settings import CorpusConfig
-from charloom.texts import open_text
-from charloom.vocabulary import Vocabulary
 from machine import machine, title
 from time_to_quality import measured
 

@@ -1,6 +1,6 @@
 """What a figure was measured on, in one line, for every benchmark's report."""
 
-from charloom.hardware import machine
+from charloom.machine.hardware import machine
 
 
 def title() -> str:

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from charloom.datasets import dataset
+from charloom.data.datasets import dataset
 from machine import machine, title
 
 _PEAK = """

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from charloom.baselines import NGram
-from charloom.vocabulary import Vocabulary
+from charloom.data.vocabulary import Vocabulary
+from charloom.evaluation.baselines import NGram
 
 Floats = NDArray[np.float64]
 

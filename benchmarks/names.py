@@ -26,10 +26,10 @@ from typing import Any
 import numpy as np
 
 import charloom
-from charloom.applications.novelty import Lines, compare, line_of
-from charloom.corpus import make_corpus
-from charloom.language_model import LanguageModel
-from charloom.samples import generate_many
+from charloom.data.corpus import make_corpus
+from charloom.generation.batched_generation import generate_many
+from charloom.generation.novelty import Lines, compare, line_of
+from charloom.models.language_model import LanguageModel
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
 from machine import title
 from name_peers import Grams, Origin, told_apart

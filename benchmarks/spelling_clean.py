@@ -25,13 +25,13 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from charloom.applications.correct import word_lists
-from charloom.applications.correct.corrector import Corrector
-from charloom.applications.correct.lexicon import plain
-from charloom.applications.correct.spans import begins_sentence, spans
-from charloom.reports import same_text
-from charloom.runs import Run
-from charloom.writer import Writer
+from charloom.correct import word_lists
+from charloom.correct.corrector import Corrector
+from charloom.correct.lexicon import plain
+from charloom.correct.spans import begins_sentence, spans
+from charloom.generation.writer import Writer
+from charloom.training.run_text import same_text
+from charloom.training.runs import Run
 from machine import title
 from spelling_text import corrupt, slip
 

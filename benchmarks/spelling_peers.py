@@ -27,7 +27,7 @@ def symspell_list() -> dict[str, int]:
     """The list of 82,765 English words that symspellpy ships, with their frequencies."""
     import symspellpy
 
-    from charloom.applications.correct.lexicon import read_words
+    from charloom.correct.lexicon import read_words
 
     path = Path(symspellpy.__file__).with_name("frequency_dictionary_en_82_765.txt")
     return read_words(path.read_text(encoding="utf-8-sig"), path.name)

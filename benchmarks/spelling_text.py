@@ -24,11 +24,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from charloom.applications.correct.corrector import Corrector
-from charloom.applications.correct.learning import read_pairs
-from charloom.applications.correct.lexicon import Lexicon, plain
-from charloom.applications.correct.spans import like, spans
-from charloom.applications.correct.word_lists import known_words
+from charloom.correct.corrector import Corrector
+from charloom.correct.learning import read_pairs
+from charloom.correct.lexicon import Lexicon, plain
+from charloom.correct.spans import like, spans
+from charloom.correct.word_lists import known_words
 from machine import title
 from spelling_peers import Peer, peers, symspell_list
 from trained import trained

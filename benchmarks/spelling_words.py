@@ -21,11 +21,11 @@ from pathlib import Path
 import numpy as np
 
 import charloom
-from charloom.applications.correct.corrector import Beliefs, Corrector
-from charloom.applications.correct.learning import Learned, Pair, learn, read_pairs
-from charloom.applications.correct.lexicon import Lexicon, read_words
+from charloom.correct.corrector import Beliefs, Corrector
+from charloom.correct.learning import Learned, Pair, learn, read_pairs
+from charloom.correct.lexicon import Lexicon, read_words
+from charloom.generation.writer import Writer
 from charloom.settings import CorpusConfig
-from charloom.writer import Writer
 from machine import title
 from spelling_peers import Peer, peers, symspell_list
 

@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from charloom.datasets import dataset
+from charloom.data.datasets import dataset
 from machine import title
 
 TINY = ("--network.hidden-size", "8", "--network.embedding-size", "4", "--training.batch-size", "8")

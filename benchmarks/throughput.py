@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from bare_loop import STEPS, STREAMS, TIME, Plain, reference_seconds
-from charloom.hardware import choose_precision
+from charloom.machine.hardware import choose_precision
 from machine import machine, title
 from time_to_quality import measured
 

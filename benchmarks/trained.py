@@ -4,10 +4,10 @@ import tempfile
 from pathlib import Path
 
 import charloom
-from charloom.corpus import Corpus
-from charloom.reports import same_text
-from charloom.runs import Run
-from charloom.writer import Writer
+from charloom.data.corpus import Corpus
+from charloom.generation.writer import Writer
+from charloom.training.run_text import same_text
+from charloom.training.runs import Run
 
 
 def trained(text: Path, run: Path | None, time_budget: str) -> tuple[Writer, Corpus]:

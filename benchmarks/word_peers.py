@@ -9,10 +9,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from charloom.applications.complete import in_word
-from charloom.applications.mixed import typed_before
-from charloom.baselines import NGram
-from charloom.vocabulary import Vocabulary
+from charloom.complete.completer import in_word
+from charloom.complete.mixed import typed_before
+from charloom.data.vocabulary import Vocabulary
+from charloom.evaluation.baselines import NGram
 
 TOKEN = re.compile(r"[\w'’]+|[^\w\s]")
 

@@ -30,16 +30,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from charloom import records
-from charloom.compiled import Loop, _dots
-from charloom.gates import aligned
-from charloom.generation import generate_pieces
-from charloom.language_model import LanguageModel
-from charloom.model_files import VocabularyRecord, model_folder, read_model
-from charloom.samples import write_samples
+from charloom.generation.batched_generation import write_samples
+from charloom.generation.generate import generate_pieces
+from charloom.generation.numba_steps import Loop, _dots
+from charloom.generation.speed import fresh_model, median_seconds, vector_bandwidth
+from charloom.generation.writer import SOON, Writer
+from charloom.models.language_model import LanguageModel
+from charloom.models.model_folder import VocabularyRecord, model_folder, read_model
+from charloom.models.step_weights import aligned
 from charloom.settings import NetworkConfig, SamplingConfig
-from charloom.speed import fresh_model, median_seconds, vector_bandwidth
-from charloom.writer import SOON, Writer
+from charloom.storage import strict_json
 from machine import machine, title
 
 NETWORKS = ((1, 512), (2, 256))
@@ -192,8 +192,8 @@ def cost_of_eight_bits(run: Path, text: Path) -> dict[str, float]:
 def save(model: LanguageModel, folder: Path) -> None:
     """A model folder."""
     listed = VocabularyRecord(model.vocabulary.kind, model.vocabulary.characters)
-    (folder / "config.json").write_bytes(records.dump(model.config))
-    (folder / "vocabulary.json").write_bytes(records.dump(listed))
+    (folder / "config.json").write_bytes(strict_json.dump(model.config))
+    (folder / "vocabulary.json").write_bytes(strict_json.dump(listed))
     (folder / "model.safetensors").write_bytes(model.weights())
 
 

@@ -68,7 +68,10 @@ import textwrap
 import matplotlib.pyplot as plt
 from IPython.display import Markdown, display
 
-from charloom.pictures import COLOURS, MARKERS  # colours that colour-blind people can tell apart, and a shape for each
+from charloom.plotting.style import (  # colours that colour-blind people can tell apart, and a shape for each
+    COLOURS,
+    MARKERS,
+)
 
 plt.rcParams.update(
     {
@@ -132,8 +135,8 @@ print("ready")
 import re
 
 import charloom
+from charloom.data.text_sources import open_text
 from charloom.settings import CorpusConfig
-from charloom.texts import open_text
 
 corpus = open_text(TEXT, CorpusConfig())
 whole = str(corpus.text)[: choose(2_000_000, 40_000)]
@@ -414,8 +417,8 @@ axes.legend(loc="upper right", ncols=2)
 axes.set_title(f"Unit {quote_unit} of {hidden.shape[1]} follows quotation marks (correlation {quote_correlation:+.2f})")
 plt.show()
 
-from charloom.analysis.predictions import by_character, predict
-from charloom.analysis.units import followers
+from charloom.report.predictions import by_character, predict
+from charloom.report.units import followers
 
 found = predict(first, charloom.Text.of(passage))
 others = followers(charloom.Writer(first).stepper, found.targets, by_character(first, found), vocabulary.boundary)[:4]
@@ -632,7 +635,7 @@ print(f"training on {device}, with {torch.get_num_threads()} threads")
 # **With charloom.** `--device auto`, the default, decides the same way:
 
 # %%
-from charloom.hardware import choose_device
+from charloom.machine.hardware import choose_device
 
 same("the device", device.type, choose_device("auto").name)
 
@@ -1099,7 +1102,7 @@ print(f"an untrained network finds everything about equally likely: from {chance
 
 # %%
 from charloom import LanguageModel
-from charloom.model_files import ModelConfig
+from charloom.models.model_folder import ModelConfig
 
 
 def as_charloom(model, symbols=None, predicts_end=False):
@@ -1207,7 +1210,7 @@ print(
 # by hand.
 
 # %%
-from charloom import schedules
+from charloom.training import schedules
 
 
 def as_by_hand(peak=PEAK, streams=STREAMS, length=LENGTH, seed=SEED):
@@ -1463,7 +1466,7 @@ say(
 # %%
 from IPython.display import Image
 
-from charloom.plots import plot_loss
+from charloom.plotting.loss_curves import plot_loss
 
 whole_path = FOLDER / "whole.txt"
 whole_path.write_text(text, encoding="utf-8", newline="\n")
@@ -1828,7 +1831,7 @@ agree("perplexity", perplexity, score.perplexity, 1e-3)
 # it: one that knows nothing, one that counts letters, one that counts sequences of five, and a compressor.
 
 # %%
-from charloom.baselines import NGram, compressors
+from charloom.evaluation.baselines import NGram, compressors
 
 floor = {
     "all characters equally likely": math.log(OUTPUT_SIZE),
@@ -1937,8 +1940,8 @@ plt.show()
 # character is coloured by its surprise, with what was expected beneath.
 
 # %%
-from charloom.heat_map import picture
-from charloom.surprises import Surprises
+from charloom.evaluation.surprisal import Surprises
+from charloom.plotting.heat_map import picture
 
 surprises = list(Surprises(library, validation_text[start - 300 : start + 96]))
 shown_part = surprises[300:]

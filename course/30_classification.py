@@ -28,9 +28,9 @@ import unicodedata
 from collections import Counter
 
 import charloom
-from charloom.applications.classify.evaluation import evaluate, picture
-from charloom.applications.classify.explanation import explain
-from charloom.applications.classify.rows import Rows, hold_out
+from charloom.classify.evaluation import evaluate, picture
+from charloom.classify.explanation import explain
+from charloom.classify.rows import Rows, hold_out
 
 FAST = os.environ.get("CHARLOOM_COURSE", "full") == "fast"
 print("a fast run" if FAST else "a full run")

@@ -28,13 +28,13 @@ import time
 from pathlib import Path
 
 import charloom
-from charloom.applications.complete import Completer
-from charloom.applications.correct.corrector import Corrector
-from charloom.applications.correct.edits import ErrorModel
-from charloom.applications.correct.learning import Pair, learn
-from charloom.applications.correct.lexicon import Lexicon
-from charloom.datasets import dataset
-from charloom.writer import Writer
+from charloom.complete.completer import Completer
+from charloom.correct.corrector import Corrector
+from charloom.correct.edits import ErrorModel
+from charloom.correct.learning import Pair, learn
+from charloom.correct.lexicon import Lexicon
+from charloom.data.datasets import dataset
+from charloom.generation.writer import Writer
 
 FAST = os.environ.get("CHARLOOM_COURSE", "full") == "fast"
 print("a fast run" if FAST else "a full run")

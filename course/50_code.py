@@ -30,15 +30,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import charloom
-from charloom.applications.code.checker import Checker
-from charloom.applications.code.hints import find_hints
-from charloom.applications.code.identifiers import IdentifierCompleter
-from charloom.applications.code.parser import parses
-from charloom.applications.code.writing import Writing, finish
-from charloom.datasets import dataset
-from charloom.samples import generate_many
+from charloom.code.checker import Checker
+from charloom.code.hints import find_hints
+from charloom.code.identifiers import IdentifierCompleter
+from charloom.code.parser import parses
+from charloom.code.writing import Writing, finish
+from charloom.data.datasets import dataset
+from charloom.generation.batched_generation import generate_many
+from charloom.generation.writer import Writer
 from charloom.settings import SamplingConfig
-from charloom.writer import Writer
 
 FAST = os.environ.get("CHARLOOM_COURSE", "full") == "fast"
 print("a fast run" if FAST else "a full run")

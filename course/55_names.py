@@ -30,8 +30,8 @@ from collections import Counter
 from pathlib import Path
 
 import charloom
-from charloom.applications.novelty import Lines, compare
-from charloom.corpus import make_corpus
+from charloom.data.corpus import make_corpus
+from charloom.generation.novelty import Lines, compare
 from charloom.settings import CorpusConfig, NetworkConfig, SamplingConfig
 
 FAST = os.environ.get("CHARLOOM_COURSE", "full") == "fast"
@@ -160,7 +160,7 @@ print(", ".join(sorted(line.split()[1] for line in exist)[:12]))
 # list has.
 
 # %%
-from charloom.applications.novelty import new_samples
+from charloom.generation.novelty import new_samples
 
 fresh = new_samples(model, ["error\t"] * 10, SamplingConfig(temperature=0.8), known, length=50, seed=1)
 print(", ".join(sample.text for sample in fresh))

@@ -25,7 +25,7 @@ def raising_at(line: int, error: Callable[[], BaseException], *files: str) -> It
         if frame.f_code.co_filename not in wanted:
             return None
         if event == "line":
-            seen.append(f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}")
+            seen.append(f"{Path(frame.f_code.co_filename).relative_to(SOURCE).as_posix()}:{frame.f_lineno}")
             if len(seen) == line:
                 raise error()
         return trace

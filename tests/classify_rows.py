@@ -4,11 +4,11 @@ import keyword
 import random
 from pathlib import Path
 
-from charloom.applications.classify import experiment
-from charloom.applications.classify.rows import Rows
-from charloom.applications.classify.session import ClassifierSession
+from charloom.classify import experiment
+from charloom.classify.rows import Rows
+from charloom.classify.session import ClassifierSession
 from charloom.settings import ClassificationConfig, ClassifierNetworkConfig, ClassifierTrainingConfig
-from charloom.sitting import SaveEvery
+from charloom.training.loop import SaveEvery
 
 GERMAN = (
     "der",

@@ -34,8 +34,9 @@ from typing import Any, Literal, NamedTuple, NoReturn, get_args
 import torch
 import torch._dynamo  # the first step of an optimizer would import it, in every child again
 
-from charloom import checkpoints, experiment, records
 from charloom.settings import Cell
+from charloom.storage import strict_json
+from charloom.training import checkpoints, experiment
 from signals import Commands, Ending
 from signals import lines as lines_of_signals
 from signals import plan as plan_of_signals
@@ -298,7 +299,7 @@ def _log_every(run: Path, steps: int) -> None:
     """Let a line of metrics stand for several steps, as in long runs, so that some of them are pending when a run is saved."""
     config = json.loads((run / "config.json").read_text())
     config["plan"]["log_every"] = steps
-    (run / "config.json").write_bytes(records.dump(config))
+    (run / "config.json").write_bytes(strict_json.dump(config))
 
 
 def _copy(start: Path | None, path: Path) -> None:

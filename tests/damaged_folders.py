@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-from charloom import records
+from charloom.data.vocabulary import Vocabulary
 from charloom.errors import CharloomError
-from charloom.language_model import LanguageModel
-from charloom.model_files import ModelConfig, VocabularyRecord
+from charloom.models.language_model import LanguageModel
+from charloom.models.model_folder import ModelConfig, VocabularyRecord
 from charloom.settings import Cell
-from charloom.vocabulary import Vocabulary
+from charloom.storage import strict_json
 
 # --- what a folder is ---------------------------------------------------------------------------------------------------
 
@@ -530,8 +530,8 @@ def lie_about_sizes(folder: Folder, draw: random.Random) -> str:
     if draw.random() < 0.1:
         return "sizes, without the weights"
     try:
-        config = records.load(ModelConfig, json.loads(write_json(config)), "it")
-        listed = records.load(VocabularyRecord, json.loads(write_json(vocabulary)), "it")
+        config = strict_json.load(ModelConfig, json.loads(write_json(config)), "it")
+        listed = strict_json.load(VocabularyRecord, json.loads(write_json(vocabulary)), "it")
         symbols = Vocabulary(listed.kind, listed.characters)
         expected = LanguageModel.new(config, symbols, device="meta").network.state_dict()
     except CharloomError:

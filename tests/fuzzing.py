@@ -33,19 +33,20 @@ from typing import Any
 import torch
 
 import charloom
-from charloom import experiment, records
-from charloom.checkpoints import POINTER
-from charloom.disk import Disk
+from charloom.data.text_sources import open_text, string_corpus
+from charloom.data.vocabulary import Vocabulary
 from charloom.errors import CharloomError
-from charloom.language_model import LanguageModel
-from charloom.model_files import ModelConfig, VocabularyRecord, is_run
-from charloom.planning import Length
-from charloom.reports import describe
-from charloom.runs import Run
+from charloom.models.language_model import LanguageModel
+from charloom.models.model_folder import ModelConfig, VocabularyRecord, is_run
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
-from charloom.sitting import SaveEvery
-from charloom.texts import open_text, string_corpus
-from charloom.vocabulary import Vocabulary
+from charloom.storage import strict_json
+from charloom.storage.atomic_files import Disk
+from charloom.training import experiment
+from charloom.training.checkpoints import POINTER
+from charloom.training.description import describe
+from charloom.training.loop import SaveEvery
+from charloom.training.plan import Length
+from charloom.training.runs import Run
 from damaged_folders import (
     Folder,
     Pairs,
@@ -298,9 +299,9 @@ def unfaithful(path: Path, model: LanguageModel) -> list[str]:
     config, vocabulary = (read_json((folder / f"{name}.json").read_bytes()) for name in ("config", "vocabulary"))
     listed = VocabularyRecord(model.vocabulary.kind, model.vocabulary.characters)
     found = []
-    if not says(config, records.plain(model.config)):
+    if not says(config, strict_json.plain(model.config)):
         found.append("loads another configuration than the file has")
-    if not says(vocabulary, records.plain(listed)):
+    if not says(vocabulary, strict_json.plain(listed)):
         found.append("loads another vocabulary than the file has")
     symbols = model.vocabulary.characters
     if list(symbols) != sorted(set(symbols)) or any("\ud800" <= symbol <= "\udfff" for symbol in symbols):
@@ -400,8 +401,8 @@ def saved(model: LanguageModel) -> Folder:
     """The folder of a model."""
     vocabulary = VocabularyRecord(model.vocabulary.kind, model.vocabulary.characters)
     return {
-        "config.json": records.dump(model.config),
-        "vocabulary.json": records.dump(vocabulary),
+        "config.json": strict_json.dump(model.config),
+        "vocabulary.json": strict_json.dump(vocabulary),
         "model.safetensors": model.weights(),
         "README.md": b"# A model\n",
     }
@@ -612,7 +613,7 @@ def main() -> int:
         seconds = time.monotonic() - began
         os.chdir("/")
     if options.json:
-        print(json.dumps({**records.plain(result), "seconds": round(seconds, 1)}))
+        print(json.dumps({**strict_json.plain(result), "seconds": round(seconds, 1)}))
         return int(bool(result.findings))
     for finding in result.findings:
         print(finding)

@@ -3,10 +3,10 @@
 import random
 from pathlib import Path
 
-from charloom import experiment
-from charloom.planning import Length
+from charloom.data.text_sources import string_corpus
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
-from charloom.texts import string_corpus
+from charloom.training import experiment
+from charloom.training.plan import Length
 
 PEOPLE = ("sailor", "captain", "merchant", "stranger", "fisherman", "carpenter", "keeper", "widow")
 LIKE = ("old", "quiet", "clever", "weary", "honest")

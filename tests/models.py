@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from charloom import records
-from charloom.corpus import Text
-from charloom.language_model import LanguageModel
-from charloom.model_files import ModelConfig, VocabularyRecord
+from charloom.data.corpus import Text
+from charloom.data.vocabulary import Vocabulary
+from charloom.models.language_model import LanguageModel
+from charloom.models.model_folder import ModelConfig, VocabularyRecord
 from charloom.settings import Cell, Documents, NetworkConfig
-from charloom.vocabulary import Vocabulary
+from charloom.storage import strict_json
 
 
 def small_model(
@@ -74,8 +74,8 @@ def several_texts(*texts: str) -> Text:
 def write_folder(model: LanguageModel, path: Path) -> Path:
     """The model as a model folder."""
     path.mkdir()
-    (path / "config.json").write_bytes(records.dump(model.config))
+    (path / "config.json").write_bytes(strict_json.dump(model.config))
     known = VocabularyRecord(model.vocabulary.kind, model.vocabulary.characters)
-    (path / "vocabulary.json").write_bytes(records.dump(known))
+    (path / "vocabulary.json").write_bytes(strict_json.dump(known))
     (path / "model.safetensors").write_bytes(model.weights())
     return path

@@ -16,9 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from charloom.studies.outcomes import Outcome
-from charloom.studies.searching import OUTCOME, Search, name_of
-from charloom.studies.storages import open_storage
+from charloom.study.outcomes import Outcome
+from charloom.study.search_loop import OUTCOME, Search, name_of
+from charloom.study.storages import open_storage
 
 HEARTBEAT, GRACE = 1, 3
 

@@ -23,8 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from charloom import checkpoints
 from charloom.settings import Cell
+from charloom.training import checkpoints
 from tiny_runs import Difference, differences, remove, sample_text
 
 ASKING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -166,7 +166,7 @@ def _before_us(ended: Ended) -> bool:
     if ended.said:
         return (
             "KeyboardInterrupt" in ended.said
-            and set(ours) <= {"__init__.py", "version.py"}
+            and {file.name for file in ours} <= {"__init__.py", "version.py"}
             and "step" not in ended.said
         )
     return -ended.code in ASKING

@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
-from charloom.studies.outcomes import ContextLoss, Figures, Look, Outcome
-from charloom.studies.trials import Request, Study, Trial, planned
+from charloom.study.outcomes import ContextLoss, Figures, Look, Outcome
+from charloom.study.trials import Request, Study, Trial, planned
 
 
 def study(**changes: Any) -> Study:

@@ -10,23 +10,23 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charloom.analysis import context
-from charloom.analysis.calibration import calibration
-from charloom.analysis.classes import class_of, loss_by_class, runs
-from charloom.analysis.copying import compare
-from charloom.analysis.embeddings import plane
-from charloom.analysis.features import features
-from charloom.analysis.mistakes import mistakes
-from charloom.analysis.predictions import TEMPERATURES, Predictions, by_character, predict
-from charloom.analysis.units import activations, correlations, followers
-from charloom.analysis.words import Words
-from charloom.corpus import Text
+from charloom.data.corpus import Text
 from charloom.errors import TextError
-from charloom.evaluation import evaluate, surprisal
-from charloom.language_model import LanguageModel
-from charloom.samples import generate_many
+from charloom.evaluation.score import evaluate, surprisal
+from charloom.generation.batched_generation import generate_many
+from charloom.generation.writer import Writer
+from charloom.models.language_model import LanguageModel
+from charloom.report import context
+from charloom.report.calibration import calibration
+from charloom.report.classes import class_of, loss_by_class, runs
+from charloom.report.copying import compare
+from charloom.report.embeddings import plane
+from charloom.report.features import features
+from charloom.report.mistakes import mistakes
+from charloom.report.predictions import TEMPERATURES, Predictions, by_character, predict
+from charloom.report.units import activations, correlations, followers
+from charloom.report.words import Words
 from charloom.settings import Cell
-from charloom.writer import Writer
 from models import log_probabilities, small_model, uniform_model
 
 CELLS: tuple[Cell, ...] = ("lstm", "gru", "rnn-tanh", "rnn-relu")

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charloom.baselines import NGram, baselines, best_order, bz2_priming, compressors
-from charloom.predictive_compressors import ZPAQ_LARGEST, predictive_compressors, predictive_sizes
-from charloom.vocabulary import Ids, Vocabulary
+from charloom.data.vocabulary import Ids, Vocabulary
+from charloom.evaluation.baselines import NGram, baselines, best_order, bz2_priming, compressors
+from charloom.evaluation.predictive_compressors import ZPAQ_LARGEST, predictive_compressors, predictive_sizes
 
 SYMBOLS = 4
 IDS = st.lists(st.integers(0, SYMBOLS - 2), min_size=1, max_size=60)
@@ -192,7 +192,7 @@ def test_zpaq_gets_the_end_of_a_training_text_that_would_take_minutes(monkeypatc
         given.append(len(data))
         return len(data)
 
-    monkeypatch.setattr("charloom.predictive_compressors.predictive_compressors", lambda: {"zpaq -m5": zpaq})
+    monkeypatch.setattr("charloom.evaluation.predictive_compressors.predictive_compressors", lambda: {"zpaq -m5": zpaq})
     assert list(predictive_sizes(bytes(ZPAQ_LARGEST + 5), b"held out")) == [
         ("zpaq -m5", 8, "the last 16 MB of the training text")
     ]

@@ -10,8 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charloom.batches import IGNORED, Batch, Batches, Ids, Streams, rows, spans
-from charloom.documents import CALL, Documents, stairs
+from charloom.data.batches import IGNORED, Batch, Batches, Ids, Streams, rows, spans
+from charloom.data.documents import CALL, Documents, stairs
 
 SIZES = {"length": st.integers(1, 300), "batch_size": st.integers(1, 20), "sequence_length": st.integers(1, 40)}
 LENGTHS = st.lists(st.integers(1, 60), min_size=1, max_size=40)

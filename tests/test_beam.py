@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from charloom.beam import beam_search
 from charloom.errors import SettingsError
-from charloom.generation import generate
-from charloom.language_model import LanguageModel
+from charloom.generation.beam import beam_search
+from charloom.generation.generate import generate
+from charloom.models.language_model import LanguageModel
 from charloom.settings import Cell
 from conftest import CELLS
 from models import log_probabilities, small_model

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from charloom import checkpoints, experiment
 from charloom.errors import FolderError, SettingsError
-from charloom.planning import Length
-from charloom.runs import Run
-from charloom.session import Session
+from charloom.training import checkpoints, experiment
+from charloom.training.plan import Length
+from charloom.training.runs import Run
+from charloom.training.session import Session
 from tiny_runs import TinyRun, WatchedDisk, differences, finish
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -195,8 +195,8 @@ def overfitted(folder: Path) -> Session:
 
 
 def test_the_figure_of_a_run_is_that_of_the_model_that_is_kept_and_not_of_its_last_one(tmp_path: Path) -> None:
-    from charloom.evaluation import evaluate
-    from charloom.runs import load
+    from charloom.evaluation.score import evaluate
+    from charloom.training.runs import load
 
     session = overfitted(tmp_path / "run")
     text = session._validation
@@ -213,7 +213,7 @@ def test_the_figure_of_a_run_is_that_of_the_model_that_is_kept_and_not_of_its_la
 def test_a_position_is_named_by_its_step_and_by_what_was_done_at_it() -> None:
     from dataclasses import replace
 
-    from charloom.sitting import FIRST
+    from charloom.training.loop import FIRST
 
     at: Any = replace(FIRST, step=7)
     assert at.name == "step-00000007"

@@ -12,19 +12,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charloom.applications.classify import experiment
-from charloom.applications.classify.calibration import best_temperature, bins, calibration_error, surprise_nats
-from charloom.applications.classify.evaluation import evaluate
-from charloom.applications.classify.explanation import explain
-from charloom.applications.classify.generative import GenerativeNetwork
-from charloom.applications.classify.measures import measure
-from charloom.applications.classify.model import Classifier, load_classifier, softmax
-from charloom.applications.classify.rows import Rows, as_copy, hold_out, parse_copy
-from charloom.applications.classify.session import ClassifierSession
-from charloom.applications.classify.symbols import SymbolTable, vocabulary_of
-from charloom.applications.classify.training import class_weights
+from charloom.classify import experiment
+from charloom.classify.calibration import best_temperature, bins, calibration_error, surprise_nats
+from charloom.classify.evaluation import evaluate
+from charloom.classify.explanation import explain
+from charloom.classify.generative import GenerativeNetwork
+from charloom.classify.measures import measure
+from charloom.classify.model import Classifier, load_classifier, softmax
+from charloom.classify.rows import Rows, as_copy, hold_out, parse_copy
+from charloom.classify.session import ClassifierSession
+from charloom.classify.symbols import SymbolTable, vocabulary_of
+from charloom.classify.training import class_weights
 from charloom.errors import FolderError
-from charloom.sitting import SaveEvery
+from charloom.training.loop import SaveEvery
 from classify_rows import begin, finish, small_rows
 
 KINDS = (
@@ -378,7 +378,7 @@ def test_a_language_model_is_no_classifier(tmp_path: Path) -> None:
 
 
 def test_a_classifier_starts_from_a_language_model(tmp_path: Path) -> None:
-    from charloom.runs import load
+    from charloom.training.runs import load
     from tiny_runs import TinyRun, finish
 
     path = tmp_path / "language-model"

@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charloom.applications.classify.calibration import Bin
-from charloom.applications.classify.evaluation import Evaluation, Mistake, picture
-from charloom.applications.classify.measures import Measures
-from charloom.applications.classify.rows import parse_lines, waiting_lines
+from charloom.classify.calibration import Bin
+from charloom.classify.evaluation import Evaluation, Mistake, picture
+from charloom.classify.measures import Measures
+from charloom.classify.rows import parse_lines, waiting_lines
 from charloom.cli.classification import print_evaluation
 from classify_rows import as_tsv, begin, finish, small_rows
 

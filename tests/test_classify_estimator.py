@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import charloom
-from charloom.applications.classify.estimator import NotFittedError
+from charloom.classify.estimator import NotFittedError
 from charloom.errors import CharloomError
 from classify_rows import small_rows
 

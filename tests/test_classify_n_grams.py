@@ -13,13 +13,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charloom.applications.classify.batches import held_parts
-from charloom.applications.classify.calibration import best_pool, surprise_nats
-from charloom.applications.classify.model import load_classifier
-from charloom.applications.classify.n_grams import NGrams, _counted
-from charloom.applications.classify.symbols import SymbolTable, vocabulary_of
+from charloom.classify.batches import held_parts
+from charloom.classify.calibration import best_pool, surprise_nats
+from charloom.classify.model import load_classifier
+from charloom.classify.n_grams import NGrams, _counted
+from charloom.classify.symbols import SymbolTable, vocabulary_of
 from charloom.errors import FolderError
-from charloom.tensor_files import Array
+from charloom.storage.tensor_files import Array
 from classify_rows import begin, finish, small_rows
 
 TEXTS = st.lists(st.text("ab c", max_size=8), min_size=1, max_size=6)

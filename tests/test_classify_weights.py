@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import charloom
-from charloom.applications.classify import experiment
-from charloom.applications.classify.estimator import _part
-from charloom.applications.classify.n_grams import NGrams
-from charloom.applications.classify.rows import Rows, as_copy, hold_out, parse_copy
-from charloom.applications.classify.symbols import SymbolTable, vocabulary_of
-from charloom.applications.classify.weights import MOST, OFFSETS, checked, times, total
+from charloom.classify import experiment
+from charloom.classify.estimator import _part
+from charloom.classify.n_grams import NGrams
+from charloom.classify.rows import Rows, as_copy, hold_out, parse_copy
+from charloom.classify.symbols import SymbolTable, vocabulary_of
+from charloom.classify.weights import MOST, OFFSETS, checked, times, total
 from charloom.errors import TextError
 from charloom.settings import ClassificationConfig, ClassifierNetworkConfig, ClassifierTrainingConfig
 from classify_rows import finish, small_rows

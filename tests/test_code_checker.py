@@ -11,10 +11,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from charloom.applications.code import parser
-from charloom.applications.code.checker import Checker
-from charloom.applications.code.lexer import NESTED, Lexer, permits
-from charloom.applications.code.parser import may_go_on, parses
+from charloom.code import parser
+from charloom.code.checker import Checker
+from charloom.code.lexer import NESTED, Lexer, permits
+from charloom.code.parser import may_go_on, parses
 
 LIBRARY = Path(sysconfig.get_path("stdlib"))
 

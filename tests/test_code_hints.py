@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from charloom.applications.code.hints import FOLLOWING, find_hints, places
+from charloom.code.hints import FOLLOWING, find_hints, places
 from charloom.errors import SettingsError, TextError
-from charloom.language_model import LanguageModel
+from charloom.generation.writer import Writer
+from charloom.models.language_model import LanguageModel
 from charloom.settings import NetworkConfig, TrainingConfig
-from charloom.writer import Writer
 from models import brute_force_nats, log_probabilities, small_model, write_folder
 
 Call = Callable[..., subprocess.CompletedProcess[str]]

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from charloom.applications.code.identifiers import DECAY, FileNames, IdentifierCompleter
-from charloom.applications.code.names import Name, names
-from charloom.applications.complete import Completer
+from charloom.code.identifiers import DECAY, FileNames, IdentifierCompleter
+from charloom.code.names import Name, names
+from charloom.complete.completer import Completer
 from charloom.errors import TextError
-from charloom.writer import Writer
+from charloom.generation.writer import Writer
 from models import small_model, write_folder
 
 Call = Callable[..., subprocess.CompletedProcess[str]]

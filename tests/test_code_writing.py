@@ -12,14 +12,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charloom.applications.code import writing as code
-from charloom.applications.code.parser import parses
-from charloom.applications.code.writing import Writing, finish, generate_code
+from charloom.code import writing as code
+from charloom.code.parser import parses
+from charloom.code.writing import Writing, finish, generate_code
 from charloom.errors import SettingsError, TextError
-from charloom.generation import generate
-from charloom.language_model import LanguageModel
+from charloom.generation.generate import generate
+from charloom.generation.writer import Writer
+from charloom.models.language_model import LanguageModel
 from charloom.settings import SamplingConfig
-from charloom.writer import Writer
 from models import small_model, uniform_model, write_folder
 
 Call = Callable[..., subprocess.CompletedProcess[str]]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charloom.applications.arithmetic import Arithmetic
-from charloom.applications.coded_files import CHECKSUM_BYTES, MAGIC, OVERHEAD, Header, identity, pack, unpack
+from charloom.compress.arithmetic import Arithmetic
+from charloom.compress.coded_files import CHECKSUM_BYTES, MAGIC, OVERHEAD, Header, identity, pack, unpack
 from charloom.errors import FolderError
 from models import small_model
 

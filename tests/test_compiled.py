@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 import torch
 
-import charloom.writer
+import charloom.generation.writer
 from charloom.errors import CharloomError, MissingExtraError, SettingsError
-from charloom.generation import generate, generate_pieces
-from charloom.language_model import LanguageModel
+from charloom.generation.generate import generate, generate_pieces
+from charloom.generation.writer import Writer
+from charloom.models.language_model import LanguageModel
 from charloom.settings import Cell, SamplingConfig
-from charloom.writer import Writer
 from conftest import CELLS
 from models import brute_force_nats, log_probabilities, small_model
 
 pytest.importorskip("numba")
 
-from charloom.compiled import BLOCK, Loop
+from charloom.generation.numba_steps import BLOCK, Loop
 
 ALPHABET = "abcdefgh \n"
 SETTINGS: list[dict[str, object]] = [
@@ -132,14 +132,14 @@ def test_a_numba_that_cannot_keep_what_it_compiles_gives_a_sentence(monkeypatch:
     def no_folder(*_: object) -> None:
         raise RuntimeError("cannot cache function '_write': no locator available")
 
-    monkeypatch.delitem(sys.modules, "charloom.compiled")
+    monkeypatch.delitem(sys.modules, "charloom.generation.numba_steps")
     monkeypatch.setattr("numba.core.caching.FunctionCache.__init__", no_folder)
     with pytest.raises(SettingsError, match="NUMBA_CACHE_DIR"):
         Writer(small_model(ALPHABET), compiled="float32")
 
 
 def test_without_numba_it_is_said_which_extra_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "charloom.compiled")
+    monkeypatch.delitem(sys.modules, "charloom.generation.numba_steps")
     monkeypatch.setitem(sys.modules, "numba", None)
     with pytest.raises(MissingExtraError, match=r"charloom\[fast\]"):
         Writer(small_model(ALPHABET), compiled="float32")
@@ -148,8 +148,8 @@ def test_without_numba_it_is_said_which_extra_brings_it(monkeypatch: pytest.Monk
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Texts from 200 symbols on are long, and their 51st symbol is the compiled loop's."""
-    monkeypatch.setattr(charloom.writer, "LONG", 200)
-    monkeypatch.setattr(charloom.writer, "SOON", 50)
+    monkeypatch.setattr(charloom.generation.writer, "LONG", 200)
+    monkeypatch.setattr(charloom.generation.writer, "SOON", 50)
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -215,11 +215,13 @@ def test_where_the_loop_cannot_be_had_numpy_writes_long_texts(
     failure: Exception | None, soon: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = text_of(small_model(ALPHABET))
-    monkeypatch.delitem(sys.modules, "charloom.compiled")
+    monkeypatch.delitem(sys.modules, "charloom.generation.numba_steps")
     if failure is None:
         monkeypatch.setitem(sys.modules, "numba", None)
     else:
-        monkeypatch.setitem(sys.modules, "charloom.compiled", Failing("charloom.compiled", failure))
+        monkeypatch.setitem(
+            sys.modules, "charloom.generation.numba_steps", Failing("charloom.generation.numba_steps", failure)
+        )
     writer = Writer(small_model(ALPHABET))
     assert text_of(writer) == expected
     assert writer._loop is None
@@ -228,7 +230,7 @@ def test_where_the_loop_cannot_be_had_numpy_writes_long_texts(
 def test_writing_leaves_the_number_of_torchs_threads_as_it_was() -> None:
     code = (
         "import torch; torch.set_num_threads(1)\n"
-        "from charloom.generation import generate; from charloom.writer import Writer; from models import small_model\n"
+        "from charloom import Writer, generate; from models import small_model\n"
         "''.join(generate(Writer(small_model('ab '), compiled='float32'), 'a', length=100))\n"
         "raise SystemExit(torch.get_num_threads() != 1)"
     )

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from charloom.applications.complete import Completer, Completion, Unit, in_word
+from charloom.complete.completer import Completer, Completion, Unit, in_word
 from charloom.errors import SettingsError, TextError
-from charloom.language_model import LanguageModel
-from charloom.writer import Writer
+from charloom.generation.writer import Writer
+from charloom.models.language_model import LanguageModel
 from conftest import CELLS
 from models import log_probabilities, small_model, write_folder
 

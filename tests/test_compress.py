@@ -14,15 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charloom.errors import FolderError, MissingExtraError
-from charloom.evaluation import evaluate, evaluate_dynamic
-from charloom.language_model import LanguageModel
+from charloom.evaluation.score import evaluate, evaluate_dynamic
+from charloom.models.language_model import LanguageModel
 from conftest import CELLS
 from models import small_model
 
 pytest.importorskip("constriction")
 
-from charloom.applications.coded_files import CHECKSUM_BYTES, MAGIC, OVERHEAD
-from charloom.applications.compress import Codec
+from charloom.compress.codec import Codec
+from charloom.compress.coded_files import CHECKSUM_BYTES, MAGIC, OVERHEAD
 
 KINDS = ("characters", "bytes", "lines", "byte-lines", "ends", "byte-ends")
 
@@ -184,7 +184,7 @@ def test_one_thread_and_two_give_the_same_file_or_refuse(tmp_path: Path) -> None
     """BLAS shares larger products between threads; whatever that changes must be seen."""
     code = (
         "import sys; sys.path[:0] = sys.argv[3:]; from pathlib import Path; from models import small_model\n"
-        "from charloom.applications.compress import Codec; from charloom.errors import FolderError\n"
+        "from charloom.compress.codec import Codec; from charloom.errors import FolderError\n"
         "codec = Codec(small_model('abcdefgh ', hidden_size=512, layers=1)); file = Path(sys.argv[2])\n"
         "if sys.argv[1] == 'compress': file.write_bytes(codec.compress(b'head cafe bad ' * 20).data)\n"
         "else:\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from charloom.applications.compress import Codec
+from charloom.compress.codec import Codec
 from charloom.errors import FolderError
 from models import small_model
 

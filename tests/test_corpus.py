@@ -14,8 +14,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from charloom import corpus as module
-from charloom.corpus import PIECE, Corpus, Text, make_corpus, read_file, read_folder
+from charloom.data import corpus as module
+from charloom.data.corpus import PIECE, Corpus, Text, make_corpus, read_file, read_folder
 from charloom.errors import SettingsError, TextError
 from charloom.settings import CorpusConfig
 from models import several_texts

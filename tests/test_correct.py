@@ -17,13 +17,13 @@ import harbour
 
 pytest.importorskip("rapidfuzz")
 
-from charloom.applications.correct.context import Context
-from charloom.applications.correct.corrector import KNOWN as KNOWN_WORDS
-from charloom.applications.correct.corrector import Beliefs, Corrector, apply
-from charloom.applications.correct.lexicon import Lexicon
-from charloom.applications.correct.spans import begins_sentence, like, spans
+from charloom.correct.context import Context
+from charloom.correct.corrector import KNOWN as KNOWN_WORDS
+from charloom.correct.corrector import Beliefs, Corrector, apply
+from charloom.correct.lexicon import Lexicon
+from charloom.correct.spans import begins_sentence, like, spans
 from charloom.errors import MissingExtraError, SettingsError
-from charloom.writer import Writer
+from charloom.generation.writer import Writer
 from conftest import CELLS
 from models import brute_force_nats, small_model, write_folder
 

@@ -12,13 +12,13 @@ import harbour
 
 pytest.importorskip("rapidfuzz")
 
-from charloom.applications.correct.code_lines import code_lines, is_code_line
-from charloom.applications.correct.corrector import Corrector, slip_odds
-from charloom.applications.correct.english import is_form, other_spellings
-from charloom.applications.correct.lexicon import Lexicon
-from charloom.applications.correct.spans import spans
-from charloom.applications.correct.word_lists import known_words
-from charloom.writer import Writer
+from charloom.correct.code_lines import code_lines, is_code_line
+from charloom.correct.corrector import Corrector, slip_odds
+from charloom.correct.english import is_form, other_spellings
+from charloom.correct.lexicon import Lexicon
+from charloom.correct.spans import spans
+from charloom.correct.word_lists import known_words
+from charloom.generation.writer import Writer
 
 Call = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -245,7 +245,7 @@ def test_a_short_text_keeps_to_what_is_supposed() -> None:
 
 
 def test_a_list_is_used_for_a_text_in_its_language_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("charloom.applications.correct.word_lists.ENGLISH", "absent")
+    monkeypatch.setattr("charloom.correct.word_lists.ENGLISH", "absent")
     (tmp_path / "words").write_text("der\ndie\nund\nsee\nalte\nkapitän\nhafen\n")
     (tmp_path / "README.words").write_text("The old sailor")
     german, english = "Der alte Kapitän und die alte See. ", "The old captain and the sea. "
@@ -261,7 +261,7 @@ def test_a_list_is_used_for_a_text_in_its_language_alone(tmp_path: Path, monkeyp
 
 
 def test_a_dictionary_of_hunspell_is_read_without_its_flags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("charloom.applications.correct.word_lists.ENGLISH", "absent")
+    monkeypatch.setattr("charloom.correct.word_lists.ENGLISH", "absent")
     text = "5\nHafen/Skm\nalte/A\tpo:adj\nder\n\nKapitän\n"
     for encoding in ("utf-8", "latin-1"):
         (tmp_path / "de.dic").write_text(text, encoding=encoding)

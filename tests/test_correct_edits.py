@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 pytest.importorskip("rapidfuzz")
 
-from charloom.applications.correct.edits import DEFAULT_COSTS, KINDS, ErrorModel
-from charloom.applications.correct.learning import Pair, learn, read_pairs
-from charloom.applications.correct.lexicon import Lexicon, read_words
+from charloom.correct.edits import DEFAULT_COSTS, KINDS, ErrorModel
+from charloom.correct.learning import Pair, learn, read_pairs
+from charloom.correct.lexicon import Lexicon, read_words
 from charloom.errors import TextError
 
 WORDS = st.text("abcdehlnoprst'", min_size=1, max_size=9)

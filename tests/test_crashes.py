@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from charloom.data.text_sources import open_text
 from charloom.errors import FolderError, SettingsError
-from charloom.experiment import resume
-from charloom.planning import Length
-from charloom.runs import Run, lock
 from charloom.settings import CorpusConfig
-from charloom.texts import open_text
+from charloom.training.experiment import resume
+from charloom.training.plan import Length
+from charloom.training.runs import Run, lock
 from conftest import CELLS
 from tiny_runs import EVERY_OPERATION, TinyRun, differences, finish
 

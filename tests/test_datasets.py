@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from charloom.datasets import DATASETS, Dataset, dataset, fetch
+from charloom.data.datasets import DATASETS, Dataset, dataset, fetch
 from charloom.errors import MissingExtraError, TextError
 
 EMBEDDED = [name for name, entry in DATASETS.items() if entry.address is None]

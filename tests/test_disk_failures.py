@@ -151,7 +151,7 @@ def test_every_operation_can_fail_with_every_error(
 
 
 def test_a_run_that_was_broken_in_the_middle_of_a_write_has_a_model_that_can_be_used(broken: Path) -> None:
-    from charloom import experiment
+    from charloom.training import experiment
 
     assert experiment.load(broken).network.parameter_count() > 0
 

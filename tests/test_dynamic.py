@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from charloom.errors import NotFiniteError, SettingsError
-from charloom.evaluation import evaluate, evaluate_dynamic
+from charloom.evaluation.score import evaluate, evaluate_dynamic
 from charloom.settings import Cell
 from conftest import CELLS
 from models import small_model

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charloom.corpus import Text
-from charloom.encoding import encode, newline_id, predicts_end
+from charloom.data.corpus import Text
+from charloom.data.text_ids import encode, newline_id, predicts_end
+from charloom.data.vocabulary import Vocabulary
 from charloom.errors import TextError
 from charloom.settings import Documents, VocabularyKind
-from charloom.vocabulary import Vocabulary
 from models import several_texts
 
 TEXTS = st.lists(st.text(st.sampled_from("ab\n\né😀"), min_size=1), min_size=1, max_size=6)

@@ -9,10 +9,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charloom.corpus import Text
-from charloom.estimates import FEWEST, MOST, evaluate_estimate, spread, standard_error
-from charloom.evaluation import evaluate, evaluate_folded, evaluate_pieces
-from charloom.session import Validation, how_measured
+from charloom.data.corpus import Text
+from charloom.evaluation.score import evaluate, evaluate_folded, evaluate_pieces
+from charloom.training.estimates import FEWEST, MOST, evaluate_estimate, spread, standard_error
+from charloom.training.session import Validation, how_measured
 from models import several_texts, small_model
 
 

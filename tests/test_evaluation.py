@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from charloom.corpus import Text
+from charloom.data.corpus import Text
 from charloom.errors import TextError
-from charloom.evaluation import Score, evaluate, evaluate_folded, surprisal
+from charloom.evaluation.score import Score, evaluate, evaluate_folded, surprisal
 from charloom.settings import Cell
 from conftest import CELLS
 from models import brute_force_nats, log_probabilities, several_texts, small_model, uniform_model

@@ -9,16 +9,16 @@ import pytest
 import torch
 
 import charloom
-from charloom import experiment
+from charloom.data.text_sources import string_corpus
 from charloom.errors import CharloomError, DivergedError, FolderError, SettingsError
-from charloom.evaluation import evaluate
-from charloom.planning import Length
-from charloom.reports import same_text
-from charloom.runs import Run
-from charloom.session import Session
+from charloom.evaluation.score import evaluate
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
-from charloom.sitting import SaveEvery
-from charloom.texts import string_corpus
+from charloom.training import experiment
+from charloom.training.loop import SaveEvery
+from charloom.training.plan import Length
+from charloom.training.run_text import same_text
+from charloom.training.runs import Run
+from charloom.training.session import Session
 
 NETWORK = NetworkConfig(hidden_size=16, embedding_size=8, dropout=0.2)
 TRAINING = TrainingConfig(batch_size=4, sequence_length=16, learning_rate=1e-2, validations=3)
@@ -99,7 +99,7 @@ def test_the_model_that_is_kept_is_the_best_that_was_validated(small_text: str, 
     run = finish(begin(small_text, tmp_path / "run", steps=30, training=replace(TRAINING, validations=10)))
     seen = [line["validation"]["nats_per_character"] for line in run.metrics() if "validation" in line]
     part = small_text[int(0.9 * len(small_text)) :]
-    kept = charloom.evaluation.evaluate_folded(charloom.load(run.path), charloom.Text.of(part)).nats_per_character
+    kept = charloom.evaluation.score.evaluate_folded(charloom.load(run.path), charloom.Text.of(part)).nats_per_character
     assert len(seen) == 10
     assert kept == pytest.approx(min(seen), rel=1e-6)
 
@@ -135,7 +135,7 @@ def test_the_training_loss_of_the_metrics_is_the_mean_over_all_symbols_since_the
 def test_a_resumed_run_takes_the_text_only_if_it_is_the_same(small_text: str, tmp_path: Path) -> None:
     path = tmp_path / "text.txt"
     path.write_text(small_text)
-    corpus = charloom.experiment.open_text(path, CorpusConfig())
+    corpus = charloom.training.experiment.open_text(path, CorpusConfig())
     session = experiment.begin(corpus, CorpusConfig(), NETWORK, TRAINING, Length(steps=6), run=tmp_path / "run")
     finish(session)
     experiment.resume(tmp_path / "run", Length(steps=8))

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from charloom.data.file_kinds import guessed
+from charloom.data.text_sources import open_text, string_corpus
 from charloom.errors import TextError
-from charloom.file_kinds import guessed
 from charloom.settings import CorpusConfig
-from charloom.texts import open_text, string_corpus
 
 CONFIG = CorpusConfig()
 ENGLISH = "“Grüße,” said the naïve café-owner — and left. It cost 5 €, he’d said.\n" * 20

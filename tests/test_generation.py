@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charloom.errors import CharloomError, SettingsError, TextError
-from charloom.generation import generate, generate_pieces
-from charloom.language_model import LanguageModel
+from charloom.generation.generate import generate, generate_pieces
+from charloom.generation.stopping import StopGate
+from charloom.models.language_model import LanguageModel
 from charloom.settings import Cell, SamplingConfig
-from charloom.stopping import StopGate
 from conftest import CELLS
 from models import small_model
 

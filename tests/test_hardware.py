@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from charloom import hardware
 from charloom.errors import SettingsError
-from charloom.hardware import choose_precision
+from charloom.machine import hardware
+from charloom.machine.hardware import choose_precision
 
 
 @pytest.fixture

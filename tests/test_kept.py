@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 import charloom as package
-from charloom import experiment
+from charloom.data.text_sources import string_corpus
 from charloom.errors import SettingsError
 from charloom.interruption import Interruption
-from charloom.kept import Kept, kept
-from charloom.planning import Length
-from charloom.plots import read_curves
-from charloom.runs import Run
-from charloom.session import Session
+from charloom.plotting.loss_curves import read_curves
 from charloom.settings import ClassifierTrainingConfig, CorpusConfig, NetworkConfig, TrainingConfig
-from charloom.texts import string_corpus
+from charloom.training import experiment
+from charloom.training.kept import Kept, kept
+from charloom.training.plan import Length
+from charloom.training.runs import Run
+from charloom.training.session import Session
 
 NETWORK = NetworkConfig(hidden_size=16, embedding_size=8, dropout=0.0)
 TRAINING = TrainingConfig(batch_size=4, sequence_length=16, learning_rate=3e-2, validations=20)

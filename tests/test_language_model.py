@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from charloom import records
 from charloom.errors import FolderError
-from charloom.language_model import LanguageModel, load_folder
-from charloom.model_files import VocabularyRecord
+from charloom.models.language_model import LanguageModel, load_folder
+from charloom.models.model_folder import VocabularyRecord
 from charloom.settings import Cell
+from charloom.storage import strict_json
 from conftest import CELLS
 from models import small_model
 
@@ -19,9 +19,9 @@ TEXT = "some text — with a dash\n"
 
 def save(model: LanguageModel, folder: Path) -> Path:
     folder.mkdir(exist_ok=True)
-    (folder / "config.json").write_bytes(records.dump(model.config))
+    (folder / "config.json").write_bytes(strict_json.dump(model.config))
     vocabulary = VocabularyRecord(model.vocabulary.kind, model.vocabulary.characters)
-    (folder / "vocabulary.json").write_bytes(records.dump(vocabulary))
+    (folder / "vocabulary.json").write_bytes(strict_json.dump(vocabulary))
     (folder / "model.safetensors").write_bytes(model.weights())
     return folder
 

@@ -12,13 +12,15 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 
-from charloom import checkpoints, experiment, model_files, records, runs, tensor_files
+from charloom.data.vocabulary import Vocabulary
 from charloom.errors import FolderError
-from charloom.language_model import LanguageModel, expected_of, load_folder
-from charloom.model_files import ModelConfig, VocabularyRecord
-from charloom.runs import Run
+from charloom.models import model_folder
+from charloom.models.language_model import LanguageModel, expected_of, load_folder
+from charloom.models.model_folder import ModelConfig, VocabularyRecord
 from charloom.settings import NetworkConfig
-from charloom.vocabulary import Vocabulary
+from charloom.storage import strict_json, tensor_files
+from charloom.training import checkpoints, experiment, runs
+from charloom.training.runs import Run
 from damaged_folders import Folder, bytes_of, read, seal, sha256, write
 from models import small_model
 from tiny_runs import TinyRun, finish
@@ -34,8 +36,8 @@ def folder(tmp_path: Path) -> Path:
     model = small_model("some text")
     vocabulary = VocabularyRecord(model.vocabulary.kind, model.vocabulary.characters)
     files: Folder = {
-        "config.json": records.dump(model.config),
-        "vocabulary.json": records.dump(vocabulary),
+        "config.json": strict_json.dump(model.config),
+        "vocabulary.json": strict_json.dump(vocabulary),
         "model.safetensors": model.weights(),
     }
     return write(files, tmp_path / "model")
@@ -68,7 +70,7 @@ def refused(action: Callable[[], object], sentence: str) -> None:
 @around
 @pytest.mark.parametrize(
     ("name", "limit"),
-    [("config.json", records.LARGEST_JSON), ("vocabulary.json", model_files.LARGEST_VOCABULARY)],
+    [("config.json", strict_json.LARGEST_JSON), ("vocabulary.json", model_folder.LARGEST_VOCABULARY)],
 )
 def test_a_file_of_a_model_is_read_up_to_its_limit_and_not_beyond(
     name: str, limit: int, beyond: int, folder: Path
@@ -83,11 +85,11 @@ def test_a_file_of_a_model_is_read_up_to_its_limit_and_not_beyond(
 
 @around
 def test_json_is_parsed_up_to_its_limit_and_not_beyond(beyond: int) -> None:
-    data = b"[]".ljust(records.LARGEST_JSON + beyond)
+    data = b"[]".ljust(strict_json.LARGEST_JSON + beyond)
     if beyond <= 0:
-        assert records.parse(data, "it") == []
+        assert strict_json.parse(data, "it") == []
     else:
-        refused(lambda: records.parse(data, "it"), "it has 1,048,577 bytes; such a file has at most 1,048,576")
+        refused(lambda: strict_json.parse(data, "it"), "it has 1,048,577 bytes; such a file has at most 1,048,576")
 
 
 @around
@@ -111,14 +113,14 @@ def test_a_file_of_a_run_is_read_up_to_its_limit_and_not_beyond(
     name: str, beyond: int, trained: Folder, tmp_path: Path
 ) -> None:
     (full,) = [file for file in trained if file.endswith(name) and not file.startswith("model/")]
-    folder = trained | {full: bytes_of(trained, full).ljust(records.LARGEST_JSON + beyond)}
+    folder = trained | {full: bytes_of(trained, full).ljust(strict_json.LARGEST_JSON + beyond)}
     seal(folder)
     if name == "manifest.json":  # which was written anew with the checksums
-        folder[full] = bytes_of(folder, full).ljust(records.LARGEST_JSON + beyond)
+        folder[full] = bytes_of(folder, full).ljust(strict_json.LARGEST_JSON + beyond)
         pointer = json.loads(bytes_of(folder, "checkpoint.json"))
-        folder["checkpoint.json"] = records.dump({**pointer, "manifest": sha256(bytes_of(folder, full))})
+        folder["checkpoint.json"] = strict_json.dump({**pointer, "manifest": sha256(bytes_of(folder, full))})
     if name == "checkpoint.json":
-        folder[full] = bytes_of(folder, full).ljust(records.LARGEST_JSON + beyond)
+        folder[full] = bytes_of(folder, full).ljust(strict_json.LARGEST_JSON + beyond)
     run = write(folder, tmp_path / "run")
     complaint = f"{name} is no file of at most 1,048,576 bytes"
     if beyond <= 0:
@@ -148,8 +150,8 @@ def test_weights_are_not_read_beyond_what_the_configuration_asks_for(folder: Pat
 def test_weights_are_not_read_beyond_the_limit_of_all_weights(folder: Path) -> None:
     load_folder(folder)
     network = NetworkConfig(hidden_size=16_384, layers=8)
-    (folder / "config.json").write_bytes(records.dump(ModelConfig(network, "none", False)))
-    os.truncate(folder / "model.safetensors", model_files.LARGEST_WEIGHTS + 1)
+    (folder / "config.json").write_bytes(strict_json.dump(ModelConfig(network, "none", False)))
+    os.truncate(folder / "model.safetensors", model_folder.LARGEST_WEIGHTS + 1)
     with pytest.raises(FolderError, match="is no file of at most 17,179,869,184 bytes"):
         load_folder(folder)
 
@@ -175,10 +177,10 @@ def test_a_network_that_the_weights_are_not_there_for_is_never_built(folder: Pat
 
 def test_the_largest_vocabulary_there_can_be_is_below_its_limit() -> None:
     every = "".join(map(chr, [*range(0xD800), *range(0xE000, 0x110000)]))
-    data = records.dump(VocabularyRecord("characters", every))
-    assert len(data) <= model_files.LARGEST_VOCABULARY
-    where, largest = "it", model_files.LARGEST_VOCABULARY
-    record = records.load(VocabularyRecord, records.parse(data, where, largest=largest), where)
+    data = strict_json.dump(VocabularyRecord("characters", every))
+    assert len(data) <= model_folder.LARGEST_VOCABULARY
+    where, largest = "it", model_folder.LARGEST_VOCABULARY
+    record = strict_json.load(VocabularyRecord, strict_json.parse(data, where, largest=largest), where)
     assert len(Vocabulary(record.kind, record.characters)) == 0x110000 - 0x800 + 1
 
 
@@ -206,15 +208,18 @@ BUILT_IN = {"eval", "exec", "compile", "__import__", "breakpoint"}
 """The same, of those that need no import."""
 ALLOWED = {
     ("__init__.py", "importlib.import_module"),
-    *(("hardware.py", name) for name in ("ctypes", "ctypes.CDLL", "ctypes.CDLL(None).mallopt")),
-    ("parser.py", "compile"),
+    *(("machine/hardware.py", name) for name in ("ctypes", "ctypes.CDLL", "ctypes.CDLL(None).mallopt")),
+    ("code/parser.py", "compile"),
     *(
-        ("predictive_compressors.py", name)
+        ("evaluation/predictive_compressors.py", name)
         for name in ("subprocess", "subprocess.run", "subprocess.CalledProcessError")
     ),
-    *(("processes.py", name) for name in ("subprocess", "subprocess.PIPE", "subprocess.Popen")),
-    *(("threads.py", name) for name in ("ctypes", "ctypes.CDLL", "ctypes.cast", "ctypes.c_uint", "ctypes.c_void_p")),
-    *(("word_lists.py", name) for name in ("importlib.util", "importlib.util.find_spec")),
+    *(("study/processes.py", name) for name in ("subprocess", "subprocess.PIPE", "subprocess.Popen")),
+    *(
+        ("machine/threads.py", name)
+        for name in ("ctypes", "ctypes.CDLL", "ctypes.cast", "ctypes.c_uint", "ctypes.c_void_p")
+    ),
+    *(("correct/word_lists.py", name) for name in ("importlib.util", "importlib.util.find_spec")),
 }
 """The public names are imported when they are first used, by a table in that file; the process's own C library keeps freed
 memory, and its OpenMP lets threads sleep; Python source is parsed, to a tree and never to code, to learn whether it is
@@ -256,7 +261,11 @@ def test_nothing_in_the_package_can_execute_what_a_file_says() -> None:
     package = Path(specification.origin).parent
     files = sorted(package.rglob("*.py"))
     assert len(files) > 30
-    used = {(path.name, name) for path in files for name in forbidden(path.read_text(encoding="utf-8"))}
+    used = {
+        (path.relative_to(package).as_posix(), name)
+        for path in files
+        for name in forbidden(path.read_text(encoding="utf-8"))
+    }
     assert used == ALLOWED
     (package_names,) = [
         node.args[0]

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charloom.applications.complete import Completer
-from charloom.applications.mixed import MixedCompleter, Shares, typed_before
-from charloom.applications.word_counts import DISCOUNT, WordCounts
+from charloom.complete.completer import Completer
+from charloom.complete.mixed import MixedCompleter, Shares, typed_before
+from charloom.complete.word_counts import DISCOUNT, WordCounts
 from charloom.errors import SettingsError, TextError
-from charloom.runs import Run
-from charloom.writer import Writer
+from charloom.generation.writer import Writer
+from charloom.training.runs import Run
 from models import log_probabilities, small_model
 
 Call = Callable[..., subprocess.CompletedProcess[str]]

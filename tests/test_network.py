@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from charloom.dropout import Dropout
-from charloom.network import CharRNN
+from charloom.models.dropout import Dropout
+from charloom.models.network import CharRNN
 from charloom.settings import Cell, NetworkConfig
 from conftest import CELLS
 

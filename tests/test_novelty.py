@@ -10,9 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charloom.applications.novelty import TRIES, Lines, compare, folded, line_of, new_samples
-from charloom.language_model import LanguageModel
-from charloom.samples import Sample, generate_many
+from charloom.generation.batched_generation import Sample, generate_many
+from charloom.generation.novelty import TRIES, Lines, compare, folded, line_of, new_samples
+from charloom.models.language_model import LanguageModel
 from charloom.settings import SamplingConfig
 from models import small_model, write_folder
 

@@ -11,9 +11,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charloom.network import CharRNN
-from charloom.optimizers import make_optimizer, orthogonalized
+from charloom.models.network import CharRNN
 from charloom.settings import Cell, NetworkConfig, TrainingConfig
+from charloom.training.optimizers import make_optimizer, orthogonalized
 from conftest import CELLS
 
 CONFIG = TrainingConfig(optimizer="muon", learning_rate=0.01, weight_decay=0.1)

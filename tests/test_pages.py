@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charloom.pages import Page, plain
+from charloom.plotting.pages import Page, plain
 
 marks = st.text(st.sampled_from("ab1 \\`*_{}[]()<>#|!~&;-+=.:\"'$/"), max_size=20) | st.text(max_size=20)
 

@@ -8,7 +8,7 @@ import pytest
 
 from charloom.cli.passwords import without_passwords
 from charloom.errors import SettingsError, StorageError
-from charloom.studies.addresses import parse_address
+from charloom.study.addresses import parse_address
 
 Call = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -122,7 +122,7 @@ def test_no_form_of_a_password_is_left_in_what_a_driver_says(address: str) -> No
 def test_a_database_that_fails_later_is_told_in_one_sentence() -> None:
     pytest.importorskip("optuna", reason="a search needs the extra tune")
     sqlalchemy = pytest.importorskip("sqlalchemy", reason="PostgreSQL needs the extra tune")
-    from charloom.studies.storages import storage_failures
+    from charloom.study.storages import storage_failures
 
     cause = Exception(f"server closed the connection of {SECRET}\nin a second line")
     failing = storage_failures(ADDRESSES[0])

@@ -15,10 +15,10 @@ from PIL import Image
 
 import charloom
 from charloom.errors import CharloomError, FolderError, SettingsError
-from charloom.pictures import COLOURS, MARKERS
-from charloom.plots import Curves, draw, finding, limits, plot_loss, read_curves
-from charloom.runs import Run
+from charloom.plotting.loss_curves import Curves, draw, finding, limits, plot_loss, read_curves
+from charloom.plotting.style import COLOURS, MARKERS
 from charloom.settings import Cell, CorpusConfig, NetworkConfig, TrainingConfig
+from charloom.training.runs import Run
 
 X = np.array([1.0, 2.0, 3.0])
 

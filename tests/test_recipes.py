@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 import charloom
-from charloom import budget, hardware, recipes
-from charloom.planning import by_recipe
-from charloom.recipes import fill_in, restraint, size
+from charloom.machine import hardware
 from charloom.settings import NetworkConfig, TrainingConfig
+from charloom.training import budget, recipes
+from charloom.training.plan import by_recipe
+from charloom.training.recipes import fill_in, restraint, size
 
 CPU = hardware.Choice("cpu", "")
 

@@ -12,17 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import charloom
-from charloom import records, settings
-from charloom.applications.classify.model import ClassifierConfig
-from charloom.applications.classify.n_gram_files import NGramSizes
-from charloom.applications.classify.runs import ClassifierPlan, ClassifierRunConfig
-from charloom.checkpoints import Manifest, Pointer, Position
+from charloom import settings
+from charloom.classify.model import ClassifierConfig
+from charloom.classify.n_gram_files import NGramSizes
+from charloom.classify.runs import ClassifierPlan, ClassifierRunConfig
 from charloom.errors import CharloomError, FolderError
-from charloom.model_files import ModelConfig, VocabularyRecord
-from charloom.runs import Plan, RunConfig
-from charloom.studies.outcomes import Outcome
-from charloom.studies.search import Terms
-from charloom.studies.trials import Study
+from charloom.models.model_folder import ModelConfig, VocabularyRecord
+from charloom.storage import strict_json
+from charloom.study.outcomes import Outcome
+from charloom.study.search import Terms
+from charloom.study.trials import Study
+from charloom.training.checkpoints import Manifest, Pointer, Position
+from charloom.training.runs import Plan, RunConfig
 
 RECORDS = (
     RunConfig,
@@ -47,7 +48,7 @@ SETTINGS = (
     settings.ClassifierTrainingConfig,
 )
 
-MODEL = json.loads(records.dump(ModelConfig(settings.NetworkConfig(), "none", False)))
+MODEL = json.loads(strict_json.dump(ModelConfig(settings.NetworkConfig(), "none", False)))
 
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -108,7 +109,7 @@ def made_of(hint: Any) -> st.SearchStrategy[Any]:
 
 
 def read(kind: type, raw: bytes) -> Any:
-    return records.load(kind, records.parse(raw, "file.json"), "file.json")
+    return strict_json.load(kind, strict_json.parse(raw, "file.json"), "file.json")
 
 
 def refused(kind: type, raw: bytes) -> str:
@@ -137,7 +138,7 @@ def network(**changes: object) -> bytes:
 @given(st.data())
 def test_a_record_is_read_back_as_it_was_written(kind: type, data: st.DataObject) -> None:
     value = data.draw(made_of(kind))
-    assert read(kind, records.dump(value)) == value
+    assert read(kind, strict_json.dump(value)) == value
 
 
 def test_no_record_that_is_loaded_anywhere_is_left_out_here() -> None:
@@ -152,20 +153,20 @@ def test_no_record_that_is_loaded_anywhere_is_left_out_here() -> None:
 @given(st.data())
 def test_the_same_record_gives_the_same_bytes(data: st.DataObject) -> None:
     value = data.draw(made_of(RunConfig))
-    assert records.dump(value) == records.dump(read(RunConfig, records.dump(value)))
+    assert strict_json.dump(value) == strict_json.dump(read(RunConfig, strict_json.dump(value)))
 
 
 @given(made_of(Position))
 def test_a_line_is_one_line_and_says_the_same(position: Position) -> None:
-    line = records.dump_line(position)
+    line = strict_json.dump_line(position)
     assert line.count(b"\n") == 1
     assert line.endswith(b"\n")
-    assert json.loads(line) == json.loads(records.dump(position))
+    assert json.loads(line) == json.loads(strict_json.dump(position))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_what_is_no_number_is_not_written(value: float) -> None:
-    for write in (records.dump, records.dump_line):
+    for write in (strict_json.dump, strict_json.dump_line):
         with pytest.raises(ValueError, match="not JSON compliant"):
             write({"loss": value})
 
@@ -176,7 +177,7 @@ def test_what_is_no_number_is_not_written(value: float) -> None:
 @pytest.mark.parametrize("kind", RECORDS)
 @given(st.data())
 def test_no_record_may_lack_a_key(kind: type, data: st.DataObject) -> None:
-    value = json.loads(records.dump(data.draw(made_of(kind))))
+    value = json.loads(strict_json.dump(data.draw(made_of(kind))))
     missing = data.draw(st.sampled_from(sorted(value)))
     del value[missing]
     assert f"lacks '{missing}'" in refused(kind, json.dumps(value).encode())
@@ -242,7 +243,7 @@ def test_a_list_has_its_length_its_types_and_its_range(split: object, said: str)
 
 
 def test_names_that_are_free_still_have_values_of_one_type() -> None:
-    raw = records.dump(Manifest({"a": "1"}, {}))
+    raw = strict_json.dump(Manifest({"a": "1"}, {}))
     assert "files.a should be a text, not 1" in refused(Manifest, raw.replace(b'"1"', b"1"))
 
 
@@ -284,8 +285,8 @@ def test_what_is_no_json_is_refused_as_damaged(raw: bytes) -> None:
 
 
 def test_a_file_beyond_the_limit_is_refused_before_it_is_read() -> None:
-    assert "at most 1,048,576" in refused(ModelConfig, b" " * (records.LARGEST_JSON + 1))
-    assert records.parse(b" " * (records.LARGEST_JSON - 1) + b"1", "file.json") == 1
+    assert "at most 1,048,576" in refused(ModelConfig, b" " * (strict_json.LARGEST_JSON + 1))
+    assert strict_json.parse(b" " * (strict_json.LARGEST_JSON - 1) + b"1", "file.json") == 1
 
 
 @pytest.mark.parametrize("raw", [network(hidden_size="x" * 100_000), model(**{"x" * 100_000: 1})])

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from charloom.errors import CharloomError, SettingsError, TextError
-from charloom.generation import generate_pieces
-from charloom.language_model import LanguageModel
-from charloom.samples import BLOCK, ROWS, Sample, generate_many
+from charloom.generation.batched_generation import BLOCK, ROWS, Sample, generate_many
+from charloom.generation.generate import generate_pieces
+from charloom.models.language_model import LanguageModel
 from charloom.settings import Cell, SamplingConfig
 from conftest import CELLS
 from models import log_probabilities, small_model

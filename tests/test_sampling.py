@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from charloom.errors import CharloomError
-from charloom.sampling import REPETITION_WINDOW, distribution, draw
+from charloom.generation.sampling import REPETITION_WINDOW, distribution, draw
 from charloom.settings import SamplingConfig
 
 Vector = NDArray[np.float64]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charloom.schedules import learning_rate
 from charloom.settings import Schedule, TrainingConfig
+from charloom.training.schedules import learning_rate
 
 STEPS = st.integers(2, 500)
 CONFIGS = st.builds(

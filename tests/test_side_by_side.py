@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from charloom.applications.side_by_side import surprisals
+from charloom.generation.side_by_side import surprisals
+from charloom.generation.writer import Writer
 from charloom.settings import Cell
-from charloom.writer import Writer
 from conftest import CELLS
 from models import log_probabilities, small_model
 

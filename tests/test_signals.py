@@ -120,7 +120,7 @@ def test_the_message_says_up_to_which_step_is_saved_where_somebody_insists(text:
     code = (
         "import signal, sys\n"
         "from charloom import interruption\n"
-        "from charloom.optimizers import Together\n"
+        "from charloom.training.optimizers import Together\n"
         "interruption.SAME_PRESS = 0.0\n"
         "step, count = Together.step, iter(range(1, 1000))\n"
         "def pressed(self, rate):\n"

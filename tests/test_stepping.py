@@ -8,11 +8,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charloom.language_model import LanguageModel
-from charloom.model_files import ModelConfig, shapes
+from charloom.data.vocabulary import Vocabulary
+from charloom.generation.numpy_steps import Rows, Stepper
+from charloom.models.language_model import LanguageModel
+from charloom.models.model_folder import ModelConfig, shapes
 from charloom.settings import Cell, NetworkConfig
-from charloom.stepping import Rows, Stepper
-from charloom.vocabulary import Vocabulary
 from conftest import CELLS
 from models import small_model
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from charloom.studies.folders import StudyFolder
-from charloom.studies.processes import flags
-from charloom.studies.trials import planned
+from charloom.study.folders import StudyFolder
+from charloom.study.processes import flags
+from charloom.study.trials import planned
 from studies import study
 
 Call = Callable[..., subprocess.CompletedProcess[str]]
@@ -196,10 +196,10 @@ def test_a_study_is_worked_on_by_one_process_at_a_time(swept: Path, charloom: Ca
 def test_what_a_study_reads_needs_no_torch(swept: Path) -> None:
     code = (
         "import sys; from pathlib import Path\n"
-        "from charloom.studies.answer import answer\n"
-        "from charloom.studies.folders import StudyFolder\n"
-        "from charloom.studies.outcomes import measure\n"
-        "from charloom.studies.trials import planned\n"
+        "from charloom.study.answer import answer\n"
+        "from charloom.study.folders import StudyFolder\n"
+        "from charloom.study.outcomes import measure\n"
+        "from charloom.study.trials import planned\n"
         "folder = StudyFolder(Path('study')); study = folder.study(); trials = planned(study)\n"
         "found = answer(study, folder.outcomes(trials), folder.run, 'study')\n"
         "measure(folder.run('centre-seed-1'))\n"
@@ -292,7 +292,7 @@ def test_a_trial_of_a_time_budget_is_what_train_makes_of_its_steps(
 
 
 def test_jobs_divide_the_threads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from charloom.studies.processes import Process
+    from charloom.study.processes import Process
 
     folder = StudyFolder(tmp_path)
     (tmp_path / "logs").mkdir()

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from charloom.studies.answer import answer, trouble
-from charloom.studies.findings import context_finding, cost_finding, finding, gradient_finding
-from charloom.studies.points import curves, noise, settings_of
-from charloom.studies.trials import planned
+from charloom.study.answer import answer, trouble
+from charloom.study.curves import curves, noise, settings_of
+from charloom.study.findings import context_finding, cost_finding, finding, gradient_finding
+from charloom.study.trials import planned
 from studies import outcome, outcomes, study
 
 NARROW = 0.002

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from charloom.runs import lock
-from charloom.studies.folders import StudyFolder
-from charloom.studies.processes import Process
-from charloom.studies.sweeping import ATTEMPTS, Attempt, Workshop
-from charloom.studies.trials import planned
+from charloom.study.folders import StudyFolder
+from charloom.study.processes import Process
+from charloom.study.sweep import ATTEMPTS, Attempt, Workshop
+from charloom.study.trials import planned
+from charloom.training.runs import lock
 from studies import study
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
@@ -286,7 +286,7 @@ def test_the_message_of_a_failure_is_the_error_and_no_line_of_progress(
 
 def test_a_process_whose_parent_is_gone_ends_by_sigterm_even_if_it_never_looks_up(tmp_path: Path) -> None:
     program = (
-        "import time; from charloom.studies.lifeline import follow; follow(); print('on', flush=True); time.sleep(60)"
+        "import time; from charloom.study.lifeline import follow; follow(); print('on', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stdin is not None
@@ -297,7 +297,7 @@ def test_a_process_whose_parent_is_gone_ends_by_sigterm_even_if_it_never_looks_u
 
 def test_a_process_that_does_not_end_when_it_should_is_ended(tmp_path: Path) -> None:
     program = (
-        "import signal, time; from charloom.studies import lifeline; lifeline.PATIENCE_SECONDS = 0.1\n"
+        "import signal, time; from charloom.study import lifeline; lifeline.PATIENCE_SECONDS = 0.1\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN); lifeline.follow(); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE) as process:

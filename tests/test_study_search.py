@@ -13,15 +13,15 @@ import pytest
 
 from charloom.errors import CharloomError, SettingsError
 from charloom.settings import NetworkConfig, TrainingConfig
-from charloom.studies import search_report, storages
-from charloom.studies.addresses import parse_address
-from charloom.studies.answer import answer
-from charloom.studies.outcomes import Outcome
-from charloom.studies.points import noise, settings_of
-from charloom.studies.search import centre, finalists
-from charloom.studies.searching import OUTCOME, Search, Surplus, results
-from charloom.studies.space import Choice, Range, default_space, parse_space, space_file
-from charloom.studies.trials import Trial
+from charloom.study import search_report, storages
+from charloom.study.addresses import parse_address
+from charloom.study.answer import answer
+from charloom.study.curves import noise, settings_of
+from charloom.study.outcomes import Outcome
+from charloom.study.search import centre, finalists
+from charloom.study.search_loop import OUTCOME, Search, Surplus, results
+from charloom.study.space import Choice, Range, default_space, parse_space, space_file
+from charloom.study.trials import Trial
 from studies import outcome, study
 
 RATE = {"low": 0.001, "high": 0.1, "logarithmic": True}

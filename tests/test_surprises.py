@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charloom import language_model
-from charloom.corpus import Text
+from charloom.data.corpus import Text
 from charloom.errors import CharloomError, SettingsError, TextError
-from charloom.evaluation import evaluate, surprisal
-from charloom.heat_map import LEVELS, level, lines, page, picture, shown
+from charloom.evaluation.score import evaluate, surprisal
+from charloom.evaluation.surprisal import Surprise, Surprises
+from charloom.models import language_model
+from charloom.plotting.heat_map import LEVELS, level, lines, page, picture, shown
 from charloom.settings import Cell
-from charloom.surprises import Surprise, Surprises
 from conftest import CELLS
 from models import log_probabilities, several_texts, small_model
 
@@ -55,7 +55,7 @@ def test_rank_and_candidates_are_those_of_the_distribution(text: str, candidates
 def test_reading_in_chunks_changes_nothing(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model, text = small_model(ALPHABET), "bad cafe\nhead " * 9
     whole = list(Surprises(model, text))
-    monkeypatch.setattr("charloom.surprises.CHUNK", chunk)
+    monkeypatch.setattr("charloom.evaluation.surprisal.CHUNK", chunk)
     parts = list(Surprises(model, text))
     assert [p.nats for p in parts] == pytest.approx([w.nats for w in whole], rel=1e-4, abs=1e-5)
     assert [p.rank for p in parts] == [w.rank for w in whole]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from charloom.data.text_sources import open_text, reopen, string_corpus
 from charloom.errors import TextError
 from charloom.settings import CorpusConfig
-from charloom.texts import open_text, reopen, string_corpus
 from conftest import Standard
 
 CONFIG = CorpusConfig()

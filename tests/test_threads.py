@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 import torch
 
-from charloom import threads
-from charloom.batches import Streams
-from charloom.generation import generate
-from charloom.network import CharRNN, reading
+from charloom.data.batches import Streams
+from charloom.generation.generate import generate
+from charloom.generation.numpy_steps import Stepper
+from charloom.generation.writer import Writer
+from charloom.machine import threads
+from charloom.machine.threads import Follow, Guard, Sharing, Sleep
+from charloom.models.network import CharRNN, reading
 from charloom.settings import Cell, NetworkConfig, TrainingConfig
-from charloom.stepping import Stepper
-from charloom.threads import Follow, Guard, Sharing, Sleep
-from charloom.training import Trainer
-from charloom.writer import Writer
+from charloom.training.trainer import Trainer
 from conftest import CELLS
 from models import small_model
 
@@ -252,7 +252,7 @@ def test_the_text_is_the_same_on_a_shared_machine(compiled: str | None, monkeypa
             state["asked"] += 1
             return often > 0 and state["asked"] % often == 0
 
-        for module in ("charloom.writer", "charloom.compiled"):
+        for module in ("charloom.generation.writer", "charloom.generation.numba_steps"):
             if module in sys.modules:
                 monkeypatch.setattr(f"{module}.shared", sometimes)
         texts.append("".join(generate(writer, "head", length=600, seed=3)))
@@ -263,10 +263,10 @@ def test_the_text_is_the_same_on_a_shared_machine(compiled: str | None, monkeypa
 def test_training_and_reading_are_watched(monkeypatch: pytest.MonkeyPatch) -> None:
     watched = list[str]()
     monkeypatch.setattr(
-        "charloom.training.working", lambda: watched.append("training") or threads.contextlib.nullcontext()
+        "charloom.training.trainer.working", lambda: watched.append("training") or threads.contextlib.nullcontext()
     )
     monkeypatch.setattr(
-        "charloom.network.working", lambda: watched.append("reading") or threads.contextlib.nullcontext()
+        "charloom.models.network.working", lambda: watched.append("reading") or threads.contextlib.nullcontext()
     )
     network = CharRNN(NetworkConfig(hidden_size=8, embedding_size=4), inputs=4, outputs=3)
     batches = Streams(np.zeros(64, np.uint8), boundary=3, batch_size=2, sequence_length=8)

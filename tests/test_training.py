@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from charloom.batches import IGNORED, Streams
-from charloom.documents import Documents
+from charloom.data.batches import IGNORED, Streams
+from charloom.data.documents import Documents
+from charloom.data.vocabulary import Vocabulary
 from charloom.errors import DivergedError
-from charloom.evaluation import evaluate
-from charloom.hardware import choose_precision
-from charloom.language_model import LanguageModel
-from charloom.model_files import ModelConfig
-from charloom.samples import generate_many
-from charloom.schedules import learning_rate
+from charloom.evaluation.score import evaluate
+from charloom.generation.batched_generation import generate_many
+from charloom.machine.hardware import choose_precision
+from charloom.models.language_model import LanguageModel
+from charloom.models.model_folder import ModelConfig
 from charloom.settings import Cell, NetworkConfig, TrainingConfig
-from charloom.training import Trainer, TrainerState
-from charloom.vocabulary import Vocabulary
+from charloom.training.schedules import learning_rate
+from charloom.training.trainer import Trainer, TrainerState
 from conftest import CELLS
 
 CONFIG = TrainingConfig(batch_size=4, sequence_length=16, learning_rate=1e-2, seed=7)

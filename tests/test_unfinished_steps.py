@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 
 from broken_off import raising_at
-from charloom import checkpoints, experiment, interruption, runs
-from charloom.applications.classify.estimator import TextClassifier
+from charloom import interruption
+from charloom.classify.estimator import TextClassifier
 from charloom.errors import FolderError, UnfinishedStepError
-from charloom.estimates import evaluate_estimate
 from charloom.interruption import Interrupted, Interruption, catch_signals
-from charloom.optimizers import Together
-from charloom.session import Session
-from charloom.training import StepByStep, Trainer, TrainerState
+from charloom.training import checkpoints, experiment, runs
+from charloom.training.estimates import evaluate_estimate
+from charloom.training.optimizers import Together
+from charloom.training.session import Session
+from charloom.training.trainer import StepByStep, Trainer, TrainerState
 from conftest import CELLS
 from test_training import CONFIG, begin, equal, run
 from tiny_runs import TinyRun, WatchedDisk, differences, finish
@@ -26,8 +27,12 @@ from tiny_runs import TinyRun, WatchedDisk, differences, finish
 pytestmark = pytest.mark.usefixtures("ctrl_c", "one_thread")
 
 TINY = TinyRun("gru", hidden_size=4, steps=6, validations=2, save_every=3, characters=600)
-OURS = ("training.py", "optimizers.py")
-KEEPING = ("sitting.py", "session.py", "checkpoints.py", "disk.py", "interruption.py")
+OURS = ("training/trainer.py", "training/optimizers.py")
+KEEPING = (
+    *(f"training/{name}.py" for name in ("loop", "session", "checkpoints")),
+    *("storage/atomic_files.py", "interruption.py"),
+)
+MAKING = ("training/runs.py", "training/checkpoints.py", "storage/atomic_files.py")
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +73,7 @@ def test_a_step_that_is_broken_off_at_any_line_is_whole_or_cannot_be_had(cell: A
     trainer, _ = begin(small_text[:600], cell)
     run(trainer, 4)
     halfway = broken_off_at_each_line(trainer, KeyboardInterrupt)
-    assert any(line.startswith("optimizers.py") for line in halfway)
+    assert any(line.startswith("training/optimizers.py") for line in halfway)
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd", "rmsprop"])
@@ -83,14 +88,14 @@ def test_a_restoring_that_is_broken_off_gives_no_state_either(small_text: str) -
     run(trainer, 3)
     state = trainer.state()
     run(trainer, 5)
-    with raising_at(0, KeyboardInterrupt, "training.py") as lines:
+    with raising_at(0, KeyboardInterrupt, "training/trainer.py") as lines:
         trainer.restore(state)
     given = 0
     for number in range(1, len(lines) + 1):
         trainer.restore(state)
         run(trainer, 5)
         at_five = trainer.state()
-        with raising_at(number, KeyboardInterrupt, "training.py"), pytest.raises(KeyboardInterrupt):
+        with raising_at(number, KeyboardInterrupt, "training/trainer.py"), pytest.raises(KeyboardInterrupt):
             trainer.restore(state)
         try:
             found = trainer.state()
@@ -289,7 +294,7 @@ def test_one_press_within_a_step_of_a_classifiers_fit_saves_it(tmp_path: Path, m
         signal.raise_signal(signal.SIGINT)
         self._optimizers[1].step(rate)
 
-    from charloom.applications.classify import experiment as classifying
+    from charloom.classify import experiment as classifying
 
     whole = fit("whole")
     monkeypatch.setattr(Together, "step", pressed)
@@ -312,7 +317,7 @@ def test_a_step_is_saved_before_it_is_validated_so_that_a_crash_within_costs_not
         seen.append((session.trainer.step, session.saved_step))
         return evaluate_estimate(*arguments)
 
-    monkeypatch.setattr("charloom.session.evaluate_estimate", watched)
+    monkeypatch.setattr("charloom.training.session.evaluate_estimate", watched)
     finish(session)
     assert seen == [(3, 3), (6, 6)]
 
@@ -373,11 +378,11 @@ def test_a_loop_can_be_entered_again_after_ctrl_c_unless_somebody_else_went_on(t
 def test_a_run_that_is_interrupted_while_it_is_made_is_not_there_afterwards(
     error: type[BaseException], tmp_path: Path, unbroken: Path
 ) -> None:
-    with raising_at(0, error, "runs.py", "disk.py", "checkpoints.py") as lines:
+    with raising_at(0, error, *MAKING) as lines:
         TINY.begin(tmp_path / "whole")
     for number in range(1, len(lines) + 1, 131):
         path = tmp_path / "run"
-        with raising_at(number, error, "runs.py", "disk.py", "checkpoints.py"), pytest.raises(error):
+        with raising_at(number, error, *MAKING), pytest.raises(error):
             TINY.begin(path)
         gc.collect()
         left = {entry.name for entry in path.iterdir()} if path.exists() else set()
@@ -440,7 +445,7 @@ def test_a_resuming_that_is_interrupted_costs_nothing(tmp_path: Path, unbroken: 
     session = TINY.begin(interrupted_run)
     Between(session.trainer, 5, press(signal.SIGINT))
     interrupted(session)
-    files = ("experiment.py", "checkpoints.py", "disk.py", "resumption.py")
+    files = (*MAKING, "training/experiment.py", "training/resumption.py")
     with raising_at(0, KeyboardInterrupt, *files) as lines:
         del session
         experiment.resume(interrupted_run)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charloom import vocabulary as module
+from charloom.data import vocabulary as module
+from charloom.data.vocabulary import Vocabulary
 from charloom.errors import TextError
 from charloom.settings import VocabularyKind
-from charloom.vocabulary import Vocabulary
 
 BYTES = Vocabulary("bytes")
 

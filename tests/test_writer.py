@@ -9,13 +9,13 @@ import pytest
 import torch
 
 import charloom
-from charloom import records
 from charloom.errors import FolderError, SettingsError, TextError
-from charloom.generation import generate
-from charloom.language_model import LanguageModel
-from charloom.model_files import VocabularyRecord
+from charloom.generation.generate import generate
+from charloom.generation.writer import Writer
+from charloom.models.language_model import LanguageModel
+from charloom.models.model_folder import VocabularyRecord
 from charloom.settings import Cell
-from charloom.writer import Writer
+from charloom.storage import strict_json
 from conftest import CELLS
 from models import small_model
 
@@ -28,9 +28,9 @@ def text_of(model: object, prompt: str = "", **more: object) -> str:
 
 def saved(model: LanguageModel, folder: Path) -> Path:
     folder.mkdir()
-    (folder / "config.json").write_bytes(records.dump(model.config))
+    (folder / "config.json").write_bytes(strict_json.dump(model.config))
     (folder / "vocabulary.json").write_bytes(
-        records.dump(VocabularyRecord(model.vocabulary.kind, model.vocabulary.characters))
+        strict_json.dump(VocabularyRecord(model.vocabulary.kind, model.vocabulary.characters))
     )
     (folder / "model.safetensors").write_bytes(model.weights())
     return folder

@@ -9,15 +9,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from charloom import experiment
-from charloom.corpus import Corpus
-from charloom.datasets import dataset
-from charloom.disk import Disk
-from charloom.planning import Length
-from charloom.session import Session
+from charloom.data.corpus import Corpus
+from charloom.data.datasets import dataset
+from charloom.data.text_sources import string_corpus
 from charloom.settings import Cell, CorpusConfig, Documents, NetworkConfig, TrainingConfig
-from charloom.sitting import SaveEvery
-from charloom.texts import string_corpus
+from charloom.storage.atomic_files import Disk
+from charloom.training import experiment
+from charloom.training.loop import SaveEvery
+from charloom.training.plan import Length
+from charloom.training.session import Session
 
 NOT_COMPARED = {"clock.jsonl", "lock"}
 """Files of a run that depend on the clock, or on who trains; they must exist, but not be equal."""

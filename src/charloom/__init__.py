@@ -17,64 +17,64 @@ TYPE_CHECKING = False  # `typing` takes a quarter of the time in which a command
 if TYPE_CHECKING:
     from typing import Any
 
-    from charloom.applications.classify.estimator import TextClassifier
-    from charloom.applications.classify.model import Classifier, load_classifier
-    from charloom.applications.complete import Completer, Completion
-    from charloom.applications.mixed import MixedCompleter
-    from charloom.applications.word_counts import WordCounts
-    from charloom.batches import Batch, Streams
-    from charloom.beam import Continuation, beam_search
-    from charloom.corpus import Corpus, Text
-    from charloom.documents import Documents
+    from charloom.classify.estimator import TextClassifier
+    from charloom.classify.model import Classifier, load_classifier
+    from charloom.complete.completer import Completer, Completion
+    from charloom.complete.mixed import MixedCompleter
+    from charloom.complete.word_counts import WordCounts
+    from charloom.data.batches import Batch, Streams
+    from charloom.data.corpus import Corpus, Text
+    from charloom.data.documents import Documents
+    from charloom.data.vocabulary import Vocabulary
     from charloom.errors import CharloomError
-    from charloom.evaluation import Score, evaluate, surprisal
-    from charloom.experiment import train
-    from charloom.generation import generate
-    from charloom.language_model import LanguageModel
-    from charloom.network import CharRNN, State
-    from charloom.runs import Run, load
-    from charloom.samples import Sample, generate_many
+    from charloom.evaluation.score import Score, evaluate, surprisal
+    from charloom.generation.batched_generation import Sample, generate_many
+    from charloom.generation.beam import Continuation, beam_search
+    from charloom.generation.generate import generate
+    from charloom.generation.writer import Writer
+    from charloom.models.language_model import LanguageModel
+    from charloom.models.network import CharRNN, State
     from charloom.settings import CorpusConfig, NetworkConfig, SamplingConfig, TrainingConfig
-    from charloom.training import Progress, Trainer
-    from charloom.vocabulary import Vocabulary
-    from charloom.writer import Writer
+    from charloom.training.experiment import train
+    from charloom.training.runs import Run, load
+    from charloom.training.trainer import Progress, Trainer
 
 _HOMES = {
-    "Batch": "batches",
-    "CharRNN": "network",
+    "Batch": "data.batches",
+    "CharRNN": "models.network",
     "CharloomError": "errors",
-    "Classifier": "applications.classify.model",
-    "Completer": "applications.complete",
-    "Completion": "applications.complete",
-    "Continuation": "beam",
-    "Corpus": "corpus",
+    "Classifier": "classify.model",
+    "Completer": "complete.completer",
+    "Completion": "complete.completer",
+    "Continuation": "generation.beam",
+    "Corpus": "data.corpus",
     "CorpusConfig": "settings",
-    "Documents": "documents",
-    "LanguageModel": "language_model",
-    "MixedCompleter": "applications.mixed",
+    "Documents": "data.documents",
+    "LanguageModel": "models.language_model",
+    "MixedCompleter": "complete.mixed",
     "NetworkConfig": "settings",
-    "Progress": "training",
-    "Run": "runs",
-    "Sample": "samples",
+    "Progress": "training.trainer",
+    "Run": "training.runs",
+    "Sample": "generation.batched_generation",
     "SamplingConfig": "settings",
-    "Score": "evaluation",
-    "State": "network",
-    "Streams": "batches",
-    "Text": "corpus",
-    "TextClassifier": "applications.classify.estimator",
-    "Trainer": "training",
+    "Score": "evaluation.score",
+    "State": "models.network",
+    "Streams": "data.batches",
+    "Text": "data.corpus",
+    "TextClassifier": "classify.estimator",
+    "Trainer": "training.trainer",
     "TrainingConfig": "settings",
-    "Vocabulary": "vocabulary",
-    "WordCounts": "applications.word_counts",
-    "Writer": "writer",
-    "beam_search": "beam",
-    "evaluate": "evaluation",
-    "generate": "generation",
-    "generate_many": "samples",
-    "load": "runs",
-    "load_classifier": "applications.classify.model",
-    "surprisal": "evaluation",
-    "train": "experiment",
+    "Vocabulary": "data.vocabulary",
+    "WordCounts": "complete.word_counts",
+    "Writer": "generation.writer",
+    "beam_search": "generation.beam",
+    "evaluate": "evaluation.score",
+    "generate": "generation.generate",
+    "generate_many": "generation.batched_generation",
+    "load": "training.runs",
+    "load_classifier": "classify.model",
+    "surprisal": "evaluation.score",
+    "train": "training.experiment",
 }
 
 __all__ = [

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Literal, get_args
 
-from charloom import arguments
-from charloom.errors import SettingsError, did_you_mean
+from charloom.errors import SettingsError, arguments, did_you_mean
 
 Cell = Literal["lstm", "gru", "rnn-tanh", "rnn-relu"]
 Initialization = Literal["orthogonal", "identity", "uniform"]

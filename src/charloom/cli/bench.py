@@ -40,10 +40,11 @@ def bench(run: Path | None = None, /, *, seconds: float = 1.0, json: bool = Fals
 
 
 def _measure(run: Path | None, seconds: float) -> dict[str, Any]:
-    from charloom import budget, speed
-    from charloom.hardware import choose_device, choose_precision, machine
+    from charloom.generation import speed
+    from charloom.generation.writer import Writer
+    from charloom.machine.hardware import choose_device, choose_precision, machine
     from charloom.settings import NetworkConfig
-    from charloom.writer import Writer
+    from charloom.training import budget
 
     writer = Writer.load(run) if run else Writer(speed.fresh_model(NetworkConfig()))
     device = choose_device("auto")

@@ -10,10 +10,10 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from charloom.applications.classify.evaluation import Evaluation
-from charloom.applications.classify.explanation import Explanation
-from charloom.applications.classify.model import Classifier
-from charloom.applications.classify.session import ClassifierSession
+from charloom.classify.evaluation import Evaluation
+from charloom.classify.explanation import Explanation
+from charloom.classify.model import Classifier
+from charloom.classify.session import ClassifierSession
 from charloom.cli.output import print_json, say
 from charloom.durations import duration
 from charloom.errors import shown

@@ -8,13 +8,7 @@ from cyclopts import App, Parameter
 
 from charloom.cli.sources import HYPHEN
 from charloom.errors import SettingsError
-from charloom.settings import (
-    ClassificationConfig,
-    ClassifierNetworkConfig,
-    ClassifierTrainingConfig,
-    Device,
-    Precision,
-)
+from charloom.settings import ClassificationConfig, ClassifierNetworkConfig, ClassifierTrainingConfig, Device, Precision
 
 app = App(
     name="classify",
@@ -73,7 +67,7 @@ def train(
     json
         Print one JSON value at the end.
     """
-    from charloom.applications.classify import experiment
+    from charloom.classify import experiment
     from charloom.cli.classification import conclude, introduce, result, shown_steps
     from charloom.cli.output import print_json, say, stopped
     from charloom.cli.train import saving
@@ -156,8 +150,8 @@ def predict(
     json
         Print one JSON value for each text.
     """
-    from charloom.applications.classify.model import load_classifier
-    from charloom.applications.classify.rows import waiting_lines
+    from charloom.classify.model import load_classifier
+    from charloom.classify.rows import waiting_lines
     from charloom.cli.classification import print_predictions, together
     from charloom.cli.output import say
 
@@ -204,10 +198,10 @@ def evaluate(
     json
         Print one JSON value.
     """
-    from charloom.applications.classify.evaluation import evaluate as compare
-    from charloom.applications.classify.evaluation import picture
-    from charloom.applications.classify.experiment import held_rows
-    from charloom.applications.classify.model import load_classifier
+    from charloom.classify.evaluation import evaluate as compare
+    from charloom.classify.evaluation import picture
+    from charloom.classify.experiment import held_rows
+    from charloom.classify.model import load_classifier
     from charloom.cli import files
     from charloom.cli.classification import print_evaluation
     from charloom.cli.output import say
@@ -250,8 +244,8 @@ def explain(
     json
         Print one JSON value for each text.
     """
-    from charloom.applications.classify.explanation import explain as reasons
-    from charloom.applications.classify.model import load_classifier
+    from charloom.classify.explanation import explain as reasons
+    from charloom.classify.model import load_classifier
     from charloom.cli.classification import print_explanation
 
     classifier = load_classifier(model)
@@ -262,9 +256,9 @@ def explain(
 
 def _rows(data: Path) -> tuple[Any, str, str | None]:
     """The rows of a file, a name for them, and the path from which they can be read again."""
-    from charloom.applications.classify.rows import parse_rows
+    from charloom.classify.rows import parse_rows
     from charloom.cli import files
-    from charloom.texts import text_name
+    from charloom.data.text_sources import text_name
 
     piped = str(data) == HYPHEN
     rows = parse_rows(files.read(data), "standard input" if piped else str(data))
@@ -274,7 +268,7 @@ def _rows(data: Path) -> tuple[Any, str, str | None]:
 
 
 def _texts(file: Path, text: str | None) -> list[str]:
-    from charloom.applications.classify.rows import parse_lines
+    from charloom.classify.rows import parse_lines
     from charloom.cli import files
 
     if text is not None:

@@ -9,7 +9,7 @@ from charloom.errors import CharloomError, SettingsError, shown
 from charloom.settings import Syntax
 
 if TYPE_CHECKING:
-    from charloom.applications.word_counts import WordCounts
+    from charloom.complete.word_counts import WordCounts
 
 
 def complete(
@@ -53,12 +53,12 @@ def complete(
     json
         Print one JSON value: for each suggestion its text, without the prefix, its probability, and whether it ends.
     """
-    from charloom.applications.code.identifiers import IdentifierCompleter
-    from charloom.applications.complete import Completer
-    from charloom.applications.mixed import MixedCompleter
     from charloom.cli.output import print_json
-    from charloom.model_files import is_run
-    from charloom.writer import Writer
+    from charloom.code.identifiers import IdentifierCompleter
+    from charloom.complete.completer import Completer
+    from charloom.complete.mixed import MixedCompleter
+    from charloom.generation.writer import Writer
+    from charloom.models.model_folder import is_run
 
     typed = "-" if prefix == HYPHEN else prefix
     if syntax and (line or length is not None or model_only):
@@ -88,10 +88,10 @@ def complete(
 
 def _counts(run: Path) -> "WordCounts | None":
     """The words of the run's training text; without that text, which may be elsewhere by now, what was typed is counted alone."""
-    from charloom.applications.word_counts import WordCounts
     from charloom.cli.output import say
-    from charloom.reports import same_text
-    from charloom.runs import Run
+    from charloom.complete.word_counts import WordCounts
+    from charloom.training.run_text import same_text
+    from charloom.training.runs import Run
 
     config = Run(run).config()
     try:

@@ -43,9 +43,9 @@ def compress(
     json
         Print one JSON value.
     """
-    from charloom.applications.compress import Codec
     from charloom.cli.output import print_json
-    from charloom.model_files import model_folder, read_model
+    from charloom.compress.codec import Codec
+    from charloom.models.model_folder import model_folder, read_model
 
     if output is None and str(file) == HYPHEN:
         raise SettingsError("say with --output what the compressed file is to be called; - is standard output")

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from charloom.cli import files
 from charloom.cli.sources import HYPHEN
+from charloom.data.file_kinds import advice
 from charloom.errors import CharloomError, SettingsError, TextError, shown
-from charloom.file_kinds import advice
 
 if TYPE_CHECKING:
-    from charloom.applications.correct.corrector import Change
-    from charloom.applications.correct.lexicon import Lexicon
+    from charloom.correct.corrector import Change
+    from charloom.correct.lexicon import Lexicon
 
 
 MOVED = 'name where it is now with --text beside a passage: charloom correct {run} "a passage" --text NEW'
@@ -56,10 +56,10 @@ def correct(
     json
         Print one JSON value: the corrected text, and for each change its place, both words, both probabilities and the reason.
     """
-    from charloom.applications.correct.corrector import Corrector
-    from charloom.applications.correct.learning import learn, read_pairs
     from charloom.cli.output import print_json, say
-    from charloom.writer import Writer
+    from charloom.correct.corrector import Corrector
+    from charloom.correct.learning import learn, read_pairs
+    from charloom.generation.writer import Writer
 
     if (passage is None and text is None) or (passage is not None and str(text) == HYPHEN):
         raise SettingsError("give one text: a passage behind the run, or a file with --text")
@@ -89,11 +89,11 @@ def correct(
 
 def _lexicon(run: Path, words: Path | None, moved: Path | None) -> "Lexicon":
     """The words of the run's training text, which may have been moved, and of lists."""
-    from charloom.applications.correct.lexicon import Lexicon, read_words
-    from charloom.applications.correct.word_lists import known_words
-    from charloom.model_files import is_run
-    from charloom.reports import same_text
-    from charloom.runs import Run
+    from charloom.correct.lexicon import Lexicon, read_words
+    from charloom.correct.word_lists import known_words
+    from charloom.models.model_folder import is_run
+    from charloom.training.run_text import same_text
+    from charloom.training.runs import Run
 
     listed = read_words(_decoded(files.read(words), words), str(words)) if words else {}
     if not is_run(run):

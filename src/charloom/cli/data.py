@@ -21,7 +21,7 @@ def list_(*, json: bool = False) -> None:
     json
         Print one JSON value.
     """
-    from charloom.datasets import DATASETS
+    from charloom.data.datasets import DATASETS
 
     facts = [
         {
@@ -54,7 +54,7 @@ def fetch(name: str, /) -> None:
     name
         Name of the text.
     """
-    from charloom import datasets
+    from charloom.data import datasets
 
     path = datasets.fetch(datasets.dataset(name))
     print(path if path is not None else f"{name} comes with Python; there is nothing to fetch")
@@ -73,10 +73,10 @@ def show(name: str, /, *, characters: int = 600, json: bool = False) -> None:
     json
         Print one JSON value.
     """
-    from charloom.datasets import dataset
+    from charloom.data.datasets import dataset
+    from charloom.data.text_sources import open_text
+    from charloom.data.vocabulary import Vocabulary
     from charloom.settings import CorpusConfig
-    from charloom.texts import open_text
-    from charloom.vocabulary import Vocabulary
 
     entry = dataset(name)
     corpus = open_text(name, CorpusConfig())

@@ -29,9 +29,9 @@ def decompress(
     json
         Print one JSON value.
     """
-    from charloom.applications.compress import Codec
     from charloom.cli.output import print_json
-    from charloom.model_files import model_folder, read_model
+    from charloom.compress.codec import Codec
+    from charloom.models.model_folder import model_folder, read_model
 
     if output is None and file.suffix != ENDING:
         named = "standard input" if str(file) == HYPHEN else file

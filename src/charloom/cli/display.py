@@ -10,8 +10,8 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from charloom.cli.output import say
 from charloom.durations import duration
-from charloom.session import Validation
-from charloom.sitting import Event
+from charloom.training.loop import Event
+from charloom.training.session import Validation
 
 LINE_SECONDS = 10.0
 

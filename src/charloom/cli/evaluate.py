@@ -50,12 +50,14 @@ def evaluate(
     json
         Print one JSON value.
     """
-    from charloom.applications.compress import Codec
     from charloom.cli.output import print_json
-    from charloom.evaluation import evaluate as score
-    from charloom.evaluation import evaluate_dynamic
-    from charloom.reports import compare, proof, text_to_evaluate
-    from charloom.runs import load
+    from charloom.compress.codec import Codec
+    from charloom.compress.proof import proof
+    from charloom.evaluation.baselines import compare
+    from charloom.evaluation.score import evaluate as score
+    from charloom.evaluation.score import evaluate_dynamic
+    from charloom.training.run_text import text_to_evaluate
+    from charloom.training.runs import load
 
     model = load(run)
     codec = Codec(model) if verify else None

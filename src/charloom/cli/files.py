@@ -9,9 +9,9 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from charloom.cli.sources import HYPHEN
-from charloom.disk import storage_errors
+from charloom.data.file_kinds import advice, decompressed
 from charloom.errors import CharloomError, SettingsError, StorageError, TextError
-from charloom.file_kinds import advice, decompressed
+from charloom.storage.atomic_files import storage_errors
 
 
 def read(file: Path) -> bytes:

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from charloom.cli import files
 from charloom.cli.sources import CHOSEN
-from charloom.cli.written import gathered, stream, told
+from charloom.cli.text_output import gathered, stream, told
 from charloom.errors import SettingsError
 from charloom.settings import SamplingConfig, Syntax, Weights
 
@@ -75,9 +75,9 @@ def generate(
     from charloom.cli.generate_code import write_code
     from charloom.cli.generate_lines import known_lines, write_compared
     from charloom.cli.output import print_json
-    from charloom.generation import generate_pieces
-    from charloom.samples import write_samples
-    from charloom.writer import Writer
+    from charloom.generation.batched_generation import write_samples
+    from charloom.generation.generate import generate_pieces
+    from charloom.generation.writer import Writer
 
     if endless and json:
         raise SettingsError("an endless text has no JSON value, because it never ends; leave out --endless or --json")

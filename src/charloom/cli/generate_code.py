@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from charloom.cli.output import print_json
-from charloom.cli.written import gathered, stream, told
+from charloom.cli.text_output import gathered, stream, told
 from charloom.settings import SamplingConfig
 
 if TYPE_CHECKING:
-    from charloom.applications.code.writing import Writing
-    from charloom.generation import Piece
-    from charloom.writer import Writer
+    from charloom.code.writing import Writing
+    from charloom.generation.generate import Piece
+    from charloom.generation.writer import Writer
 
 
 def write_code(
@@ -26,7 +26,7 @@ def write_code(
     json: bool,
 ) -> None:
     """Texts one after the other, each a statement at a time."""
-    from charloom.applications.code import writing as code
+    from charloom.code import writing as code
 
     made = [
         code.Writing(writer, prompt, sampling, length=length, stop=stop, seed=seed + number)
@@ -46,8 +46,8 @@ def write_code(
 
 def _finished(prompt: str, writing: "Writing") -> "Iterator[Piece]":
     """The pieces of a text, and what finishes it as a further one."""
-    from charloom.applications.code.writing import finish
-    from charloom.generation import Piece
+    from charloom.code.writing import finish
+    from charloom.generation.generate import Piece
 
     text = ""
     for piece in writing.pieces():

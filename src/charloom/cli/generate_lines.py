@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING
 
 from charloom.cli import files
 from charloom.cli.output import print_json, say
-from charloom.cli.written import told
+from charloom.cli.text_output import told
 from charloom.errors import SettingsError, shown
 from charloom.settings import SamplingConfig
 
 if TYPE_CHECKING:
-    from charloom.applications.novelty import Lines
-    from charloom.writer import Writer
+    from charloom.generation.novelty import Lines
+    from charloom.generation.writer import Writer
 
 
 def known_lines(run: Path, writer: "Writer", compare: Path | None) -> "Lines":
     """The lines that a line is compared with: those of a list, or of the run's training text."""
-    from charloom.applications.novelty import Lines
-    from charloom.model_files import is_run
-    from charloom.reports import same_text
-    from charloom.runs import Run
+    from charloom.generation.novelty import Lines
+    from charloom.models.model_folder import is_run
+    from charloom.training.run_text import same_text
+    from charloom.training.runs import Run
 
     if writer.config.documents != "lines":
         raise SettingsError(
@@ -46,8 +46,8 @@ def write_compared(
     json: bool,
 ) -> None:
     """Write lines, those that are new alone if asked, and say on standard error how they compare with what is known."""
-    from charloom.applications.novelty import TRIES, compare, line_of, new_samples
-    from charloom.samples import write_samples
+    from charloom.generation.batched_generation import write_samples
+    from charloom.generation.novelty import TRIES, compare, line_of, new_samples
 
     if new:
         samples = new_samples(writer, prompts, sampling, known, length=length, stop=stop, seed=seed)

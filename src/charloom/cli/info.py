@@ -31,8 +31,8 @@ def info(run: Path, /, *, json: bool = False) -> None:
 
 
 def _facts(run: Path) -> dict[str, Any]:
-    from charloom.applications.classify.description import describe_classifier, is_classifier
-    from charloom.reports import describe
+    from charloom.classify.description import describe_classifier, is_classifier
+    from charloom.training.description import describe
 
     return describe_classifier(run) if is_classifier(run) else describe(run)
 

@@ -14,8 +14,8 @@ def plot(*runs: Path, output: Path = Path("loss.png")) -> None:
         The picture, .png or .svg.
     """
     from charloom.errors import SettingsError
-    from charloom.plots import plot_loss
-    from charloom.runs import Run
+    from charloom.plotting.loss_curves import plot_loss
+    from charloom.training.runs import Run
 
     if not runs:
         raise SettingsError("there is no run to plot; name at least one run directory")

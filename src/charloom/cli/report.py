@@ -46,14 +46,14 @@ def report(
     json
         Print the figures as one JSON value.
     """
-    from charloom.analysis.report import write_report
     from charloom.cli import files
     from charloom.cli.output import print_json, say
     from charloom.errors import SettingsError, shown
-    from charloom.model_files import is_run
-    from charloom.reports import text_to_evaluate
-    from charloom.runs import load
+    from charloom.models.model_folder import is_run
+    from charloom.report.report import write_report
     from charloom.settings import SamplingConfig
+    from charloom.training.run_text import text_to_evaluate
+    from charloom.training.runs import load
 
     SamplingConfig(temperature=temperature)
     if written < 0 or seed < 0:

@@ -17,7 +17,7 @@ from charloom.cli.sources import HYPHEN
 from charloom.errors import SettingsError, shown
 
 if TYPE_CHECKING:
-    from charloom.surprises import Surprise, Surprises
+    from charloom.evaluation.surprisal import Surprise, Surprises
 
 PICTURED = 384
 """Characters that a picture shows at most."""
@@ -62,11 +62,11 @@ def score(
     json
         Print one JSON value.
     """
-    from charloom.corpus import Text
-    from charloom.runs import load
+    from charloom.data.corpus import Text
+    from charloom.data.text_sources import open_text
+    from charloom.evaluation.surprisal import Surprises
     from charloom.settings import CorpusConfig
-    from charloom.surprises import Surprises
-    from charloom.texts import open_text
+    from charloom.training.runs import load
 
     if (passage is None) == (text is None):
         raise SettingsError("give one text: a passage behind the run, or a file with --text")
@@ -109,11 +109,11 @@ def score(
 
 
 def _tell_hints(run: Path, passage: str | None, text: str | None, hints: int, encoding: str, *, json: bool) -> None:
-    from charloom.applications.code.hints import find_hints
     from charloom.cli.output import print_json
+    from charloom.code.hints import find_hints
+    from charloom.data.text_sources import open_text
+    from charloom.generation.writer import Writer
     from charloom.settings import CorpusConfig
-    from charloom.texts import open_text
-    from charloom.writer import Writer
 
     if passage is None:
         read = open_text(str(text), CorpusConfig(split=(1.0, 0.0, 0.0), encoding=encoding)).text
@@ -140,13 +140,13 @@ def _summary(found: "Surprises") -> str:
 
 
 def _page(kept: "list[Surprise]", title: str, found: "Surprises") -> Iterator[str]:
-    from charloom.heat_map import page
+    from charloom.plotting.heat_map import page
 
     return page(kept, title, _summary(found))
 
 
 def _picture(kept: "list[Surprise]", title: str, found: "Surprises") -> bytes:
-    from charloom.heat_map import picture
+    from charloom.plotting.heat_map import picture
 
     part = (
         f", the first {PICTURED:,} of {found.score.characters:,} characters"
@@ -186,7 +186,7 @@ def _colour(rows: "Iterable[Surprise]") -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from charloom.heat_map import LEVELS, MARKS, ink, level, lines
+    from charloom.plotting.heat_map import LEVELS, MARKS, ink, level, lines
 
     console = Console(file=sys.stdout, highlight=False)
     coloured = console.color_system is not None and not console.no_color

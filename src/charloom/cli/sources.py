@@ -10,7 +10,7 @@ from cyclopts.argument import ArgumentCollection
 from cyclopts.config import Dict
 
 from charloom.errors import SettingsError
-from charloom.presets import preset
+from charloom.training.presets import preset
 
 LENGTHS = ("--steps", "--epochs", "--time-budget")
 RESUMABLE = {

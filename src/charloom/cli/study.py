@@ -102,11 +102,11 @@ def study(
     from charloom.cli import files
     from charloom.cli.output import say
     from charloom.interruption import Interrupted, catch_signals
-    from charloom.studies import lists
-    from charloom.studies.addresses import parse_address
-    from charloom.studies.space import parse_space
-    from charloom.studies.storages import require_optuna
-    from charloom.studies.trials import Request
+    from charloom.study import value_lists
+    from charloom.study.addresses import parse_address
+    from charloom.study.space import parse_space
+    from charloom.study.storages import require_optuna
+    from charloom.study.trials import Request
 
     if budget is not None and characters is not None:
         raise SettingsError("a trial has one budget; give only one of --budget and --characters")
@@ -116,11 +116,11 @@ def study(
         raise SettingsError(f"seeds is {seeds}; give 1 to 1000")
     limit = seconds(budget) if budget else DEFAULT_BUDGET
     values: dict[str, Any] = {
-        "learning_rates": lists.numbers("learning-rates", learning_rates, float, "1e-3,3e-3,1e-2"),
-        "hidden_sizes": lists.numbers("hidden-sizes", hidden_sizes, int, "64,128,256"),
-        "layers": lists.numbers("layers", layers, int, "1,2,3"),
-        "sequence_lengths": lists.numbers("sequence-lengths", sequence_lengths, int, "32,64,128"),
-        "cells": lists.cells(cells),
+        "learning_rates": value_lists.numbers("learning-rates", learning_rates, float, "1e-3,3e-3,1e-2"),
+        "hidden_sizes": value_lists.numbers("hidden-sizes", hidden_sizes, int, "64,128,256"),
+        "layers": value_lists.numbers("layers", layers, int, "1,2,3"),
+        "sequence_lengths": value_lists.numbers("sequence-lengths", sequence_lengths, int, "32,64,128"),
+        "cells": value_lists.cells(cells),
     }
     going_on = text is None
     if going_on and (run is None or any(values.values())):
@@ -148,8 +148,8 @@ def study(
     if resume and not (run and run.exists()):
         raise SettingsError("--resume needs the study to go on with; name it with --run")
 
-    from charloom.studies.study import available_threads, divide_threads, open_study, reopen_study, work
-    from charloom.texts import open_text
+    from charloom.data.text_sources import open_text
+    from charloom.study.study import available_threads, divide_threads, open_study, reopen_study, work
 
     described = ""
     if space is not None:
@@ -206,7 +206,7 @@ def _show(made: Any, folder: Path, *, json: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from charloom.studies.tables import COLUMNS, row
+    from charloom.study.tables import COLUMNS, row
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in TERMINAL:

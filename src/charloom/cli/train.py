@@ -11,7 +11,7 @@ from charloom.errors import SettingsError
 from charloom.settings import CorpusConfig, Device, NetworkConfig, Precision, TrainingConfig
 
 if TYPE_CHECKING:
-    from charloom.sitting import SaveEvery
+    from charloom.training.loop import SaveEvery
 
 
 def train(
@@ -77,11 +77,11 @@ def train(
     from charloom.cli.display import display
     from charloom.cli.main import STARTED
     from charloom.cli.output import print_json, say, stopped
-    from charloom.experiment import begin
-    from charloom.experiment import resume as resume_run
+    from charloom.data.text_sources import open_text
     from charloom.interruption import Interrupted, catch_signals
-    from charloom.planning import Length
-    from charloom.texts import open_text
+    from charloom.training.experiment import begin
+    from charloom.training.experiment import resume as resume_run
+    from charloom.training.plan import Length
 
     often = saving(save_every)
     sampling = seconds(sample_every) if sample_every else None
@@ -132,7 +132,7 @@ def train(
 
 def saving(text: str) -> "SaveEvery":
     """How often to save, from what a flag says: a duration, or a number of steps. Raises `SettingsError`."""
-    from charloom.sitting import SaveEvery
+    from charloom.training.loop import SaveEvery
 
     if text.isdecimal() and len(text) < 16:
         if int(text) == 0:
@@ -148,7 +148,7 @@ class _Samples:
         self._session, self._every, self._last = session, every, session.seconds
 
     def due(self) -> str:
-        from charloom.generation import generate
+        from charloom.generation.generate import generate
 
         if self._every is None or self._session.seconds - self._last < self._every:
             return ""
@@ -158,7 +158,7 @@ class _Samples:
 
 
 def _introduce(session: Any, say: Any) -> None:
-    from charloom.recipes import most_epochs
+    from charloom.training.recipes import most_epochs
 
     config, path = session.config, session.run.path
     text, plan, network = config.text, config.plan, config.network
@@ -223,7 +223,7 @@ def _again(session: Any) -> str:
 
 
 def _conclude(session: Any, say: Any) -> None:
-    from charloom.session import how_measured
+    from charloom.training.session import how_measured
 
     final, kept = session.final_validation(), session.kept()
     step, total = session.trainer.step, session.trainer.total
@@ -251,7 +251,7 @@ def _say_kept(session: Any, say: Any) -> None:
 
 
 def _result(session: Any) -> dict[str, Any]:
-    from charloom.records import plain
+    from charloom.storage.strict_json import plain
 
     return {
         "run": str(session.run.path),

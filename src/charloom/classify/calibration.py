@@ -1,0 +1,108 @@
+"""Probabilities that mean what they say: one temperature for all classes, set on texts that were held out.
+
+Guo et al. 2017, "On calibration of modern neural networks" (arXiv 1706.04599). Where n-grams are counted beside the network, the
+same texts say how much each of the two is worth: P(class) is proportional to P_network^a P_n-grams^b, a logarithmic opinion pool
+(Heskes 1998, "Selecting weighting factors in logarithmic opinion pools"), with a = 1 / temperature and b = count_weight a.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from charloom.classify.model import Floats, softmax
+
+RANGE = (0.05, 100.0)
+ROUNDS = 60
+BINS = 10
+
+
+def best_temperature(logits: Floats, labels: NDArray[np.int64]) -> float:
+    """The temperature at which `labels` (N,) are least surprising; 1 without any.
+
+    As if there were one text more, of each class alike: a few texts that are all right would else make it zero. The surprise is
+    convex in the inverse of the temperature, so a golden-section search finds the least one.
+    """
+    if not len(labels):
+        return 1.0
+    share = 1 / (len(labels) + 1)
+
+    def surprise(inverse: float) -> float:
+        logs = _log_softmax(logits * inverse)
+        right = logs[np.arange(len(labels)), labels].mean()
+        return float(-(1 - share) * right - share * logs.mean())
+
+    low, high = (1 / limit for limit in reversed(RANGE))
+    golden = (5**0.5 - 1) / 2
+    for _ in range(ROUNDS):
+        left, right = high - golden * (high - low), low + golden * (high - low)
+        low, high = (low, right) if surprise(left) <= surprise(right) else (left, high)
+    return 2 / (low + high)
+
+
+def best_pool(logits: Floats, counts: Floats, labels: NDArray[np.int64]) -> tuple[float, float]:
+    """Temperature and count weight at which `labels` (N,) are least surprising; 1 and 1 without any.
+
+    `logits` (N, C) are the network's, `counts` (N, C) what the n-grams say. As above as if there were one text more, of each class
+    alike. The surprise is convex in the inverse temperature and its product with the count weight, both of which stay above 0.
+    """
+    if not len(labels):
+        return 1.0, 1.0
+    parts = torch.from_numpy(np.stack([_log_softmax(logits), _log_softmax(counts)]))
+    right = torch.from_numpy(labels)[:, None]
+    share = 1 / (len(labels) + 1)
+    shares = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([shares], max_iter=ROUNDS, line_search_fn="strong_wolfe")
+
+    def surprise() -> torch.Tensor:
+        optimizer.zero_grad()
+        logs = torch.einsum("k,knc->nc", shares.exp(), parts).log_softmax(-1)
+        found = -(1 - share) * logs.gather(1, right).mean() - share * logs.mean()
+        found.backward()  # type: ignore[no-untyped-call]
+        return found
+
+    with torch.enable_grad():
+        optimizer.step(surprise)  # type: ignore[no-untyped-call]
+    inverse, product = (
+        float(value) for value in shares.detach().exp().clamp(*(1 / limit for limit in reversed(RANGE)))
+    )
+    return 1 / inverse, product / inverse
+
+
+def surprise_nats(logits: Floats, labels: NDArray[np.int64], temperature: float) -> float:
+    """Mean surprisal of the right classes."""
+    logs = _log_softmax(logits / temperature)
+    return float(-logs[np.arange(len(labels)), labels].mean())
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Predictions about equally sure."""
+
+    texts: int
+    confidence: float
+    "Mean probability of the predicted class."
+    accuracy: float
+    "Share that was right."
+
+
+def bins(probabilities: Floats, labels: NDArray[np.int64]) -> list[Bin]:
+    """Predictions in ten bins of the same width, empty ones left out."""
+    sure, right = probabilities.max(1), probabilities.argmax(1) == labels
+    place = np.minimum((sure * BINS).astype(np.int64), BINS - 1)
+    return [
+        Bin(int(mine.sum()), float(sure[mine].mean()), float(right[mine].mean()))
+        for mine in (place == number for number in range(BINS))
+        if mine.any()
+    ]
+
+
+def calibration_error(found: list[Bin]) -> float:
+    """Expected calibration error: how far, on average over the predictions, sureness lies from accuracy."""
+    total = sum(each.texts for each in found)
+    return sum(each.texts * abs(each.confidence - each.accuracy) for each in found) / total
+
+
+def _log_softmax(logits: Floats) -> Floats:
+    return np.log(np.maximum(softmax(logits), 1e-300))

@@ -1,0 +1,54 @@
+"""What a classifier is, on what it was trained, how far, how good: as plain values, for `charloom info`."""
+
+from pathlib import Path
+from typing import Any
+
+from charloom.classify.model import load_classifier
+from charloom.classify.runs import ClassifierRun
+from charloom.errors import FolderError
+from charloom.models.model_folder import is_run, model_folder, read_model_file
+from charloom.storage import strict_json
+
+
+def is_classifier(path: Path) -> bool:
+    """Whether a folder's model says that it is a classifier."""
+    try:
+        folder = model_folder(path)
+        parsed = strict_json.parse(read_model_file(folder, "config.json", strict_json.LARGEST_JSON), str(folder))
+    except FolderError:
+        return False
+    kind = parsed.get("format") if isinstance(parsed, dict) else None
+    return isinstance(kind, str) and kind.startswith("charloom-classifier-")
+
+
+def describe_classifier(path: Path) -> dict[str, Any]:
+    """What a classifier's run directory or model folder is. Raises `FolderError`."""
+    model = load_classifier(path)
+    facts: dict[str, Any] = {
+        "path": str(path),
+        "kind": "classifier run" if is_run(path) else "classifier",
+        "classes": list(model.classes),
+        "classification": strict_json.plain(model.config.classification),
+        "network": strict_json.plain(model.config.network),
+        "parameters": model.network.parameter_count(),
+        "known_characters": model.vocabulary.boundary,
+        "sequences_counted": sum(size.sequences for size in model.config.n_grams),
+        "temperature": float(model.network.temperature),
+        "count_weight": float(model.network.count_weight) if model.config.n_grams else None,
+    }
+    if not is_run(path):
+        return facts
+    run = ClassifierRun(path)
+    config, metrics = run.classifier_config(), run.metrics()
+    last = next((line for line in reversed(metrics) if "loss_nats" in line), None)
+    held = [line for line in metrics if "held" in line]
+    best = min(held, key=lambda line: line["held"].get("nats_per_text", float("inf"))) if held else None
+    return facts | {
+        "rows": strict_json.plain(config.rows),
+        "training": strict_json.plain(config.training),
+        "plan": strict_json.plain(config.plan),
+        "step": last["step"] if last else 0,
+        "seconds": run.seconds(),
+        "best_step": best["step"] if best else None,
+        "held": best["held"] if best else None,
+    }

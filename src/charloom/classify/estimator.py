@@ -1,0 +1,309 @@
+"""The classifier as scikit-learn knows estimators: `fit`, `predict`, `predict_proba`, parameters by name.
+
+The contract is kept by what the object answers to, not by a base class, so that it works where scikit-learn is not installed.
+"""
+
+import inspect
+import sys
+import tempfile
+from collections.abc import Iterable
+from numbers import Real
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charloom.classify.experiment import begin
+from charloom.classify.model import Classifier, load_classifier
+from charloom.classify.rows import Rows
+from charloom.classify.weights import checked, numbers
+from charloom.errors import CharloomError, MissingExtraError, SettingsError, TextError, did_you_mean
+from charloom.settings import (
+    Cell,
+    ClassificationConfig,
+    ClassifierKind,
+    ClassifierNetworkConfig,
+    ClassifierTrainingConfig,
+    Device,
+    Optimizer,
+    Pooling,
+    Precision,
+)
+from charloom.training.loop import SaveEvery
+
+Values = NDArray[Any]
+
+
+class NotFittedError(CharloomError, AttributeError):
+    """A classifier that is asked before it was fitted."""
+
+
+class TextClassifier:
+    """Tells the class of a text; a recurrent network over its characters, and n-grams counted beside it.
+
+    Texts are strings, in any sequence; labels are strings, numbers or whatever else sorts. What the parameters mean, `charloom
+    classify train --help` says; `seed` is the seed of everything that is drawn, `origin` a language model to start from, `run` a
+    directory in which the run is kept (`charloom classify` reads it too). Without `run` nothing is left on the disk.
+
+    >>> classifier = TextClassifier(epochs=20).fit(["hello", "bonjour", …], ["en", "fr", …])  # doctest: +SKIP
+    >>> classifier.predict(["bon soir"])                                                      # doctest: +SKIP
+    """
+
+    _estimator_type = "classifier"
+
+    def __init__(
+        self,
+        *,
+        kind: ClassifierKind = "discriminative",
+        cell: Cell = "lstm",
+        hidden_size: int = ClassifierNetworkConfig.hidden_size,
+        layers: int = 1,
+        embedding_size: int = ClassifierNetworkConfig.embedding_size,
+        dropout: float = ClassifierNetworkConfig.dropout,
+        weight_dropout: float = ClassifierNetworkConfig.weight_dropout,
+        bidirectional: bool = ClassificationConfig.bidirectional,
+        pooling: Pooling = ClassificationConfig.pooling,
+        label_smoothing: float = ClassificationConfig.label_smoothing,
+        class_weights: float = ClassificationConfig.class_weights,
+        character_dropout: float = ClassificationConfig.character_dropout,
+        crops: float = ClassificationConfig.crops,
+        next_character: float = ClassificationConfig.next_character,
+        every_place: float = ClassificationConfig.every_place,
+        n_grams: int = ClassificationConfig.n_grams,
+        members: int = ClassificationConfig.members,
+        held: float = ClassificationConfig.held,
+        patience: int = ClassificationConfig.patience,
+        batch_size: int = ClassifierTrainingConfig.batch_size,
+        sequence_length: int = ClassifierTrainingConfig.sequence_length,
+        optimizer: Optimizer = ClassifierTrainingConfig.optimizer,
+        learning_rate: float = ClassifierTrainingConfig.learning_rate,
+        weight_decay: float = ClassifierTrainingConfig.weight_decay,
+        epochs: float | None = None,
+        steps: int | None = None,
+        seed: int = 1,
+        origin: str | Path | None = None,
+        run: str | Path | None = None,
+        device: Device = "auto",
+        precision: Precision = "auto",
+    ) -> None:
+        self.kind, self.cell, self.hidden_size, self.layers = kind, cell, hidden_size, layers
+        self.embedding_size, self.dropout, self.weight_dropout = embedding_size, dropout, weight_dropout
+        self.bidirectional, self.pooling = bidirectional, pooling
+        self.label_smoothing, self.class_weights = label_smoothing, class_weights
+        self.character_dropout, self.crops = character_dropout, crops
+        self.next_character, self.every_place, self.members = next_character, every_place, members
+        self.n_grams, self.held, self.patience = n_grams, held, patience
+        self.batch_size, self.sequence_length, self.optimizer = batch_size, sequence_length, optimizer
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.epochs, self.steps, self.seed, self.origin, self.run = epochs, steps, seed, origin, run
+        self.device, self.precision = device, precision
+
+    def fit(self, X: Iterable[str], y: Iterable[Any], sample_weight: Iterable[float] | None = None) -> Self:  # noqa: N803
+        """Train on texts X and their labels y. Raises `CharloomError`.
+
+        A text of `sample_weight` 2 counts as if it stood there twice, one of 0 as if it were not there; weights need not be
+        whole numbers. Weights whose mean is below 1 are scaled to a mean of 1.
+        """
+        texts, labels = _texts(X), _labels(y)
+        if len(texts) != len(labels):
+            raise TextError(f"there are {len(texts):,} texts and {len(labels):,} labels; each text needs its label")
+        weights = checked(sample_weight, len(texts))
+        if weights is not None:
+            labels, texts = labels[weights > 0], [text for text, weight in zip(texts, weights, strict=True) if weight]
+            weights = weights[weights > 0]
+        classes = _distinct(labels)
+        names = [str(label) for label in classes]
+        if len(set(names)) < len(names):
+            raise SettingsError("two labels look the same as text; give labels that differ when they are written out")
+        written = dict(zip(classes.tolist(), names, strict=True))
+        rows = Rows(
+            tuple(written[label] for label in labels.tolist()),
+            tuple(texts),
+            weights=None if weights is None else tuple(weights.tolist()),
+        )
+        parameters = self.get_params()
+        with tempfile.TemporaryDirectory() as folder:
+            session = begin(
+                rows,
+                _part(ClassificationConfig, parameters),
+                _part(ClassifierNetworkConfig, parameters),
+                _part(ClassifierTrainingConfig, parameters),
+                epochs=self.epochs,
+                steps=self.steps,
+                run=Path(self.run) if self.run is not None else Path(folder) / "run",
+                origin=Path(self.origin) if self.origin is not None else None,
+                device=self.device,
+                precision=self.precision,
+                save_every=SaveEvery(seconds=float("inf") if self.run is None else 30.0),
+            )
+            for _ in session.events():
+                pass
+            self.classifier_ = load_classifier(session.run.path)
+        self.classes_ = classes
+        self._columns = [self.classifier_.classes.index(name) for name in names]
+        return self
+
+    def predict_proba(self, X: Iterable[str]) -> NDArray[np.float64]:  # noqa: N803
+        """P(class | text) (N, C), calibrated, the columns in the order of `classes_`."""
+        return self._fitted().probabilities(_texts(X))[:, self._columns]
+
+    def predict_log_proba(self, X: Iterable[str]) -> NDArray[np.float64]:  # noqa: N803
+        """Its logarithm."""
+        return np.log(np.maximum(self.predict_proba(X), 1e-300))
+
+    def predict(self, X: Iterable[str]) -> Values:  # noqa: N803
+        """The most probable label of each text (N,)."""
+        found = self.predict_proba(X)
+        best: Values = self.classes_[found.argmax(1)]
+        return best
+
+    def score(self, X: Iterable[str], y: Iterable[Any], sample_weight: Iterable[float] | None = None) -> float:  # noqa: N803
+        """Share of the texts, by weight, whose label was found."""
+        found, labels = self.predict(X), _labels(y)
+        if len(found) != len(labels):
+            raise TextError(f"there are {len(found):,} texts and {len(labels):,} labels; each text needs its label")
+        if not len(labels):
+            raise TextError("there are no texts to score; give some, and their labels")
+        return float(np.average(found == labels, weights=numbers(sample_weight, len(labels))))
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The parameters by their names."""
+        return {name: getattr(self, name) for name in _names()}
+
+    def set_params(self, **parameters: Any) -> Self:
+        """Set parameters by their names. Raises `SettingsError` for one that there is not."""
+        for name, value in parameters.items():
+            if name not in _names():
+                raise SettingsError(f"TextClassifier has no parameter {name!r}{did_you_mean(name, _names())}")
+            setattr(self, name, value)
+        return self
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn asks an estimator about itself: a classifier of one-dimensional sequences of strings."""
+        try:
+            from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
+        except ImportError:
+            raise MissingExtraError("what was called", "sklearn") from None
+        return Tags(
+            estimator_type="classifier",
+            target_tags=TargetTags(required=True),
+            classifier_tags=ClassifierTags(),
+            input_tags=InputTags(one_d_array=True, two_d_array=False, string=True),
+        )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Whether `fit` was called."""
+        return hasattr(self, "classifier_")
+
+    def __repr__(self) -> str:
+        usual = {name: parameter.default for name, parameter in inspect.signature(TextClassifier).parameters.items()}
+        told = [f"{name}={value!r}" for name, value in self.get_params().items() if value != usual[name]]
+        return f"TextClassifier({', '.join(told)})"
+
+    def _fitted(self) -> Classifier:
+        if not hasattr(self, "classifier_"):
+            kind = (
+                sys.modules["sklearn.exceptions"].NotFittedError
+                if "sklearn.exceptions" in sys.modules
+                else NotFittedError
+            )
+            raise kind("this TextClassifier is not fitted yet; call fit with texts and labels first")
+        return self.classifier_
+
+
+def _names() -> list[str]:
+    return list(inspect.signature(TextClassifier).parameters)
+
+
+def _part(kind: type[Any], parameters: dict[str, Any]) -> Any:
+    """The settings of one kind among the parameters. A classifier's patience is no setting of training."""
+    known = set(inspect.signature(kind).parameters) - ({"patience"} if kind is ClassifierTrainingConfig else set())
+    return kind(**{name: value for name, value in parameters.items() if name in known})
+
+
+def _texts(texts: Iterable[str]) -> list[str]:
+    """Texts as a list of `str`. Raises `TextError` for what is no sequence of strings."""
+    if isinstance(texts, (str, bytes)):
+        raise TextError("the texts are one string; give a sequence of strings, even if it has a single one")
+    if getattr(texts, "ndim", 1) != 1:
+        raise TextError("the texts have more than one dimension; give a sequence of strings")
+    found = _listed(texts, "texts")
+    for place, text in enumerate(found):
+        if not isinstance(text, str):
+            raise TextError(f"text {place} is {_called(text)} and no string; convert it first")
+    return [str(text) for text in found]
+
+
+def _labels(labels: Iterable[Any]) -> Values:
+    """Labels as an array (N,) of one type. Raises `TextError` for what is none."""
+    if labels is None:
+        raise TextError("a classifier requires y to be passed, but the target y is None; give a label for each text")
+    if isinstance(labels, (str, bytes)):
+        raise TextError("the labels are one string; give a sequence with a label for each text")
+    if getattr(labels, "ndim", 1) > 1:
+        raise TextError("the labels have more than one dimension; give one label for each text")
+    found = labels if isinstance(labels, np.ndarray) else np.asarray(labels) if hasattr(labels, "__array__") else None
+    if found is None or found.dtype.kind == "O":
+        listed = _listed(labels, "labels") if found is None else found.tolist()
+        _refuse_mixed(listed)
+        try:
+            found = np.asarray(listed)
+        except ValueError:
+            found = np.zeros((0, 0))
+    if found.ndim != 1:
+        raise TextError("the labels have more than one dimension; give one label for each text")
+    if found.dtype.kind == "c":
+        raise TextError("the labels are complex numbers; give names or whole numbers")
+    if found.dtype.kind == "f":
+        if not np.isfinite(found).all():
+            raise TextError("Input y contains NaN or infinity, which are no labels; remove those texts")
+        if (found != np.round(found)).any():
+            raise TextError("Unknown label type: continuous; a classifier's labels are names or whole numbers")
+    return found
+
+
+def _refuse_mixed(labels: list[Any]) -> None:
+    """Raise `TextError` for a label that is missing, or for labels of several types: numpy would make strings of them all."""
+    first: tuple[str, Any] | None = None
+    for place, label in enumerate(labels):
+        if (
+            label is None
+            or type(label).__name__ in ("NAType", "NaTType")
+            or (isinstance(label, float) and label != label)
+        ):
+            told = "NaN: Input y contains NaN or infinity" if isinstance(label, float) else repr(label)
+            raise TextError(f"label {place} is {told}; give that text a label, or leave it out")
+        kind = "number" if isinstance(label, Real) and not isinstance(label, (bool, np.bool_)) else type(label).__name__
+        kind = {"str_": "str", "bool_": "bool"}.get(kind, kind)
+        if first is None:
+            first = kind, label
+        elif kind != first[0]:
+            raise TextError(
+                f"the labels are of several types: label 0 is {first[1]!r} ({_called(first[1])}), label {place} is {label!r} "
+                f"({_called(label)}); make them all of one type, for example strings"
+            )
+
+
+def _distinct(labels: Values) -> Values:
+    """The distinct labels, sorted. Raises `TextError` for labels that cannot be."""
+    try:
+        return np.unique(labels)
+    except TypeError:
+        raise TextError(
+            f"labels of the type {_called(labels[0])} cannot be put in order; give strings or whole numbers"
+        ) from None
+
+
+def _listed(values: Iterable[Any], called: str) -> list[Any]:
+    """The values of a sequence; sets and dictionaries have no order in which they could belong to others."""
+    if isinstance(values, (set, frozenset, dict)):
+        raise TextError(f"the {called} are a {_called(values)}, which pairs with nothing by order; give a list")
+    try:
+        return list(values)
+    except TypeError:
+        raise TextError(f"the {called} are {_called(values)} and no sequence; give a list") from None
+
+
+def _called(value: object) -> str:
+    return "None" if value is None else type(value).__name__

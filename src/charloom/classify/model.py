@@ -1,0 +1,245 @@
+"""A classifier: a network, n-grams counted beside it, the symbols that both read, and the classes that they know.
+
+Its folder holds `config.json`, `vocabulary.json`, `model.safetensors` and a card, as a language model's does, and
+`n-grams.safetensors` where there are any.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from charloom.classify.ensemble import EnsembleNetwork
+from charloom.classify.generative import GenerativeNetwork
+from charloom.classify.n_gram_files import NGramSizes, read_n_grams
+from charloom.classify.n_grams import NGrams
+from charloom.classify.network import ClassifierNetwork
+from charloom.classify.symbols import Symbols, SymbolTable, padded
+from charloom.data.vocabulary import Vocabulary
+from charloom.errors import FolderError, NotFiniteError, arguments
+from charloom.models.language_model import as_tensors, expected_of, pack
+from charloom.models.model_folder import LARGEST_WEIGHTS, model_folder, read_model_file, read_vocabulary
+from charloom.models.network import reading
+from charloom.settings import ClassificationConfig, ClassifierNetworkConfig
+from charloom.storage import strict_json
+from charloom.storage.tensor_files import largest_file, unpack
+
+Floats = NDArray[np.float64]
+
+TOGETHER = 1 << 15
+"""Symbols that are read side by side at most: bounds the memory, whatever the lengths of the texts."""
+
+UNKNOWN = "unknown"
+"""What a text is called whose best class is less probable than the threshold."""
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """What `config.json` of a classifier's folder says."""
+
+    network: ClassifierNetworkConfig
+    classification: ClassificationConfig
+    classes: tuple[str, ...]
+    longest: int
+    "Characters that are read in one piece; a longer text is read in pieces of equal length."
+    n_grams: tuple[NGramSizes, ...]
+    "How much is counted of sequences of 1, 2, … characters."
+    format: Literal["charloom-classifier-1"] = "charloom-classifier-1"
+
+    def __post_init__(self) -> None:
+        if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes) or self.longest < 1:
+            raise FolderError(
+                "a classifier has at least two classes, each once, and reads at least a character at a time"
+            )
+        if len(self.n_grams) > self.classification.n_grams:
+            raise FolderError(
+                f"n-grams up to {len(self.n_grams)} are counted, but the classification's are up to "
+                f"{self.classification.n_grams}; restore the file from a copy"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """Tells the class of a text, and how probable it is."""
+
+    network: ClassifierNetwork | EnsembleNetwork | GenerativeNetwork
+    vocabulary: Vocabulary
+    config: ClassifierConfig
+    n_grams: NGrams | None = None
+
+    @classmethod
+    def new(
+        cls,
+        config: ClassifierConfig,
+        vocabulary: Vocabulary,
+        n_grams: NGrams | None = None,
+        *,
+        device: str | torch.device = "cpu",
+    ) -> "Classifier":
+        """A classifier with fresh weights on `device` ("meta": none at all)."""
+        kind: type[ClassifierNetwork | EnsembleNetwork | GenerativeNetwork]
+        if config.classification.kind == "generative":
+            kind = GenerativeNetwork
+        else:
+            kind = EnsembleNetwork if config.classification.members > 1 else ClassifierNetwork
+        with torch.device(device):
+            network = kind(
+                config.network,
+                config.classification,
+                symbols=len(SymbolTable(vocabulary)),
+                classes=len(config.classes),
+            )
+        return cls(network.eval(), vocabulary, config, n_grams)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels, in the order of the columns of `probabilities`."""
+        return self.config.classes
+
+    def places(self, labels: Sequence[str]) -> NDArray[np.int64]:
+        """The place (N,) of each label among the classes, all of which are known."""
+        return label_places(labels, self.classes)
+
+    @cached_property
+    def table(self) -> SymbolTable:
+        """The symbols that the network reads."""
+        return SymbolTable(self.vocabulary)
+
+    def probabilities(self, texts: Sequence[str]) -> Floats:
+        """P(class | text) (N, C), calibrated; each row adds up to 1. Raises `NotFiniteError`."""
+        return softmax(self.logits(texts) / float(self.network.temperature))
+
+    def predict(self, texts: Sequence[str], *, threshold: float = 0.0) -> list[tuple[str, float]]:
+        """The most probable class of each text and its probability; "unknown" where that is below `threshold`."""
+        return [self.decide(row, threshold) for row in self.probabilities(texts)]
+
+    def decide(self, probabilities: Floats, threshold: float = 0.0) -> tuple[str, float]:
+        """The class that probabilities (C,) speak for, and its own."""
+        best = int(probabilities.argmax())
+        probability = float(probabilities[best])
+        return self.classes[best] if probability >= threshold else UNKNOWN, probability
+
+    def logits(self, texts: Sequence[str]) -> Floats:
+        """Logits (N, C), not yet divided by the temperature.
+
+        A text of more than `config.longest` characters is read in pieces of equal length: a discriminative network's logits
+        are the mean of theirs, a generative one's log-likelihoods their sum. What n-grams say is added with its weight.
+        """
+        arguments.texts(texts, "a classifier")
+        return self.logits_of([self.table.encode(text) for text in texts])
+
+    def logits_of(self, encoded: Sequence[Symbols]) -> Floats:
+        """Logits (N, C) of texts that are symbols already."""
+        logits, counts = self.network_logits(encoded), self.counted(encoded)
+        return logits if counts is None else logits + float(self.network.count_weight) * counts
+
+    def counted(self, encoded: Sequence[Symbols]) -> Floats | None:
+        """What the n-grams say (N, C): log P(text | class), a long text's in pieces too, over the root of its length.
+
+        Neighbouring characters say much of the same, so ten times the text is not ten times as sure.
+        """
+        if self.n_grams is None:
+            return None
+        cut = [self._pieces(symbols) for symbols in encoded]
+        nats = self.n_grams.nats([piece for pieces in cut for piece in pieces])
+        first = np.cumsum([0] + [len(pieces) for pieces in cut[:-1]])
+        lengths = np.array([len(symbols) + 1 for symbols in encoded])
+        return np.add.reduceat(nats, first) / np.sqrt(lengths)[:, None] if len(encoded) else nats
+
+    def network_logits(self, encoded: Sequence[Symbols]) -> Floats:
+        """Logits (N, C) of the network alone."""
+        pieces: list[Symbols] = []
+        owners: list[int] = []
+        counts = np.zeros(len(encoded))
+        for owner, symbols in enumerate(encoded):
+            cut = self._pieces(symbols)
+            pieces += cut
+            owners += [owner] * len(cut)
+            counts[owner] = len(cut)
+        return self._combined(self._read(pieces), np.array(owners, np.int64), counts)
+
+    def _read(self, pieces: Sequence[Symbols]) -> Floats:
+        """Logits (N, C) of texts in symbols, none of them beyond `config.longest`; those of one length go side by side."""
+        found = np.zeros((len(pieces), len(self.classes)))
+        device = self.network.device
+        with reading(self.network):
+            for places in _side_by_side([len(piece) for piece in pieces]):
+                ids, lengths = padded([pieces[place] for place in places], self.table.boundary)
+                logits = self.network(torch.from_numpy(ids).to(device), torch.from_numpy(lengths).to(device))
+                found[places] = logits.double().cpu().numpy() if device.type != "mps" else logits.cpu().double().numpy()
+        if not np.isfinite(found).all():
+            raise NotFiniteError
+        return found
+
+    def weights(self) -> bytes:
+        """The weights and the temperature as a safetensors file."""
+        return pack(self.network.state_dict())
+
+    def calibrated_weights(self, temperature: float, count_weight: float) -> bytes:
+        """The same file with these two in it; the network stays as it is."""
+        numbers = {"temperature": temperature, "count_weight": count_weight}
+        return pack({**self.network.state_dict(), **{name: torch.tensor(value) for name, value in numbers.items()}})
+
+    def _pieces(self, symbols: Symbols) -> list[Symbols]:
+        count = max(1, -(-len(symbols) // self.config.longest))
+        return np.array_split(symbols, count)
+
+    def _combined(self, each: Floats, owners: NDArray[np.int64], counts: Floats) -> Floats:
+        total = np.zeros((len(counts), each.shape[1]))
+        np.add.at(total, owners, each)
+        if isinstance(self.network, GenerativeNetwork):  # the prior counts once a text, not once a piece
+            prior = self.network.prior.double().cpu().numpy()
+            return total - (counts - 1)[:, None] * prior  # type: ignore[no-any-return]
+        return total / np.maximum(counts, 1)[:, None]
+
+
+def softmax(logits: Floats) -> Floats:
+    """Probabilities (N, C) whose rows add up to 1."""
+    powers = np.exp(logits - logits.max(1, keepdims=True, initial=-np.inf))
+    return powers / powers.sum(1, keepdims=True)  # type: ignore[no-any-return]
+
+
+def load_classifier(path: str | Path) -> Classifier:
+    """The classifier of a run directory or a model folder. Raises `FolderError` with one sentence for whatever is wrong."""
+    folder = model_folder(path)
+    where = str(folder / "config.json")
+    parsed = strict_json.parse(read_model_file(folder, "config.json", strict_json.LARGEST_JSON), where)
+    if isinstance(parsed, dict) and parsed.get("format") in ("charloom-model-1", "charloom-run-1"):
+        raise FolderError(f"{path} is a language model and no classifier; make one with: charloom classify train")
+    config = strict_json.load(ClassifierConfig, parsed, where)
+    vocabulary = read_vocabulary(folder)
+    if vocabulary.kind != "characters":
+        raise FolderError(
+            f"{folder / 'vocabulary.json'}: a classifier reads characters, not bytes; restore the file from a copy"
+        )
+    made = Classifier.new(config, vocabulary, device="meta")
+    expected = expected_of(made.network.state_dict())
+    data = read_model_file(folder, "model.safetensors", min(LARGEST_WEIGHTS, largest_file(expected)))
+    weights = as_tensors(unpack(data, expected, str(folder / "model.safetensors")))
+    if not float(weights["temperature"]) > 0:
+        raise FolderError(f"{folder / 'model.safetensors'}: the temperature is not above 0; restore it from a copy")
+    if not float(weights["count_weight"]) >= 0:
+        raise FolderError(f"{folder / 'model.safetensors'}: the count weight is below 0; restore it from a copy")
+    made.network.load_state_dict(weights, assign=True)
+    return replace(made, n_grams=read_n_grams(folder, config.n_grams, made.table, classes=len(made.classes)))
+
+
+def label_places(labels: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64]:
+    """The place (N,) of each label among the classes, all of which are known."""
+    places = {name: place for place, name in enumerate(classes)}
+    return np.array([places[label] for label in labels], np.int64)
+
+
+def _side_by_side(lengths: Sequence[int]) -> Iterator[NDArray[np.int64]]:
+    """Places of texts that are read together, the longest first; the same whatever the order of the others."""
+    order = np.argsort(-np.array(lengths, np.int64), kind="stable")
+    first = 0
+    while first < len(order):
+        rows = max(1, TOGETHER // (lengths[order[first]] + 2))
+        yield order[first : first + rows]
+        first += rows

@@ -1,0 +1,141 @@
+"""A classifier's run: the same files as a language model's, with a configuration of its own.
+
+config.json        what is trained, how, on which rows; written before the first step
+text.txt           a copy of the rows, only where they came from standard input or from Python
+metrics.jsonl, clock.jsonl, model/, checkpoint.json, checkpoints/, lock: as `charloom.training.runs` says
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from charloom.errors import FolderError, shown
+from charloom.models.model_folder import read_model_file
+from charloom.settings import ClassificationConfig, ClassifierNetworkConfig, ClassifierTrainingConfig
+from charloom.storage import strict_json
+from charloom.training.runs import Origin, Run, read_lines
+
+
+@dataclass(frozen=True)
+class RowsRecord:
+    """Which rows a classifier is trained on."""
+
+    name: str
+    source: str
+    "An absolute path, or 'copy' for text.txt of the run."
+    sha256: str
+    rows: int
+    characters: int
+    classes: int
+    held: int
+    "Rows that are held out."
+    known: int
+    "Characters of the vocabulary."
+
+
+@dataclass(frozen=True)
+class ClassifierPlan:
+    """What was decided before the first step, so that everything after is a function of the step."""
+
+    steps: int
+    steps_per_epoch: int
+    validate_every: int
+    device: str
+    precision: Literal["float32", "bfloat16"]
+    precision_reason: str
+    parameters: int
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "steps_per_epoch", "validate_every"):
+            if getattr(self, name) < 1:
+                raise FolderError(f"plan.{name} is {getattr(self, name)}, below 1; restore the file from a copy")
+
+
+@dataclass(frozen=True)
+class ClassifierRunConfig:
+    """What `config.json` of a classifier's run says."""
+
+    rows: RowsRecord
+    classification: ClassificationConfig
+    network: ClassifierNetworkConfig
+    training: ClassifierTrainingConfig
+    plan: ClassifierPlan
+    origin: Origin | None
+    charloom: str
+    "Version that began the run."
+    format: Literal["charloom-classifier-run-1"] = "charloom-classifier-run-1"
+
+
+@dataclass(frozen=True)
+class ClassifierRun(Run):
+    """A classifier's run directory."""
+
+    def classifier_config(self) -> ClassifierRunConfig:
+        """What its config.json says. Raises `FolderError`."""
+        where = str(self.path / "config.json")
+        if not (self.path / "config.json").exists():
+            raise FolderError(f"{shown(self.path)} is not a run directory: it has no config.json")
+        parsed = strict_json.parse(read_model_file(self.path, "config.json", strict_json.LARGEST_JSON), where)
+        if isinstance(parsed, dict) and parsed.get("format") == "charloom-run-1":
+            raise FolderError(
+                f"{shown(self.path)} is a run of a language model; go on with it by: charloom train --resume --run {self.path}"
+            )
+        return strict_json.load(ClassifierRunConfig, parsed, where)
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl: of steps, and of looks at the held rows; one that is not complete is not there yet."""
+        return read_lines(self.path / "metrics.jsonl", _has_figures)
+
+
+def _has_figures(line: dict[str, Any]) -> bool:
+    figures = line["held"] if "held" in line else {"loss_nats": line.get("loss_nats")}
+    return isinstance(figures, dict) and all(type(value) in (int, float) for value in figures.values())
+
+
+def card(config: ClassifierRunConfig, classes: tuple[str, ...], step: int, held: dict[str, float] | None) -> str:
+    """README.md of a classifier's folder; no date and no path: a function of the run."""
+    network, rows, plan, kind = config.network, config.rows, config.plan, config.classification
+    told = ", ".join(f"`{shown(name)}`" for name in classes[:100]) + (", …" if len(classes) > 100 else "")
+    reads = {
+        "discriminative": "reads a text and tells its class",
+        "generative": "writes like each class, and Bayes' rule",
+    }
+    figures = [f"| {name.replace('_', ' ')} | {value:.4f} |" for name, value in (held or {}).items()]
+    return "\n".join(
+        [
+            "---",
+            "library_name: charloom",
+            "pipeline_tag: text-classification",
+            "tags: [character-level, recurrent-neural-network]",
+            "---",
+            f"# A classifier of {rows.name}",
+            "",
+            f"A recurrent network over characters ({network.cell}, {network.layers} x {network.hidden_size} units"
+            f"{' in each direction' if kind.bidirectional and kind.kind == 'discriminative' else ''}, "
+            f"{plan.parameters:,} parameters) that {reads[kind.kind]}"
+            f"{f', and n-grams of up to {kind.n_grams} characters counted in each class' if kind.n_grams else ''}.",
+            "",
+            f"- Classes ({len(classes)}): {told}",
+            f"- Rows: {rows.name}, {rows.rows:,} of them, {rows.held:,} held out, SHA-256 `{rows.sha256}`",
+            f"- Training: {step:,} of {plan.steps:,} steps of {config.training.batch_size} texts, seed "
+            f"{config.training.seed}, {plan.precision}",
+            "",
+            *(
+                [
+                    "On the rows held out, by which the model was chosen and calibrated:",
+                    "",
+                    "| Figure | Value |",
+                    "|---|---|",
+                ]
+                if figures
+                else ["It was not measured on rows held out."]
+            ),
+            *figures,
+            "",
+            "Use it with charloom:",
+            "",
+            "```sh",
+            "charloom classify predict this-folder texts.txt",
+            "```",
+            "",
+        ]
+    )

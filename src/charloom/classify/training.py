@@ -1,0 +1,61 @@
+"""Training a classifier: the loop of every model here, with the loss of a classifier."""
+
+import copy
+from dataclasses import replace
+from typing import Self
+
+import numpy as np
+import torch
+
+from charloom.classify.batches import TextBatch
+from charloom.classify.ensemble import EnsembleNetwork
+from charloom.classify.generative import GenerativeNetwork
+from charloom.classify.network import ClassifierNetwork
+from charloom.models.network import State, reading
+from charloom.settings import TrainingConfig
+from charloom.training.trainer import Epochs, StepByStep
+
+AnyNetwork = ClassifierNetwork | EnsembleNetwork | GenerativeNetwork
+
+
+class ClassifierTrainer(StepByStep[AnyNetwork, TextBatch]):
+    """Trains a classifier's network in place for `steps` steps; classes are weighted by `weights` (C,)."""
+
+    def __init__(
+        self,
+        network: AnyNetwork,
+        batches: Epochs[TextBatch],
+        config: TrainingConfig,
+        *,
+        weights: torch.Tensor,
+        steps: int,
+        precision: str = "float32",
+    ) -> None:
+        super().__init__(network, batches, config, steps=steps, precision=precision)
+        self._weights = weights.to(network.device)
+
+    def _double(self) -> Self:
+        config = replace(self.config, clip=1.0)
+        network = copy.deepcopy(self.network).cpu()
+        return type(self)(network, self.batches, config, weights=self._weights, steps=self.total)
+
+    def _loss(self, batch: TextBatch) -> tuple[torch.Tensor, float, int, State | None]:
+        device = self.network.device
+        with torch.autocast(device.type, torch.bfloat16, enabled=self._bfloat16):
+            loss = self.network.loss(batch.to(device), self._weights)
+        return loss, 1.0, batch.symbols, None  # the loss is weighted already, text by text
+
+    def _output(self, batch: TextBatch) -> torch.Tensor:
+        device = self.network.device
+        with reading(self.average):
+            return self.average(batch.ids[:, :4].to(device), batch.lengths[:4].to(device))  # type: ignore[no-any-return]
+
+
+def class_weights(counts: tuple[int, ...], power: float) -> torch.Tensor:
+    """Weights (C,) of the classes: frequency to the power `-power`, scaled so that the mean over texts is 1.
+
+    A class of which no text is left to train on counts as if it had one.
+    """
+    texts = np.maximum(np.array(counts, np.float64), 1.0)
+    weights = texts**-power
+    return torch.tensor(weights * texts.sum() / (weights * texts).sum(), dtype=torch.float32)

@@ -1,0 +1,51 @@
+"""A text that was written, as it comes on a terminal or as a JSON value."""
+
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from charloom.generation.batched_generation import Sample
+    from charloom.generation.generate import Piece
+
+FLUSH_SECONDS = 0.03
+"""Text that is made faster than this is shown together: thirty times a second looks like a flow."""
+
+
+def gathered(prompt: str, pieces: "Iterator[Piece]", began: float) -> "Sample":
+    """All pieces of a text that was begun at the monotonic time `began`."""
+    from charloom.generation.batched_generation import Sample
+
+    written = list(pieces)
+    reason = written[-1].stop_reason
+    assert reason is not None, "the last piece says why the text ends"
+    return Sample(prompt, "".join(piece.text for piece in written), reason, time.monotonic() - began)
+
+
+def told(sample: "Sample") -> dict[str, object]:
+    """What a JSON value says of a text."""
+    return {
+        "prompt": sample.prompt,
+        "text": sample.text,
+        "characters": len(sample.text),
+        "stop_reason": sample.stop_reason,
+        "seconds": sample.seconds,
+    }
+
+
+def stream(prompt: str, pieces: "Iterator[Piece]") -> None:
+    """The prompt and then the text as it comes, on standard output; nothing where not even the first piece can be made."""
+    first = next(pieces)
+    sys.stdout.write(prompt + first.text)
+    sys.stdout.flush()
+    shown = time.monotonic()
+    try:
+        for piece in pieces:
+            sys.stdout.write(piece.text)
+            if time.monotonic() - shown > FLUSH_SECONDS:
+                sys.stdout.flush()
+                shown = time.monotonic()
+    finally:
+        sys.stdout.flush()
+    print(flush=True)

@@ -1,0 +1,258 @@
+"""Lossless compression: the model says how likely each character is, an entropy coder turns that into bits.
+
+Both directions read the text with the one-step path, a symbol at a time, because both must compute the same probabilities to
+the last bit. A character that the model does not know is coded as an escape, which has a share of 2^-16 of each
+distribution, and its code point (21 bits); bytes that are no UTF-8 are kept as such. The header names the model by its
+content, and the arithmetic by what it makes of that model: a file that was coded where sums are rounded differently is
+refused instead of decoded into something else. What is held in memory is the code, never the text.
+"""
+
+import codecs
+import hashlib
+import itertools
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from charloom.compress.arithmetic import arithmetic_here, difference, remedy
+from charloom.compress.coded_files import ARITHMETIC_BYTES, ORIGINAL_BYTES, Header, identity, pack, unpack
+from charloom.compress.reader import Reader
+from charloom.data.vocabulary import UNSEEN
+from charloom.errors import FolderError, MissingExtraError
+from charloom.generation.sampling import distributions, draw
+from charloom.generation.writer import HasArrays, Writer
+from charloom.settings import SamplingConfig
+from charloom.storage.tensor_files import Array
+
+ESCAPE = 2.0**-16
+"""Share of each distribution that is kept for characters that the model does not know: costs 2e-5 bits a character."""
+
+PROBED, PROBED_ADAPTIVE = 4096, 2048
+"""Pseudo-random symbols that tell one arithmetic from another; 2,048 are 32 steps of a model that goes on learning."""
+
+_CODE_POINTS = 0x110000
+
+_LEAST = 2.0**-24
+"""No symbol is coded with a smaller probability."""
+
+_BLOCK = 256
+
+_PLAIN = SamplingConfig()
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """A compressed file, and what it cost."""
+
+    data: bytes
+    original_bytes: int
+    symbols: int
+    escapes: int
+    nats: float
+    "Surprisal of the symbols, escapes and their code points included: what an ideal coder would need."
+    coded_bytes: int
+    "What the coder needed, without header and checksum."
+
+
+class Codec:
+    """A model made ready to compress and decompress. Raises `MissingExtraError` without the extra."""
+
+    def __init__(self, model: HasArrays) -> None:
+        try:
+            import threadpoolctl  # noqa: F401
+            from constriction import stream
+        except ImportError:
+            raise MissingExtraError("compressing", "compress") from None
+        arrays = model.arrays()
+        self._stream, self._arrays, self._stepper = stream, arrays, Writer(arrays).stepper
+        self._vocabulary, self._lines = arrays.vocabulary, arrays.config.documents == "lines"
+        self._outputs = self._stepper.outputs
+        self._escape = None if self._vocabulary.kind == "bytes" else self._outputs
+        self._family = stream.model.Categorical(perfect=False)
+        self._points = stream.model.Uniform(_CODE_POINTS)
+        self._model = identity(arrays)
+        self._arithmetic = dict[bool, bytes]()
+
+    def compress(self, data: bytes | Iterable[bytes], *, adaptive: bool = False) -> Compressed:
+        """The compressed form of any bytes, decoded again before it is given. Raises `NotFiniteError`.
+
+        The bytes may come in pieces. With `adaptive` the model keeps learning from what it has coded: smaller, and slower.
+        """
+        made = self.encode(data, adaptive=adaptive)
+        self.check(made)
+        return made
+
+    def check(self, made: Compressed) -> None:
+        """Decode it, to see that it comes back."""
+        try:
+            for _ in self.decode(made.data):
+                pass
+        except FolderError:
+            raise AssertionError("what was coded is not what is decoded") from None
+
+    def encode(self, data: bytes | Iterable[bytes], *, adaptive: bool = False) -> Compressed:
+        """The compressed form of any bytes, without verification."""
+        encoder, reader = self._stream.queue.RangeEncoder(), self._reader(adaptive)
+        nats, size, symbols, unknown, digest = 0.0, 0, 0, 0, hashlib.sha256()
+
+        def watched() -> Iterator[bytes]:
+            nonlocal size
+            for piece in (data,) if isinstance(data, bytes) else data:
+                size += len(piece)
+                digest.update(piece)
+                yield piece
+
+        for block, points in self._blocks(watched()):
+            table = np.empty((len(block), self._outputs + (self._escape is not None)))
+            for place, symbol in enumerate(block.tolist()):
+                table[place] = self._probabilities(reader)
+                if symbol != self._escape:  # the network does not read it
+                    reader.advance(symbol)
+            nats -= float(np.log(np.maximum(table[np.arange(len(block)), block], _LEAST)).sum())
+            escapes = np.flatnonzero(block == self._escape) if self._escape is not None else np.empty(0, np.int64)
+            for first, last in _parts(len(block), escapes + 1):
+                encoder.encode(block[first:last].astype(np.int32), self._family, table[first:last])
+                if block[last - 1] == self._escape:
+                    encoder.encode(points[int(np.searchsorted(escapes, last - 1))], self._points)
+                    nats += math.log(_CODE_POINTS)
+            symbols, unknown = symbols + len(block), unknown + len(escapes)
+        coded = encoder.get_compressed().astype("<u4").tobytes()
+        header = Header(
+            self._model,
+            self._fingerprint(adaptive),
+            arithmetic_here(with_torch=adaptive),
+            digest.digest()[:ORIGINAL_BYTES],
+            size,
+            symbols,
+            adaptive,
+        )
+        return Compressed(pack(header, coded), size, symbols, unknown, nats, len(coded))
+
+    def decompress(self, data: bytes) -> bytes:
+        """The original. Raises `FolderError` for a file that is damaged, of another model or of another arithmetic."""
+        return b"".join(self.decode(data))
+
+    def decode(self, data: bytes) -> Iterator[bytes]:
+        """The original in pieces.
+
+        Raises `FolderError`: for a file that is damaged, of another model or of another arithmetic before there is a piece; for
+        one that decodes to something else than was coded, after the last.
+        """
+        header, coded = unpack(data)
+        if header.model != self._model:
+            raise FolderError("it was compressed with another model; give the one that it was compressed with")
+        if header.arithmetic != self._fingerprint(header.adaptive):
+            there, here = header.made_with, arithmetic_here(with_torch=header.adaptive)
+            raise FolderError(
+                f"it was compressed where sums are rounded in another order: {difference(there, here)}; "
+                f"{remedy(there, here)}"
+            )
+        return self._pieces(coded, header)
+
+    def _pieces(self, coded: Any, header: Header) -> Iterator[bytes]:
+        size, digest = 0, hashlib.sha256()
+        try:
+            for symbols in self._symbols(coded, header):
+                piece = self._bytes(symbols)
+                size += len(piece)
+                digest.update(piece)
+                yield piece
+        except (AssertionError, ValueError):  # constriction's, and what is no text
+            size = -1
+        if size != header.bytes or digest.digest()[:ORIGINAL_BYTES] != header.original:
+            raise FolderError("it decodes to something else than was compressed; decompress it where it was made")
+
+    def _symbols(self, coded: Any, header: Header) -> Iterator[list[int]]:
+        """The symbols that were coded, a block at a time; a code point after an escape as -1 - it."""
+        decoder, reader = self._stream.queue.RangeDecoder(coded), self._reader(header.adaptive)
+        for first in range(0, header.symbols, _BLOCK):
+            found = list[int]()
+            for _ in range(min(_BLOCK, header.symbols - first)):
+                family = self._stream.model.Categorical(self._probabilities(reader), perfect=False)
+                symbol = int(decoder.decode(family))
+                if symbol == self._escape:
+                    found.append(-1 - int(decoder.decode(self._points)))
+                else:
+                    found.append(symbol)
+                    reader.advance(symbol)
+            yield found
+
+    def _blocks(self, pieces: Iterable[bytes]) -> Iterator[tuple[Array, list[int]]]:
+        """Ids of a file, a block at a time, the escape where a character is unknown, and the code points of those."""
+        decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        for piece in itertools.chain(pieces, (None,)):
+            if self._escape is None:
+                ids, codes = np.frombuffer(piece or b"", np.uint8).astype(np.int64), np.empty(0, np.int64)
+                newlines = ids == 10
+            else:  # a byte that is no UTF-8 becomes half of a pair, and comes back
+                text = decoder.decode(piece or b"", final=piece is None)
+                codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4").astype(np.int64)
+                ids = self._vocabulary.find(codes)
+                ids = np.where(ids == UNSEEN, self._escape, ids)
+                newlines = codes == 10
+            if self._lines:  # the boundary stands for the newline
+                ids[newlines] = self._vocabulary.boundary
+            for start in range(0, len(ids), _BLOCK):
+                block = slice(start, start + _BLOCK)
+                unknown = codes[block][ids[block] == self._escape] if self._escape is not None else codes
+                yield ids[block], unknown.tolist()
+
+    def _bytes(self, found: list[int]) -> bytes:
+        """The part of the file that symbols stand for; negative ones are code points of escapes."""
+        characters, boundary = self._vocabulary.characters, self._vocabulary.boundary
+        if self._escape is None:
+            return bytes([10 if symbol == boundary else symbol for symbol in found])
+        text = "".join(
+            chr(-1 - symbol) if symbol < 0 else "\n" if symbol == boundary else characters[symbol] for symbol in found
+        )
+        return text.encode("utf-8", "surrogateescape")
+
+    def _reader(self, adaptive: bool) -> Reader:
+        if not adaptive:
+            return Reader(self._stepper, self._vocabulary.boundary)
+        from charloom.compress.adaptive import AdaptiveReader
+
+        return AdaptiveReader(self._arrays, self._stepper)
+
+    def _probabilities(self, reader: Reader) -> Array:
+        """Probabilities of the symbols, and last of the escape."""
+        found = distributions(reader.logits(), _PLAIN)[0]
+        return found if self._escape is None else np.append(found * (1 - ESCAPE), ESCAPE)
+
+    def _fingerprint(self, adaptive: bool) -> bytes:
+        """What this machine's arithmetic makes of the model: its tables, and the probabilities of a pseudo-random text.
+
+        Each symbol is drawn half from the model and half from all symbols alike, so the text passes through what the model
+        expects as well as what it does not. One probability that differs in its last bit changes all.
+        """
+        if adaptive not in self._arithmetic:
+            digest = hashlib.sha256()
+            for table in self._stepper.tables():
+                digest.update(table.tobytes())
+            reader = self._reader(adaptive)
+            for uniform in _uniforms(PROBED_ADAPTIVE if adaptive else PROBED):
+                probabilities = self._probabilities(reader)
+                digest.update(probabilities.tobytes())
+                mixed = (probabilities[: self._outputs] + 1 / self._outputs) / 2
+                reader.advance(draw(mixed / mixed.sum(), uniform))
+            self._arithmetic[adaptive] = digest.digest()[:ARITHMETIC_BYTES]
+        return self._arithmetic[adaptive]
+
+
+def _uniforms(count: int) -> list[float]:
+    """Pseudo-random numbers in [0, 1), the same for ever: SHAKE-256 of a fixed word, 53 bits each."""
+    words = np.frombuffer(hashlib.shake_256(b"charloom").digest(8 * count), "<u8")
+    numbers: list[float] = ((words >> 11) * 2.0**-53).tolist()
+    return numbers
+
+
+def _parts(size: int, ends: Array) -> Iterator[tuple[int, int]]:
+    """Parts of a block, each up to one of the ends or to the block's own."""
+    first = 0
+    for last in [*ends.tolist(), size]:
+        if last > first:
+            yield first, last
+            first = last

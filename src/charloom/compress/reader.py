@@ -1,0 +1,27 @@
+"""Reading a text a symbol at a time, always asked what comes next."""
+
+import numpy as np
+
+from charloom.generation.numpy_steps import Stepper
+from charloom.models.step_weights import Floats
+
+
+class Reader:
+    """A network that has read the boundary, and then whatever it is given."""
+
+    def __init__(self, stepper: Stepper, boundary: int) -> None:
+        self._stepper, self._boundary = stepper, boundary
+        self._latest = np.array([boundary])
+        self._rows = stepper.begin()
+        self._rows.advance(self._latest)
+
+    def logits(self) -> Floats:
+        """Logits (1, V) of the next symbol; the array is used again."""
+        return self._rows.logits()
+
+    def advance(self, symbol: int) -> None:
+        """Read a symbol; with the boundary a text begins, of which nothing is remembered yet."""
+        if symbol == self._boundary:
+            self._rows = self._stepper.begin()
+        self._latest[0] = symbol
+        self._rows.advance(self._latest)

@@ -1,0 +1,169 @@
+"""The words that are known, those of them that something may be corrected to, and which of these are near to an unknown word."""
+
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+import numpy as np
+
+from charloom.correct.english import other_spellings
+from charloom.correct.spans import WORD
+from charloom.errors import MissingExtraError, TextError
+
+MOST_COUNT = 10**15
+
+ATTESTED = 10
+"""Times that a word of the training text which is in no list must stand there before anything is corrected to it. A rarer one may
+be a name, a term or a misprint; it is known, and that is all."""
+
+
+class Lexicon:
+    """Words in small letters and how often each was seen. Raises `MissingExtraError` without rapidfuzz.
+
+    All words that have a count are known; `targets` are those that a word may be corrected to, all of them unless given.
+    `capitals`: how often the training text writes a word with a capital, and how often in all; `unseen`: how probable it is
+    that the next word of such a text is unknown (Good 1953); `has_list`: whether there are words from a list; with `english`,
+    a word is known if its British or American spelling is.
+    """
+
+    def __init__(
+        self,
+        counts: Mapping[str, int],
+        *,
+        targets: Collection[str] | None = None,
+        capitals: Mapping[str, tuple[int, int]] | None = None,
+        unseen: float | None = None,
+        english: bool = False,
+        has_list: bool = True,
+    ) -> None:
+        try:
+            from rapidfuzz import process
+            from rapidfuzz.distance import OSA
+        except ImportError:
+            raise MissingExtraError("correcting", "text") from None
+        self.counts = {word: count for word, count in counts.items() if count > 0}
+        self.total = sum(self.counts.values())
+        self.targets = self.counts.keys() if targets is None else frozenset(targets)
+        self.unseen, self.english, self.has_list = unseen, english, has_list
+        self._capitals = capitals
+        self._distances, self._osa = process.cdist, OSA.distance
+        by_length: dict[int, list[str]] = {}
+        for word in sorted(self.targets & self.counts.keys()):
+            by_length.setdefault(len(word), []).append(word)
+        self._by_length = by_length
+        self._near = dict[tuple[str, int, int], list[str]]()
+
+    @classmethod
+    def of(cls, pieces: Iterable[str], words: Mapping[str, int] | None = None, *, english: bool = False) -> "Lexicon":
+        """The words of a text that comes in pieces, and those of a list with their counts, scaled to the size of the text."""
+        return cls.joined(forms_of(pieces), words or {}, english=english)
+
+    @classmethod
+    def joined(cls, forms: Mapping[str, int], words: Mapping[str, int], *, english: bool = False) -> "Lexicon":
+        """The same, of the words of a text as they are written there."""
+        seen, capitals = Counter[str](), Counter[str]()
+        for form, count in forms.items():
+            word = plain(form)
+            seen[word] += count
+            if form[0].isupper():
+                capitals[word] += count
+        total = sum(seen.values())
+        scale = min(1.0, total / max(1, sum(words.values()))) if total else 1.0
+        counts = Counter(seen)
+        for word, count in words.items():
+            counts[word] += max(1, round(scale * count))
+        new = sum(1 for word, count in seen.items() if count == 1 and word not in words)
+        return cls(
+            counts,
+            targets=words.keys() | {word for word, count in seen.items() if count >= ATTESTED},
+            capitals={word: (capitals[word], count) for word, count in seen.items()},
+            unseen=new / total if total else None,
+            english=english,
+            has_list=bool(words),
+        )
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    def __contains__(self, word: str) -> bool:
+        """Whether a word is known, in whatever case; with a possessive ending if the rest is; in English in either spelling."""
+        word = plain(word)
+        if word in self.counts or (word.endswith("'s") and word[:-2] in self.counts):
+            return True
+        return self.english and any(other in self.counts for other in other_spellings(word.removesuffix("'s")))
+
+    def nats(self, word: str) -> float:
+        """Surprisal of a word that stands alone; one that is not known counts as seen half a time."""
+        return -math.log(max(self.counts.get(plain(word), 0), 0.5) / max(self.total, 1))
+
+    def capital_nats(self, word: str) -> float:
+        """Surprisal of a capital at the front of a word, by how often the training text writes it so; 0 where that is not known."""
+        if self._capitals is None:
+            return 0.0
+        capitals, seen = self._capitals.get(plain(word), (0, 0))
+        return math.log((seen + 2.0) / (capitals + 0.2))
+
+    def is_name(self, word: str) -> bool:
+        """Whether a word is known from a training text alone, which always writes it with a capital."""
+        if self._capitals is None:
+            return False
+        capitals, seen = self._capitals.get(plain(word), (0, 0))
+        return 0 < capitals == seen == self.counts.get(plain(word))
+
+    def near(self, word: str, distance: int, *, most: int) -> list[str]:
+        """Targets at most so many slips away (optimal string alignment), the nearest and then the commonest first."""
+        key = plain(word), distance, most
+        if key not in self._near:
+            if len(self._near) > 100_000:
+                self._near.clear()
+            self._near[key] = self._find(*key)
+        return self._near[key]
+
+    def _find(self, word: str, distance: int, most: int) -> list[str]:
+        found = list[tuple[int, int, str]]()
+        for size in range(max(1, len(word) - distance), len(word) + distance + 1):
+            words = self._by_length.get(size, [])
+            if words:
+                row = self._distances([word], words, scorer=self._osa, score_cutoff=distance)[0]
+                for place in np.flatnonzero(row <= distance).tolist():
+                    found.append((int(row[place]), -self.counts[words[place]], words[place]))
+        return [each for _, _, each in sorted(found)[:most]]
+
+    def pairs(self, word: str) -> Iterator[str]:
+        """Two targets that give this word when they are run together."""
+        word = plain(word)
+        for place in range(1, len(word)):
+            first, second = word[:place], word[place:]
+            if all(part in self.targets and (len(part) > 1 or part in ("a", "i")) for part in (first, second)):
+                yield f"{first} {second}"
+
+
+def plain(word: str) -> str:
+    """A word as it is looked up: in small letters, apostrophes straight."""
+    return word.lower().replace("’", "'")
+
+
+def forms_of(pieces: Iterable[str]) -> Counter[str]:
+    """The words of a text that comes in pieces, as they are written there, with their counts."""
+    forms = Counter[str]()
+    for piece in pieces:
+        forms.update(WORD.findall(piece))
+    return forms
+
+
+def read_words(text: str, name: str) -> dict[str, int]:
+    """A list of words, one a line, each with its count behind it or without. Raises `TextError`."""
+    counts = dict[str, int]()
+    for number, line in enumerate(text.splitlines(), 1):
+        parts = line.split()
+        if not parts:
+            continue
+        if len(parts) > 2 or (len(parts) == 2 and not (parts[1].isascii() and parts[1].isdigit())):
+            raise TextError(
+                f"line {number:,} of {name} is not a word, or a word and its count: {line[:60]!r}; put one on each line"
+            )
+        count = min(int(parts[1][:16]), MOST_COUNT) if len(parts) == 2 else 1
+        counts[plain(parts[0])] = counts.get(plain(parts[0]), 0) + count
+    if not counts:
+        raise TextError(f"{name} has no words; put one on each line")
+    return counts

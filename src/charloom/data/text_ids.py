@@ -1,0 +1,53 @@
+"""A text as ids: its characters, and the boundary symbol wherever a text ends."""
+
+import numpy as np
+
+from charloom.data.corpus import Text
+from charloom.data.vocabulary import Ids, Vocabulary
+from charloom.settings import Documents
+
+
+def encode(text: Text, vocabulary: Vocabulary, documents: Documents = "none") -> Ids:
+    """Ids of `text`, for each character (or byte) one, with boundaries.
+
+    With documents "lines" each newline becomes the boundary: it is the end of a text. Where a text made of several ends
+    (`Text.ends`) a boundary is put in, unless a line has just ended there. Raises `TextError` for an unseen character.
+    """
+    ids = vocabulary.encode_pieces(text.pieces(), text.bytes if vocabulary.kind == "bytes" else text.characters)
+    newline = newline_id(vocabulary)
+    if documents == "lines" and newline is not None:
+        ids[ids == newline] = vocabulary.boundary
+    if not text.ends:
+        return ids
+    ends = np.array(text.ends) if vocabulary.kind == "characters" else _byte_ends(text)
+    if documents == "lines":
+        ends = ends[ids[ends - 1] != vocabulary.boundary]
+    return np.insert(ids, ends, vocabulary.boundary)
+
+
+def remembered(ids: Ids, boundary: int, *, begun: bool) -> Ids:
+    """The part of a text that the state depends on: everything from the last boundary on.
+
+    Where no boundary is in it, all of it; a boundary opens it unless the text was `begun` before.
+    """
+    ids, ends = ids.astype(np.int64), np.flatnonzero(ids == boundary)
+    if len(ends):
+        return ids[ends[-1] :]
+    return ids if begun else np.concatenate(([boundary], ids))
+
+
+def newline_id(vocabulary: Vocabulary) -> int | None:
+    """Id of the newline, if the vocabulary has it."""
+    if vocabulary.kind == "bytes":
+        return 10
+    place = vocabulary.characters.find("\n")
+    return place if place >= 0 else None
+
+
+def predicts_end(text: Text, documents: Documents) -> bool:
+    """Whether training on this text shows ends, so that the model can learn to end a text."""
+    return documents == "lines" or bool(text.ends)
+
+
+def _byte_ends(text: Text) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    return np.array([text.slice(0, end).bytes for end in text.ends])

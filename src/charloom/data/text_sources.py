@@ -1,0 +1,110 @@
+"""The corpus that a user names: a file, a folder, standard input, a named corpus or a string."""
+
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from charloom.data.corpus import Corpus, make_corpus, read_file, read_folder
+from charloom.data.datasets import DATASETS, dataset
+from charloom.errors import TextError, shown
+from charloom.settings import CorpusConfig
+
+STANDARD_INPUT = "standard input"
+STRING = "a string"
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://\S+$")
+LIKE_A_PATH = re.compile(r".*[^\s.]\.[A-Za-z][A-Za-z0-9]{0,4}|(\w:)?[~.\w-]*([/\\][.\w-]+)+[/\\]?|\w+[/\\]")
+"""A file's name with its ending, or folders one below the other without a space."""
+
+COMPRESSED_ENDINGS = (".gz", ".bz2", ".xz")
+
+
+def open_text(text: str | Path, config: CorpusConfig) -> Corpus:
+    """The corpus of a TEXT argument: `-` for standard input, a path that exists, or the name of a corpus."""
+    if text == "-":
+        return make_corpus([(STANDARD_INPUT, sys.stdin.buffer.read())], config, name="text", source=STANDARD_INPUT)
+    path = Path(text)
+    if isinstance(text, str) and ADDRESS.match(text) and not _exists(path):
+        raise TextError(
+            f"{shown(text)} is an address, and texts are not downloaded from one; download the file and give its path, or "
+            "take a text that has a name (charloom data list)"
+        )
+    if text == "" or not _exists(path):
+        if isinstance(text, Path) or path.suffix or len(path.parts) > 1:
+            raise TextError(f"there is no file or folder {shown(path)}; check the path")
+        return _named(text, config)
+    folder = path.is_dir()
+    documents: Iterable[tuple[str, bytes]] = read_folder(path) if folder else [read_file(path)]
+    read_once = not (folder or path.is_file())  # a pipe: it cannot be read again, as standard input cannot
+    source = STANDARD_INPUT if read_once else str(path.resolve())
+    return make_corpus(documents, config, name=text_name(path.resolve()), source=source, in_folder=folder)
+
+
+def string_corpus(text: str, config: CorpusConfig) -> Corpus:
+    """The corpus of a string that is the text itself."""
+    if not isinstance(text, str):
+        raise TextError(f"a text is a string or a pathlib.Path, and this is {type(text).__name__}; convert it first")
+    _refuse_name(text)
+    try:
+        data = text.encode()
+    except UnicodeEncodeError as error:
+        raise TextError(
+            f"character {error.start} (counted from 0) of the text is half of a surrogate pair; remove it"
+        ) from None
+    return make_corpus([("the text", data)], _utf8(config), name="text", source=STRING)
+
+
+def reopen(source: str, copy: Path, config: CorpusConfig, name: str) -> Corpus:
+    """The corpus of a run, read again from its source, or from the run's copy."""
+    path = copy if source == "copy" else Path(source)
+    if not source.startswith("corpus ") and _exists(path) and not (path.is_file() or path.is_dir()):
+        raise TextError(f"{shown(path)} is no file and no folder, so the run's text cannot be read again; restore it")
+    if source == "copy":
+        return make_corpus([read_file(copy)], _utf8(config), name=name, source=source)
+    if source.startswith("corpus "):
+        return _named(source.removeprefix("corpus "), config)  # even where a file has that name by now
+    return open_text(path, config)
+
+
+def is_there(source: str) -> bool:
+    """Whether what a run was read from can still be found: a copy and a corpus are looked for elsewhere."""
+    return source == "copy" or source.startswith("corpus ") or _exists(Path(source))
+
+
+def text_name(path: Path, otherwise: str = "text") -> str:
+    """What a text is called: its file's name without its ending, and without that of its compression."""
+    plain = path.with_suffix("") if path.suffix.lower() in COMPRESSED_ENDINGS else path
+    return plain.stem or otherwise
+
+
+def _named(name: str, config: CorpusConfig) -> Corpus:
+    return make_corpus(dataset(name).read(), _utf8(config), name=name, source=f"corpus {name}")
+
+
+def _refuse_name(text: str) -> None:
+    """Raise `TextError` for a string that names a text instead of being one."""
+    if not text or len(text) >= 256 or not text.isprintable():
+        return
+    itself = "; if it is the text itself, end it with a newline"
+    if ADDRESS.match(text):
+        raise TextError(f"{text!r} is an address; download the file first, and pass pathlib.Path of it{itself}")
+    if _exists(Path(text)):
+        raise TextError(f"{text!r} is the path of a file; for its content pass pathlib.Path({text!r}){itself}")
+    if text in DATASETS:
+        raise TextError(f"{text!r} is the name of a corpus; train on it with: charloom train {text}{itself}")
+    if LIKE_A_PATH.fullmatch(text):
+        raise TextError(
+            f"{text!r} looks like the path of a file, but there is none; check it, and pass pathlib.Path({text!r}){itself}"
+        )
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a text that is too long for the name of a file
+        return False
+
+
+def _utf8(config: CorpusConfig) -> CorpusConfig:
+    return replace(config, encoding="utf-8")

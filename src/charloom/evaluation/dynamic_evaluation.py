@@ -1,0 +1,59 @@
+"""Dynamic evaluation: a network that keeps learning from the text it reads.
+
+A segment is predicted with what has been learned from those before it; then a step is taken against the gradient g of its mean
+loss, each weight's share divided by the root of the mean of its squared gradients so far (Krause, Kahembwe, Murray and Renals
+2018, arXiv 1709.07432, who take that mean from the training text, which a model folder does not have):
+
+    w <- w - learning_rate g / (sqrt(mean g^2) + EPSILON)
+
+Nothing is known beforehand of what is predicted, so the figure is honest; but it is that of a network which changes, and stands
+beside the static one, never for it.
+"""
+
+import copy
+from dataclasses import replace
+
+import torch
+
+from charloom.models.dropout import Dropout
+from charloom.models.network import CharRNN, State
+
+SEGMENT = 64
+"""Symbols between two steps."""
+
+LEARNING_RATE = 3e-4
+
+EPSILON = 1e-4
+
+
+class Learner:
+    """A copy of a network that takes a step after each segment; the network itself stays as it is."""
+
+    def __init__(self, network: CharRNN, learning_rate: float = LEARNING_RATE) -> None:
+        self.network = copy.deepcopy(network)
+        self.network.config = replace(network.config, dropout=0.0, weight_dropout=0.0)
+        self.network.dropout = self.network.weight_dropout = Dropout(0.0)
+        self.network.train()  # else cuDNN keeps nothing for the gradient
+        self._weights = list(self.network.parameters())
+        self._squares = [torch.zeros_like(weight) for weight in self._weights]
+        self._learning_rate, self._steps = learning_rate, 0
+
+    def read(self, inputs: torch.Tensor, targets: torch.Tensor, state: State | None) -> tuple[torch.Tensor, State]:
+        """Logits (T, B, V) for a segment (T, B) as the network was before, and the state after; then a step is taken.
+
+        Targets below 0 count for nothing.
+        """
+        with torch.enable_grad():
+            logits, after = self.network(inputs, state)
+            kept = targets >= 0
+            if bool(kept.any()):
+                loss = torch.nn.functional.cross_entropy(logits[kept], targets[kept])
+                self._step(torch.autograd.grad(loss, self._weights))
+        return logits.detach(), tuple(part.detach() for part in after)
+
+    @torch.no_grad()
+    def _step(self, gradients: tuple[torch.Tensor, ...]) -> None:
+        self._steps += 1
+        for weight, gradient, square in zip(self._weights, gradients, self._squares, strict=True):
+            square.addcmul_(gradient, gradient)
+            weight.addcdiv_(gradient, (square / self._steps).sqrt_().add_(EPSILON), value=-self._learning_rate)

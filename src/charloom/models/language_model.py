@@ -1,0 +1,107 @@
+"""A language model: a network and the vocabulary that its numbers stand for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+
+from charloom.data.corpus import Text
+from charloom.data.text_ids import remembered
+from charloom.data.vocabulary import Ids, Vocabulary
+from charloom.errors import FolderError
+from charloom.models.model_folder import ModelArrays, ModelConfig, encode_for, read_model, sizes
+from charloom.models.network import CharRNN, State, reading
+from charloom.models.state import as_state
+from charloom.storage.tensor_files import Array, Expected
+
+CHUNK = 1024
+"""Symbols read at a time: bounds the memory and changes no figure."""
+
+
+@dataclass(frozen=True, eq=False)
+class LanguageModel:
+    """A network that predicts the next symbol of a text, and the symbols."""
+
+    network: CharRNN
+    vocabulary: Vocabulary
+    config: ModelConfig
+
+    def __post_init__(self) -> None:
+        inputs, outputs = sizes(self.vocabulary, self.config.predicts_end)
+        if (self.network.inputs, self.network.outputs) != (inputs, outputs):
+            raise FolderError(
+                f"the network reads {self.network.inputs} symbols and predicts {self.network.outputs}, but the vocabulary "
+                f"asks for {inputs} and {outputs}; they belong to different models"
+            )
+
+    @classmethod
+    def new(cls, config: ModelConfig, vocabulary: Vocabulary, *, device: str | torch.device = "cpu") -> "LanguageModel":
+        """A model with fresh weights on `device` ("meta": none at all)."""
+        inputs, outputs = sizes(vocabulary, config.predicts_end)
+        with torch.device(device):
+            network = CharRNN(config.network, inputs=inputs, outputs=outputs)
+        return cls(network.eval(), vocabulary, config)
+
+    @classmethod
+    def of(cls, model: ModelArrays) -> "LanguageModel":
+        """The model with these weights."""
+        made = cls.new(model.config, model.vocabulary, device="meta")
+        made.network.load_state_dict(as_tensors(model.weights), assign=True)
+        return made
+
+    def with_network(self, network: CharRNN) -> "LanguageModel":
+        """The same model with other weights."""
+        return replace(self, network=network)
+
+    def encode(self, text: str | Text) -> Ids:
+        """Ids (T,) of a text, with the boundaries that this model knows. Raises `TextError` for an unseen character."""
+        return encode_for(self.config, self.vocabulary, text)
+
+    def read(self, text: str | Text, state: Sequence[Any] | None = None) -> State:
+        """The state after `text`, read from the boundary, or from `state` on; with documents, the state of the last one.
+
+        A beginning that several texts share is read once; `charloom.generate(model, state=...)` continues from there.
+        Raises `TextError` for an unseen character, `SettingsError` for a state of another model.
+        """
+        ids = remembered(self.encode(text), self.vocabulary.boundary, begun=state is not None)
+        kept: State | None = None
+        if state is not None and not (len(ids) and ids[0] == self.vocabulary.boundary):
+            arrays = as_state(self.config.network, state)
+            kept = tuple(torch.from_numpy(part).to(self.network.device) for part in arrays)
+        column = torch.from_numpy(ids).to(self.network.device)[:, None]
+        with reading(self.network):
+            for first in range(0, len(column), CHUNK):
+                _, kept = self.network(column[first : first + CHUNK], kept)
+        return kept if kept is not None else self.network.zero_state(1)
+
+    def arrays(self) -> ModelArrays:
+        """The model as arrays; on a CPU they share the network's memory."""
+        weights = {name: tensor.detach().cpu().numpy() for name, tensor in self.network.state_dict().items()}
+        return ModelArrays(self.config, self.vocabulary, weights)
+
+    def weights(self) -> bytes:
+        """The weights as a safetensors file: the same weights give the same bytes."""
+        return pack(self.network.state_dict())
+
+
+def pack(tensors: Mapping[str, torch.Tensor]) -> bytes:
+    """Tensors as a safetensors file."""
+    return safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+
+
+def as_tensors(arrays: Mapping[str, Array]) -> dict[str, torch.Tensor]:
+    """Arrays as tensors of their own."""
+    return {name: torch.tensor(array) for name, array in arrays.items()}
+
+
+def expected_of(tensors: Mapping[str, torch.Tensor]) -> Expected:
+    """Shape and type of each of them, as `tensor_files.unpack` asks for."""
+    return {name: (tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")) for name, tensor in tensors.items()}
+
+
+def load_folder(folder: Path) -> LanguageModel:
+    """The model in `folder`. Raises `FolderError`, with one sentence about what is wrong."""
+    return LanguageModel.of(read_model(folder))

@@ -1,0 +1,154 @@
+"""A model folder, read without torch: what kind of model, which symbols, and the weights as arrays.
+
+`config.json`, `vocabulary.json`, `model.safetensors` and a card, `README.md`. Nothing in it is ever executed or unpickled,
+and sizes are checked against the configuration before anything is built.
+"""
+
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from charloom.data.corpus import Text
+from charloom.data.text_ids import encode
+from charloom.data.vocabulary import Ids, Vocabulary
+from charloom.errors import CharloomError, FolderError, arguments, shown
+from charloom.settings import Documents, NetworkConfig, VocabularyKind
+from charloom.storage import strict_json
+from charloom.storage.tensor_files import Array, Expected, largest_file, unpack
+
+LARGEST_VOCABULARY = 16 << 20
+LARGEST_WEIGHTS = 16 << 30
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What `config.json` of a model folder says."""
+
+    network: NetworkConfig
+    documents: Documents
+    "How the training text was cut into texts."
+    predicts_end: bool
+    "Whether the model learned where a text ends."
+    format: Literal["charloom-model-1"] = "charloom-model-1"
+
+
+@dataclass(frozen=True)
+class VocabularyRecord:
+    """What `vocabulary.json` says."""
+
+    kind: VocabularyKind
+    characters: str
+
+
+@dataclass(frozen=True, eq=False)
+class ModelArrays:
+    """A model as its files hold it."""
+
+    config: ModelConfig
+    vocabulary: Vocabulary
+    weights: dict[str, Array]
+    "float32, by the names of `shapes`."
+
+    def arrays(self) -> "ModelArrays":
+        """Itself, so that it can stand in for a model."""
+        return self
+
+    def encode(self, text: str | Text) -> Ids:
+        """Ids (T,) of a text, with the boundaries that this model knows. Raises `TextError` for an unseen character."""
+        return encode_for(self.config, self.vocabulary, text)
+
+
+def encode_for(config: ModelConfig, vocabulary: Vocabulary, text: str | Text) -> Ids:
+    """Ids (T,) of a text for such a model: boundaries where documents end, and where texts do if it predicts ends."""
+    text = text if isinstance(text, Text) else Text.of(text)
+    if not config.predicts_end:
+        text = Text(text.data, text.characters)
+    return encode(text, vocabulary, config.documents)
+
+
+def sizes(vocabulary: Vocabulary, predicts_end: bool) -> tuple[int, int]:
+    """Numbers of input and output symbols: the boundary is an output only where training saw texts end."""
+    return len(vocabulary), len(vocabulary) - (not predicts_end)
+
+
+def shapes(network: NetworkConfig, *, inputs: int, outputs: int) -> Expected:
+    """Name, shape and type of each tensor of a network that reads `inputs` symbols and predicts `outputs`."""
+    size, gates = network.hidden_size, {"lstm": 4, "gru": 3}.get(network.cell, 1)
+    found: dict[str, tuple[int, ...]] = {"output.bias": (outputs,)}
+    if network.embedding_size:
+        found["embedding.weight"] = (inputs, network.embedding_size)
+    if not network.tied:
+        found["output.weight"] = (outputs, size)
+    for number in range(network.layers):
+        below = size if number else network.embedding_size or inputs
+        found[f"layers.{number}.weight_ih_l0"] = (gates * size, below)
+        found[f"layers.{number}.weight_hh_l0"] = (gates * size, size)
+        found[f"layers.{number}.bias_ih_l0"] = found[f"layers.{number}.bias_hh_l0"] = (gates * size,)
+    return {name: (shape, "float32") for name, shape in found.items()}
+
+
+def is_run(path: Path) -> bool:
+    """Whether `path` is a run directory and not a model folder: its config.json has a plan."""
+    return (path / "model").is_dir() or (path / "checkpoints").is_dir()
+
+
+def model_folder(path: str | Path) -> Path:
+    """The model folder of a run directory, or `path` itself. Raises `FolderError`."""
+    arguments.path(path)
+    path = Path(path)
+    if not path.exists():
+        raise FolderError(f"there is no run or model folder {shown(path)}; check the path")
+    if not is_run(path) and not (path / "config.json").exists():
+        raise FolderError(f"{shown(path)} is neither a run nor a model folder: it has no config.json; check the path")
+    return path / "model" if is_run(path) else path
+
+
+def read_model(folder: Path) -> ModelArrays:
+    """The model in `folder`. Raises `FolderError`, with one sentence about what is wrong."""
+    where = str(folder / "config.json")
+    data = read_model_file(folder, "config.json", strict_json.LARGEST_JSON)
+    config = strict_json.load(ModelConfig, of_language_model(strict_json.parse(data, where), folder), where)
+    vocabulary = read_vocabulary(folder)
+    inputs, outputs = sizes(vocabulary, config.predicts_end)
+    expected = shapes(config.network, inputs=inputs, outputs=outputs)
+    data = read_model_file(folder, "model.safetensors", min(LARGEST_WEIGHTS, largest_file(expected)))
+    return ModelArrays(config, vocabulary, unpack(data, expected, str(folder / "model.safetensors")))
+
+
+def read_vocabulary(folder: Path) -> Vocabulary:
+    """The vocabulary in a model folder. Raises `FolderError`."""
+    where = str(folder / "vocabulary.json")
+    data = read_model_file(folder, "vocabulary.json", LARGEST_VOCABULARY)
+    record = strict_json.load(VocabularyRecord, strict_json.parse(data, where, largest=LARGEST_VOCABULARY), where)
+    try:
+        return Vocabulary(record.kind, record.characters)
+    except CharloomError as error:
+        raise FolderError(f"{where}: {error}") from None
+
+
+def of_language_model(config: Any, path: Path) -> Any:
+    """The content of a config.json, unless it says that it belongs to a classifier. Raises `FolderError`."""
+    kind = config.get("format") if isinstance(config, dict) else None
+    if isinstance(kind, str) and kind.startswith("charloom-classifier-"):
+        raise FolderError(f"{shown(path)} holds a classifier and no language model; use it with: charloom classify")
+    return config
+
+
+def read_model_file(folder: Path, name: str, largest: int) -> bytes:
+    """The bytes of a file of a model or run, at most `largest`. Raises `FolderError`."""
+    path = folder / name
+    try:
+        status = path.stat()
+        size = status.st_size if stat.S_ISREG(status.st_mode) else largest + 1
+        data = path.read_bytes() if size <= largest else b""
+    except FileNotFoundError:
+        raise FolderError(f"{folder} is not complete: it has no {name}; restore it from a copy") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise FolderError(f"{path} cannot be read ({str(reason).lower()}); restore it from a copy") from None
+    if size > largest:
+        raise FolderError(
+            f"{path} is no file of at most {largest:,} bytes, so it is not one of ours; restore it from a copy"
+        )
+    return data

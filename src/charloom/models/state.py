@@ -1,0 +1,26 @@
+"""A network's state as arrays, for code that needs no torch."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from charloom.errors import SettingsError
+from charloom.models.step_weights import Floats
+from charloom.settings import NetworkConfig
+
+Arrays = tuple[Floats, ...]
+"""A state as arrays: (h,) of shape (layers, B, H), for an LSTM (h, c); a `charloom.State` whose tensors are numpy's."""
+
+
+def as_state(config: NetworkConfig, state: Sequence[Any]) -> Arrays:
+    """The state of one text, given as arrays or tensors, copied into arrays (layers, 1, H). Raises `SettingsError`."""
+    tensors = [part.detach().float().cpu().numpy() if hasattr(part, "detach") else part for part in state]
+    parts = tuple(np.array(part, np.float32) for part in tensors)
+    expected = [(config.layers, 1, config.hidden_size)] * (2 if config.cell == "lstm" else 1)
+    if [part.shape for part in parts] != expected:
+        raise SettingsError(
+            f"the state has parts of the shapes {[part.shape for part in parts]}, but this model remembers {expected}; "
+            "take one that read gave for this model"
+        )
+    return parts

@@ -1,0 +1,90 @@
+"""A layer's weights laid out for single steps: in the order of the step, with constant sums precomputed.
+
+The gates' sigmoid is taken as (1 + tanh(z / 2)) / 2, its half already in the weights, so one tanh serves all gates of an LSTM.
+Axes: G gates, H hidden.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from charloom.settings import Cell, NetworkConfig
+from charloom.storage.tensor_files import Array
+
+Floats = NDArray[np.float32]
+
+_LINE = 64
+"""Bytes of a cache line."""
+
+
+@dataclass(frozen=True, eq=False)
+class Gates:
+    """One layer's weights, G blocks of H rows each."""
+
+    start: Floats
+    "Initial values of the gates: in the first layer a row (G H,) for each symbol, in the others one row, the biases."
+    below: Floats | None
+    "(G H, H), from the layer below; the first layer has none, its inputs are in `start`."
+    recurrent: Floats
+    "(G H, H), from the layer itself."
+    recurrent_bias: Floats
+    "(H,): only a GRU's candidate needs its two biases apart, because the reset gate multiplies the second."
+
+
+def gates(config: NetworkConfig, weights: Mapping[str, Array], number: int) -> Gates:
+    """The weights of layer `number`."""
+    order, halves = _ORDERS[config.cell]
+    matrices = {}
+    for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+        blocks = np.split(weights[f"layers.{number}.{name}_l0"].astype(np.float32, copy=False), len(order))
+        scaled = aligned_empty((sum(len(block) for block in blocks), *blocks[0].shape[1:]))
+        for gate, half, place in zip(order, halves, np.split(scaled, len(order)), strict=True):
+            np.multiply(blocks[gate], np.float32(half), out=place)  # a half is exact
+        matrices[name] = scaled
+    bias = matrices["bias_ih"].astype(np.float64) + matrices["bias_hh"]
+    apart = np.zeros(config.hidden_size, np.float32)
+    if config.cell == "gru":
+        candidate = slice(2 * config.hidden_size, None)
+        bias[candidate], apart = matrices["bias_ih"][candidate], matrices["bias_hh"][candidate]
+    start, below = bias[None], None
+    if number:
+        below = matrices["weight_ih"]
+    else:
+        table = matrices["weight_ih"].T.astype(np.float64)
+        start = bias + (weights["embedding.weight"].astype(np.float64) @ table if config.embedding_size else table)
+    return Gates(start.astype(np.float32), below, matrices["weight_hh"], apart)
+
+
+def output_weights(config: NetworkConfig, weights: Mapping[str, Array]) -> tuple[Floats, Floats]:
+    """The output's matrix (V, H) and bias (V,)."""
+    bias = weights["output.bias"].astype(np.float32)
+    matrix = weights["embedding.weight"][: len(bias)] if config.tied else weights["output.weight"]
+    return matrix.astype(np.float32), bias
+
+
+def aligned(array: Array) -> Array:
+    """An array aligned to a cache line, copied if necessary: up to a tenth faster to read."""
+    if array.ctypes.data % _LINE == 0 and array.flags.c_contiguous:
+        return array
+    found = aligned_empty(array.shape, array.dtype)
+    found[...] = array
+    return found
+
+
+def aligned_empty(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> Array:
+    """Uninitialised space for an array aligned to a cache line."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    space = np.empty(size + _LINE, np.uint8)
+    begin = -space.ctypes.data % _LINE
+    return space[begin : begin + size].view(dtype).reshape(shape)
+
+
+_ORDERS: dict[Cell, tuple[tuple[int, ...], tuple[float, ...]]] = {
+    "lstm": ((0, 1, 3, 2), (0.5, 0.5, 0.5, 1)),  # torch's: input, forget, candidate, output; here the candidate last
+    "gru": ((0, 1, 2), (0.5, 0.5, 1)),  # reset, update, candidate
+    "rnn-tanh": ((0,), (1,)),
+    "rnn-relu": ((0,), (1,)),
+}

@@ -1,0 +1,119 @@
+"""Whether probabilities mean what they say: of all predictions made with 70 % should 70 % be right.
+
+Reliability curve and expected calibration error: Guo et al. 2017 (arXiv 1706.04599), over the most probable symbol. The
+temperature that would calibrate the model is chosen on the first half of the text, and its gain is measured on the second.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from charloom.plotting import style
+from charloom.report.predictions import TEMPERATURES, Floats, Predictions
+
+BINS = 20
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Predictions of about the same confidence."""
+
+    confidence: float
+    "Mean probability of the most probable symbol."
+    right: float
+    "Share of them that were right."
+    symbols: int
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How far confidence and success are apart."""
+
+    bins: tuple[Bin, ...]
+    expected_error: float
+    "Mean distance of confidence and success, weighted by symbols."
+    temperature: float
+    "The one at which the first half of the text is most likely."
+    gain: float
+    "Nats per symbol of the second half that it gains over temperature 1; below 0 where it loses."
+    nats_by_temperature: tuple[tuple[float, float], ...]
+    "Nats per symbol of the whole text, had the logits been divided by each temperature."
+
+    def finding(self) -> str:
+        """What is to be seen, in one sentence."""
+        confidence, right = (
+            sum(part * one.symbols for one, part in zip(self.bins, parts, strict=True))
+            / sum(b.symbols for b in self.bins)
+            for parts in ([one.confidence for one in self.bins], [one.right for one in self.bins])
+        )
+        if abs(confidence - right) < 0.005:
+            lean = "as sure as it is right"
+        else:
+            lean = "surer than it is right" if confidence > right else "right more often than it is sure"
+        figures = (
+            f"{confidence:.1%} sure on average, {right:.1%} right; expected calibration error {self.expected_error:.1%}"
+        )
+        return f"The model is {lean}: {figures}"
+
+
+def calibration(found: Predictions) -> Calibration:
+    """The calibration of predictions."""
+    places = np.minimum((found.confidence * BINS).astype(np.int64), BINS - 1)
+    counts, sure, right = (np.bincount(places, weights, BINS) for weights in (None, found.confidence, found.right))
+    bins = tuple(
+        Bin(float(sure[n] / counts[n]), float(right[n] / counts[n]), int(counts[n])) for n in range(BINS) if counts[n]
+    )
+    error = sum(one.symbols * abs(one.confidence - one.right) for one in bins) / len(found.targets)
+    half = int(np.searchsorted(np.cumsum(found.sizes), found.sizes.sum() / 2)) + 1
+    one = TEMPERATURES.index(1.0)
+    chosen, gain = 1.0, 0.0
+    if half < len(found.sizes):
+        first, second = found.tempered[:half].sum(0), found.tempered[half:].sum(0) / found.sizes[half:].sum()
+        chosen = _lowest(first)
+        gain = float(second[one] - np.interp(np.log(chosen), np.log(TEMPERATURES), second))
+    overall = found.tempered.sum(0) / found.sizes.sum()
+    return Calibration(bins, error, chosen, gain, tuple(zip(TEMPERATURES, overall.tolist(), strict=True)))
+
+
+def draw(found: Calibration) -> bytes:
+    """A PNG: the reliability curve, and the likelihood against the temperature."""
+    picture = style.figure(10, 4.4)
+    picture.suptitle(style.wrapped(found.finding(), picture), fontsize=11)
+    left, right = picture.subplots(1, 2)
+    axes = style.axes(left, "", "probability of the most probable character", "share that was right")
+    axes.plot((0, 1), (0, 1), color="0.5", linestyle="--", linewidth=1)
+    axes.text(0.34, 0.36, "as sure as right", ha="center", va="bottom", color="0.4", fontsize=8, rotation=40)
+    most = max(one.symbols for one in found.bins)
+    axes.plot(
+        [one.confidence for one in found.bins],
+        [one.right for one in found.bins],
+        color=style.COLOURS[0],
+        linewidth=1.5,
+    )
+    axes.scatter(
+        [one.confidence for one in found.bins],
+        [one.right for one in found.bins],
+        [10 + 90 * one.symbols / most for one in found.bins],
+        color=style.COLOURS[0],
+    )
+    axes.text(0.02, 0.97, "larger dots: more characters", transform=axes.transAxes, va="top", fontsize=8, color="0.3")
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    temperatures, nats = zip(*found.nats_by_temperature, strict=True)
+    title = f"most likely at temperature {found.temperature:.2f}"
+    axes = style.axes(right, title, "temperature", "nats per character")
+    axes.plot(temperatures, nats, color=style.COLOURS[0], marker=".")
+    axes.axvline(1, color="0.5", linestyle="--", linewidth=1)
+    axes.axvline(found.temperature, color=style.COLOURS[1], linewidth=1)
+    axes.set_xscale("log")
+    axes.set_xticks((0.5, 0.7, 1, 1.4, 2), ("0.5", "0.7", "1", "1.4", "2"))
+    axes.set_xticks((), minor=True)
+    return style.rendered(picture)
+
+
+def _lowest(nats: Floats) -> float:
+    """The temperature at the bottom of the parabola through the lowest value and its neighbours."""
+    logs, place = np.log(TEMPERATURES), int(np.argmin(nats))
+    if not 0 < place < len(nats) - 1:
+        return TEMPERATURES[place]
+    curve = np.polyfit(logs[place - 1 : place + 2], nats[place - 1 : place + 2], 2)
+    return float(np.exp(-curve[1] / (2 * curve[0])))

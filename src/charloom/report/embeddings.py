@@ -1,0 +1,94 @@
+"""Where the characters lie: the input of the first layer for each, projected onto the two directions of most variance."""
+
+import unicodedata
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charloom.models.model_folder import ModelArrays
+from charloom.plotting import style
+from charloom.plotting.heat_map import shown
+from charloom.report.classes import class_of
+
+MOST = 100
+"""Characters in the picture."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """Characters and where they lie in a plane."""
+
+    characters: tuple[str, ...]
+    places: NDArray[np.float64]
+    "(n, 2)"
+    share: float
+    "Of the variance that the plane holds."
+    pairs: tuple[tuple[int, int, float], ...]
+    "Two characters each of which is the other's nearest, and the cosine between them, the closest first."
+
+    def finding(self) -> str:
+        """What is to be seen, in one sentence."""
+        names = [
+            f"{shown(self.characters[one])} and {shown(self.characters[other])}" for one, other, _ in self.pairs[:3]
+        ]
+        return f"The first layer is told the most alike of {', of '.join(names)}"
+
+
+def plane(model: ModelArrays, chosen: NDArray[np.int64]) -> Plane:
+    """The chosen characters (n,), by their ids, in the plane of their principal components: W_xh e, gates and all."""
+    weights = model.weights
+    vectors = weights["layers.0.weight_ih_l0"].T.astype(np.float64)
+    if "embedding.weight" in weights:
+        vectors = weights["embedding.weight"].astype(np.float64) @ vectors
+    known = vectors[chosen]
+    directions = known / np.maximum(np.linalg.norm(known, axis=1, keepdims=True), 1e-12)
+    cosines = directions @ directions.T
+    np.fill_diagonal(cosines, -2)
+    nearest = cosines.argmax(1)
+    pairs = [(place, int(other), float(cosines[place, other])) for place, other in enumerate(nearest) if place < other]
+    pairs = [pair for pair in pairs if nearest[pair[1]] == pair[0]]
+    names = tuple(model.vocabulary.symbol(symbol) for symbol in chosen.tolist())
+    moved, sizes, _ = np.linalg.svd(known - known.mean(0), full_matrices=False)
+    share = float((sizes[:2] ** 2).sum() / max((sizes**2).sum(), 1e-12))
+    return Plane(names, moved[:, :2] * sizes[:2], share, tuple(sorted(pairs, key=lambda pair: -pair[2])))
+
+
+def draw(found: Plane) -> bytes:
+    """A PNG: the characters in the plane, a colour for each class, nearest pairs joined by a line."""
+    picture = style.figure(9, 7)
+    across = "first principal component"
+    axes = style.axes(picture, found.finding(), across, "second principal component")
+    for one, other, _ in found.pairs:
+        axes.plot(*found.places[[one, other]].T, color="0.8", linewidth=1, zorder=0)
+    kinds = [_kind(character) for character in found.characters]
+    for number, kind in enumerate(sorted(set(kinds))):
+        here = [place for place, other in enumerate(kinds) if other == kind]
+        colour = style.COLOURS[number % len(style.COLOURS)]
+        marker = style.MARKERS[number % len(style.MARKERS)]
+        axes.scatter(*found.places[here].T, s=12, color=colour, label=kind, alpha=0.35, marker=marker)
+        for place in here:
+            axes.annotate(
+                shown(found.characters[place]),
+                found.places[place],
+                (3, 2),
+                textcoords="offset points",
+                color=colour,
+                family="DejaVu Sans Mono",
+                fontsize=11,
+                parse_math=False,
+            )
+    axes.legend(frameon=False, fontsize=8)
+    axes.set_xlabel(f"{across}; both hold {found.share:.0%} of the variance; lines: each other's nearest in all of it")
+    return style.rendered(picture)
+
+
+def _kind(character: str) -> str:
+    if len(character) > 1:
+        return "byte"
+    if unicodedata.normalize("NFD", character)[0] in "aeiouy":
+        return "small vowel"
+    kind = class_of(ord(character))
+    return (
+        "capital letter" if kind == "letter" and character.isupper() else "consonant" if character.islower() else kind
+    )

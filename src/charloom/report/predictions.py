@@ -1,0 +1,92 @@
+"""What a model predicted at each symbol of a text, read once from its beginning with the state carried."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from charloom.data.corpus import Text
+from charloom.errors import NotFiniteError, TextError
+from charloom.evaluation.surprisal import predicted
+from charloom.models.language_model import LanguageModel
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+TEMPERATURES = tuple(round(float(value), 4) for value in np.geomspace(0.5, 2.0, 25))
+"""Temperatures at which the likelihood is evaluated; 1 is among them."""
+
+END = -1
+"""Stands for the end of a text, where no character does."""
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """One row for each symbol that was predicted, in the order of the text."""
+
+    targets: Integers
+    "Ids (n,) of the true symbols."
+    nats: Floats
+    predicted: Integers
+    "Ids of the most probable symbols."
+    confidence: Floats
+    "Their probabilities."
+    tempered: Floats
+    "Nats (parts, temperatures) of consecutive parts of the text, had the logits been divided by `TEMPERATURES`."
+    sizes: Integers
+    "Symbols in each of those parts."
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Where the most probable symbol was the true one."""
+        found: NDArray[np.bool_] = self.targets == self.predicted
+        return found
+
+
+def predict(model: LanguageModel, text: Text) -> Predictions:
+    """Predictions for all of `text`. Raises `TextError` for an empty text or an unseen character."""
+    if text.characters == 0:
+        raise TextError("there is no character to look at: the text is empty; give a longer one")
+    temperatures = torch.tensor(TEMPERATURES)
+    parts = []
+    for targets, logs in predicted(model, model.encode(text)):
+        true = logs.gather(1, targets[:, None])[:, 0]
+        best = logs.max(1)
+        cooled = [float((torch.logsumexp(logs / each, 1) - true / each).double().sum()) for each in temperatures]
+        arrays = (targets, -true.double(), best.indices, best.values.exp().double())
+        parts.append((*(array.numpy() for array in arrays), np.array(cooled), np.array(len(targets))))
+    targets_, nats, indices, values = (np.concatenate([part[place] for part in parts]) for place in range(4))
+    if not np.isfinite(nats).all():
+        raise NotFiniteError
+    tempered, sizes = (np.array([part[place] for part in parts]) for place in (4, 5))
+    return Predictions(targets_, nats, indices, values, tempered, sizes)
+
+
+@dataclass(frozen=True, eq=False)
+class Characters:
+    """The same by characters: with a vocabulary of bytes several predictions make one."""
+
+    codes: Integers
+    "Code points (m,); `END` where the end of a text stands that is no newline."
+    nats: Floats
+    right: NDArray[np.bool_]
+    "Whether all of the character's symbols were the most probable."
+    last: Integers
+    "Where the last of its symbols stands among the predictions."
+
+
+def by_character(model: LanguageModel, found: Predictions) -> Characters:
+    """Predictions put together to characters."""
+    boundary = model.vocabulary.boundary
+    end = ord("\n") if model.config.documents == "lines" else END
+    ends = found.targets == boundary
+    if model.vocabulary.kind == "characters":
+        table = np.array([*map(ord, model.vocabulary.characters), end])
+        return Characters(table[found.targets], found.nats, found.right, np.arange(len(found.targets)))
+    starts = np.flatnonzero(ends | ((found.targets & 0xC0) != 0x80))
+    codes = np.full(len(starts), end, np.int64)
+    text = bytes(found.targets[~ends].astype(np.uint8).tolist()).decode()
+    codes[~ends[starts]] = np.frombuffer(text.encode("utf-32-le"), "<u4")
+    nats, right = np.add.reduceat(found.nats, starts), np.logical_and.reduceat(found.right, starts)
+    return Characters(codes, nats, right, np.append(starts[1:], len(ends)) - 1)

@@ -1,0 +1,83 @@
+"""A study's folder: study.json, a run for each trial, how each ended, what their processes said, and the answer.
+
+study.json              what was asked, and the centre
+text.txt                a copy of the text, where it came from standard input
+trials/NAME/            a run like any other
+outcomes/NAME.json      how it ended
+logs/NAME.txt           what its process said; NAME.json: its result
+report.md, report.html, *.png, best.toml
+lock                    held while a process works on the study
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+
+from charloom.errors import FolderError, StorageError
+from charloom.storage import atomic_files, strict_json
+from charloom.storage.atomic_files import Disk
+from charloom.study.outcomes import Outcome, read_outcome
+from charloom.study.trials import Study, Trial
+from charloom.training.runs import take_lock
+
+FIRST = "trials"
+FOLDERS = {FIRST, "outcomes", "logs"}
+_BEFORE_STUDY = {"text.txt", f"text.txt{atomic_files.TEMPORARY}", f"study.json{atomic_files.TEMPORARY}"}
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """Where everything of a study lies."""
+
+    path: Path
+
+    def run(self, trial: str) -> Path:
+        return self.path / "trials" / trial
+
+    def outcome(self, trial: str) -> Path:
+        return self.path / "outcomes" / f"{trial}.json"
+
+    def log(self, trial: str, ending: str) -> Path:
+        return self.path / "logs" / f"{trial}.{ending}"
+
+    def study(self) -> Study:
+        """What was asked. Raises `FolderError` if this is no study."""
+        where = self.path / "study.json"
+        if not where.is_file():
+            raise FolderError(f"{self.path} is not a study: it has no study.json; begin one with: charloom study TEXT")
+        return strict_json.load(Study, strict_json.parse(where.read_bytes(), str(where)), str(where))
+
+    def outcomes(self, trials: tuple[Trial, ...]) -> dict[Trial, Outcome]:
+        """How the trials ended that have ended."""
+        found = {trial: read_outcome(self.outcome(trial.name)) for trial in trials}
+        return {trial: outcome for trial, outcome in found.items() if outcome is not None}
+
+    def never_begun(self) -> bool:
+        """Whether there is nothing here, or only what a crash leaves of a study before study.json is written."""
+        if not self.path.exists():
+            return True
+        if not self.path.is_dir():
+            return False
+        names = {entry.name for entry in self.path.iterdir()}
+        if not names:
+            return True
+        empty = all(not any((self.path / name).iterdir()) for name in names & FOLDERS if (self.path / name).is_dir())
+        return FIRST in names and names <= FOLDERS | _BEFORE_STUDY and empty
+
+    def make(self, study: Study, text: bytes | None) -> None:
+        """The folder of a new study; `text` is kept where it cannot be read again. Raises `StorageError`."""
+        try:
+            for name in sorted(FOLDERS, key=FIRST.__ne__):
+                (self.path / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(
+                f"{self.path} cannot be made: {(error.strerror or str(error)).lower()}; choose another --run"
+            ) from None
+        if text is not None:
+            atomic_files.replace(Disk(), self.path / "text.txt", text)
+        atomic_files.replace(Disk(), self.path / "study.json", strict_json.dump(study))
+
+    def lock(self) -> filelock.BaseFileLock:
+        """The study's lock, taken. Raises `FolderError` if another process works on it."""
+        return take_lock(self.path, f"{self.path} is being worked on by another process; wait for it, or stop it")

@@ -1,0 +1,78 @@
+"""The training of what a search proposes: its validations are reported while it runs, and it is stopped if it falls behind."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from charloom.storage import strict_json
+from charloom.study.outcomes import Outcome, quick_lines
+from charloom.study.search_loop import CENTRE, OUTCOME, Search, Stopped
+from charloom.study.space import Choice, Space
+from charloom.study.storages import require_optuna
+from charloom.study.sweep import Attempt, Workshop
+from charloom.study.trials import Trial, Value, changed
+
+LOOK_SECONDS = 0.5
+"""Between two looks at what a run has written."""
+
+
+def train(
+    trial: Any, name: str, search: Search, workshop: Workshop, space: Space, said: Callable[[Trial, Outcome], None]
+) -> float:
+    """Train what optuna proposes, reporting each validation; its held-out loss. Raises `TrialPruned` and `Given`."""
+    optuna = require_optuna()
+    settings = {setting: suggested(trial, setting, space) for setting in space}
+    made = changed(name, workshop.study.network, workshop.study.training, settings)
+    attempt = Attempt(workshop, made)
+    reported = 0
+    try:
+        while not attempt.ended():
+            if search.stopping:
+                raise Stopped
+            time.sleep(LOOK_SECONDS)
+            for number, nats in validations(workshop.folder.run(made.name))[reported:]:
+                trial.report(nats, number)
+                reported = number
+                unended = number < made.training.validations  # the last one costs nothing more
+                if unended and not trial.user_attrs.get(CENTRE) and trial.should_prune():
+                    attempt.stop()
+                    outcome = workshop.prune(made, attempt.process)
+                    _keep(trial, made, outcome, said)
+                    raise optuna.TrialPruned
+    finally:
+        attempt.stop()
+    outcome = workshop.conclude(made, attempt.process)
+    _keep(trial, made, outcome, said)
+    if outcome.state == "failed":
+        raise optuna.TrialPruned
+    if outcome.state == "diverged" or outcome.look is None:
+        return 2 * workshop.study.uniform_nats  # a number, so that the search learns from it
+    return outcome.look.nats
+
+
+def _keep(trial: Any, made: Trial, outcome: Outcome, said: Callable[[Trial, Outcome], None]) -> None:
+    trial.set_user_attr(OUTCOME, strict_json.plain(outcome))
+    said(made, outcome)
+
+
+def suggested(trial: Any, setting: str, space: Space) -> Value:
+    """What optuna suggests for a setting."""
+    dimension = space[setting]
+    if isinstance(dimension, Choice):
+        chosen: Value = trial.suggest_categorical(setting, dimension.values)
+        return chosen
+    if isinstance(dimension.low, float):
+        number: float = trial.suggest_float(setting, dimension.low, dimension.high, log=dimension.logarithmic)
+        return number
+    whole: int = trial.suggest_int(
+        setting, dimension.low, dimension.high, step=dimension.step, log=dimension.logarithmic
+    )
+    return whole
+
+
+def validations(run: Path) -> list[tuple[int, float]]:
+    """The losses that a run was validated with so far, numbered from 1."""
+    lines = quick_lines(run / "metrics.jsonl", list)
+    found = [line["validation"]["nats_per_character"] for line in lines if "validation" in line]
+    return list(enumerate(found, 1))

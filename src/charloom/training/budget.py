@@ -1,0 +1,124 @@
+"""From a time budget to a number of steps: the machine's speed is measured once, and from then on only steps count."""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from charloom.data.batches import Streams
+from charloom.data.corpus import Text
+from charloom.evaluation.score import carried_batches, evaluate_folded
+from charloom.machine.hardware import Choice
+from charloom.models.language_model import LanguageModel
+from charloom.models.network import CharRNN, reading
+from charloom.settings import NetworkConfig, TrainingConfig
+from charloom.training.trainer import Trainer
+
+SHARE = 0.97
+"""Share of the budget that is planned: the rest is a reserve for a machine that slows down."""
+
+_SAVE_SECONDS, _SAVED_A_SECOND = 0.03, 10e6
+"""A save takes this long, plus a second for this many parameters (each is stored four times): figures of a slow disk."""
+
+_PROBE = 4096
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What was measured, in seconds."""
+
+    step: float
+    folded_character: float
+    carried_character: float
+    save: float
+    "Estimated, not measured."
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What a budget allows."""
+
+    steps: int
+    validation_characters: int
+    carried: bool
+    "Whether the final figure can be taken with carried state within a twentieth of the budget."
+
+
+USUAL = TrainingConfig(optimizer="adamw", batch_size=32, sequence_length=64)
+"""With which `recipes.SIZES` were measured."""
+
+
+def characters_per_second(
+    device: Choice,
+    precision: Choice,
+    network: NetworkConfig = NetworkConfig(),
+    training: TrainingConfig = USUAL,
+    characters: int = 1_000_000,
+) -> float:
+    """How fast a network is trained here on a text of so many characters, in half a second or so."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        untrained = CharRNN(network, inputs=66, outputs=65).to(device.name)
+    length = max(1, min(characters, training.batch_size * training.sequence_length))
+    ids = np.random.Generator(np.random.PCG64(0)).integers(0, 65, length, np.uint8)
+    batches = Streams(ids, boundary=65, batch_size=training.batch_size, sequence_length=training.sequence_length)
+    steps = iter(Trainer(untrained, batches, training, steps=1_000_000, precision=precision.name).steps())
+    return len(ids) / len(batches) / _seconds(lambda: next(steps), times=4)
+
+
+def measure(trainer: Trainer, model: LanguageModel, validation: Text, budget: float) -> Speed:
+    """The speed of steps and of scoring, from a few throw-away ones: about 1.5 % of the budget, 0.5 to 5 seconds."""
+    steps = iter(trainer.steps())
+    next(steps, None)
+    times: list[float] = []
+    end = time.monotonic() + min(5.0, max(0.5, 0.015 * budget))
+    while len(times) < 3 or time.monotonic() < end:
+        began = time.monotonic()
+        if next(steps, None) is None:
+            break
+        times.append(time.monotonic() - began)
+    step = statistics.fmean(times) if times else 0.0
+    save = _SAVE_SECONDS + model.network.parameter_count() / _SAVED_A_SECOND
+    if validation.characters == 0:
+        return Speed(step, 0.0, 0.0, save)
+    probe = validation.slice(0, min(validation.characters, _PROBE))
+    folded = _seconds(lambda: evaluate_folded(model, probe))
+    ids = model.encode(validation.slice(0, min(validation.characters, 512)))
+
+    def read_carried() -> None:
+        with reading(model.network):
+            for batch in carried_batches(model, ids, 512):
+                model.network(batch.inputs.to(model.network.device))
+
+    carried = _seconds(read_carried)
+    return Speed(step, folded / probe.characters, carried / min(validation.characters, 512), save)
+
+
+def allow(
+    budget: float, spent: float, speed: Speed, validation: Text, config: TrainingConfig, *, save_every: float
+) -> Allowance:
+    """What `budget` seconds allow when `spent` of them are gone."""
+    characters = validation.characters
+    part = characters
+    if speed.folded_character:
+        part = min(characters, max(2048, int(0.03 * budget / config.validations / speed.folded_character)))
+    carried = characters * speed.carried_character <= max(1.0, 0.05 * budget)
+    final = characters * speed.carried_character if carried else part * speed.folded_character
+    overhead = config.validations * (part * speed.folded_character + speed.save) + final + 2 * speed.save
+    usable = SHARE * budget - spent - overhead
+    per_step = speed.step * (1 + speed.save / max(save_every, 1.0))
+    return Allowance(max(1, int(usable / per_step)) if per_step else 1, part, carried)
+
+
+def _seconds(do: Callable[[], object], times: int = 1) -> float:
+    """The fastest of `times` calls, after one that is not timed."""
+    do()
+    durations = []
+    for _ in range(times):
+        began = time.monotonic()
+        do()
+        durations.append(time.monotonic() - began)
+    return min(durations)

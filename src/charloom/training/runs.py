@@ -1,0 +1,291 @@
+"""A run: one directory that holds all there is to know about a training.
+
+config.json        what is trained, how, on which text; written before the first step
+text.txt           a copy of the text, only where it came from standard input or from a string
+metrics.jsonl      a line for each interval of steps and for each validation: a function of the step alone
+clock.jsonl        how long it took: the only file here that depends on the clock
+model/             the best model so far, a folder of its own (charloom.models.language_model)
+checkpoint.json    which checkpoint is current; checkpoints/ holds it (charloom.training.checkpoints)
+lock               held while a process trains into this run
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import filelock
+
+from charloom.errors import FolderError, StorageError, shown
+from charloom.interruption import Interruption
+from charloom.models.model_folder import model_folder, of_language_model, read_model_file
+from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
+from charloom.storage import atomic_files, strict_json
+from charloom.storage.atomic_files import Disk
+from charloom.training.recipes import Recipe
+
+if TYPE_CHECKING:
+    from charloom.models.language_model import LanguageModel
+
+LARGEST_METRICS = 1 << 30
+_BEFORE_CONFIG = {"lock", "text.txt", f"text.txt{atomic_files.TEMPORARY}", f"config.json{atomic_files.TEMPORARY}"}
+
+
+@dataclass(frozen=True)
+class CorpusRecord:
+    """Which text a run is trained on."""
+
+    name: str
+    source: str
+    "Where it is read from again: a path, 'corpus NAME', or 'copy' for text.txt of the run."
+    sha256: str
+    characters: int
+    bytes: int
+    texts: int
+    distinct_symbols: int
+    unseen_in_training: int
+    "Symbols of the vocabulary that the training part lacks."
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was decided before the first step, so that everything after is a function of the step."""
+
+    steps: int
+    steps_per_epoch: int
+    streams: int
+    log_every: int
+    validate_every: int
+    validation_characters: int
+    "How much of the validation text is read during the run, folded, in pieces spread over it; 0 where there is none."
+    final_validation: Literal["carried", "folded", "none"]
+    device: str
+    precision: Literal["float32", "bfloat16"]
+    precision_reason: str
+    budget_seconds: float | None
+    recipe: Recipe | None
+    "What was chosen for the user, and why."
+    parameters: int
+
+    def __post_init__(self) -> None:
+        counts = ("steps", "steps_per_epoch", "streams", "log_every", "validate_every")
+        for name, least in (*((name, 1) for name in counts), ("validation_characters", 0)):
+            if getattr(self, name) < least:
+                raise FolderError(f"plan.{name} is {getattr(self, name)}, below {least}; restore the file from a copy")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The model that a fine-tuning started from."""
+
+    path: str
+    sha256: str
+    "Of its weights."
+    new_symbols: int
+    "Symbols of the text that it did not know."
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What `config.json` of a run says."""
+
+    text: CorpusRecord
+    corpus: CorpusConfig
+    network: NetworkConfig
+    training: TrainingConfig
+    plan: Plan
+    origin: Origin | None
+    charloom: str
+    "Version that began the run."
+    format: Literal["charloom-run-1"] = "charloom-run-1"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run directory."""
+
+    path: Path
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model"
+
+    def config(self) -> RunConfig:
+        """The configuration. Raises `FolderError` if this is no run directory."""
+        if not (self.path / "config.json").is_file():
+            why = "there is no such folder" if not self.path.exists() else "it has no config.json"
+            raise FolderError(
+                f"{self.path} is not a run directory: {why}; train one with: charloom train TEXT --run {self.path}"
+            )
+        where = str(self.path / "config.json")
+        parsed = strict_json.parse(read_model_file(self.path, "config.json", strict_json.LARGEST_JSON), where)
+        return strict_json.load(RunConfig, of_language_model(parsed, self.path), where)
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl; one that is not complete is not there yet."""
+        return read_lines(self.path / "metrics.jsonl", _has_figures)
+
+    def clock(self) -> list[dict[str, Any]]:
+        """The lines of clock.jsonl."""
+        return read_lines(self.path / "clock.jsonl", lambda line: _is_number(line.get("seconds")))
+
+    def seconds(self) -> float:
+        """How long the run was trained, all its sessions together."""
+        lines = self.clock()
+        return float(lines[-1]["seconds"]) if lines else 0.0
+
+
+def load(path: str | Path) -> "LanguageModel":
+    """The model of a run directory or a model folder. Raises `FolderError`."""
+    from charloom.models.language_model import load_folder  # what reads the files of runs alone needs no torch
+
+    return load_folder(model_folder(path))
+
+
+def read_lines(path: Path, complete: Callable[[dict[str, Any]], bool] = lambda line: True) -> list[dict[str, Any]]:
+    """The complete lines of a JSON-lines file, each with a step and whatever `complete` asks for. Raises `FolderError`."""
+    if not path.exists():
+        return []
+    *lines, _ = read_model_file(path.parent, path.name, LARGEST_METRICS).split(b"\n")
+    try:
+        parsed = [strict_json.parse(line, str(path)) for line in lines]
+    except FolderError:
+        raise FolderError(f"{path} is damaged: a line is not JSON; delete it if you can do without the curve") from None
+    if not all(isinstance(line, dict) and type(line.get("step")) is int and complete(line) for line in parsed):
+        raise FolderError(
+            f"{path} is damaged: a line lacks its step or its figures; delete it if you can do without the curve"
+        )
+    return parsed
+
+
+def _has_figures(line: dict[str, Any]) -> bool:
+    """Whether a line of metrics.jsonl has what is read from it again: of a step, of a validation, or of the end."""
+    figures = [line[key] for key in ("validation", "final") if key in line]
+    figures = [score.get("nats_per_character") if isinstance(score, dict) else None for score in figures]
+    if "loss_nats" in line:
+        figures += [line["loss_nats"], line.get("characters_seen")]
+    return bool(figures) and all(map(_is_number, figures))
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float)
+
+
+def new_directory(disk: Disk, wanted: Path | None, name: str) -> tuple[Path, filelock.BaseFileLock]:
+    """A new run directory and its lock: `wanted`, or `runs/name`, then `runs/name-2`, …
+
+    Raises `FolderError` if `wanted` exists. A directory that a crash left before its configuration was written counts as none,
+    and so does an empty one.
+    """
+    candidates = [wanted] if wanted else [Path("runs") / (f"{name}-{n}" if n > 1 else name) for n in range(1, 10_000)]
+    for path in candidates:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            atomic_files.make_folder(disk, path)
+        except FileExistsError:
+            if not path.exists():  # what exists is a file among the folders above it
+                raise StorageError(
+                    f"{path} cannot be made: a folder above it is a file; choose another --run"
+                ) from None
+            if not _never_begun(path):
+                continue
+        except StorageError:
+            raise
+        except ValueError:  # a NUL in the name
+            raise StorageError(f"{shown(path)} is no name that a folder can have; choose another --run") from None
+        except OSError as error:
+            raise StorageError(
+                f"{path} cannot be made: {(error.strerror or str(error)).lower()}; choose another --run"
+            ) from None
+        try:
+            held = lock(path)
+        except FolderError:  # another process begins a run there at this moment
+            if wanted:
+                raise
+            continue
+        if _never_begun(path):  # no other process has begun one before the lock was ours
+            for left in _BEFORE_CONFIG - {"lock"}:
+                atomic_files.discard(disk, path / left)
+            return path, held
+        held.release()
+    last = candidates[-1]
+    if not (last / "config.json").is_file():
+        raise FolderError(f"{last} exists and is no run; choose another --run")
+    raise FolderError(f"{last} exists; choose another --run, or go on with: charloom train --resume --run {last}")
+
+
+@contextmanager
+def new_run(disk: Disk, wanted: Path | None, name: str) -> Iterator[tuple[Path, filelock.BaseFileLock]]:
+    """A `new_directory` for the block that makes a run of it. Where that fails, or a signal came, the directory is removed."""
+    interruption, made = Interruption(), list[tuple[Path, filelock.BaseFileLock]]()
+    try:
+        with interruption.hold():
+            made.append(new_directory(disk, wanted, name))
+            yield made[0]
+    except BaseException:
+        with interruption.hold():
+            for path, held in made:
+                _discard(disk, path)
+                held.release()  # an error that is kept, as a notebook keeps it, would keep the lock with it
+        raise
+
+
+def _discard(disk: Disk, path: Path) -> None:
+    """Remove a run. Until its last file is gone it can be resumed, or counts as never begun: nothing lies between the two."""
+    last = ["config.json", *sorted(_BEFORE_CONFIG - {"lock"}), "lock"]
+    for entry in sorted(path.iterdir()):
+        if entry.name not in last:
+            atomic_files.discard(disk, entry)
+    for name in last:
+        atomic_files.discard(disk, path / name)
+    atomic_files.discard(disk, path)
+
+
+def _never_begun(path: Path) -> bool:
+    """Whether `path` is a folder with nothing in it, or with what a crash leaves of a run that had no configuration yet."""
+    names = {entry.name for entry in path.iterdir()} if path.is_dir() else {path.name}
+    return not names or ("lock" in names and names <= _BEFORE_CONFIG)
+
+
+def lock(path: Path) -> filelock.BaseFileLock:
+    """The run's lock, taken; it goes with the process.
+
+    Raises `FolderError` if another process trains into the run, or if what training writes into is a link out of it.
+    """
+    for name in ("lock", "model", "checkpoints", "metrics.jsonl", "clock.jsonl"):
+        if (path / name).is_symlink():
+            raise FolderError(
+                f"{path / name} is a link, and training would write where it leads; put a copy in its place"
+            )
+    return take_lock(path, f"{path} is being trained by another process; wait for it, or stop it first")
+
+
+def take_lock(path: Path, busy: str) -> filelock.BaseFileLock:
+    """The lock of a folder, taken; it goes with the process. Raises `FolderError`, which says `busy`, if another has it."""
+    held = filelock.FileLock(path / "lock", timeout=0)
+    try:
+        held.acquire()
+    except filelock.Timeout:
+        raise FolderError(busy) from None
+    except OSError as error:
+        raise StorageError(
+            f"{path / 'lock'} cannot be written: {(error.strerror or str(error)).lower()}; correct that"
+        ) from None
+    return held
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a living process has the lock of a folder."""
+    if not (path / "lock").exists():
+        return False
+    held = filelock.FileLock(path / "lock", timeout=0)
+    try:
+        held.acquire()
+    except filelock.Timeout:
+        return True
+    except OSError:
+        return False  # whoever takes it is told what is wrong with it
+    held.release()
+    return False

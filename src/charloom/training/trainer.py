@@ -1,0 +1,318 @@
+"""The loop that trains a network: one step is one batch, and everything is a function of the step.
+
+`Trainer.steps()` yields a record after each step and keeps nothing hidden: command line, notebook and study all consume
+this one generator. Dropout draws from a random stream of the trainer's own, so that neither evaluating nor other code
+that draws from torch's stream changes a weight.
+"""
+
+import copy
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+import torch
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from charloom.data.batches import IGNORED, Batch
+from charloom.errors import DivergedError, UnfinishedStepError
+from charloom.machine.threads import working
+from charloom.models.network import CharRNN, Recurrent, State, reading
+from charloom.settings import TrainingConfig
+from charloom.training.optimizers import make_optimizer
+from charloom.training.schedules import learning_rate
+
+Tensors = dict[str, torch.Tensor]
+
+LONGEST_MEMORY = 512
+"""Symbols that a network is run for before it is saved: one that explodes does so within them."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The record of a completed step."""
+
+    step: int
+    "Steps done."
+    steps: int
+    "Steps in all."
+    epoch: float
+    "Passes over the training text so far."
+    characters_seen: int
+    "Symbols predicted so far."
+    loss_nats: float
+    "Mean surprisal of this step's symbols, dropout on."
+    symbols: int
+    "Symbols of this step."
+    learning_rate: float
+    gradient_norm: float
+    "Norm of the gradient before clipping."
+    clipped: bool
+    "Whether it was clipped."
+
+
+@dataclass(frozen=True)
+class TrainerState:
+    """Everything a trainer needs to continue as if it had never stopped."""
+
+    step: int
+    characters_seen: int
+    weights: Tensors
+    average: Tensors
+    optimizer: Tensors
+    "Named `parameter/quantity`."
+    carried: Tensors
+    "The network's state; empty where the next batch starts from a zero state."
+    random: Tensors
+
+
+Network = TypeVar("Network", bound=Recurrent)
+Given = TypeVar("Given")
+Given_co = TypeVar("Given_co", covariant=True)
+
+
+class Epochs(Protocol[Given_co]):
+    """Batches, epoch after epoch, endlessly."""
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+
+    def __getitem__(self, k: int) -> Given_co:
+        """Batch k >= 0; epoch after epoch."""
+
+
+class StepByStep(ABC, Generic[Network, Given]):
+    """Trains `network` in place for `steps` steps; a subclass defines batches and their loss.
+
+    `average` is the network to use afterwards: the moving average of the weights (Polyak and Juditsky 1992), with a decay
+    that rises to `config.average` so that a short run is not mostly its first weights; without averaging it is the network
+    itself.
+
+    Whatever breaks a step off (a signal, memory that runs out), `state` never gives out a step of which only a part was
+    done: before the weights change, the trainer is still at the step before; after that it raises `UnfinishedStepError`.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        batches: Epochs[Given],
+        config: TrainingConfig,
+        *,
+        steps: int,
+        precision: str = "float32",
+    ) -> None:
+        self.network: Network = network.train()
+        self.batches, self.config, self.total = batches, config, steps
+        self.step, self.characters_seen = 0, 0
+        self._bfloat16 = precision == "bfloat16"
+        self._parameters = dict(network.named_parameters())
+        self.optimizer = make_optimizer(self._parameters, config, gates=network.gates, bfloat16=self._bfloat16)
+        self.average = copy.deepcopy(network).eval() if config.average else network
+        self._state: State | None = None
+        self._random = {"cpu": torch.Generator().manual_seed(config.seed).get_state()}
+        self.whole = True
+        "Whether weights, optimizer, average, carried state, random state and counts are of one step."
+
+    def steps(self) -> Iterator[Progress]:
+        """Train step by step to the end. Raises `DivergedError` before a step that would ruin the weights."""
+        while self.step < self.total:
+            yield self.advance()
+
+    def advance(self) -> Progress:
+        """One step. Raises `UnfinishedStepError` where an earlier one was broken off halfway."""
+        self._require_whole()
+        with _own_random(self), working():
+            progress = self._advance()
+        self.whole = True
+        return progress
+
+    def _advance(self) -> Progress:
+        rate = learning_rate(self.step, self.total, self.config)
+        loss, weight, symbols, state = self._loss(self.batches[self.step])
+        self.optimizer.zero_grad()
+        (loss * weight).backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters.values(), self.config.clip or math.inf)
+        loss_nats, gradient_norm = loss.item(), norm.item()
+        if not (math.isfinite(loss_nats) and math.isfinite(gradient_norm)):
+            raise self.diverged("loss", self.step + 1)
+        self.whole = False
+        self.optimizer.step(rate)
+        if self.average is not self.network:
+            decay = min(self.config.average, (1 + self.step) / (10 + self.step))
+            with torch.no_grad():
+                update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+                update(list(self.average.parameters()), list(self.network.parameters()), None)
+        self._state = state
+        self.step += 1
+        self.characters_seen += symbols
+        return Progress(
+            step=self.step,
+            steps=self.total,
+            epoch=self.step / len(self.batches),
+            characters_seen=self.characters_seen,
+            loss_nats=loss_nats,
+            symbols=symbols,
+            learning_rate=rate,
+            gradient_norm=gradient_norm,
+            clipped=0 < self.config.clip < gradient_norm,
+        )
+
+    def _require_whole(self) -> None:
+        if not self.whole:
+            raise UnfinishedStepError(
+                f"step {self.step + 1} of {self.total} was broken off halfway, so the weights are of no step; go on from the "
+                "last checkpoint"
+            )
+
+    def diverged(self, what: str, step: int) -> DivergedError:
+        """The error that says so, and what to try."""
+        return DivergedError(
+            f"the {what} {DivergedError.SIGN} at step {step} of {self.total}; the last good model is kept; try a lower "
+            f"--training.learning-rate (it was {self.config.learning_rate:g}) or --training.clip {self.config.clip / 2 or 1:g}"
+        )
+
+    def state(self) -> TrainerState:
+        """A copy of all that is needed to go on from here.
+
+        Raises `DivergedError` where the last step ruined the weights, `UnfinishedStepError` where a step was broken off.
+        """
+        self._require_whole()
+        for values in (self._output(self.batches[self.step]), *self._parameters.values()):
+            if not bool(torch.isfinite(values).all()):
+                raise self.diverged("output", self.step)
+        names: dict[torch.Tensor, str] = {parameter: name for name, parameter in self._parameters.items()}
+        optimizer = {
+            f"{names[parameter]}/{quantity}": torch.as_tensor(value)
+            for parameter, values in self.optimizer.state.items()
+            for quantity, value in values.items()
+        }
+        carried = {} if self._state is None else dict(zip("hc", self._state, strict=False))
+        average = {} if self.average is self.network else self.average.state_dict()
+        state = TrainerState(
+            self.step, self.characters_seen, self.network.state_dict(), average, optimizer, carried, self._random
+        )
+        return _each(state, lambda tensor: tensor.detach().cpu().clone())
+
+    def restore(self, state: TrainerState) -> None:
+        """Continue from `state`, which has the shapes of `expected_state`."""
+        device = self.network.device
+        state = _each(state, lambda tensor: tensor.clone())
+        self.whole = False
+        self.step, self.characters_seen = state.step, state.characters_seen
+        self.network.load_state_dict(state.weights)
+        if self.average is not self.network:
+            self.average.load_state_dict(state.average)
+        self.optimizer.state.clear()
+        for name, tensor in state.optimizer.items():
+            parameter, quantity = name.split("/")
+            on = tensor if quantity == "step" and device.type == "cpu" else tensor.to(device)
+            self.optimizer.state[self._parameters[parameter]][quantity] = on
+        self._state = tuple(state.carried[name].to(device) for name in "hc" if name in state.carried) or None
+        self._random = dict(state.random)
+        self.whole = True
+
+    def expected_state(self, step: int) -> TrainerState:
+        """A state with the names, shapes and types of step `step`; its values are meaningless."""
+        double = self._double()
+        double.step = step
+        for parameter in double._parameters.values():
+            parameter.grad = torch.zeros_like(parameter)
+        if step:
+            double.optimizer.step(0.0)
+            double._state = self._expected_carried(step)
+        return double.state()
+
+    def _expected_carried(self, step: int) -> State | None:
+        """The shapes of what is carried into step `step`."""
+        return None
+
+    @abstractmethod
+    def _double(self) -> Self:
+        """A trainer like this one at its first step, on the CPU."""
+
+    @abstractmethod
+    def _loss(self, batch: Given) -> tuple[torch.Tensor, float, int, State | None]:
+        """The mean loss of a batch, what it counts for, the batch's symbols, and what is carried into the next.
+
+        Loss times weight has the law: its mean over an epoch is the mean over all that is predicted in the epoch.
+        """
+
+    @abstractmethod
+    def _output(self, batch: Given) -> torch.Tensor:
+        """The averaged network's output for a batch like this one, long enough to show whether it explodes."""
+
+
+class Trainer(StepByStep[CharRNN, Batch]):
+    """Trains a language model's network in place for `steps` steps; `average` is the network to use afterwards."""
+
+    def _expected_carried(self, step: int) -> State | None:
+        rows = len(self.batches[step].carried)
+        return self.network.zero_state(rows) if rows else None
+
+    def _double(self) -> Self:
+        return type(self)(
+            copy.deepcopy(self.network).cpu(), self.batches, replace(self.config, clip=1.0), steps=self.total
+        )
+
+    def _loss(self, batch: Batch) -> tuple[torch.Tensor, float, int, State | None]:
+        device = self.network.device
+        inputs = [inputs.to(device) for inputs, _ in batch.pieces]
+        targets = torch.cat([targets.flatten() for _, targets in batch.pieces]).to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=self._bfloat16):
+            logits, state = self.network.read_pieces(inputs, self._before(batch))
+        loss = torch.nn.functional.cross_entropy(logits.float(), targets, ignore_index=IGNORED)
+        going_on = batch.going_on.to(device)
+        carried = tuple(part.detach().float()[:, going_on] for part in state) if len(going_on) else None
+        return loss, batch.weight, batch.symbols, carried
+
+    def _before(self, batch: Batch) -> State | None:
+        """The state with which a batch's rows start."""
+        if batch.begins:
+            return None
+        assert self._state is not None, "the batch before named the rows that go on"
+        start = self.network.zero_state(len(batch.lengths))
+        for part, carried in zip(start, self._state, strict=True):
+            part[:, batch.carried.to(part.device)] = carried
+        return start
+
+    def _output(self, batch: Batch) -> torch.Tensor:
+        rows = min(4, batch.pieces[-1][0].shape[1])
+        few = torch.cat([inputs[:, :rows] for inputs, _ in batch.pieces]).repeat(LONGEST_MEMORY, 1)[:LONGEST_MEMORY]
+        with reading(self.average):
+            logits: torch.Tensor = self.average(few.to(self.average.device))[0]
+        return logits
+
+
+@contextmanager
+def _own_random(trainer: StepByStep[Any, Any]) -> Iterator[None]:
+    """Let torch's random stream be the trainer's own for a step; an accelerator's is seeded from seed and step."""
+    outer = torch.get_rng_state()
+    torch.set_rng_state(trainer._random["cpu"])
+    kind = trainer.network.device.type
+    try:
+        with torch.random.fork_rng(enabled=kind != "cpu", device_type=kind):
+            if kind != "cpu":
+                torch.get_device_module(kind).manual_seed(trainer.config.seed + 1_000_003 * trainer.step)
+            yield
+        trainer._random["cpu"] = torch.get_rng_state()
+    finally:
+        torch.set_rng_state(outer)
+
+
+def _each(state: TrainerState, change: Callable[[torch.Tensor], torch.Tensor]) -> TrainerState:
+    """`state` with `change` applied to every tensor."""
+
+    def changed(tensors: Tensors) -> Tensors:
+        return {name: change(tensor) for name, tensor in tensors.items()}
+
+    return TrainerState(
+        step=state.step,
+        characters_seen=state.characters_seen,
+        weights=changed(state.weights),
+        average=changed(state.average),
+        optimizer=changed(state.optimizer),
+        carried=changed(state.carried),
+        random=changed(state.random),
+    )
