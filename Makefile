@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_BUDGET ?= 100s
+WORKERS ?= 2
 
 .PHONY: demo test lint bench course docs clean
 
@@ -19,7 +20,7 @@ demo: $(VENV)/.core.stamp
 	@$(BIN)/python benchmarks/demo.py --time-budget $(DEMO_BUDGET)
 
 test: $(VENV)/.dev.stamp
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 lint: $(VENV)/.dev.stamp
 	$(BIN)/ruff check src tests benchmarks course docs

@@ -105,9 +105,9 @@ def test_a_model_that_knows_the_text_by_heart_finds_what_was_changed(tmp_path: P
     for right, wrong in (("==", "!="), ("<", ">"), ("+", "-"), ("and", "or")):
         place = here.index(right, 600)
         changed = here[:place] + wrong + here[place + len(right) :]
-        (hint,) = find_hints(writer, changed, 1)
-        assert (hint.text, hint.best) == (wrong, right)
-        assert hint.line == changed.count("\n", 0, place) + 1
+        hints = find_hints(writer, changed, 3)
+        assert (hints[0].text, hints[0].best) == (wrong, right), (hints, run.metrics()[-3:])
+        assert hints[0].line == changed.count("\n", 0, place) + 1
 
 
 def test_the_surprise_of_a_whole_text_is_the_sum_of_its_characters(model: LanguageModel) -> None:
