@@ -68,7 +68,7 @@ import textwrap
 import matplotlib.pyplot as plt
 from IPython.display import Markdown, display
 
-from charloom.plotting.style import (  # colours that colour-blind people can tell apart, and a shape for each
+from charloom.plotting import (  # colours that colour-blind people can tell apart, and a shape for each
     COLOURS,
     MARKERS,
 )
@@ -135,8 +135,8 @@ print("ready")
 import re
 
 import charloom
-from charloom.data.text_sources import open_text
-from charloom.settings import CorpusConfig
+from charloom import CorpusConfig
+from charloom.data import open_text
 
 corpus = open_text(TEXT, CorpusConfig())
 whole = str(corpus.text)[: choose(2_000_000, 40_000)]
@@ -417,8 +417,7 @@ axes.legend(loc="upper right", ncols=2)
 axes.set_title(f"Unit {quote_unit} of {hidden.shape[1]} follows quotation marks (correlation {quote_correlation:+.2f})")
 plt.show()
 
-from charloom.report.predictions import by_character, predict
-from charloom.report.units import followers
+from charloom.report import by_character, followers, predict
 
 found = predict(first, charloom.Text.of(passage))
 others = followers(charloom.Writer(first).stepper, found.targets, by_character(first, found), vocabulary.boundary)[:4]
@@ -635,7 +634,7 @@ print(f"training on {device}, with {torch.get_num_threads()} threads")
 # **With charloom.** `--device auto`, the default, decides the same way:
 
 # %%
-from charloom.machine.hardware import choose_device
+from charloom.machine import choose_device
 
 same("the device", device.type, choose_device("auto").name)
 
@@ -1102,7 +1101,7 @@ print(f"an untrained network finds everything about equally likely: from {chance
 
 # %%
 from charloom import LanguageModel
-from charloom.models.model_folder import ModelConfig
+from charloom.models import ModelConfig
 
 
 def as_charloom(model, symbols=None, predicts_end=False):
@@ -1210,7 +1209,7 @@ print(
 # by hand.
 
 # %%
-from charloom.training import schedules
+import charloom
 
 
 def as_by_hand(peak=PEAK, streams=STREAMS, length=LENGTH, seed=SEED):
@@ -1235,7 +1234,7 @@ def as_by_hand(peak=PEAK, streams=STREAMS, length=LENGTH, seed=SEED):
 same(
     "the learning rate at all of 1,000 steps",
     [learning_rate(step, 1000, PEAK) for step in range(1000)],
-    [schedules.learning_rate(step, 1000, as_by_hand()) for step in range(1000)],
+    [charloom.training.learning_rate(step, 1000, as_by_hand()) for step in range(1000)],
 )
 
 # %% [markdown]
@@ -1466,7 +1465,7 @@ say(
 # %%
 from IPython.display import Image
 
-from charloom.plotting.loss_curves import plot_loss
+from charloom.plotting import plot_loss
 
 whole_path = FOLDER / "whole.txt"
 whole_path.write_text(text, encoding="utf-8", newline="\n")
@@ -1831,7 +1830,7 @@ agree("perplexity", perplexity, score.perplexity, 1e-3)
 # it: one that knows nothing, one that counts letters, one that counts sequences of five, and a compressor.
 
 # %%
-from charloom.evaluation.baselines import NGram, compressors
+from charloom.evaluation import NGram, compressors
 
 floor = {
     "all characters equally likely": math.log(OUTPUT_SIZE),
@@ -1940,13 +1939,15 @@ plt.show()
 # character is coloured by its surprise, with what was expected beneath.
 
 # %%
-from charloom.evaluation.surprisal import Surprises
-from charloom.plotting.heat_map import picture
+from charloom.evaluation import Surprises
+from charloom.plotting import draw_heat_map
 
 surprises = list(Surprises(library, validation_text[start - 300 : start + 96]))
 shown_part = surprises[300:]
 mean_bits = sum(surprise.nats for surprise in shown_part) / len(shown_part) / math.log(2)
-display(Image(picture(shown_part, f"{mean_bits:.2f} bits per character over this passage", columns=48), width=900))
+display(
+    Image(draw_heat_map(shown_part, f"{mean_bits:.2f} bits per character over this passage", columns=48), width=900)
+)
 agree("the surprise of the first character", -math.log(chances[0, index_of[passage[0]]]), shown_part[0].nats, 1e-3)
 
 nats_of_each = charloom.surprisal(library, validation_text)

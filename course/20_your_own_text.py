@@ -44,8 +44,8 @@ print("a fast run" if FAST else "a full run")
 # What is not looked at is learned all the same: licence headers, a wrong encoding, one line ten thousand characters long.
 
 # %%
-from charloom.data.text_sources import open_text
-from charloom.settings import CorpusConfig
+from charloom import CorpusConfig
+from charloom.data import open_text
 
 corpus = open_text(TEXT, CorpusConfig())
 text = str(corpus.text)[: 40_000 if FAST else 1_000_000]
@@ -78,7 +78,7 @@ print("why:", plan.recipe.reason)
 # %%
 from IPython.display import Image, Markdown, display
 
-from charloom.plotting.loss_curves import plot_loss
+from charloom.plotting import plot_loss
 
 plot_loss([run], FOLDER / "loss.png")
 display(Image(FOLDER / "loss.png", width=640))
@@ -104,7 +104,7 @@ for temperature in (0.4, 0.8):
 # that counts sequences of five characters, and the compressor xz, both of which know the training text too.
 
 # %%
-from charloom.evaluation.baselines import NGram, compressors
+from charloom.evaluation import NGram, compressors
 
 cut = int(0.9 * len(text))
 train_text, held_out = text[:cut], text[cut:]

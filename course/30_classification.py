@@ -28,9 +28,7 @@ import unicodedata
 from collections import Counter
 
 import charloom
-from charloom.classify.evaluation import evaluate, picture
-from charloom.classify.explanation import explain
-from charloom.classify.rows import Rows, hold_out
+from charloom.classify import Rows, draw_evaluation, evaluate, explain, hold_out
 
 FAST = os.environ.get("CHARLOOM_COURSE", "full") == "fast"
 print("a fast run" if FAST else "a full run")
@@ -119,7 +117,7 @@ found = evaluate(classifier.classifier_, test)
 try:
     from IPython.display import Image, display
 
-    display(Image(picture(found, f"{len(test)} held-out names: {found.measures.accuracy:.0%} right")))
+    display(Image(draw_evaluation(found, f"{len(test)} held-out names: {found.measures.accuracy:.0%} right")))
 except ImportError:
     for label, taken, count in found.confusions()[:8]:
         print(f"{count:>4} of {label} taken for {taken}")

@@ -28,13 +28,9 @@ import time
 from pathlib import Path
 
 import charloom
-from charloom.complete.completer import Completer
-from charloom.correct.corrector import Corrector
-from charloom.correct.edits import ErrorModel
-from charloom.correct.learning import Pair, learn
-from charloom.correct.lexicon import Lexicon
-from charloom.data.datasets import dataset
-from charloom.generation.writer import Writer
+from charloom import Completer, Writer
+from charloom.correct import Corrector, ErrorModel, Lexicon, Pair, learn
+from charloom.data import dataset
 
 FAST = os.environ.get("CHARLOOM_COURSE", "full") == "fast"
 print("a fast run" if FAST else "a full run")

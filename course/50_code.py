@@ -30,15 +30,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import charloom
-from charloom.code.checker import Checker
-from charloom.code.hints import find_hints
-from charloom.code.identifiers import IdentifierCompleter
-from charloom.code.parser import parses
-from charloom.code.writing import Writing, finish
-from charloom.data.datasets import dataset
-from charloom.generation.batched_generation import generate_many
-from charloom.generation.writer import Writer
-from charloom.settings import SamplingConfig
+from charloom import SamplingConfig, Writer, generate_many
+from charloom.code import Checker, IdentifierCompleter, Writing, find_hints, finish, parses
+from charloom.data import dataset
 
 FAST = os.environ.get("CHARLOOM_COURSE", "full") == "fast"
 print("a fast run" if FAST else "a full run")

@@ -30,9 +30,9 @@ from collections import Counter
 from pathlib import Path
 
 import charloom
-from charloom.data.corpus import make_corpus
-from charloom.generation.novelty import Lines, compare
-from charloom.settings import CorpusConfig, NetworkConfig, SamplingConfig
+from charloom import CorpusConfig, NetworkConfig, SamplingConfig
+from charloom.data import make_corpus
+from charloom.generation import Lines, compare
 
 FAST = os.environ.get("CHARLOOM_COURSE", "full") == "fast"
 FOLDER = Path(tempfile.mkdtemp(prefix="charloom-course-"))
@@ -160,7 +160,7 @@ print(", ".join(sorted(line.split()[1] for line in exist)[:12]))
 # list has.
 
 # %%
-from charloom.generation.novelty import new_samples
+from charloom.generation import new_samples
 
 fresh = new_samples(model, ["error\t"] * 10, SamplingConfig(temperature=0.8), known, length=50, seed=1)
 print(", ".join(sample.text for sample in fresh))

@@ -41,8 +41,8 @@ print("a fast run" if FAST else "a full run")
 
 # %%
 import charloom
-from charloom.data.text_sources import open_text
-from charloom.settings import CorpusConfig
+from charloom import CorpusConfig
+from charloom.data import open_text
 
 text = str(open_text(TEXT, CorpusConfig()).text)[: 40_000 if FAST else 1_000_000]
 file = FOLDER / "text.txt"
@@ -66,7 +66,7 @@ print(f"{score.bits_per_character:.3f} bits per character, {score.accuracy:.0%} 
 # the model gave the character an even chance; 10 bits, and it was one in a thousand.
 
 # %%
-from charloom.evaluation.surprisal import Surprises
+from charloom.evaluation import Surprises
 
 start = len(held_out) // 3
 surprises = list(Surprises(model, held_out[: start + 240]))[start:]
@@ -81,10 +81,12 @@ for surprise in surprises[:16]:
 # %%
 from IPython.display import Image, Markdown, display
 
-from charloom.plotting.heat_map import picture
+from charloom.plotting import draw_heat_map
 
 mean_bits = sum(surprise.nats for surprise in surprises) / len(surprises) / math.log(2)
-display(Image(picture(surprises, f"{mean_bits:.2f} bits per character over this passage", columns=60), width=1000))
+display(
+    Image(draw_heat_map(surprises, f"{mean_bits:.2f} bits per character over this passage", columns=60), width=1000)
+)
 
 # %% [markdown]
 # ## The report
@@ -94,8 +96,8 @@ display(Image(picture(surprises, f"{mean_bits:.2f} bits per character over this 
 # begins with its finding:
 
 # %%
-from charloom.data.corpus import Text
-from charloom.report.report import write_report
+from charloom import Text
+from charloom.report import write_report
 
 report = write_report(
     model, Text.of(held_out), Text.of(train_text), title="The model of this lesson", written=4_000 if FAST else 50_000
@@ -115,7 +117,7 @@ for name, data in report.page.files("report").items():
 # before it predicted it, the decoder, which has not, could not follow.
 
 # %%
-from charloom.compress.codec import Codec
+from charloom.compress import Codec
 
 piece = held_out[: 2_000 if FAST else 30_000]
 codec = Codec(model.arrays())

@@ -7,6 +7,9 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
+
+import pytest
 
 import charloom
 
@@ -39,11 +42,41 @@ def test_the_root_holds_no_more_than_it_must() -> None:
     assert modules == {"__init__", "__main__", "durations", "interruption", "settings", "version"}
 
 
-def test_the_public_names_are_sorted_complete_and_there() -> None:
-    assert charloom.__all__ == sorted(charloom.__all__)
-    assert set(charloom.__all__) == {*charloom._HOMES, "__version__"}
-    for name, home in charloom._HOMES.items():
-        assert getattr(charloom, name) is getattr(importlib.import_module(f"charloom.{home}"), name)
+PACKAGES = [charloom, *(importlib.import_module(f"charloom.{name}") for name in charloom._PACKAGES)]
+packages = pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
+
+
+@packages
+def test_the_public_names_are_sorted_complete_and_there(package: ModuleType) -> None:
+    public = {*package.__dir__(), *(["__version__"] if package is charloom else [])}
+    assert list(package.__all__) == sorted(public)
+    assert {module.name for module in pkgutil.iter_modules(package.__path__)}.isdisjoint(public), (
+        "a module hides a name"
+    )
+
+
+@packages
+def test_what_a_type_checker_sees_is_what_a_program_gets(package: ModuleType) -> None:
+    tree = ast.parse(Path(str(package.__file__)).read_text())
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    typed = {
+        alias.name: node.module
+        for node in block.body
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("charloom.")
+        for alias in node.names
+    }
+    assert set(typed) == set(package.__dir__())
+    for name, module in typed.items():
+        assert getattr(package, name) is getattr(importlib.import_module(module), name)
+
+
+SHALLOW = re.compile(r"^\s*(?:>>> )?(?:from|import) charloom\.\w+\.", re.MULTILINE)
+
+
+def test_lessons_and_pages_import_public_names_alone() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "course").glob("[0-9]*.py")]
+    assert len(pages) > 20
+    assert [page.name for page in pages if SHALLOW.search(page.read_text())] == []
 
 
 def test_every_module_class_and_public_function_says_what_it_is() -> None:

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charloom.classify.calibration import Bin
-from charloom.classify.evaluation import Evaluation, Mistake, picture
+from charloom.classify.evaluation import Evaluation, Mistake, draw_evaluation
 from charloom.classify.measures import Measures
 from charloom.classify.rows import parse_lines, waiting_lines
 from charloom.cli.classification import print_evaluation
@@ -183,7 +183,7 @@ def test_confusions_are_shown_whole_at_any_width(classes: int, columns: int, mon
 def test_nothing_of_the_picture_is_cut_off(classes: int) -> None:
     names = tuple(f"a class of a long name {number:02}" for number in range(classes))
     found = Evaluation(names, Measures(np.full((classes, classes), 7), 1.0, 0.1), [Bin(10, 0.5, 0.5)], [])
-    image = matplotlib.image.imread(io.BytesIO(picture(found, "a title")))[..., :3]
+    image = matplotlib.image.imread(io.BytesIO(draw_evaluation(found, "a title")))[..., :3]
     for edge in (image[:5], image[-5:], image[:, :5], image[:, -5:]):
         assert (edge == 1).all()
 

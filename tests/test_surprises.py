@@ -14,7 +14,7 @@ from charloom.errors import CharloomError, SettingsError, TextError
 from charloom.evaluation.score import evaluate, surprisal
 from charloom.evaluation.surprisal import Surprise, Surprises
 from charloom.models import language_model
-from charloom.plotting.heat_map import LEVELS, level, lines, page, picture, shown
+from charloom.plotting.heat_map import LEVELS, draw_heat_map, level, lines, page, shown
 from charloom.settings import Cell
 from conftest import CELLS
 from models import log_probabilities, several_texts, small_model
@@ -126,7 +126,7 @@ def test_a_page_stands_alone() -> None:
 @pytest.mark.parametrize("size", [1, 47, 48, 49, 200])
 def test_a_picture_is_a_png_of_any_number_of_characters(size: int, tmp_path: Path) -> None:
     model = small_model("ab$日_\n")
-    data = picture(list(Surprises(model, ("ab$日_\n" * 40)[:size])), "a title with $ and _")
+    data = draw_heat_map(list(Surprises(model, ("ab$日_\n" * 40)[:size])), "a title with $ and _")
     assert data.startswith(b"\x89PNG")
     assert len(data) > 2000
 
@@ -134,7 +134,7 @@ def test_a_picture_is_a_png_of_any_number_of_characters(size: int, tmp_path: Pat
 def test_a_model_of_bytes_has_its_picture_and_its_page_too() -> None:
     model = small_model("añ日", kind="bytes")
     rows = list(Surprises(model, "añ日\x00"))
-    assert picture(rows, r"runs/$\x on a$").startswith(b"\x89PNG")
+    assert draw_heat_map(rows, r"runs/$\x on a$").startswith(b"\x89PNG")
     cells = Cells()
     cells.feed("".join(page(rows, "t", "s")))
     assert cells.cells == ["a", "ñ", "日", "␀"]

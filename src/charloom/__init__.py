@@ -1,20 +1,36 @@
 """Character-level recurrent language models: train, generate, evaluate.
 
 >>> import charloom
->>> run = charloom.train(text, run="runs/hamlet", time_budget="4m")              # doctest: +SKIP
->>> model = charloom.load("runs/hamlet")                                         # doctest: +SKIP
->>> print("".join(charloom.generate(model, "ROMEO:", length=300, seed=1)))       # doctest: +SKIP
->>> charloom.evaluate(model, text).bits_per_character                            # doctest: +SKIP
+>>> run = charloom.train("To be, or not to be ...", time_budget="1m")            # doctest: +SKIP
+>>> print("".join(charloom.generate(run, "To ", length=300, seed=1)))            # doctest: +SKIP
+>>> charloom.evaluate(run, "Text that it has not read.").bits_per_character      # doctest: +SKIP
 
-The names below are all there is; they are imported when they are first used, so that `charloom --help` needs no torch.
+`train` makes a run, a directory with everything about a training. `load` gives its model; a run, its path or a model stands
+wherever a model is asked for. `generate` writes, `evaluate` measures, `surprisal` says how much each character surprised the model.
+
+What else a model is good for has a package of its own:
+
+    charloom.plotting   loss curves and heat maps
+    charloom.report     what a model knows
+    charloom.compress   lossless compression
+    charloom.complete   words and lines finished as you type
+    charloom.correct    spelling correction
+    charloom.classify   classes of texts, as a scikit-learn estimator too
+    charloom.code       Python source that is complete, hints at mistakes
+    charloom.study      what settings do
+
+and the parts lie in `charloom.data`, `models`, `training`, `generation`, `evaluation` and `machine`. Names are imported when they
+are first used, so that `charloom --help` needs no torch.
 """
 
+import sys
 from importlib import import_module
 
 from charloom.version import __version__
 
 TYPE_CHECKING = False  # `typing` takes a quarter of the time in which a command cannot yet answer a signal
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from charloom.classify.estimator import TextClassifier
@@ -39,43 +55,59 @@ if TYPE_CHECKING:
     from charloom.training.runs import Run, load
     from charloom.training.trainer import Progress, Trainer
 
-_HOMES = {
-    "Batch": "data.batches",
-    "CharRNN": "models.network",
-    "CharloomError": "errors",
-    "Classifier": "classify.model",
-    "Completer": "complete.completer",
-    "Completion": "complete.completer",
-    "Continuation": "generation.beam",
-    "Corpus": "data.corpus",
-    "CorpusConfig": "settings",
-    "Documents": "data.documents",
-    "LanguageModel": "models.language_model",
-    "MixedCompleter": "complete.mixed",
-    "NetworkConfig": "settings",
-    "Progress": "training.trainer",
-    "Run": "training.runs",
-    "Sample": "generation.batched_generation",
-    "SamplingConfig": "settings",
-    "Score": "evaluation.score",
-    "State": "models.network",
-    "Streams": "data.batches",
-    "Text": "data.corpus",
-    "TextClassifier": "classify.estimator",
-    "Trainer": "training.trainer",
-    "TrainingConfig": "settings",
-    "Vocabulary": "data.vocabulary",
-    "WordCounts": "complete.word_counts",
-    "Writer": "generation.writer",
-    "beam_search": "generation.beam",
-    "evaluate": "evaluation.score",
-    "generate": "generation.generate",
-    "generate_many": "generation.batched_generation",
-    "load": "training.runs",
-    "load_classifier": "classify.model",
-    "surprisal": "evaluation.score",
-    "train": "training.experiment",
-}
+
+def _public(
+    package: str, homes: "Mapping[str, tuple[str, ...]]"
+) -> "tuple[Callable[[str], Any], Callable[[], list[str]]]":
+    """`__getattr__` and `__dir__` of a package: the names of each of its modules, imported when they are first used."""
+    modules = {name: module for module, names in homes.items() for name in names}
+
+    def get(name: str) -> "Any":
+        if name not in modules:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = getattr(import_module(f"{package}.{modules[name]}"), name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return get, lambda: sorted(modules)
+
+
+_PACKAGES = (
+    *("classify", "code", "complete", "compress", "correct", "data", "evaluation", "generation", "machine", "models"),
+    *("plotting", "report", "study", "training"),
+)
+
+_get, __dir__ = _public(
+    __name__,
+    {
+        "classify.estimator": ("TextClassifier",),
+        "classify.model": ("Classifier", "load_classifier"),
+        "complete.completer": ("Completer", "Completion"),
+        "complete.mixed": ("MixedCompleter",),
+        "complete.word_counts": ("WordCounts",),
+        "data.batches": ("Batch", "Streams"),
+        "data.corpus": ("Corpus", "Text"),
+        "data.documents": ("Documents",),
+        "data.vocabulary": ("Vocabulary",),
+        "errors": ("CharloomError",),
+        "evaluation.score": ("Score", "evaluate", "surprisal"),
+        "generation.batched_generation": ("Sample", "generate_many"),
+        "generation.beam": ("Continuation", "beam_search"),
+        "generation.generate": ("generate",),
+        "generation.writer": ("Writer",),
+        "models.language_model": ("LanguageModel",),
+        "models.network": ("CharRNN", "State"),
+        "settings": ("CorpusConfig", "NetworkConfig", "SamplingConfig", "TrainingConfig"),
+        "training.experiment": ("train",),
+        "training.runs": ("Run", "load"),
+        "training.trainer": ("Progress", "Trainer"),
+    },
+)
+
+
+def __getattr__(name: str) -> "Any":
+    return import_module(f"charloom.{name}") if name in _PACKAGES else _get(name)
+
 
 __all__ = [
     "Batch",
@@ -115,15 +147,3 @@ __all__ = [
     "surprisal",
     "train",
 ]
-
-
-def __getattr__(name: str) -> "Any":
-    if name not in _HOMES:
-        raise AttributeError(f"module 'charloom' has no attribute {name!r}")
-    value = getattr(import_module(f"charloom.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)

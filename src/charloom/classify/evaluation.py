@@ -72,7 +72,7 @@ def evaluate(classifier: Classifier, rows: Rows, where: str = "the rows") -> Eva
     return Evaluation(classifier.classes, measure(probabilities, labels), bins(probabilities, labels), mistakes)
 
 
-def picture(found: Evaluation, title: str) -> bytes:
+def draw_evaluation(found: Evaluation, title: str) -> style.Picture:
     """A PNG: the confusion table, each row's shares adding up to 1, and how sure against how often right."""
     from matplotlib.colors import PowerNorm
 

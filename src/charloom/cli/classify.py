@@ -198,8 +198,8 @@ def evaluate(
     json
         Print one JSON value.
     """
+    from charloom.classify.evaluation import draw_evaluation
     from charloom.classify.evaluation import evaluate as compare
-    from charloom.classify.evaluation import picture
     from charloom.classify.experiment import held_rows
     from charloom.classify.model import load_classifier
     from charloom.cli import files
@@ -215,7 +215,7 @@ def evaluate(
         say(note)
     if target is not None:
         title = f"{shown(model)} on {name}: {found.measures.accuracy:.1%} of {len(rows):,} right"
-        files.write(target, picture(found, title))
+        files.write(target, draw_evaluation(found, title))
     print_evaluation(found, f"{shown(model)} on {name}", max(0, mistakes), json=json)
 
 

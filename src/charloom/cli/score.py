@@ -146,14 +146,14 @@ def _page(kept: "list[Surprise]", title: str, found: "Surprises") -> Iterator[st
 
 
 def _picture(kept: "list[Surprise]", title: str, found: "Surprises") -> bytes:
-    from charloom.plotting.heat_map import picture
+    from charloom.plotting.heat_map import draw_heat_map
 
     part = (
         f", the first {PICTURED:,} of {found.score.characters:,} characters"
         if found.score.characters > PICTURED
         else ""
     )
-    return picture(kept[:PICTURED], f"{title}{part}: {found.score.bits_per_character:.2f} bits per character")
+    return draw_heat_map(kept[:PICTURED], f"{title}{part}: {found.score.bits_per_character:.2f} bits per character")
 
 
 def _tell(rows: "Iterable[Surprise]", found: "Surprises", *, json: bool) -> None:

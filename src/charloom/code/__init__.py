@@ -1,1 +1,24 @@
 """Python source: written so that it can be completed, completed name by name, and searched for what looks wrong."""
+
+from charloom import _public
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from charloom.code.checker import Checker
+    from charloom.code.hints import Hint, find_hints
+    from charloom.code.identifiers import IdentifierCompleter
+    from charloom.code.parser import parses
+    from charloom.code.writing import Writing, finish
+
+__all__ = ["Checker", "Hint", "IdentifierCompleter", "Writing", "find_hints", "finish", "parses"]
+
+__getattr__, __dir__ = _public(
+    __name__,
+    {
+        "checker": ("Checker",),
+        "hints": ("Hint", "find_hints"),
+        "identifiers": ("IdentifierCompleter",),
+        "parser": ("parses",),
+        "writing": ("Writing", "finish"),
+    },
+)

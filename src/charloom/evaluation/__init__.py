@@ -1,0 +1,20 @@
+"""How well a model predicts a text."""
+
+from charloom import _public
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from charloom.evaluation.baselines import Baseline, NGram, compressors
+    from charloom.evaluation.score import Score, evaluate, evaluate_dynamic
+    from charloom.evaluation.surprisal import Surprise, Surprises
+
+__all__ = ["Baseline", "NGram", "Score", "Surprise", "Surprises", "compressors", "evaluate", "evaluate_dynamic"]
+
+__getattr__, __dir__ = _public(
+    __name__,
+    {
+        "baselines": ("Baseline", "NGram", "compressors"),
+        "score": ("Score", "evaluate", "evaluate_dynamic"),
+        "surprisal": ("Surprise", "Surprises"),
+    },
+)

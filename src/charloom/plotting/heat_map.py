@@ -9,7 +9,7 @@ from typing import Any
 
 from charloom.evaluation.surprisal import Surprise
 from charloom.plotting import style
-from charloom.plotting.style import rendered
+from charloom.plotting.style import Picture, rendered
 
 LEVELS = ("#fffbe6", "#fde9a9", "#fbcb6b", "#f5a04a", "#e0703f", "#bd4545", "#862a4e", "#4a1a4a")
 """From no surprise to seven bits and more: yellow to dark purple, which gets steadily darker, also in print and for the
@@ -102,8 +102,8 @@ def _luminance(colour: tuple[float, ...]) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def picture(found: list[Surprise], title: str, *, columns: int = 48, candidates: int = 3) -> bytes:
-    """A PNG: the true characters, coloured by surprise, and beneath each what was expected most, the likelier the darker."""
+def draw_heat_map(found: list[Surprise], title: str, *, columns: int = 48, candidates: int = 3) -> Picture:
+    """A picture: the true characters, coloured by surprise, and beneath each what was expected most, the likelier the darker."""
     from matplotlib.patches import Rectangle
 
     blocks = [found[start : start + columns] for start in range(0, len(found), columns)]

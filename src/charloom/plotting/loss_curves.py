@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from charloom.errors import FolderError, SettingsError
 from charloom.plotting import style
-from charloom.plotting.style import COLOURS, MARKERS, rendered
+from charloom.plotting.style import COLOURS, MARKERS, Picture, rendered, vector
 from charloom.storage import atomic_files
 from charloom.storage.atomic_files import Disk
 from charloom.training.kept import Kept, kept
@@ -35,21 +35,30 @@ class Curves:
     "The validation whose model is kept; empty where there was none."
 
 
-def plot_loss(runs: Sequence[Run], output: Path) -> None:
-    """Loss against characters seen, a colour for each run, in `output`: training as a line, validation as points.
+def draw_loss(*runs: Run | str | Path) -> Picture:
+    """Loss against characters seen, a colour for each run: training as a line, validation as points.
 
-    The title says what came out. Raises `FolderError` for a run without metrics, `SettingsError` for an unknown ending.
+    The title states the result. Raises `FolderError` for a run without metrics.
     """
+    return rendered(_figure([run if isinstance(run, Run) else Run(Path(run)) for run in runs]), dpi=150)
+
+
+def plot_loss(runs: Sequence[Run], output: Path) -> None:
+    """What `draw_loss` draws, in the file `output`, a PNG or an SVG. Raises `SettingsError` for another ending."""
     kind = output.suffix.lower()
     if kind not in (".png", ".svg"):
         raise SettingsError(f"{output} does not end in .png or .svg, which are the formats of a plot; rename it")
+    atomic_files.replace(Disk(), output, vector(_figure(runs)) if kind == ".svg" else draw_loss(*runs))
+
+
+def _figure(runs: Sequence[Run]) -> Any:
     names = [run.path.resolve().name for run in runs]
     if len(set(names)) < len(names):
         names = [str(run.path) for run in runs]
     curves = [read_curves(run, name) for run, name in zip(runs, names, strict=True)]
     figure = style.figure(8, 5.2)
     draw(figure, curves)
-    atomic_files.replace(Disk(), output, rendered(figure, "svg" if kind == ".svg" else "png", dpi=150))
+    return figure
 
 
 def read_curves(run: Run, name: str) -> Curves:

@@ -4,12 +4,27 @@ import math
 import textwrap
 import warnings
 from io import BytesIO
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's palette, which colour-blind people can tell apart; each goes with a marker of its own."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+
+class Picture(bytes):
+    """The bytes of a PNG file. A notebook shows them as a picture."""
+
+    def _repr_png_(self) -> bytes:
+        return bytes(self)
+
+    def __repr__(self) -> str:
+        return f"<a PNG of {len(self):,} bytes; .save(path) writes it>"
+
+    def save(self, path: str | Path) -> None:
+        """Write the picture to `path`."""
+        Path(path).write_bytes(self)
 
 
 def figure(width: float = 8, height: float = 4.5) -> Any:
@@ -36,7 +51,7 @@ def wrapped(title: str, picture: Any) -> str:
     return textwrap.fill(title, math.ceil(len(title) / max(1, lines)) + 6)  # about equally long
 
 
-def reduced(png: bytes, colours: int = 64) -> bytes:
+def reduced(png: bytes, colours: int = 64) -> Picture:
     """A PNG with at most `colours` colours: for lines and letters that takes a third of the bytes."""
     from PIL import Image
 
@@ -44,20 +59,28 @@ def reduced(png: bytes, colours: int = 64) -> bytes:
     with Image.open(BytesIO(png)) as picture:
         few = picture.convert("RGB").quantize(colours, dither=Image.Dither.NONE)
         few.save(buffer, "png", optimize=True)
-    return buffer.getvalue()
+    return Picture(buffer.getvalue())
 
 
-def rendered(picture: Any, kind: Literal["png", "svg"] = "png", *, dpi: int = 130, grow: bool = False) -> bytes:
-    """A figure as the content of a file, on white, so that it can be read on dark pages too.
+def rendered(picture: Any, *, dpi: int = 130, grow: bool = False) -> Picture:
+    """A figure as a PNG, on white, so that it can be read on dark pages too.
 
     `grow` makes it as large as what is drawn: where cells are square, the layout cannot make room for all labels.
     """
+    size = {"bbox_inches": "tight", "pad_inches": 0.1} if grow else {}
+    return Picture(_saved(picture, "png", {"Software": "charloom"}, dpi=dpi, **size))
+
+
+def vector(picture: Any) -> bytes:
+    """A figure as an SVG, on white."""
+    return _saved(picture, "svg", {"Date": None})
+
+
+def _saved(picture: Any, kind: str, metadata: dict[str, Any], **options: Any) -> bytes:
     import matplotlib
 
     buffer = BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "charloom"}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from")  # a script that the font lacks
-        metadata = {"Date": None} if kind == "svg" else {"Software": "charloom"}
-        size = {"bbox_inches": "tight", "pad_inches": 0.1} if grow else {}
-        picture.savefig(buffer, format=kind, dpi=dpi, facecolor="white", metadata=metadata, **size)
+        picture.savefig(buffer, format=kind, facecolor="white", metadata=metadata, **options)
     return buffer.getvalue()

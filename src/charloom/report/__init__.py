@@ -1,0 +1,20 @@
+"""What a model knows: where its loss sits, how it errs, what its units follow, whether it copies."""
+
+from charloom import _public
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from charloom.report.predictions import Characters, Predictions, by_character, predict
+    from charloom.report.report import Report, write_report
+    from charloom.report.units import Follower, followers
+
+__all__ = ["Characters", "Follower", "Predictions", "Report", "by_character", "followers", "predict", "write_report"]
+
+__getattr__, __dir__ = _public(
+    __name__,
+    {
+        "predictions": ("Characters", "Predictions", "by_character", "predict"),
+        "report": ("Report", "write_report"),
+        "units": ("Follower", "followers"),
+    },
+)
