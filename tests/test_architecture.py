@@ -47,9 +47,9 @@ packages = pytest.mark.parametrize("package", PACKAGES, ids=lambda package: pack
 
 
 @packages
-def test_the_public_names_are_sorted_complete_and_there(package: ModuleType) -> None:
+def test_the_public_names_are_complete_and_no_module_hides_one(package: ModuleType) -> None:
     public = {*package.__dir__(), *(["__version__"] if package is charloom else [])}
-    assert list(package.__all__) == sorted(public)
+    assert sorted(package.__all__) == sorted(public)
     assert {module.name for module in pkgutil.iter_modules(package.__path__)}.isdisjoint(public), (
         "a module hides a name"
     )
