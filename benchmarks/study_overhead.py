@@ -30,11 +30,11 @@ SWEEP = (
 READING = """
 import sys, time
 from pathlib import Path
-from charloom.studies.tables import row
-from charloom.studies.folders import StudyFolder
-from charloom.studies.outcomes import measure
-from charloom.studies.points import settings_of
-from charloom.studies.trials import Trial
+from charloom.study.tables import row
+from charloom.study.folders import StudyFolder
+from charloom.study.outcomes import measure
+from charloom.study.curves import settings_of
+from charloom.study.trials import Trial
 folder = StudyFolder(Path(sys.argv[1]))
 study = folder.study()
 trials = tuple(Trial(path.name, study.network, study.training) for path in sorted((folder.path / "trials").iterdir()))

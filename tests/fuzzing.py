@@ -36,6 +36,7 @@ import charloom
 from charloom.data.text_sources import open_text, string_corpus
 from charloom.data.vocabulary import Vocabulary
 from charloom.errors import CharloomError
+from charloom.machine import threads
 from charloom.models.language_model import LanguageModel
 from charloom.models.model_folder import ModelConfig, VocabularyRecord, is_run
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
@@ -546,6 +547,7 @@ def warm_up(good: dict[str, Folder]) -> None:
     """Have everything imported, and find that the good folders are good."""
     for encoding in ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "cp1252"):
         codecs.lookup(encoding)  # one of Python's own modules each, imported where a text is not UTF-8
+    threads.alone(len, "")  # imports what a machine shared with other work asks for
     for folder in good.values():
         judge(write(folder, Path("case")), train=True)
     for name, folder in good.items():

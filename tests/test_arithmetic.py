@@ -13,7 +13,7 @@ pytest.importorskip("constriction")
 pytest.importorskip("threadpoolctl")
 
 from charloom.compress.arithmetic import SIZE, Arithmetic, arithmetic_here, difference, remedy
-from charloom.compress.codec import Codec
+from charloom.compress.codec import PROBED, PROBED_ADAPTIVE, Codec
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 
@@ -87,7 +87,7 @@ def test_the_text_of_the_probe_is_long_has_no_period_and_visits_every_symbol(kin
 
     codec._reader = lambda adaptive: Watched()  # type: ignore[assignment,return-value]
     fingerprint(codec)
-    assert len(read) == codec.PROBED >= 4096
+    assert len(read) == PROBED >= 4096
     assert set(read) == set(range(codec._outputs))
     for period in range(1, len(read) // 2):
         assert read[period:] != read[:-period]
@@ -101,7 +101,7 @@ def test_a_model_that_goes_on_learning_is_probed_while_it_learns() -> None:
     reader._learn = lambda: (steps.append(1), learn())  # type: ignore[attr-defined]
     codec._reader = lambda adaptive: reader  # type: ignore[method-assign]
     fingerprint(codec, adaptive=True)
-    assert len(steps) == codec.PROBED_ADAPTIVE // 64 >= 32
+    assert len(steps) == PROBED_ADAPTIVE // 64 >= 32
 
 
 HERE = Arithmetic(1, 1, (2, 4), 2, "SkylakeX", 2)
@@ -161,7 +161,8 @@ def test_a_refusal_says_what_the_file_was_made_with(monkeypatch: pytest.MonkeyPa
     data = codec.compress(b"abc").data
     here = arithmetic_here(with_torch=False)
     monkeypatch.setattr(codec, "_arithmetic", {False: b"another "})
-    monkeypatch.setattr(codec, "arithmetic_here", lambda with_torch: replace(here, blas_threads=here.blas_threads + 1))
+    another = replace(here, blas_threads=here.blas_threads + 1)
+    monkeypatch.setattr("charloom.compress.codec.arithmetic_here", lambda with_torch: another)
     said = f"in {here.blas_threads} threads?; here .*in {here.blas_threads + 1} threads"
     with pytest.raises(FolderError, match=said):
         codec.decompress(data)

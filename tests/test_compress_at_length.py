@@ -96,7 +96,7 @@ sys.path[:0] = sys.argv[3:]
 import numpy as np
 import torch
 from pathlib import Path
-from charloom.applications.compress import Codec
+from charloom.compress import Codec
 from charloom.errors import FolderError
 from models import small_model
 torch.backends.mkldnn.enabled = "WITHOUT_ONEDNN" not in os.environ

@@ -281,7 +281,7 @@ def test_training_and_reading_are_watched(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_forked_process_has_a_guard_of_its_own() -> None:
     code = (
         "import os, time\n"
-        "from charloom import threads\n"
+        "from charloom.machine import threads\n"
         "threads.processors = lambda: {0, 1}\n"
         "with threads.working(): pass\n"
         "if os.fork() == 0:\n"
