@@ -92,7 +92,7 @@ def test_the_greatest_gain_comes_first_and_few_are_the_first_of_many(model: Lang
 def test_a_model_that_knows_the_text_by_heart_finds_what_was_changed(tmp_path: Path) -> None:
     import charloom
 
-    text = "a != b > c - d or e\n" + 40 * "if left == right and value < total:\n    count = count + 1\n"
+    text = "# != > - or\n" + 40 * "if left == right and value < total:\n    count = count + 1\n"
     run = charloom.train(
         text,
         run=tmp_path / "run",
