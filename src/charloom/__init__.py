@@ -6,14 +6,14 @@
 >>> print("".join(charloom.generate(model, "ROMEO:", length=300, seed=1)))       # doctest: +SKIP
 >>> charloom.evaluate(model, text).bits_per_character                            # doctest: +SKIP
 
-The names below are all there is; they are imported when they are first used, so that `charloom --help` needs no torch.
+The names below are the whole public interface. Each is imported on first use, so that `charloom --help` needs no torch.
 """
 
 from importlib import import_module
 
 from charloom.version import __version__
 
-TYPE_CHECKING = False  # `typing` takes a quarter of the time in which a command cannot yet answer a signal
+TYPE_CHECKING = False  # importing `typing` takes a quarter of the time before signals are handled
 if TYPE_CHECKING:
     from typing import Any
 
