@@ -31,11 +31,11 @@ def choose_device(wanted: Device) -> Choice:
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if wanted == "auto":
         name = next(name for name in ("cuda", "mps", "cpu") if there[name])
-        return Choice(name, "the first of cuda, mps and cpu that is available")
+        return Choice(name, "the first of cuda, mps and cpu that is here")
     if not there[wanted]:
         here = ", ".join(name for name, present in there.items() if present)
         raise SettingsError(f"device {wanted} is not available here; use --device auto, or one of: {here}")
-    return Choice(wanted, "as requested")
+    return Choice(wanted, "as asked for")
 
 
 def choose_precision(wanted: Precision, device: str, cell: Cell, hidden_size: int) -> Choice:
@@ -45,7 +45,7 @@ def choose_precision(wanted: Precision, device: str, cell: Cell, hidden_size: in
     training step takes 0.61 of the time of float32 for an LSTM, 0.66 for a GRU and plain RNNs (docs/lab-log.md).
     """
     if wanted == "float32":
-        return Choice(wanted, "as requested")
+        return Choice(wanted, "as asked for")
     if device == "cuda":
         capable, what = torch.cuda.is_bf16_supported(including_emulation=False), "this GPU"
     elif device == "cpu":
@@ -60,10 +60,10 @@ def choose_precision(wanted: Precision, device: str, cell: Cell, hidden_size: in
     if wanted == "bfloat16":
         if not capable:
             raise SettingsError(f"bfloat16 is not supported by {what}; use --precision auto")
-        return Choice(wanted, "as requested")
+        return Choice(wanted, "as asked for")
     if capable:
-        return Choice("bfloat16", f"{what} multiplies bfloat16 natively")
-    return Choice("float32", f"{what} does not multiply bfloat16 natively")
+        return Choice("bfloat16", f"{what} multiplies bfloat16 itself")
+    return Choice("float32", f"{what} does not multiply bfloat16 itself")
 
 
 def _processor_multiplies_bfloat16() -> bool:
