@@ -1,7 +1,8 @@
 """Whether probabilities mean what they say: 70 % of the predictions made with 70 % confidence should be right.
 
-Reliability curve and expected calibration error of the most probable symbol: Guo et al. 2017 (arXiv 1706.04599). The temperature
-that would calibrate the model is chosen on the first half of the text, and its gain is measured on the second.
+Reliability curve and expected calibration error of the most probable symbol: Guo et al. 2017 (arXiv 1706.04599). The
+temperature that would calibrate the model is chosen on the first half of the text, and its gain is measured on the
+second.
 """
 
 from dataclasses import dataclass
@@ -50,9 +51,7 @@ class Calibration:
             lean = "as sure as it is right"
         else:
             lean = "surer than it is right" if confidence > right else "right more often than it is sure"
-        figures = (
-            f"{confidence:.1%} confident on average, {right:.1%} right; expected calibration error {self.expected_error:.1%}"
-        )
+        figures = f"{confidence:.1%} confident on average, {right:.1%} right; expected calibration error {self.expected_error:.1%}"
         return f"The model is {lean}: {figures}"
 
 

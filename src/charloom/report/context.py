@@ -1,8 +1,8 @@
 """How much the context helps: the loss of characters predicted from only the last 1, 2, 4, ..., 1,024 characters.
 
-Windows that start all over the text are read from a zero state, and each prediction is compared with the one that the model
-makes after reading everything before. The difference varies far less from place to place than the loss itself, so a few hundred
-windows are enough.
+Windows that start all over the text are read from a zero state, and each prediction is compared with the one that the
+model makes after reading everything before. The difference varies far less from place to place than the loss itself, so
+a few hundred windows are enough.
 """
 
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class Context:
         enough = self.enough()
         if enough is None:
             last = self.steps[-1]
-            return f"{last.context:,} symbols of context still cost {last.nats_per_symbol - self.carried:.3f} nats over full context"
+            return f"{last.context:,} symbols of context still cost {last.nats_per_symbol - self.carried:.3f} nats more"
         return f"With {enough:,} symbols of context the loss is within 0.01 nats of full context"
 
 

@@ -1,7 +1,7 @@
 """Whether a text is copied from another: how long the passages are that both share, and how much of it is new.
 
-A suffix array of both finds, for each position, the longest passage that begins there and occurs in the other text. Lengths are
-computed in UTF-8 bytes and reported in characters.
+A suffix array of both finds, for each position, the longest passage that begins there and occurs in the other text.
+Lengths are computed in UTF-8 bytes and reported in characters.
 """
 
 from dataclasses import dataclass
@@ -60,7 +60,8 @@ def compare(train: str, texts: list[str], most: int = 5) -> list[Copying]:
 
 
 def _shared(order: Any, common: Any, train: int) -> Integers:
-    """Length in bytes of the longest passage at each position that also starts in the first `train` bytes; 0 within them.
+    """Length in bytes of the longest passage at each position that also starts in the first `train` bytes; 0 within
+    them.
 
     order    the suffix array
     common   bytes that the suffixes of order[i] and order[i + 1] have in common

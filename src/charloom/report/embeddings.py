@@ -79,7 +79,9 @@ def draw(found: Plane) -> bytes:
                 parse_math=False,
             )
     axes.legend(frameon=False, fontsize=8)
-    axes.set_xlabel(f"{across}; both explain {found.share:.0%} of the variance; lines: each other's nearest in all of it")
+    axes.set_xlabel(
+        f"{across}; both explain {found.share:.0%} of the variance; lines: each other's nearest in all of it"
+    )
     return style.rendered(picture)
 
 

@@ -1,7 +1,7 @@
 """A report on what a model knows: where its loss comes from, how it errs, what its units follow, and whether it copies.
 
-Everything is measured on text that the model was not trained on, read once with the state carried, and on text that the model
-wrote.
+Everything is measured on text that the model was not trained on, read once with the state carried, and on text that the
+model wrote.
 """
 
 from collections.abc import Callable
@@ -49,7 +49,8 @@ def write_report(
 ) -> Report:
     """The report on a model, measured on `held_out`; `train`, its training text, adds whether it copies.
 
-    `written` characters are drawn at `temperature` with `seed`. Raises `TextError` for an empty text or an unseen character.
+    `written` characters are drawn at `temperature` with `seed`. Raises `TextError` for an empty text or an unseen
+    character.
     """
     made = Report(Page(title), {})
     progress("reading the text")
@@ -92,7 +93,9 @@ def write_text(model: LanguageModel, characters: int, temperature: float, seed: 
 def _loss(made: Report, characters: Characters) -> None:
     loss = classes.loss_by_class(characters)
     _section(made, "Where the loss comes from", loss.finding())
-    made.page.picture("loss-by-class.png", classes.draw(loss), "nats per character by class and by position in the word")
+    made.page.picture(
+        "loss-by-class.png", classes.draw(loss), "nats per character by class and by position in the word"
+    )
     made.page.table(classes.COLUMNS, classes.rows(loss))
     made.figures["loss"] = {
         kind: {

@@ -1,8 +1,8 @@
 """Which hidden units follow something that a person can read: Karpathy, Johnson and Fei-Fei 2015 (arXiv 1506.02078).
 
-For each feature, the unit that correlates with it most in the first half of the text is chosen, and its correlation in the second
-half is reported, so that the best of a thousand units is not just a lucky one. An LSTM's units are tanh(c), the cell state as it
-leaves through the gate; those of other cells are h.
+For each feature, the unit that correlates with it most in the first half of the text is chosen, and its correlation in
+the second half is reported, so that the best of a thousand units is not just a lucky one. An LSTM's units are tanh(c),
+the cell state as it leaves through the gate; those of other cells are h.
 """
 
 from dataclasses import dataclass

@@ -35,8 +35,8 @@ class Address:
 def parse_address(address: str) -> Address:
     """The address of a storage. Raises `SettingsError`, which never repeats a possible password.
 
-    An address that drivers may read in different ways is refused: one of them might take part of the password for the host, and
-    show it.
+    An address that drivers may read in different ways is refused: one of them might take part of the password for the
+    host, and show it.
     """
     if not address.startswith(SCHEME):
         scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://", address)

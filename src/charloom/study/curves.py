@@ -93,8 +93,9 @@ def settings_of(outcomes: Outcomes) -> list[Point]:
 def noise(outcomes: Outcomes) -> float | None:
     """The standard deviation of the held-out loss between seeds of one setting, from all settings; None with one seed.
 
-    The root of the mean variance. From `MANY` settings on, the median of the variances instead, each divided by the median that it
-    would have for a normal variable (Wilson and Hilferty 1931), so that one trial in which the machine stalled does not dominate.
+    The root of the mean variance. From `MANY` settings on, the median of the variances instead, each divided by the
+    median that it would have for a normal variable (Wilson and Hilferty 1931), so that one trial in which the machine
+    stalled does not dominate.
     """
     samples = [point.nats for point in settings_of(outcomes) if len(point.nats) > 1]
     if not samples:

@@ -1,7 +1,7 @@
 """Equal measurements of every trial: its loss on the same characters, what it writes, its use of context.
 
-A trial's own last figure is carried or folded, on all or part of the text, depending on its budget, so those of two trials may
-not be comparable. These are.
+A trial's own last figure is carried or folded, on all or part of the text, depending on its budget, so those of two
+trials may not be comparable. These are.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """What a study found, in sentences computed from its figures.
 
-Two settings differ if their means are further apart than twice the standard error of the difference. The spread between seeds
-is estimated from all settings of the study, because two or three seeds of one setting say little; a setting with a larger
-spread uses its own. With one seed the spread is unknown, and the sentence says so.
+Two settings differ if their means are further apart than twice the standard error of the difference. The spread between
+seeds is estimated from all settings of the study, because two or three seeds of one setting say little; a setting with
+a larger spread uses its own. With one seed the spread is unknown, and the sentence says so.
 """
 
 import math
