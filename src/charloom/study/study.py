@@ -166,7 +166,7 @@ def divide_threads(threads: int, jobs: int) -> None:
     import torch
 
     if not 1 <= jobs <= threads:
-        raise SettingsError(f"jobs is {jobs}; this machine has {threads} threads, so give 1 to {threads}")
+        raise SettingsError(f"jobs is {jobs}; this machine trains with {threads} threads, so give 1 to {threads}")
     torch.set_num_threads(max(1, threads // jobs))
 
 
