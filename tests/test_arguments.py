@@ -37,7 +37,7 @@ TAKES_A_TEXT: list[Callable[[Any, Any], Any]] = [
 @pytest.mark.parametrize("wrong", WRONG)
 @pytest.mark.parametrize("call", range(len(TAKES_A_TEXT)))
 def test_what_is_no_text_gets_a_sentence(call: int, wrong: object, made: Any) -> None:
-    with pytest.raises(charloom.CharloomError, match=r"text is asked for|list of strings") as caught:
+    with pytest.raises(charloom.CharloomError, match=r"expected a text|list of strings") as caught:
         TAKES_A_TEXT[call](made[1], wrong)
     assert "\n" not in str(caught.value)
 
@@ -50,14 +50,14 @@ def test_a_path_for_a_text_is_met_with_the_way_to_its_content(made: Any) -> None
 @pytest.mark.parametrize("wrong", [*WRONG, "one string"])
 def test_what_is_no_list_of_texts_is_not_classified(wrong: Any, made: Any) -> None:
     for call in (made[2].predict, made[2].probabilities):
-        with pytest.raises(charloom.CharloomError, match=r"list of strings|text is asked for"):
+        with pytest.raises(charloom.CharloomError, match=r"list of strings|expected a text"):
             call(wrong)
 
 
 @pytest.mark.parametrize("wrong", [None, 5, b"run", ["run"]])
 def test_what_is_no_path_gets_a_sentence(wrong: Any) -> None:
     for call in (charloom.load, charloom.load_classifier, charloom.Writer.load):
-        with pytest.raises(charloom.CharloomError, match="a path is asked for"):
+        with pytest.raises(charloom.CharloomError, match="expected a path"):
             call(wrong)
 
 
@@ -79,7 +79,7 @@ def test_what_is_no_path_gets_a_sentence(wrong: Any) -> None:
     ],
 )
 def test_a_wrong_type_among_the_settings_of_writing_is_named(settings: dict[str, Any], made: Any) -> None:
-    with pytest.raises(charloom.CharloomError, match=f"{next(iter(settings))}|text is asked for"):
+    with pytest.raises(charloom.CharloomError, match=f"{next(iter(settings))}|expected a text"):
         list(charloom.generate(made[1], "a", **settings))
 
 
@@ -95,7 +95,7 @@ def test_a_wrong_type_among_the_settings_of_writing_is_named(settings: dict[str,
         (lambda: charloom.train("ab\n" * 99, steps="3"), "a run's length is '3'"),  # type: ignore[arg-type]
         (lambda: charloom.train("ab\n" * 99, time_budget=[1]), "a run's length is"),  # type: ignore[arg-type]
         (lambda: charloom.train("ab\n" * 99, network={"layers": 1}), "give a charloom.NetworkConfig"),  # type: ignore[arg-type]
-        (lambda: charloom.train("ab\n" * 99, run=5), "a path is asked for"),  # type: ignore[arg-type]
+        (lambda: charloom.train("ab\n" * 99, run=5), "expected a path"),  # type: ignore[arg-type]
         (lambda: charloom.train(None), "a text is a string or"),  # type: ignore[arg-type]
         (lambda: charloom.train("ab\n" * 99, steps=1, run="a\0b"), "no name that a folder can have"),
         (lambda: charloom.evaluate("runs/my", "abc"), "give a language model"),  # type: ignore[arg-type]

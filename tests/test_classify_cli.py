@@ -318,7 +318,7 @@ def test_rows_may_be_compressed(charloom: Command, tmp_path: Path) -> None:
         (("good.tsv", "--label-smoothing", "2"), "label_smoothing is 2; it must be at least 0 and at most 0.9"),
         (("good.tsv", "--steps", "1", "--epochs", "1"), "only one of --steps and --epochs"),
         (("good.tsv", "--epochs", "0"), "a run's length is 0"),
-        (("good.tsv", "--network.tied"), "network.tied is for language models"),
+        (("good.tsv", "--network.tied"), "network.tied is only for language models"),
         (("good.tsv", "--from", "absent"), "there is no run or model folder absent"),
     ],
 )

@@ -59,7 +59,7 @@ def test_reading_again_what_was_read_changes_nothing(text: str) -> None:
 @pytest.mark.parametrize(
     ("raw", "said"),
     [
-        (b"\xef\xbb\xbfab", "left out the byte order mark"),
+        (b"\xef\xbb\xbfab", "removed the byte order mark"),
         (b"a\r\nb\r\n", "read 2 CRLF line ends as newlines"),
         (b"a\rb", "read 1 CR line ends as newlines"),
         (b"a\r\nb\nc\nd", "read 1 CRLF line ends as newlines (mixed with 2 newlines)"),
@@ -444,9 +444,7 @@ def test_another_seed_gives_another_order_and_none_keeps_it() -> None:
     text = "".join(f"{number}\n" for number in range(100))
     assert lines_of(text, seed=1) != lines_of(text, seed=2)
     assert lines_of(text, seed=0) == text
-    assert corpus_of(b"b\na\n", documents="lines", shuffle=3).notes == (
-        "name: put the lines in another order, by the seed 3",
-    )
+    assert corpus_of(b"b\na\n", documents="lines", shuffle=3).notes == ("name: shuffled the lines with seed 3",)
 
 
 def test_a_sorted_list_that_is_shuffled_holds_out_lines_from_all_of_it() -> None:

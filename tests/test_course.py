@@ -201,7 +201,7 @@ def test_no_notebook_is_written_over_unless_that_is_asked_for(charloom: Callable
     done = charloom("course", "lessons")
     assert done.returncode == 2
     assert done.stdout == ""
-    assert "exists; write over it with --force, or choose another folder" in done.stderr
+    assert "exists; overwrite it with --force, or choose another folder" in done.stderr
     assert [path.name for path in notes.parent.iterdir()] == [notes.name]
     assert notes.read_text() == "my notes"
     assert charloom("course", "lessons", "--force").returncode == 0

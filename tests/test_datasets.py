@@ -161,7 +161,7 @@ def test_a_download_that_was_changed_since_is_fetched_again(server: Server, cach
 
 
 def test_a_download_with_another_checksum_is_refused_and_not_kept(server: Server, cache: Path) -> None:
-    with pytest.raises(TextError, match="gave another text than the one known as served; nothing was kept"):
+    with pytest.raises(TextError, match="no longer serves the text known as served; the download was discarded"):
         fetch(replace(server.entry, sha256="0" * 64))
     assert list(cache.iterdir()) == []
 

@@ -74,7 +74,7 @@ def test_a_compressed_text_that_is_cut_off_is_refused(
 ) -> None:
     data = compress(bytes(range(256)) * 50)
     (tmp_path / "a.gz").write_bytes(data[: int(kept * len(data))])
-    assert "damaged or cut off" in refused(tmp_path / "a.gz")
+    assert "damaged or truncated" in refused(tmp_path / "a.gz")
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_utf_16_is_recognised_with_and_without_its_mark(text: str, encoding: str
 def test_another_encoding_is_not_taken_for_one_that_it_is_not(text: str, encoding: str, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(text.encode(encoding))
     told = refused(tmp_path / "a.txt")
-    assert "not one that is recognised" in told
+    assert "its encoding was not recognised" in told
     assert "--encoding" in told
 
 
@@ -169,7 +169,7 @@ def test_a_picture_in_a_folder_is_named_with_the_way_to_leave_it_out(tmp_path: P
     (tmp_path / "plays" / "cover.png").write_bytes(PNG)
     told = refused(tmp_path / "plays")
     assert f"{tmp_path / 'plays' / 'cover.png'} is a PNG picture" in told
-    assert "move it out of the folder, or begin its name with a dot" in told
+    assert "move it out of the folder, or start its name with a dot" in told
     (tmp_path / "plays" / "cover.png").rename(tmp_path / "plays" / ".cover.png")
     assert str(open_text(tmp_path / "plays", CONFIG).text) == "to be or not " * 20
 
@@ -181,7 +181,7 @@ def test_a_file_of_another_encoding_in_a_folder_is_not_met_with_an_encoding_for_
     assert "b.txt" in told
     assert "--encoding cp1252 if all files of the folder are like it" in told
     assert "iconv -f cp1252 -t utf-8" in told
-    assert "begin its name with a dot" in told
+    assert "start its name with a dot" in told
 
 
 # --- names that are taken for texts ---

@@ -128,12 +128,12 @@ def becomes(entry: Entry) -> Callable[[bytes], Entry]:
 
 
 REFUSED = {
-    "a key that stands there twice": Example(
+    "a key that occurs twice": Example(
         "model-lstm",
         "config.json",
         replaced('"layers": 1', '"layers": 1, "layers": 1'),
         "load",
-        "'layers' stands there twice",
+        "'layers' occurs twice",
     ),
     "a key that we do not know": Example(
         "model-lstm", "config.json", replaced('"cell"', '"cel"'), "load", "no setting 'cel'"

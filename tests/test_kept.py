@@ -210,5 +210,5 @@ def test_the_card_is_that_of_the_finished_run_after_a_resume(deceptive: str, tmp
 
 
 def test_a_classifier_s_patience_is_its_own() -> None:
-    with pytest.raises(SettingsError, match="a classifier's is --patience"):
+    with pytest.raises(SettingsError, match="for a classifier use --patience"):
         ClassifierTrainingConfig(patience=3)

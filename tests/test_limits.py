@@ -103,7 +103,7 @@ def test_the_header_of_weights_is_read_up_to_its_limit_and_not_beyond(beyond: in
         assert load_folder(folder).weights() == data
     else:
         refused(lambda: load_folder(folder), r"model\.safetensors is no file of at most")
-        with pytest.raises(FolderError, match="cut off or is no safetensors file"):
+        with pytest.raises(FolderError, match="truncated or not a safetensors file"):
             tensor_files.unpack(path.read_bytes(), expected_of(safetensors.torch.load(data)), "it")
 
 

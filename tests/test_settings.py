@@ -136,12 +136,12 @@ def test_a_choice_that_is_nearly_right_is_met_with_the_right_one() -> None:
     [
         ((0.9, 0.2, 0.0), "split is 0.9,0.2,0, which adds up to 1.1; the three shares must add up to 1"),
         ((0.9, 0.0, 0.0), "adds up to 0.9"),
-        ((0.9, 0.1), "split is 0.9,0.1; it takes three shares from 0 to 1, as in 0.9,0.1,0"),
-        ((0.8, 0.1, 0.1, 0.0), "it takes three shares"),
-        ((1.1, -0.1, 0.0), "it takes three shares from 0 to 1"),
-        ((math.nan, 0.5, 0.5), "it takes three shares from 0 to 1"),
-        ((math.inf, 0.0, 0.0), "it takes three shares from 0 to 1"),
-        ((10**400, 0.0, 0.0), "it takes three shares from 0 to 1"),
+        ((0.9, 0.1), "split is 0.9,0.1; give three shares from 0 to 1, as in 0.9,0.1,0"),
+        ((0.8, 0.1, 0.1, 0.0), "give three shares"),
+        ((1.1, -0.1, 0.0), "give three shares from 0 to 1"),
+        ((math.nan, 0.5, 0.5), "give three shares from 0 to 1"),
+        ((math.inf, 0.0, 0.0), "give three shares from 0 to 1"),
+        ((10**400, 0.0, 0.0), "give three shares from 0 to 1"),
         ((0.0, 1.0, 0.0), "leaves nothing to train on"),
     ],
 )

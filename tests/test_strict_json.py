@@ -266,7 +266,7 @@ def test_a_number_of_too_many_digits_is_refused(digits: int, name: str) -> None:
 
 def test_a_key_that_stands_there_twice_is_refused() -> None:
     raw = model().replace(b'"documents"', b'"documents": "lines", "documents"')
-    assert "the key 'documents' stands there twice" in refused(ModelConfig, raw)
+    assert "the key 'documents' occurs twice" in refused(ModelConfig, raw)
 
 
 @pytest.mark.parametrize("pair", ["[]", "{}"])

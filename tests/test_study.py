@@ -190,7 +190,7 @@ def test_a_study_is_worked_on_by_one_process_at_a_time(swept: Path, charloom: Ca
     finally:
         held.release()
     assert done.returncode == 2
-    assert "is being worked on by another process" in done.stderr
+    assert "is in use by another process" in done.stderr
 
 
 def test_what_a_study_reads_needs_no_torch(swept: Path) -> None:
@@ -228,9 +228,9 @@ def test_what_a_study_reads_needs_no_torch(swept: Path) -> None:
         (("text.txt", "--layers", "2", "--seeds", "0"), "seeds is 0"),
         (("text.txt", "--layers", "2", "--jobs", "999"), "jobs is 999; this machine trains with"),
         (("text.txt", "--layers", "2", "--search", "3"), "without lists of values"),
-        (("text.txt", "--layers", "2", "--space", "x.toml"), "--space is for a search"),
+        (("text.txt", "--layers", "2", "--space", "x.toml"), "--space is only for a search"),
         (("text.txt", "--search", "3", "--storage", "sqlite:///x"), "give postgresql://"),
-        (("text.txt", "--layers", "2", "--storage", "postgresql://x"), "--storage is for a search"),
+        (("text.txt", "--layers", "2", "--storage", "postgresql://x"), "--storage is only for a search"),
         (("text.txt", "--layers", "2", "--characters", "9", "--prompt", "é"), "'é'"),
         (("absent.txt", "--layers", "2"), "there is no file or folder absent.txt"),
         (("--run", "absent"), "absent is not a study"),

@@ -42,13 +42,13 @@ SIZES = {"hidden_sizes": (64, 256, 512)}
         ({"64": 1.7, "centre": 1.8, "256": 1.9, "512": 2.0},
          "A larger hidden size does not help in 20 s: 64 is enough, 512 costs 0.300 nats"),
         ({"64": 1.7, "centre": 1.7, "256": 1.9, "512": 2.0},
-         "A larger hidden size does not help in 20 s: 64 to 128 are alike, 512 costs 0.300 nats"),
+         "A larger hidden size does not help in 20 s: 64 to 128 are equal, 512 costs 0.300 nats"),
         ({"64": 1.7, "centre": 1.7005, "256": 1.7003, "512": 1.7001},
          "The hidden size makes no difference beyond the seeds' spread from 64 to 512 in 20 s"),
         ({"64": 2.0, "centre": 1.8, "256": 1.7002, "512": 1.7},
          "A larger hidden size helps up to 256 in 20 s; from there to 512 it makes no difference beyond the seeds' spread"),
         ({"64": 2.0, "centre": 1.7, "256": 1.7002, "512": 1.9},
-         "A larger hidden size helps up to 128 in 20 s, 128 to 256 are alike, 512 costs 0.200 nats"),
+         "A larger hidden size helps up to 128 in 20 s, 128 to 256 are equal, 512 costs 0.200 nats"),
         ({"64": 1.8, "centre": 2.0, "256": 1.7, "512": 1.9},
          "256 is the best hidden size in 20 s, but the loss follows no order; "
          "the others cost 0.100 (64) to 0.300 nats (128)"),
@@ -57,7 +57,7 @@ SIZES = {"hidden_sizes": (64, 256, 512)}
          "256 and 512 diverge"),
         ({"64": None, "centre": None, "256": None, "512": None}, "Every hidden size diverges"),
         ({"64": 1.9, "centre": None, "256": None, "512": None},
-         "Only one hidden size, 64, came to a figure; 128, 256 and 512 diverge"),
+         "Only one hidden size, 64, has a result; 128, 256 and 512 diverge"),
     ],
 )  # fmt: skip
 def test_the_sentence_follows_from_the_losses(losses: dict[str, float | None], sentence: str) -> None:
@@ -69,7 +69,7 @@ def test_values_without_an_order_are_named() -> None:
     better = said({"centre": 1.7, "gru": 1.8, "rnn-relu": 2.1}, **cells)
     assert better == "lstm is the best cell in 20 s; the others cost 0.100 (gru) to 0.400 nats (rnn-relu)"
     alike = said({"centre": 1.7, "gru": 1.7002, "rnn-relu": 2.1}, **cells)
-    assert alike == "lstm and gru are alike in 20 s; rnn-relu costs 0.400 nats"
+    assert alike == "lstm and gru are equal in 20 s; rnn-relu costs 0.400 nats"
     assert "no difference beyond the seeds' spread" in said({"centre": 1.7, "gru": 1.7002, "rnn-relu": 1.7001}, **cells)
 
 
@@ -85,7 +85,7 @@ def test_with_one_seed_nothing_is_said_to_be_beyond_chance() -> None:
     ended = outcomes(made, {"64": (1.9,), "centre": (1.8,), "256": (1.7,)})
     (curve,) = curves(made, ended)
     assert noise(ended) is None
-    assert finding(curve, None, "20 s").endswith("(one seed: how much of it is chance is not known)")
+    assert finding(curve, None, "20 s").endswith("(one seed, so some of this may be chance)")
 
 
 def test_a_difference_counts_only_beyond_what_the_seeds_of_all_settings_do() -> None:
@@ -149,10 +149,10 @@ def test_speed_memory_and_gradient_are_told_as_they_are() -> None:
     trials = planned(made)
     ended = {trial: outcome(2.0, speed=speed) for trial, speed in zip(trials, (1000, 3000, 500), strict=True)}
     (curve,) = curves(made, ended)
-    assert cost_finding(curve) == "64 reads 6.0 times as fast as 256; memory is alike"
+    assert cost_finding(curve) == "64 reads 6.0 times as fast as 256; memory is the same"
     assert "goes from 0.50 to 0.50, the share of clipped steps from 10.0% to 10.0%" in gradient_finding(curve)
     even = {trial: outcome(2.0) for trial in trials}
-    assert cost_finding(curves(made, even)[0]) == "The hidden size does not change the speed; memory is alike"
+    assert cost_finding(curves(made, even)[0]) == "The hidden size does not change the speed; memory is the same"
 
 
 def test_the_use_of_context_is_where_more_of_it_no_longer_helps() -> None:

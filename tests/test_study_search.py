@@ -57,10 +57,10 @@ def test_a_space_is_read_back_as_it_is_written() -> None:
         ("[training.learning_rte]\nlow = 1", "did you mean 'training.learning_rate'?"),
         ("[training.seed]\nvalues = [1]", "which is no setting"),
         ("learning_rate = 1", "which is no setting"),
-        ("[training]\nlearning_rate = 1", "give it low and high, or values"),
+        ("[training]\nlearning_rate = 1", "give low and high, or values"),
         ("[training.learning_rate]\nlow = 0.1", "has no range"),
         ("[training.learning_rate]\nlow = 0.1\nhigh = 0.01", "low must be below high"),
-        ("[training.learning_rate]\nlow = 0\nhigh = 0.01\nlogarithmic = true", "above 0 where it is logarithmic"),
+        ("[training.learning_rate]\nlow = 0\nhigh = 0.01\nlogarithmic = true", "above 0 if it is logarithmic"),
         ("[training.learning_rate]\nlow = 0.1\nhigh = 1\nlogaritmic = true", "did you mean 'logarithmic'?"),
         ("[training.learning_rate]\nlow = 0.1\nhigh = 1.0\nstep = 2", "takes one"),
         ("[network.cell]\nvalues = []", "a list of values"),
@@ -212,11 +212,11 @@ def test_what_a_search_says_is_beside_the_recipe_s_own_trial() -> None:
         return search_report.finding(settings_of(ended), noise(ended))
 
     assert said(1.9, 1.7, 1.8).startswith(
-        "The best of 3 settings, trial-0001, comes to 1.7000 nats where the recipe comes to 1.9000: 0.2000 less"
+        "The best of 3 settings, trial-0001, reaches 1.7000 nats, the recipe 1.9000: 0.2000 less"
     )
     assert said(1.6, 1.7, None) == "None of the 2 other settings is better than the recipe's, 1.6000 nats"
     assert "the recipe's own trial did not finish" in said(None, 1.7, 1.8)
-    assert said(None, None, None) == "No trial came to a figure"
+    assert said(None, None, None) == "No trial has a result"
 
 
 @pytest.mark.parametrize("losses", [(1.9, 1.7, None, 1.8), (None, None, None, None), (1.9,)])

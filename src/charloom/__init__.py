@@ -28,7 +28,7 @@ from importlib import import_module
 
 from charloom.version import __version__
 
-TYPE_CHECKING = False  # `typing` takes a quarter of the time in which a command cannot yet answer a signal
+TYPE_CHECKING = False  # importing `typing` takes a quarter of the time before signals are handled
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any

@@ -1,6 +1,6 @@
-"""The command `charloom`, and `python -m charloom`: first the signals, then what takes time to import."""
+"""The command `charloom`, and `python -m charloom`: signal handlers first, then the slow imports."""
 
-import _signal  # type: ignore[import-not-found]  # a part of `signal`, which itself takes longer to import than all this
+import _signal  # type: ignore[import-not-found]  # `signal` itself takes longer to import than all this
 import os
 
 for _name in ("SIGINT", "SIGTERM", "SIGHUP"):
@@ -12,12 +12,12 @@ from charloom.interruption import end_on_signals, ignore_signals  # noqa: E402
 
 
 def main() -> None:
-    """Run the command line and leave with its exit code, whatever the moment of a signal."""
+    """Run the command line and exit with its code, whenever a signal arrives."""
     import sys
 
     try:
         try:
-            end_on_signals()  # not before it can be caught
+            end_on_signals()  # only once it can be caught
             from charloom.cli.main import main as command
 
             command()

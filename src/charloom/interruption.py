@@ -1,12 +1,12 @@
 """Ctrl-C, SIGTERM and SIGHUP, acted on between two steps and never within one.
 
-Inside `Interruption.hold()` a signal waits until the block is done, and then meets the handler that it would have met at
-once: ours (`catch_signals`, `end_on_signals`), Python's, or the user's own. A signal that comes a second or more after the
-first is from someone who will not wait: it meets its handler at once, wherever the program is, and `at_once` says that
-nothing more is to be saved. One that comes sooner is the same press again: terminals, shells and programs that start
-others often send two.
+Inside `Interruption.hold()` a signal waits until the block is done, and then goes to the handler that would have
+received it: ours (`catch_signals`, `end_on_signals`), Python's, or the user's own. A signal that comes a second or more
+after the first is from someone who will not wait: it goes to its handler at once, wherever the program is, and
+`at_once` says that nothing more should be saved. One that comes sooner counts as the same key press: terminals, shells
+and programs that start others often send two.
 
-An exception within an import would leave a module half imported, be dropped, or abort the process (it does in torch), so
+An exception inside an import would leave a module half imported, be swallowed, or abort the process (as in torch), so
 none is raised there.
 """
 
@@ -24,10 +24,10 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 """The signals that end a program. Windows has no SIGHUP."""
 
 SAME_PRESS = 1.0
-"""Seconds within which a further signal is the first one again."""
+"""Within this many seconds, another signal counts as the first one."""
 
 _AGAIN = 0.05
-"""Seconds after which a signal that came within an import comes again."""
+"""A signal that came during an import is sent again after this many seconds."""
 
 Handler = Callable[[int, FrameType | None], object]
 
@@ -41,18 +41,18 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Interruption:
-    """Whether a signal may be acted on now, and whether somebody insists."""
+    """Whether a signal may be acted on now, and whether the user insists."""
 
     def __init__(self) -> None:
         self.at_once = False
-        "Whether a later signal broke off what the first one waited for."
+        "Whether a later signal interrupted what the first one was waiting for."
         self._first: float | None = None
         self._held = self._raised = False
         self._imports = _imports(sys._getframe())
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Let signals wait until the block is done. Outside the main thread no signal is ever acted on, so nothing changes."""
+        """Hold signals back until the block is done; does nothing outside the main thread, where none are handled."""
         if self._held or threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -60,19 +60,19 @@ class Interruption:
         waiting: list[int] = []
 
         def wait(number: int, frame: FrameType | None) -> None:
-            if not self._held:  # it came while the handlers were being exchanged
+            if not self._held:  # it came while the handlers were being swapped
                 before[number](number, frame)
             elif self._insists():
                 self.at_once = True
                 before[number](number, frame)
-                self.at_once, self._first = False, None  # a handler that raises nothing ends nothing
+                self.at_once, self._first = False, None  # the handler did not raise, so nothing ended
             else:
                 waiting.append(number)
 
         try:
             for number in SIGNALS:
                 handler = signal.getsignal(number)
-                if callable(handler):  # what the system itself does, or ignores, interrupts no Python code
+                if callable(handler):  # the system's default action, or none, runs no Python code
                     before[number] = handler
                     signal.signal(number, wait)
             self._held = True
@@ -87,7 +87,7 @@ class Interruption:
             self._first = None
 
     def ending(self) -> None:
-        """Say that a signal was acted on, by whatever handler; the next one is not the first."""
+        """Record that some handler acted on a signal; the next one is not the first."""
         self._first = self._first or time.monotonic()
 
     def _insists(self) -> bool:
@@ -108,7 +108,7 @@ class Interruption:
 
 @contextmanager
 def catch_signals() -> Iterator[Interruption]:
-    """Let signals raise `Interrupted` within the block; not in other threads than the main one, where Python allows no handlers."""
+    """Make signals raise `Interrupted` within the block; only in the main thread, where Python allows handlers."""
     interruption = Interruption()
     if threading.current_thread() is not threading.main_thread():
         yield interruption
@@ -122,9 +122,10 @@ def catch_signals() -> Iterator[Interruption]:
 
 
 def end_on_signals() -> None:
-    """Let a signal end this process with exit code 128 + its number and no traceback, from now on: for a command's first line.
+    """From now on, make a signal end this process with exit code 128 + its number and no traceback: a command's first
+    line.
 
-    It raises `Interrupted`, once; within an import, and where somebody insists, the process ends on the spot.
+    It raises `Interrupted`, once; during an import, or if the user insists, the process ends on the spot.
     """
     interruption = Interruption()
 
@@ -137,15 +138,16 @@ def end_on_signals() -> None:
 
 
 def ignore_signals() -> None:
-    """Let no signal change how this process ends: its exit code is known, and what is left to do takes milliseconds."""
+    """Ignore signals: the exit code is known, and what is left to do takes milliseconds."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
 def _install(handler: Handler) -> "dict[int, Handler | signal.Handlers | int]":
-    """Let `handler` take the signals; gives the handlers before. A SIGHUP that is ignored stays so, as `nohup` wants it.
+    """Install `handler` for the signals and return the previous handlers. An ignored SIGHUP stays ignored, as `nohup`
+    wants.
 
-    An ignored SIGINT is taken: a shell ignores it for what it starts in the background, where `kill -INT` is meant to save.
+    An ignored SIGINT is taken: a shell ignores it for background commands, where `kill -INT` is meant to save.
     """
     before: dict[int, Handler | signal.Handlers | int] = {}
     for number in SIGNALS:
@@ -158,7 +160,7 @@ def _install(handler: Handler) -> "dict[int, Handler | signal.Handlers | int]":
 
 
 def _imports(frame: FrameType | None) -> int:
-    """How many imports are under way in `frame` and its callers."""
+    """How many imports are in progress in `frame` and its callers."""
     count = 0
     while frame is not None:
         count += frame.f_code.co_filename == "<frozen importlib._bootstrap>"
@@ -167,7 +169,7 @@ def _imports(frame: FrameType | None) -> int:
 
 
 def _send_again(number: int) -> None:
-    """Send a signal to this process a moment later: from a thread without locks, because a handler may not wait for any."""
+    """Send a signal to this process a moment later, from a thread without locks: a handler may not wait for one."""
     time.sleep(_AGAIN)
     if hasattr(signal, "pthread_kill"):  # to the main thread, so that it wakes up
         signal.pthread_kill(threading.main_thread().ident, number)  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
-"""Everything that can be set, each setting declared once: the flag, the TOML key, the JSON key and the help follow.
+"""All settings, each declared once: the flag, the TOML key, the JSON key and the help are derived from it.
 
-No torch here, so that every `--help` is instant. The string under a field is its help text.
-A value outside its range raises `SettingsError` when the object is made.
+No torch here, so that every `--help` is instant. The string below a field is its help text.
+A value outside its range raises `SettingsError` when the object is created.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ WHOLE = {
     *("shuffle", "hidden_size", "layers", "embedding_size", "batch_size", "sequence_length", "seed", "validations"),
     *("n_grams", "members", "patience", "top_k"),
 }
-"""Settings that are whole numbers."""
+"""Settings that take whole numbers."""
 
 
 def _check(owner: str, name: str, value: float, low: float, high: float, *, open_low: bool = False) -> None:
@@ -45,7 +45,7 @@ def _check(owner: str, name: str, value: float, low: float, high: float, *, open
 def _figure(value: float) -> str:
     try:
         return f"{value:g}"
-    except OverflowError:  # a whole number beyond what a float holds
+    except OverflowError:  # an integer too large for a float
         return "too large"
 
 
@@ -64,7 +64,7 @@ class CorpusConfig:
     vocabulary: VocabularyKind = "characters"
     "What a symbol is: a Unicode character, or a byte of UTF-8."
     documents: Documents = "none"
-    "With 'lines', each line is a text of its own, closed by the boundary symbol."
+    "With 'lines', each line is a separate text, closed by the boundary symbol."
     shuffle: int = 0
     "Seed for shuffling the lines before the split (a sorted list would hold out its end); 0 keeps their order."
     encoding: str = "utf-8"
@@ -76,11 +76,11 @@ class CorpusConfig:
         _check("corpus", "shuffle", self.shuffle, 0, 2**63 - 1)
         shares = self.split
         if not isinstance(shares, (tuple, list)):
-            raise SettingsError(f"split is {shares!r}; it takes three shares, as in (0.9, 0.1, 0)")
+            raise SettingsError(f"split is {shares!r}; give three shares, as in (0.9, 0.1, 0)")
         for share in shares:
             arguments.number("a share of the split", share)
         if len(shares) != 3 or not all(0 <= share <= 1 for share in shares):
-            raise SettingsError(f"split is {_commas(shares)}; it takes three shares from 0 to 1, as in 0.9,0.1,0")
+            raise SettingsError(f"split is {_commas(shares)}; give three shares from 0 to 1, as in 0.9,0.1,0")
         if abs(sum(shares) - 1) > 1e-9:
             raise SettingsError(
                 f"split is {_commas(shares)}, which adds up to {sum(shares):g}; the three shares must add up to 1"
@@ -102,17 +102,17 @@ class NetworkConfig:
     hidden_size: int = 512
     "Units in each layer."
     layers: int = 1
-    "Recurrent layers, one above the other."
+    "Number of stacked recurrent layers."
     embedding_size: int = 128
-    "Numbers that stand for a character at the input; 0 for one-hot."
+    "Size of the character embedding at the input; 0 for one-hot."
     dropout: float = 0.3
-    "Share of units dropped between layers and before the output, while training."
+    "Share of units dropped between layers and before the output during training."
     weight_dropout: float = 0.0
-    "Share of the recurrent weights dropped while training, redrawn for each batch."
+    "Share of recurrent weights dropped during training, redrawn for each batch."
     tied: bool = False
-    "Use the embedding as output weights too (needs embedding-size equal to hidden-size)."
+    "Share the embedding with the output weights (needs embedding-size equal to hidden-size)."
     initialization: Initialization = "orthogonal"
-    "Recurrent weights at the start: orthogonal, identity (for rnn-relu), or PyTorch's uniform."
+    "Initial recurrent weights: orthogonal, identity (for rnn-relu), or PyTorch's uniform."
 
     def __post_init__(self) -> None:
         _choice("network", "cell", self.cell, Cell)
@@ -134,13 +134,13 @@ class TrainingConfig:
     """How the network is trained."""
 
     batch_size: int = 32
-    "Streams trained side by side; with documents, how many of usual length (short ones count as 32 characters)."
+    "Streams trained in parallel; with documents, the number of typical length (short ones count as 32 characters)."
     sequence_length: int = 128
-    "Characters through which the gradient flows back; the state is carried beyond."
+    "Characters that the gradient flows back through; the state is carried further."
     optimizer: Optimizer = "muon"
-    "Rule that turns gradients into updates; muon trains the recurrent layers' matrices by it, the rest by adamw."
+    "Optimizer; with muon, the recurrent layers' matrices are trained by Muon and the rest by AdamW."
     learning_rate: float = 8e-3
-    "Learning rate at its peak, after the warm-up."
+    "Peak learning rate, after the warm-up."
     beta1: float = 0.95
     "Decay of the first moment (adam, adamw); momentum for muon, rmsprop and sgd."
     beta2: float = 0.99
@@ -150,17 +150,17 @@ class TrainingConfig:
     schedule: Schedule = "cosine"
     "Shape of the learning rate after the warm-up."
     warmup: float = 0.05
-    "Share of the steps in which the learning rate rises to its peak."
+    "Share of the steps during which the learning rate rises to its peak."
     final_learning_rate: float = 0.02
-    "Learning rate at the end, as a share of its peak (cosine, linear)."
+    "Final learning rate, as a share of the peak (cosine, linear)."
     clip: float = 1.0
-    "Largest norm of the gradient; 0 turns clipping off."
+    "Maximum norm of the gradient; 0 turns clipping off."
     average: float = 0.98
     "Decay of the moving average of the weights that becomes the model; 0 turns it off."
     validations: int = 10
-    "How often the model is validated during the run."
+    "Number of validations during the run."
     patience: int = 0
-    "Validations in a row without a better one after which training stops; 0 never stops."
+    "Training stops after this many validations in a row without a new best; 0 never stops."
     seed: int = 1
     "Seed of initialisation, dropout and document order."
 
@@ -183,34 +183,34 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class ClassificationConfig:
-    """How texts are classified, apart from the network's shape and the optimizer."""
+    """How texts are classified, apart from the network's shape and its training."""
 
     kind: ClassifierKind = "discriminative"
-    "One network that tells the classes apart, or one that writes like each class, and Bayes' rule."
+    "One network that separates the classes, or one that writes like each class, combined by Bayes' rule."
     bidirectional: bool = True
-    "Read the text from both ends (discriminative)."
+    "Read the text in both directions (discriminative)."
     pooling: Pooling = "mean-max-last"
-    "How the states along a text become one: the last, or mean, maximum and last together, or a learned weighting and those."
+    "How the states of a text are pooled: the last; mean, maximum and last; or those plus a learned weighting."
     label_smoothing: float = 0.1
-    "Share of the target that is spread over all classes (discriminative)."
+    "Share of the target spread over all classes (label smoothing) (discriminative)."
     class_weights: float = 0.0
-    "0 counts every text alike, 1 every class; between them the weight is the class's frequency to this negative power."
+    "0 weights all texts equally, 1 all classes; between them, the class frequency to minus this power."
     character_dropout: float = 0.1
-    "Share of the characters replaced by the unknown symbol while training."
+    "Share of characters replaced by the unknown symbol during training."
     crops: float = 0.0
-    "Share of the training texts replaced by a random part: for classifying single words and snippets."
+    "Share of training texts replaced by a random part of themselves: for classifying words and snippets."
     next_character: float = 0.3
-    "Weight of a second task beside the classes, predicting the next character: it helps where texts are few (discriminative)."
+    "Weight of a second task, predicting the next character: helps if there are few texts (discriminative)."
     every_place: float = 0.0
-    "Weight of a third task: telling the class at each place, from what was read so far in either direction (discriminative)."
+    "Weight of a third task, predicting the class at every position, in either direction (discriminative)."
     n_grams: int = 5
-    "Longest sequences of characters counted in each class and combined with the network; 0 for none."
+    "Longest character n-grams counted in each class and combined with the network; 0 for none."
     members: int = 1
-    "Networks trained together whose probabilities are averaged (discriminative)."
+    "Number of networks trained together and averaged (discriminative)."
     held: float = 0.05
-    "Share of each class that is held out, for early stopping and calibration."
+    "Share of each class held out for early stopping and calibration."
     patience: int = 10
-    "Validations without improvement after which training stops."
+    "Training stops after this many validations without improvement."
 
     def __post_init__(self) -> None:
         _choice("classification", "kind", self.kind, ClassifierKind)
@@ -229,18 +229,18 @@ class ClassificationConfig:
 
 @dataclass(frozen=True)
 class SamplingConfig:
-    """How a symbol is drawn from the probabilities: after the repetition penalty, in the order of the fields."""
+    """How a symbol is drawn: the repetition penalty comes first, then the other fields in order."""
 
     temperature: float = 1.0
-    "Below 1 favours probable symbols, above 1 improbable ones."
+    "Below 1, probable symbols become more likely; above 1, less likely."
     top_k: int = 0
-    "Draw from the k most probable symbols only; 0 for all."
+    "Draw only from the k most probable symbols; 0 for all."
     top_p: float = 1.0
-    "Draw from the smallest set of symbols that holds this probability."
+    "Draw only from the smallest set of symbols with this total probability."
     min_p: float = 0.0
-    "Drop symbols less probable than this share of the most probable one."
+    "Drop symbols less probable than this share of the most probable symbol."
     repetition_penalty: float = 1.0
-    "Above 1, symbols among the last 64 are made less likely (Keskar et al. 2019, arXiv 1909.05858)."
+    "Above 1, the last 64 symbols become less likely to recur (Keskar et al. 2019, arXiv 1909.05858)."
     greedy: bool = False
     "Always take the most probable symbol."
 
@@ -248,7 +248,7 @@ class SamplingConfig:
         arguments.number("temperature", self.temperature)
         if not 0 < self.temperature <= 1e300:
             raise SettingsError(
-                f"temperature is {_figure(self.temperature)}; it must be above 0 (for the most probable symbol use greedy)"
+                f"temperature is {_figure(self.temperature)}; it must be above 0 (use greedy for the most probable symbol)"
             )
         _check("sampling", "top_k", self.top_k, 0, 2**31)
         _check("sampling", "top_p", self.top_p, 0, 1, open_low=True)
@@ -261,15 +261,15 @@ class ClassifierNetworkConfig(NetworkConfig):
     """The shape of a classifier's network."""
 
     hidden_size: int = 128
-    "Units in each layer, of each direction."
+    "Units in each layer and direction."
     embedding_size: int = 64
-    "Numbers that stand for a character at the input."
+    "Size of the character embedding at the input."
     dropout: float = 0.3
-    "Share of units dropped after the embedding, between layers and before the output, while training."
+    "Share of units dropped after the embedding, between layers and before the output during training."
 
     def __post_init__(self) -> None:
         if self.tied:
-            raise SettingsError("network.tied is for language models: a classifier's output is classes; leave it off")
+            raise SettingsError("network.tied is only for language models (a classifier outputs classes); leave it off")
         super().__post_init__()
         _check("network", "embedding_size", self.embedding_size, 1, 16_384)
 
@@ -279,17 +279,17 @@ class ClassifierTrainingConfig(TrainingConfig):
     """How a classifier is trained."""
 
     batch_size: int = 64
-    "Texts trained side by side."
+    "Texts trained in parallel."
     sequence_length: int = 512
-    "Characters of a text that are read in one piece; a longer text is read in pieces of equal length."
+    "Characters of a text read in one piece; a longer text is read in pieces of equal length."
     learning_rate: float = 6e-3
-    "Learning rate at its peak, after the warm-up."
+    "Peak learning rate, after the warm-up."
     weight_decay: float = 0.05
     "Weight decay."
     validations: int = 20
-    "How often the held-out rows are scored during the run."
+    "Number of validations on the held-out rows during the run."
 
     def __post_init__(self) -> None:
         if self.patience:
-            raise SettingsError("training.patience is for language models; a classifier's is --patience")
+            raise SettingsError("training.patience is only for language models; for a classifier use --patience")
         super().__post_init__()

@@ -1,4 +1,4 @@
-"""What was probably meant by a word that the command line does not know."""
+"""Suggestions for words that the command line does not know."""
 
 import difflib
 from collections.abc import Iterable, Sequence
@@ -57,13 +57,13 @@ MEANT = {
     "input": "text",
     "file": "text",
 }
-"""What other programs call it, and what it is called here; the first that the verb has is meant."""
+"""Other programs' names for an option, and ours; the first that the verb has is suggested."""
 
 STRAY = {"evaluate": "--text", "report": "--text", "generate": "--prompt"}
-"""What an argument too many was probably meant for, by the verb."""
+"""What a surplus argument was probably meant for, by verb."""
 
 PASSAGES = ("score", "correct", "complete")
-"""Verbs that take a text as one argument."""
+"""Verbs that take a text as a single argument."""
 
 VERSION = ("version", "-v", "-V", "ver")
 HELP = ("help", "-help", "-?", "/?")
@@ -71,7 +71,7 @@ SIMILAR = 0.6
 
 
 def advised(error: CycloptsError, arguments: Sequence[str], verbs: Iterable[str]) -> str:
-    """The sentence of an error in a command line, with what was probably meant."""
+    """The message for an error in a command line, with a suggestion."""
     match error:
         case UnknownCommandError(unused_tokens=[word, *_]):
             chain = [*(error.command_chain or ())]
@@ -91,9 +91,7 @@ def _unknown_verb(word: str, chain: list[str], verbs: list[str]) -> str:
     if word in HELP or _like(meant, "help"):
         return f"there is no verb {shown(word)}; did you mean '{before} --help'?"
     if word.startswith("-"):
-        return (
-            f"{before} has no option {shown(word)}; options come behind the verb, and {before} --help names the verbs"
-        )
+        return f"{before} has no option {shown(word)}; options come after the verb; {before} --help lists the verbs"
     told = did_you_mean(word, verbs)
     return f"there is no verb {shown(word)}{told}" + (
         "" if told.endswith("?") else f"; {before} --help says what each does"
@@ -112,15 +110,15 @@ def _unknown_option(error: UnknownOptionError, arguments: Sequence[str]) -> str:
     elif _like(word, "version"):
         return f"{verb} has no option {shown(given)}; did you mean 'charloom --version'?"
     if close is None and word == "text" and any(argument.name == "TEXT" for argument in error.argument_collection):
-        return f"{verb} has no option {shown(given)}; give the text without it, behind the verb"
+        return f"{verb} has no option {shown(given)}; give the text without it, after the verb"
     if close is None and word == "run":
-        return f"{verb} has no option {shown(given)}; give the run without it, behind the verb"
-    told = f"did you mean {close}?" if close else f"{verb} --help names what there is"
+        return f"{verb} has no option {shown(given)}; give the run without it, after the verb"
+    told = f"did you mean {close}?" if close else f"{verb} --help lists all options"
     return f"{verb} has no option {shown(given)}; {told}"
 
 
 def _meant(word: str, known: list[str]) -> str | None:
-    """The option among those known that `word` stands for, if one is likely."""
+    """The known option that `word` probably means, if any."""
     other = MEANT.get(word)
     if other is not None and f"--{other}" in known:
         return f"--{other}"
@@ -147,8 +145,8 @@ def _stray(words: list[str], arguments: Sequence[str]) -> str:
     elif verb in PASSAGES:
         meant = "put a text of several words in quotes"
     else:
-        meant = f"leave that out, or see charloom {verb} --help for what there is"
-    return f"charloom {verb} takes no further argument, and was given {told}; {meant}"
+        meant = f"leave it out, or see charloom {verb} --help"
+    return f"charloom {verb} takes no argument {told}; {meant}"
 
 
 def _like(word: str, known: str) -> bool:
@@ -156,6 +154,6 @@ def _like(word: str, known: str) -> bool:
 
 
 def _names(error: UnknownCommandError) -> Iterable[str]:
-    """The verbs that could have stood there."""
+    """The verbs that are possible there."""
     app = error.app
     return [name for name in (app or ()) if not name.startswith("-")]

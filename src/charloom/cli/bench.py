@@ -7,14 +7,14 @@ from typing import Any
 def bench(run: Path | None = None, /, *, seconds: float = 1.0, json: bool = False) -> None:
     """Measure how fast this machine trains and writes.
 
-    Keep the machine quiet meanwhile: whatever else runs is measured too.
+    Keep the machine quiet: other work affects the figures.
 
     Parameters
     ----------
     run
-        A run directory or a model folder whose writing is measured; without it an LSTM of 512 units over 65 characters.
+        A run directory or a model folder to measure writing with; without it, an LSTM of 512 units over 65 characters.
     seconds
-        How long each figure is measured.
+        How long to measure each figure.
     json
         Print one JSON value.
     """

@@ -7,20 +7,20 @@ from charloom.errors import FolderError, StorageError, shown
 PACKAGE = Path(__file__).resolve().parents[1]
 
 PLACES = (PACKAGE / "course", PACKAGE.parents[1] / "course")
-"""Where the lessons lie: in the installed package, or in a clone beside its src."""
+"""Where the lessons are: in the installed package, or next to src in a clone."""
 
 
 def course(folder: Path, /, *, force: bool = False, json: bool = False) -> None:
     """Copy the course's notebooks into a folder.
 
-    They run there as they are, without a network. Open them with: jupyter lab FOLDER
+    They run there without further setup and need no internet. Open them with: jupyter lab FOLDER
 
     Parameters
     ----------
     folder
-        Where they go; it is made if need be.
+        The destination; created if necessary.
     force
-        Write over files that exist.
+        Overwrite existing files.
     json
         Print one JSON value.
     """
@@ -33,7 +33,7 @@ def course(folder: Path, /, *, force: bool = False, json: bool = False) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(
-            f"{shown(folder)} cannot be made: {(error.strerror or str(error)).lower()}; choose another folder"
+            f"{shown(folder)} cannot be created: {(error.strerror or str(error)).lower()}; choose another folder"
         ) from None
     for target in targets:  # all are checked before any is written
         files.target(target, force=force, otherwise="choose another folder")
@@ -46,9 +46,9 @@ def course(folder: Path, /, *, force: bool = False, json: bool = False) -> None:
 
 
 def _lessons() -> list[Path]:
-    """The built notebooks, and the record that they read. Raises `FolderError`."""
+    """The built notebooks, and the record they read. Raises `FolderError`."""
     for place in PLACES:
         notebooks = sorted(place.glob("[0-9][0-9]_*.ipynb"))
         if notebooks:
             return notebooks + [path for path in (place / "record.json",) if path.is_file()]
-    raise FolderError("this installation has no notebooks of the course; build them in a clone with: make course")
+    raise FolderError("this installation has no course notebooks; build them in a clone with: make course")

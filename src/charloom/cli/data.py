@@ -6,7 +6,7 @@ from cyclopts import App, Parameter
 
 app = App(
     name="data",
-    help="Texts that have a name: list, fetch, show.",
+    help="Named texts: list, fetch, show.",
     default_parameter=Parameter(negative=()),
     help_format="plaintext",
 )
@@ -62,7 +62,7 @@ def fetch(name: str, /) -> None:
 
 @app.command
 def show(name: str, /, *, characters: int = 600, json: bool = False) -> None:
-    """Show what a text is, its size and its beginning.
+    """Show a text's description, size and beginning.
 
     Parameters
     ----------

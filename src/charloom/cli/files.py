@@ -1,4 +1,4 @@
-"""Files that a verb reads and writes, with one sentence for what goes wrong."""
+"""Files that a verb reads and writes, with one sentence for each error."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ from charloom.storage.atomic_files import storage_errors
 
 
 def read(file: Path) -> bytes:
-    """What a file, or standard input, holds. Raises `TextError`."""
+    """The bytes of a file, or of standard input. Raises `TextError`."""
     if str(file) == HYPHEN:
         return sys.stdin.buffer.read()
     try:
@@ -25,7 +25,7 @@ def read(file: Path) -> bytes:
 
 
 def read_text(file: Path) -> str:
-    """The text that a file, or standard input, holds, with newlines as line ends. Raises `TextError`."""
+    """The text of a file, or of standard input, with newlines as line ends. Raises `TextError`."""
     name = "standard input" if str(file) == HYPHEN else str(file)
     data, _ = decompressed(read(file), name)
     try:
@@ -36,7 +36,7 @@ def read_text(file: Path) -> str:
 
 @contextmanager
 def pieces(file: Path, size: int = 1 << 16) -> Iterator[Iterator[bytes]]:
-    """What a file, or standard input, holds, a piece at a time. Raises `TextError`."""
+    """The bytes of a file, or of standard input, a piece at a time. Raises `TextError`."""
     try:
         with nullcontext(sys.stdin.buffer) if str(file) == HYPHEN else file.open("rb") as source:
             yield iter(lambda: source.read(size), b"")
@@ -45,29 +45,29 @@ def pieces(file: Path, size: int = 1 << 16) -> Iterator[Iterator[bytes]]:
 
 
 def target(path: Path, *, force: bool, otherwise: str = "choose another --output") -> Path:
-    """Where `path` leads, if a file may be written there; without `force` none that exists. Raises `StorageError`.
+    """Where `path` leads, if a file may be written there; without `force`, only if none exists. Raises `StorageError`.
 
-    `otherwise`: what else the user can do about a file that exists.
+    `otherwise`: what else the user can do about an existing file.
     """
     if str(path) == HYPHEN:
         raise SettingsError("this cannot be written to standard output; name a file")
     try:
         found = path.resolve()
         if found.exists() and not found.is_file():
-            raise StorageError(f"{path} is no file; choose another name")
+            raise StorageError(f"{path} is not a file; choose another name")
         if found.exists() and not force:
-            raise StorageError(f"{path} exists; write over it with --force, or {otherwise}")
+            raise StorageError(f"{path} exists; overwrite it with --force, or {otherwise}")
         if not found.parent.is_dir():
-            raise StorageError(f"{path} cannot be written: there is no folder {found.parent}; make it first")
+            raise StorageError(f"{path} cannot be written: there is no folder {found.parent}; create it first")
     except (OSError, ValueError) as error:
         raise (error if isinstance(error, StorageError) else _unwritable(path, error)) from None
     return found
 
 
 def new_folder(wanted: Path | None, default: Path) -> Path:
-    """A folder that does not exist, or is empty: `wanted`, or `default`, then `default`-2, -3; it is not made yet.
+    """A folder that does not exist or is empty: `wanted`, else `default`, `default`-2, -3, ...; it is not created yet.
 
-    Raises `StorageError` if `wanted` holds something.
+    Raises `StorageError` if `wanted` is not empty.
     """
     names = [wanted] if wanted else [default, *(default.with_name(f"{default.name}-{n}") for n in range(2, 10_000))]
     try:
@@ -80,9 +80,10 @@ def new_folder(wanted: Path | None, default: Path) -> Path:
 
 
 def write(path: Path, data: bytes | Iterable[bytes]) -> int:
-    """Make `data` the content of a file, whole or not at all; nothing else beside it is touched. Gives its bytes.
+    """Replace the content of a file with `data`, completely or not at all, touching nothing else; returns its bytes.
 
-    It may come in pieces; whatever is raised while they are made leaves everything as it was. Raises `StorageError`.
+    `data` may come in pieces; whatever is raised while they are produced leaves everything as it was. Raises
+    `StorageError`.
     """
     beside = None
     try:
@@ -103,7 +104,7 @@ def write(path: Path, data: bytes | Iterable[bytes]) -> int:
 
 
 def write_output(pieces: Iterable[bytes]) -> int:
-    """Give `pieces` out on standard output, all or nothing: what is raised while they are made comes first. Gives the bytes."""
+    """Write `pieces` to standard output, all or nothing: errors in producing them come first. Returns the bytes."""
     with tempfile.TemporaryFile() as waiting:
         with storage_errors(Path(tempfile.gettempdir())):
             size = sum(waiting.write(piece) for piece in pieces)

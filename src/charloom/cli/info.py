@@ -6,7 +6,7 @@ from typing import Any
 
 
 def info(run: Path, /, *, json: bool = False) -> None:
-    """What a run or model is: training text, progress, quality.
+    """Show what a run or model is: training text, progress, quality.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""The command line's door: verbs by name, errors as one sentence, exit codes that a script can rely on.
+"""The entry point of the command line: verbs by name, one-sentence errors, exit codes that scripts can rely on.
 
-0 done; 2 the user can fix it; 130, 143 and 129 interrupted by Ctrl-C, SIGTERM and SIGHUP. A verb's module is imported when the verb
-is used, so that help needs no torch.
+0 success; 2 an error that the user can fix; 130, 143 and 129 interrupted by Ctrl-C, SIGTERM and SIGHUP. A verb's module
+is imported when the verb is used, so that help needs no torch.
 """
 
 import sys
@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 
 STARTED = time.monotonic()
-"""When the command began; a time budget counts from here."""
+"""When the command started; a time budget counts from here."""
 
 from cyclopts import App, CycloptsError, Parameter  # noqa: E402
 
@@ -25,22 +25,22 @@ VERBS = {
     "generate": "Write text with a model.",
     "evaluate": "Measure a model on text that it was not trained on.",
     "score": "Show how much each character of a text surprises a model.",
-    "report": "Report on what a model knows: where its loss sits, how it errs, whether it copies.",
+    "report": "Report on what a model knows: where its loss comes from, how it errs, whether it copies.",
     "compress": "Compress a file with a model, losslessly.",
-    "decompress": "Give back a file that was compressed.",
+    "decompress": "Restore a compressed file.",
     "complete": "Show the most probable ways to finish a word or a line.",
     "correct": "Correct the spelling of a text.",
-    "classify": "Tell the class of a text: train, predict, evaluate, explain.",
-    "info": "What a run or model is, on what it was trained, how far, how good.",
+    "classify": "Classify texts: train, predict, evaluate, explain.",
+    "info": "Show what a run or model is: training text, progress, quality.",
     "plot": "Draw the loss curves of runs.",
     "study": "Find out what settings do: sweep them, compare, report.",
     "bench": "Measure how fast this machine trains and writes.",
     "course": "Copy the course's notebooks into a folder.",
-    "data": "Texts that have a name: list, fetch, show.",
+    "data": "Named texts: list, fetch, show.",
 }
 
 GROUPS = ("classify", "data")
-"""Those of them that have verbs of their own."""
+"""Verbs that have verbs of their own."""
 
 
 def build() -> App:
@@ -65,7 +65,7 @@ def build() -> App:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and leave with its exit code."""
+    """Run the command line and exit with its code."""
     open_streams()
     code = run(sys.argv[1:] if arguments is None else arguments)
     settle()
@@ -73,11 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command; gives its exit code."""
+    """Run one command and return its exit code."""
     try:
         app = build()
         if len(arguments) == 2 and arguments[0] in VERBS and arguments[1] in app.help_flags:
-            app.help_print(arguments[:1])  # without parsing first: a quarter sooner
+            app.help_print(arguments[:1])  # without parsing first: a quarter faster
         else:
             app(prepare(arguments), exit_on_error=False, print_error=False)
         sys.stdout.flush()
@@ -87,7 +87,7 @@ def run(arguments: Sequence[str]) -> int:
     except CharloomError as error:
         complain(str(error))
         return 2
-    except ReaderGone:  # that was enough of our output
+    except ReaderGone:  # the reader has seen enough
         return 0
     except KeyboardInterrupt as interrupt:
         return int(getattr(interrupt, "exit_code", 130))
@@ -95,7 +95,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def complain(message: str) -> None:
-    """One line on standard error."""
+    """Print one line on standard error."""
     print(f"charloom: {' '.join(without_passwords(message).split())}", file=sys.stderr)
 
 

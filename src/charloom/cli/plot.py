@@ -9,7 +9,7 @@ def plot(*runs: Path, output: Path = Path("loss.png")) -> None:
     Parameters
     ----------
     runs
-        Run directories; several are drawn into one picture.
+        Run directories; several are drawn in one picture.
     output
         The picture, .png or .svg.
     """
@@ -18,7 +18,7 @@ def plot(*runs: Path, output: Path = Path("loss.png")) -> None:
     from charloom.training.runs import Run
 
     if not runs:
-        raise SettingsError("there is no run to plot; name at least one run directory")
+        raise SettingsError("no run to plot; name at least one run directory")
     for run in runs:
         Run(run).config()
     plot_loss([Run(run) for run in runs], output)

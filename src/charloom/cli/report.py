@@ -21,22 +21,22 @@ def report(
 ) -> None:
     """Report on what a model knows, with pictures: a page of HTML, the same in Markdown, and the figures.
 
-    Where the loss sits (classes of characters, places in a word), how much the context helps, the commonest mistakes, whether
-    its probabilities can be trusted, what its hidden units follow, and whether what it writes is copied.
+    Where the loss comes from (classes of characters, positions in a word), how much the context helps, the commonest
+    mistakes, whether probabilities can be trusted, what hidden units follow, and whether the model copies.
 
     Parameters
     ----------
     run
         A run directory, or a model folder together with --text.
     split
-        Which part of the run's own text is looked at; without it, validation.
+        Which part of the run's own text is used; validation by default.
     text
-        Another text: a file, a folder, - for standard input, or the name of a corpus. If it is the run's own, moved or
-        renamed, --split says which part of it.
+        Another text: a file, a folder, - for standard input, or the name of a corpus. If it is the run's own text,
+        moved or renamed, --split says which part to use.
     encoding
         Encoding of that other text.
     written
-        Characters that the model writes, to see whether it copies; 0 leaves that out.
+        Characters for the model to write, to check whether it copies; 0 skips this.
     temperature
         Temperature at which they are drawn.
     seed
@@ -57,7 +57,7 @@ def report(
 
     SamplingConfig(temperature=temperature)
     if written < 0 or seed < 0:
-        raise SettingsError(f"written is {written} and seed is {seed}; neither can be below 0")
+        raise SettingsError(f"written is {written} and seed is {seed}; neither can be negative")
     model = load(run)
     given = "-" if text == HYPHEN else text
     measured, name, train = text_to_evaluate(run, split, given, encoding, with_train=is_run(run) and written > 0)

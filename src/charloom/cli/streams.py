@@ -1,9 +1,10 @@
-"""The standard streams as the command line uses them: what a verb prints arrives, or the command says that it did not.
+"""The standard streams as the command line uses them: output either arrives, or the command says that it did not.
 
-Standard output carries results. Where it cannot be written (a full disk, a closed descriptor), whatever wrote raises
-`OutputError`, which is an error like any other: one sentence, exit code 2. Where the reader of a pipe has gone, it raises
-`ReaderGone`, which is none. Standard error carries progress and messages: where it cannot be written they are lost, and the
-work goes on. After the first failure a stream swallows the rest, so that nothing fails again while the process ends.
+Standard output carries results. If it cannot be written (a full disk, a closed descriptor), the writer raises
+`OutputError`, an error like any other: one sentence, exit code 2. If the reader of a pipe has gone, it raises
+`ReaderGone`, which is not an error. Standard error carries progress and messages: if it cannot be written they are
+lost, and the work continues. After the first failure a stream swallows the rest, so that nothing fails again while the
+process exits.
 """
 
 import errno
@@ -21,14 +22,14 @@ class OutputError(StorageError):
 
 
 class ReaderGone(Exception):
-    """Nobody reads standard output any more. No `BrokenPipeError`: libraries that print have their own ideas about those."""
+    """Nobody reads standard output any more. Not a `BrokenPipeError`: some printing libraries treat those specially."""
 
 
 def open_streams() -> None:
-    """Put streams that behave as said above in the place of `sys.stdout` and `sys.stderr`, in UTF-8.
+    """Replace `sys.stdout` and `sys.stderr` with streams that behave as described above, in UTF-8.
 
-    A descriptor that is closed is occupied first, or the next file that is opened would get it, and what is meant for the
-    screen would go into that file. Streams that something else has replaced, and that have no descriptor, stay.
+    A closed descriptor is occupied first; otherwise the next file opened would get it, and output meant for the screen
+    would go into that file. Streams that something else has replaced, and that have no descriptor, are left alone.
     """
     if _occupy(0, os.O_RDONLY):
         sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), encoding="utf-8")
@@ -39,7 +40,7 @@ def open_streams() -> None:
 
 
 def settle() -> None:
-    """Write out what still waits for standard output; what fails now is not worth a second message."""
+    """Flush standard output; a failure now is not worth a second message."""
     with suppress(OutputError, ReaderGone):
         sys.stdout.flush()
 
@@ -49,7 +50,7 @@ class _Results(io.RawIOBase):
 
     def __init__(self, stream: Any) -> None:
         buffer = getattr(stream, "buffer", stream)
-        self._stream, self._below = stream, getattr(buffer, "raw", buffer)  # a stream that nobody holds closes itself
+        self._stream, self._below = stream, getattr(buffer, "raw", buffer)  # an unreferenced stream closes itself
         self._failed = False
 
     def write(self, data: Any, /) -> int | None:
@@ -64,7 +65,7 @@ class _Results(io.RawIOBase):
 
     def _lost(self, error: OSError) -> None:
         if error.errno in (errno.EPIPE, errno.ESHUTDOWN) or (os.name == "nt" and error.errno == errno.EINVAL):
-            raise ReaderGone from None  # EINVAL is how Windows calls it
+            raise ReaderGone from None  # Windows reports EINVAL
         if error.errno == errno.EBADF:
             raise OutputError("standard output is closed; redirect it to a file or a pipe") from None
         reason = (error.strerror or str(error)).lower()
@@ -107,7 +108,7 @@ def _text(stream: Any, kind: type[_Results], *, line_buffering: bool, write_thro
 
 
 def _occupy(number: int, flags: int) -> bool:
-    """Whether a standard descriptor was closed; it then leads nowhere."""
+    """Whether a standard descriptor was closed; if so, it now leads nowhere."""
     try:
         os.fstat(number)
         return False

@@ -11,10 +11,10 @@ from charloom.errors import SettingsError, shown
 from charloom.settings import CorpusConfig, Device, NetworkConfig, Precision, TrainingConfig
 
 TERMINAL = ("setting", "held-out nats", "spread", "characters seen", "chars/s", "parameters", "memory (MB)")
-"""Columns of the report's table that fit on a terminal."""
+"""Columns of the report's table that fit in a terminal."""
 
 DEFAULT_BUDGET = 60.0
-"""Seconds of a trial by default."""
+"""Default seconds per trial."""
 
 
 def study(
@@ -45,57 +45,58 @@ def study(
     precision: Precision = "auto",
     json: bool = False,
 ) -> None:
-    """Find out what settings do: train many models that differ in one, and compare them.
+    """Find out what settings do: train many models that differ in one setting, and compare them.
 
-    Each list is a sweep around one centre: the recipe's settings for this text and budget, or what --network, --training
-    and --config say. The centre is trained once for each seed. Every trial is a run of its own under trials/; the answer is
-    report.html, report.md, its pictures, and best.toml for charloom train --config. Ctrl-C stops; the same command, or
-    --run DIR alone, goes on.
+    Each list is a sweep around one centre: the recipe's settings for this text and budget, or those given by --network,
+    --training and --config. The centre is trained once for each seed. Every trial is a run of its own under trials/.
+    The result is report.html, report.md, their pictures, and best.toml for charloom train --config. Ctrl-C stops; the
+    same command, or --run DIR alone, continues.
 
     Parameters
     ----------
     text
         A file, a folder of text files, - for standard input, or the name of a corpus (charloom data list).
     learning_rates
-        Values to try, with commas: 3e-4,1e-3,3e-3,1e-2.
+        Values to try, separated by commas: 3e-4,1e-3,3e-3,1e-2.
     hidden_sizes
         Units in each layer: 64,128,256,512.
     layers
         Recurrent layers: 1,2,3.
     sequence_lengths
-        Characters through which the gradient flows back: 16,32,64,128,256.
+        Characters that the gradient flows back through: 16,32,64,128,256.
     cells
         Recurrent cells: lstm,gru,rnn-tanh,rnn-relu.
     grid
-        Try every combination of the values, instead of one change at a time.
+        Try every combination of values instead of one change at a time.
     search
-        Trials of a search over many settings at once (the extra tune), the recipe's first; in place of lists of values.
+        Number of trials of a search over many settings at once (needs the extra tune), the recipe first; replaces the
+        lists.
     space
-        What is searched, as TOML: for each setting low and high, or values; without it ranges around the recipe, which
-        study.json and the report show.
+        The search space as TOML: low and high, or values, for each setting. By default ranges around the recipe, shown
+        in study.json and in the report.
     storage
-        postgresql://USER@HOST/DATABASE, so that several machines work on one search; without it a file in the study's folder.
-        A password is best kept in ~/.pgpass or PGPASSWORD; it is never shown or written.
+        postgresql://USER@HOST/DATABASE, to share one search between several machines; by default a file in the study's
+        folder. Keep a password in ~/.pgpass or PGPASSWORD; it is never shown or written.
     seeds
-        How often each setting is trained, from another seed each time; two or more tell a difference from chance.
+        Seeds per setting; two or more can tell a difference from chance.
     budget
-        Time of each trial, its start included: 60s, 4m. The default is 60s.
+        Time per trial, including its start: 60s, 4m. The default is 60s.
     characters
-        Characters that each trial sees, in place of a time.
+        Characters that each trial sees, instead of a time.
     run
-        Folder of the study; without it a new one under studies/. An unfinished one is continued.
+        Folder of the study; by default a new one under studies/. An unfinished study is continued.
     resume
-        Go on with --run.
+        Continue the study in --run.
     jobs
-        Trials at a time; the threads are divided between them, and times are then not comparable.
+        Parallel trials; they share the threads, so times are no longer comparable.
     prompt
-        The prompt that every trained model continues in the report.
+        A prompt that every trained model continues in the report.
     config
-        A TOML file of settings of the centre; flags win.
+        A TOML file with settings of the centre; flags override it.
     device
-        Where to train; auto takes CUDA, MPS or the CPU, the first that is there.
+        Where to train; auto takes the first available of CUDA, MPS and CPU.
     precision
-        Numbers in which products are computed while training; auto takes bfloat16 where the processor supports it.
+        Number format for products during training; auto takes bfloat16 if the processor supports it.
     json
         Print one JSON value at the end.
     """
@@ -125,28 +126,26 @@ def study(
     going_on = text is None
     if going_on and (run is None or any(values.values())):
         raise SettingsError(
-            "there is no text to study; give a file, a folder, - or the name of a corpus, or a study to go on with as --run"
+            "there is no text to study; give a file, a folder, - or the name of a corpus, or a study to continue as --run"
             if run is None
-            else f"there is no text to study; to go on with {run}, leave out the values"
+            else f"there is no text to study; to continue {run}, leave out the values"
         )
     if not going_on and not any(values.values()) and not search:
         raise SettingsError(
             "there is nothing to vary; give --learning-rates, --hidden-sizes, --layers, --sequence-lengths, --cells or --search"
         )
     if search < 0 or (search and (grid or any(values.values()))):
-        raise SettingsError(
-            f"search is {search}; give a number of trials from 1, without lists of values, or leave it out"
-        )
+        raise SettingsError(f"search is {search}; give at least one trial, without lists of values, or leave it out")
     if space is not None and not search:
-        raise SettingsError("--space is for a search; give the number of its trials with --search")
+        raise SettingsError("--space is only for a search; give the number of trials with --search")
     if storage is not None:
         if not (search or going_on):
-            raise SettingsError("--storage is for a search; give the number of its trials with --search")
+            raise SettingsError("--storage is only for a search; give the number of trials with --search")
         parse_address(storage)
     if search:
         require_optuna()
     if resume and not (run and run.exists()):
-        raise SettingsError("--resume needs the study to go on with; name it with --run")
+        raise SettingsError("--resume needs the study to continue; name it with --run")
 
     from charloom.data.text_sources import open_text
     from charloom.study.study import available_threads, divide_threads, open_study, reopen_study, work
@@ -159,7 +158,7 @@ def study(
     divide_threads(threads, jobs)
     if jobs > 1:
         say(
-            f"{jobs} trials at a time, {threads // jobs} threads each: what they do in a time is not comparable with one at a time"
+            f"{jobs} trials at a time, {threads // jobs} threads each: their results per time are not comparable with one at a time"
         )
     with catch_signals() as interruption:
         if text is None:
@@ -190,7 +189,7 @@ def study(
         try:
             made = work(opened, storage, jobs=jobs, threads=threads, say=say, interruption=interruption)
         except Interrupted:
-            say(f"stopped, what has ended is kept; go on with: charloom study --run {shown(folder)}")
+            say(f"stopped; finished trials are kept; continue with: charloom study --run {shown(folder)}")
             raise
     _show(made, folder, json=json)
 

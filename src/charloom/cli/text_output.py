@@ -1,4 +1,4 @@
-"""A text that was written, as it comes on a terminal or as a JSON value."""
+"""Written text: streamed to a terminal, or as a JSON value."""
 
 import sys
 import time
@@ -10,21 +10,21 @@ if TYPE_CHECKING:
     from charloom.generation.generate import Piece
 
 FLUSH_SECONDS = 0.03
-"""Text that is made faster than this is shown together: thirty times a second looks like a flow."""
+"""Text that arrives faster than this is shown together: thirty times a second looks continuous."""
 
 
 def gathered(prompt: str, pieces: "Iterator[Piece]", began: float) -> "Sample":
-    """All pieces of a text that was begun at the monotonic time `began`."""
+    """All pieces of a text that started at the monotonic time `began`."""
     from charloom.generation.batched_generation import Sample
 
     written = list(pieces)
     reason = written[-1].stop_reason
-    assert reason is not None, "the last piece says why the text ends"
+    assert reason is not None, "the last piece has the reason why the text ends"
     return Sample(prompt, "".join(piece.text for piece in written), reason, time.monotonic() - began)
 
 
 def told(sample: "Sample") -> dict[str, object]:
-    """What a JSON value says of a text."""
+    """A text as a JSON value."""
     return {
         "prompt": sample.prompt,
         "text": sample.text,
@@ -35,7 +35,7 @@ def told(sample: "Sample") -> dict[str, object]:
 
 
 def stream(prompt: str, pieces: "Iterator[Piece]") -> None:
-    """The prompt and then the text as it comes, on standard output; nothing where not even the first piece can be made."""
+    """Print the prompt and then the text as it streams; nothing if even the first piece fails."""
     first = next(pieces)
     sys.stdout.write(prompt + first.text)
     sys.stdout.flush()

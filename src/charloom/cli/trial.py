@@ -1,9 +1,9 @@
-"""`python -m charloom.cli.trial` is the command line, for the trials of a study: it ends when the study does."""
+"""`python -m charloom.cli.trial` is the command line for a study's trials: it ends when the study does."""
 
 from charloom.study.lifeline import follow
 
 if __name__ == "__main__":
-    follow()  # before anything else is imported: from here on a study that is gone is noticed
+    follow()  # before other imports: from here on, a vanished study is noticed
     from charloom.cli.main import main
 
     main()

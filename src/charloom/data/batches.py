@@ -1,6 +1,6 @@
-"""The text as a sequence of batches: batch k is a pure function of the ids, the sizes and k.
+"""A text as a sequence of batches: batch k is a pure function of the ids, the sizes and k.
 
-Nothing here has a state, so a run resumed at step k reads exactly what an unbroken one would have read.
+Nothing here has state, so a run resumed at step k reads exactly what an uninterrupted run would have read.
 Axes: T time, B streams (or documents) side by side.
 """
 
@@ -17,7 +17,7 @@ Ids = NDArray[Any]
 Integers = NDArray[np.int64]
 
 IGNORED = -100
-"""Target of a position without a symbol: it counts neither in the loss nor in a score."""
+"""Target of a position without a symbol: it counts in neither the loss nor the score."""
 
 
 Piece = tuple[torch.Tensor, torch.Tensor]
@@ -26,27 +26,27 @@ Piece = tuple[torch.Tensor, torch.Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Symbols to read and symbols to predict, in pieces where rows end at different times."""
+    """Symbols to read and symbols to predict; in several pieces if rows end at different times."""
 
     pieces: tuple[Piece, ...]
-    "One after the other in time; each goes on with the first rows of the one before."
+    "Consecutive in time; each continues the first rows of the previous piece."
     lengths: Integers
-    "(B,): how many targets of each row count, from its top."
+    "(B,): how many targets of each row count, from its start."
     carried: torch.Tensor
-    "int64: the rows that go on from the batch before, in the order in which that one named them; the others start at zero."
+    "int64: the rows that continue from the previous batch, in the order given there; the others start at zero."
     going_on: torch.Tensor
-    "int64: the rows that go on in the next batch."
+    "int64: the rows that continue in the next batch."
     weight: float = 1.0
-    "Its number of targets over the mean number of a batch in the epoch: what its mean loss counts for."
+    "Its number of targets, divided by the mean over the epoch's batches: the weight of its mean loss."
 
     @property
     def inputs(self) -> torch.Tensor:
-        """Symbols to read (T, B) int64; 0 behind the end of a piece."""
+        """Symbols to read (T, B) int64; 0 after the end of a row."""
         return _side_by_side([inputs for inputs, _ in self.pieces], 0)
 
     @property
     def targets(self) -> torch.Tensor:
-        """Symbols to predict (T, B) int64; `IGNORED` where there is nothing to predict."""
+        """Symbols to predict (T, B) int64; `IGNORED` if there is nothing to predict."""
         return _side_by_side([targets for _, targets in self.pieces], IGNORED)
 
     @property
@@ -56,32 +56,32 @@ class Batch:
 
     @property
     def symbols(self) -> int:
-        """Targets that count."""
+        """Number of targets that count."""
         return int(self.lengths.sum())
 
 
 class Batches(Protocol):
-    """Batches, epoch after epoch, endlessly."""
+    """An endless sequence of batches, epoch after epoch."""
 
     @property
     def streams(self) -> int:
         """B"""
 
     def __len__(self) -> int:
-        """Batches in an epoch."""
+        """Number of batches in an epoch."""
 
     def __getitem__(self, k: int) -> Batch:
-        """Batch k >= 0; epoch after epoch."""
+        """Batch k >= 0, counted across epochs."""
 
 
 class Streams:
     """A text folded into B columns, which are read side by side from top to bottom (truncated backpropagation).
 
-    An epoch holds each symbol once as a target. Columns differ by one symbol at most, batches too, and none is longer
-    than `sequence_length`. The state is carried from batch to batch and is zero at the beginning of an epoch. A text too
-    short for B columns of one sequence gets fewer columns.
+    In an epoch, each symbol is a target once. The lengths of columns differ by at most one symbol, those of batches
+    too, and no batch is longer than `sequence_length`. The state is carried from batch to batch and is zero at the
+    start of an epoch. A text too short for B columns of one sequence each gets fewer columns.
 
-        position(t, b) = start_b + t        input = ids[position - 1], the boundary before the first
+        position(t, b) = start_b + t        input = ids[position - 1], or the boundary for the first
                                             target = ids[position]
     """
 
@@ -106,7 +106,7 @@ class Streams:
 
 
 def spans(ids: Ids, boundary: int) -> tuple[Integers, Integers]:
-    """Starts and lengths of the texts in `ids`, each with the boundary that closes it; the last may be open."""
+    """Starts and lengths of the texts in `ids`, each including its closing boundary; the last may lack one."""
     stops = np.flatnonzero(ids == boundary) + 1
     if len(ids) and (len(stops) == 0 or stops[-1] != len(ids)):
         stops = np.append(stops, len(ids))
@@ -115,7 +115,7 @@ def spans(ids: Ids, boundary: int) -> tuple[Integers, Integers]:
 
 
 def rows(ids: Ids, starts: Integers, lengths: Integers, first: int, last: int, *, boundary: int) -> Batch:
-    """Symbols `first` to `last` of the rows that begin at `starts`, side by side; what lies beyond a row's length is ignored."""
+    """Symbols `first` to `last` of the rows that begin at `starts`, side by side; ignored beyond a row's length."""
     everyone = torch.arange(len(starts))
     return Batch(
         (piece(ids, starts, lengths, first, last, boundary=boundary),),
@@ -128,7 +128,7 @@ def rows(ids: Ids, starts: Integers, lengths: Integers, first: int, last: int, *
 def piece(ids: Ids, starts: Integers, lengths: Integers, first: int, last: int, *, boundary: int) -> Piece:
     """Inputs and targets of `rows`.
 
-    The input of a row's first symbol is the symbol before it in `ids`, or the boundary at the beginning of `ids`.
+    The input of a row's first symbol is the symbol before it in `ids`, or the boundary at the start of `ids`.
     """
     time = np.arange(first - 1, last)[:, None]
     places = starts + time
@@ -140,7 +140,7 @@ def piece(ids: Ids, starts: Integers, lengths: Integers, first: int, last: int, 
 
 
 def _side_by_side(parts: list[torch.Tensor], empty: int) -> torch.Tensor:
-    """Parts (T, B) one below the other, `empty` where a part has fewer rows than the first."""
+    """Parts (T, B) stacked along time, padded with `empty` where a part has fewer rows than the first."""
     if len(parts) == 1:
         return parts[0]
     width = parts[0].shape[1]

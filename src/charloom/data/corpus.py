@@ -1,7 +1,7 @@
-"""Texts: read strictly, kept as UTF-8, split by position, remembered by their SHA-256.
+"""Texts: read strictly, kept as UTF-8, split by position, identified by their SHA-256.
 
-A text is held as its UTF-8 bytes and decoded a piece at a time: as a `str` a single character beyond the basic plane
-would make every character cost four bytes.
+A text is held as UTF-8 bytes and decoded a piece at a time: in a `str`, a single character outside the basic plane
+makes every character take four bytes.
 """
 
 import codecs
@@ -20,18 +20,17 @@ from charloom.errors import SettingsError, TextError, arguments
 from charloom.settings import CorpusConfig
 
 PIECE = 1 << 20
-"""Bytes of a text that are decoded at a time."""
+"""Bytes of a text decoded at a time."""
 
 _BLOCK = 1 << 12
-"""Bytes that are searched for the place of a character."""
+"""Bytes searched at a time to locate a character."""
 
 
 @dataclass(frozen=True, eq=False)
 class Text:
-    """A text as UTF-8, with the ends of the texts it consists of.
+    """A text as UTF-8, and the ends of the texts it consists of.
 
-    `ends` counts in characters from the start and is empty for a text of one piece: such a text has no end that a
-    model could learn.
+    `ends` counts characters from the start. It is empty for a single text, which has no end that a model could learn.
     """
 
     data: memoryview
@@ -66,14 +65,14 @@ class Text:
             start = stop
 
     def slice(self, start: int, stop: int) -> "Text":
-        """The characters from `start` to `stop`, without a copy; an end at `stop` belongs to this slice."""
+        """The characters from `start` to `stop`, without copying; an end at `stop` belongs to this slice."""
         first, last = self._byte_of(start), self._byte_of(stop)
         low, high = bisect_right(self.ends, start), bisect_right(self.ends, stop)
         return Text(self.data[first:last], stop - start, tuple(end - start for end in self.ends[low:high]))
 
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 of the UTF-8 bytes; for several texts also of the places where they end."""
+        """SHA-256 of the UTF-8 bytes; for several texts, also of the positions where they end."""
         digest = hashlib.sha256(self.data)
         if self.ends:
             digest.update(repr(self.ends).encode())
@@ -92,7 +91,7 @@ class Text:
 
     @cached_property
     def _character_counts(self) -> NDArray[np.int64]:
-        """Characters that start before byte 0, _BLOCK, 2 _BLOCK, …"""
+        """How many characters start before byte 0, _BLOCK, 2 _BLOCK, …"""
         counts = [np.zeros(1, np.int64)]
         many = 256 * _BLOCK
         for start in range(0, len(self.data), many):
@@ -103,7 +102,7 @@ class Text:
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """A text, where it is split, and its source."""
+    """A text, its split, and its source."""
 
     text: Text
     split: tuple[float, float, float]
@@ -111,11 +110,11 @@ class Corpus:
     source: str
     "Absolute path, 'standard input', 'a string', or 'corpus NAME'."
     notes: tuple[str, ...] = ()
-    "What was done to the text while reading it, a sentence each."
+    "What was changed while reading the text, one sentence each."
 
     @property
     def boundaries(self) -> tuple[int, int]:
-        """The characters at which validation and test begin. They depend on the text and the shares alone."""
+        """The characters at which validation and test begin. They depend only on the text and the shares."""
         n, (train, validation, test) = self.text.characters, self.split
         first = int(train * n)
         second = n if test == 0 else int(round((train + validation) * n, 6))  # 0.7 + 0.2 is a little less than 0.9
@@ -147,10 +146,10 @@ class Corpus:
 def make_corpus(
     documents: Iterable[tuple[str, bytes]], config: CorpusConfig, *, name: str, source: str, in_folder: bool = False
 ) -> Corpus:
-    """A corpus of one or several raw texts, each with the name that errors call it by.
+    """A corpus of one or several raw texts, each with a name for error messages.
 
-    Several texts are joined in the order given; where each ends is remembered. What is compressed with gzip, bzip2 or xz is
-    decompressed. Raises `TextError`, which says how to leave a file out if they are `in_folder`.
+    Several texts are joined in the given order, and the places where they end are recorded. Data compressed with gzip,
+    bzip2 or xz is decompressed. Raises `TextError`; with `in_folder`, it says how to leave a file out.
     """
     notes: list[str] = []
     cleaned: list[bytes | memoryview] = []
@@ -168,11 +167,11 @@ def make_corpus(
     if config.shuffle:
         if config.documents != "lines":
             raise SettingsError(
-                "shuffle puts lines in another order; it needs --documents lines, so add that or leave it out"
+                "shuffle reorders lines, so it needs --documents lines; add that, or leave --shuffle out"
             )
         cleaned, characters = _shuffled(cleaned, config.shuffle, characters)
         ends = [characters]
-        notes.append(f"{name}: put the lines in another order, by the seed {config.shuffle}")
+        notes.append(f"{name}: shuffled the lines with seed {config.shuffle}")
     whole = cleaned[0] if len(cleaned) == 1 else b"".join(cleaned)
     text = Text(memoryview(whole), characters, tuple(ends) if len(ends) > 1 else ())
     corpus = Corpus(text, config.split, name, source, tuple(notes))
@@ -187,10 +186,10 @@ def make_corpus(
 def _shuffled(
     cleaned: Iterable[bytes | memoryview], seed: int, characters: int
 ) -> tuple[list[bytes | memoryview], int]:
-    """The lines of all texts as one, in the order of their keyed hashes, and how many characters that is.
+    """The lines of all texts as one text, in the order of their keyed hashes, and its number of characters.
 
-    The order depends on the lines and the seed alone: putting them in order again changes nothing, and lines that are the
-    same stand together, so that none is held out that was trained on (but for one at the cut).
+    The order depends only on the lines and the seed: shuffling again changes nothing, and equal lines are adjacent, so
+    that no held-out line was trained on (except one at the split).
     """
     lines = list[bytes]()
     for data in cleaned:
@@ -211,7 +210,7 @@ def read_file(path: Path) -> tuple[str, bytes]:
 
 
 def read_folder(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """The files below `folder` in order of their path, those left out whose name begins with a dot."""
+    """The files below `folder`, sorted by path, except those whose names begin with a dot."""
     files = sorted(
         path
         for path in folder.rglob("*")
@@ -224,9 +223,9 @@ def read_folder(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _clean(raw: bytes, encoding: str, name: str, notes: list[str], in_folder: bool) -> tuple[bytes | memoryview, int]:
-    """`raw` as UTF-8 without a byte order mark and with newlines as line ends, and how many characters that is.
+    """`raw` as UTF-8, without a byte order mark and with newlines as line ends, and its number of characters.
 
-    What was changed goes into `notes`. Cleaning again changes nothing. Raises `TextError`.
+    Changes are described in `notes`. Cleaning twice changes nothing. Raises `TextError`.
     """
     utf8 = _is_utf8(encoding)
     raw, compression = decompressed(raw, name, in_folder=in_folder)
@@ -235,13 +234,13 @@ def _clean(raw: bytes, encoding: str, name: str, notes: list[str], in_folder: bo
     if utf8 and is_wide(raw):
         raise TextError(f"{name} is full of control characters: {advice(raw, flag=True, in_folder=in_folder)}")
     whole = raw if utf8 else b"".join(_recode(raw, encoding, name, in_folder))
-    characters = _count(whole, name, in_folder)  # before anything is left out: an error names the place in the file
+    characters = _count(whole, name, in_folder)  # before anything is removed: an error names the place in the file
     marks = 0
     while whole.startswith(codecs.BOM_UTF8, 3 * marks):
         marks += 1
     data: bytes | memoryview = memoryview(whole)[3 * marks :] if marks else whole
     if marks:
-        notes.append(f"{name}: left out the byte order mark")
+        notes.append(f"{name}: removed the byte order mark")
     returns, pairs = whole.count(b"\r"), whole.count(b"\r\n")
     if returns:
         newlines = whole.count(b"\n") - pairs
@@ -255,7 +254,7 @@ def _clean(raw: bytes, encoding: str, name: str, notes: list[str], in_folder: bo
 def _is_utf8(encoding: str) -> bool:
     try:
         codec = codecs.lookup(encoding)
-        "".encode(encoding)  # decoding nothing would not ask whether the codec is one of texts
+        "".encode(encoding)  # decoding b"" would not check that the codec is for text
     except (LookupError, ValueError) as error:
         raise SettingsError(
             f"encoding is {encoding!r}, which Python does not know as a text encoding; try utf-8"
@@ -304,6 +303,6 @@ def _character_start(data: memoryview, place: int) -> int:
 
 
 def _starts(data: memoryview) -> NDArray[np.bool_]:
-    """Which bytes begin a character."""
+    """A mask of the bytes that begin a character."""
     starts: NDArray[np.bool_] = (np.frombuffer(data, np.uint8) & 0xC0) != 0x80
     return starts

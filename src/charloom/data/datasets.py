@@ -1,7 +1,7 @@
-"""Named texts: those that every Python installation carries, and downloads that are checked.
+"""Named texts: some come with every Python installation, others are downloaded and checked.
 
-A text has a name here only if everybody can have it: the embedded ones need nothing, a download needs the extra `text`
-and is refused if its SHA-256 is not the one below.
+Every name works for everybody: embedded texts need nothing, and a download needs the extra `text` and is refused unless
+its SHA-256 is the one below.
 """
 
 import re
@@ -23,9 +23,9 @@ class Dataset:
     licence: str
     read: Callable[[], Documents]
     address: str | None = None
-    "Where it is fetched from; None where the Python installation carries it."
+    "Where it is fetched from; None if it comes with Python."
     sha256: str | None = None
-    "What the download must have; None where it differs with the version of Python."
+    "What the download must match; None if it varies with the Python version."
 
 
 def dataset(name: str) -> Dataset:
@@ -36,7 +36,7 @@ def dataset(name: str) -> Dataset:
 
 
 def fetch(entry: Dataset) -> Path | None:
-    """The local file of a download, fetched and checked if need be; None for what Python carries."""
+    """The local file of a download, fetched and checked if necessary; None for a text that comes with Python."""
     if entry.address is None:
         return None
     try:
@@ -56,7 +56,7 @@ def fetch(entry: Dataset) -> Path | None:
         )
     except ValueError:
         raise TextError(
-            f"{entry.address} gave another text than the one known as {entry.name}; nothing was kept"
+            f"{entry.address} no longer serves the text known as {entry.name}; the download was discarded"
         ) from None
     except (OSError, RuntimeError) as error:
         raise TextError(
@@ -81,11 +81,11 @@ def _python_source() -> Documents:
 
 
 def _python_library() -> Documents:
-    """Files of the standard library, whole, in the order of their paths' SHA-256.
+    """Whole files of the standard library, ordered by the SHA-256 of their paths.
 
-    Left out are tests, files with characters beyond ASCII or with tabs, and tables: files of which more than a third of
-    the lines begin with a quote or a digit. So a character vocabulary has 96 symbols, and what is written with it can
-    be indented in one way only. The order mixes the packages, so that the last tenth holds files of all kinds.
+    Skipped are tests, files with tabs or non-ASCII characters, and tables: files in which more than a third of the
+    lines begin with a quote or a digit. This gives a character vocabulary of 96 symbols and one way to indent. The
+    order mixes the packages, so that the last tenth holds files of all kinds.
     """
     import hashlib
     import sysconfig
@@ -105,13 +105,13 @@ def _python_library() -> Documents:
 
 
 _NO_SOURCE = re.compile(r"tests?|test_.*|.*_tests?|lib2to3|site_packages|_sysconfigdata.*")
-"""Folders that are skipped: tests, and sources of another Python."""
+"""Skipped folders: tests, and sources for another Python."""
 
 _CONTROL = re.compile(rb"[\t\f\v\x00]")
 
 
 def _entries(lines: list[bytes]) -> int:
-    """How many of the lines look like those of a table."""
+    """The share of lines that look like rows of a table."""
     return sum(line.lstrip()[:1] in _BEGINS_ENTRY for line in lines)
 
 
@@ -138,19 +138,19 @@ DATASETS = {
         ),
         Dataset(
             "python-source",
-            "Modules at the top of Python's standard library, a text each",
+            "Modules at the top of Python's standard library, one text per module",
             "PSF-2.0",
             _python_source,
         ),
         Dataset(
             "python-library",
-            "Python's standard library, packages too, without tests and tables; whole files in mixed order, ASCII only",
+            "Python's standard library, with packages, without tests and tables; whole files, shuffled, ASCII only",
             "PSF-2.0",
             _python_library,
         ),
         Dataset(
             "tiny-shakespeare",
-            "Plays by Shakespeare, the field's standard small corpus: 1,115,394 characters, 65 distinct",
+            "Plays by Shakespeare, the standard small corpus of the field: 1,115,394 characters, 65 distinct",
             "public domain",
             _downloaded("tiny-shakespeare"),
             "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",

@@ -1,8 +1,8 @@
-"""Many short texts as batches: every step sees a random mix of them, and hardly any padding is computed.
+"""Many short texts as batches: every step sees a random mix of them, with hardly any padding.
 
-Texts of one length in a step would need no padding, but such a step teaches lengths that the text does not have: a step
-of empty lines says that every line is empty. So texts are drawn without regard to their length, the rows of a step are
-sorted by length, and the network reads them as stairs: rows that have ended are left out of what is still to be read.
+Texts of equal length in a step would need no padding, but such a step teaches lengths that the text does not have: a
+step of empty lines says that every line is empty. So texts are drawn regardless of length, the rows of a step are
+sorted by length, and the network reads them as a staircase: rows that have ended are left out of the rest.
 """
 
 from dataclasses import dataclass
@@ -14,30 +14,31 @@ from numpy.typing import NDArray
 from charloom.data.batches import Batch, Ids, Integers, piece, spans
 
 CALL = 128
-"""What another call of the network costs, in symbols read: measured with layers of 256 and 512 units on one core."""
+"""The cost of one more call of the network, in symbols: measured with layers of 256 and 512 units on one core."""
 
 LEAST = 32
-"""A row counts for at least this many symbols where the size of a step is chosen: steps of a few names would be slow."""
+"""A row counts as at least this many symbols when the size of a step is chosen: steps of a few names would be slow."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Epoch:
-    """Which part of which text is read at which step, sorted by step."""
+    """Which part of which text is read at which step; sorted by step."""
 
     number: int
     texts: Integers
     parts: Integers
     ends: Integers
-    "(K,): how many parts are read up to the end of each step."
+    "(K,): how many parts have been read by the end of each step."
 
 
 class Documents:
-    """Texts that each begin with a zero state, a text a row, in an order drawn anew for each epoch by PCG64([seed, epoch]).
+    """Texts that each begin with a zero state, one per row, in a new order for each epoch, drawn by PCG64([seed,
+    epoch]).
 
-    An epoch holds each symbol once as a target. A text longer than `sequence_length` goes on in the next batch, with its
-    state. Batches hold about equally many symbols: `batch_size` rows of the length of the text in which a symbol stands
-    on average (at most `sequence_length`, at least `LEAST`), fewer only where the whole text has fewer or where one text
-    is so long that it takes more steps than that.
+    In an epoch, each symbol is a target once. A text longer than `sequence_length` continues in the next batch, with
+    its state. Batches hold roughly equal numbers of symbols: `batch_size` rows of the length of the text in which an
+    average symbol lies (at most `sequence_length`, at least `LEAST`). They hold fewer only if the whole text has fewer,
+    or if one text is so long that it takes more steps.
     """
 
     def __init__(self, ids: Ids, *, boundary: int, batch_size: int, sequence_length: int, seed: int) -> None:
@@ -46,7 +47,7 @@ class Documents:
         self._parts = -(-self._lengths // sequence_length)
         rows = np.minimum(self._lengths, sequence_length)
         typical = max(float(rows @ self._lengths) / len(ids), min(LEAST, sequence_length))
-        step = max(round(batch_size * typical), int(rows.max()))  # no shorter than a row: then no step is left empty
+        step = max(round(batch_size * typical), int(rows.max()))  # at least as long as a row, so that no step is empty
         self._batches = max(int(self._parts.max()), len(ids) // step)
         self.streams = max(1, min(batch_size, round(len(ids) / self._batches / typical)))
         self._last: _Epoch | None = None
@@ -96,7 +97,7 @@ class Documents:
 def stairs(lengths: Integers) -> list[tuple[int, int, int]]:
     """First time, last time and number of rows of the pieces in which rows of these descending lengths are read.
 
-    The pieces hold everything that counts, and together cost the least: each costs `CALL` and its size.
+    The pieces cover every symbol that counts at the least total cost; each piece costs `CALL` plus its size.
     """
     times = np.concatenate(([0], np.unique(lengths)))
     rows_beyond = len(lengths) - np.searchsorted(lengths[::-1], times, side="right")
@@ -114,16 +115,16 @@ def stairs(lengths: Integers) -> list[tuple[int, int, int]]:
 
 
 def _chosen(rows: NDArray[np.bool_], texts: Integers) -> torch.Tensor:
-    """The rows that are chosen, in the order of their texts: the one order that two batches share."""
+    """The chosen rows, in the order of their texts, which is the same in both batches."""
     places = np.flatnonzero(rows)
     return torch.from_numpy(places[np.argsort(texts[places])])
 
 
 def _columns(parts: Integers, steps: int, draw: np.random.Generator) -> Integers:
-    """The step at which each text begins that takes `parts` steps, one text behind the other in columns of `steps` steps.
+    """The step at which each text begins, given the steps it takes; texts are stacked in columns of `steps` steps.
 
-    The first column begins with the epoch and the second ends with it, so no step is left empty where there are two;
-    later ones begin up to a text later, so that texts of one length do not all end in the same step.
+    The first column begins with the epoch and the second ends with it, so with two columns no step is empty; later
+    columns start up to one text later, so that texts of equal length do not all end in the same step.
     """
     ends = np.concatenate(([0], np.cumsum(parts)))
     begins = np.zeros(len(parts), np.int64)
@@ -139,7 +140,7 @@ def _columns(parts: Integers, steps: int, draw: np.random.Generator) -> Integers
 
 
 def _filled(symbols: Integers, loads: NDArray[np.float64]) -> Integers:
-    """The step of each text of so many symbols, in order, so that all steps hold alike many beside their `loads`."""
+    """The step of each text, in order, so that all steps hold equally many symbols, `loads` included."""
     low = np.sort(loads)
     levels = (symbols.sum() + np.cumsum(low)) / np.arange(1, len(low) + 1)
     level = levels[np.count_nonzero(levels >= low) - 1]

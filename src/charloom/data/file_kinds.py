@@ -1,4 +1,4 @@
-"""What a file is where it is no plain UTF-8 text: decompressed if it is compressed, and else what to do about it."""
+"""Files that are not plain UTF-8: compressed ones are decompressed, for others an error says what to do."""
 
 import bz2
 import codecs
@@ -12,14 +12,14 @@ from collections.abc import Callable
 from charloom.errors import TextError, shown
 
 SAMPLE = 1 << 16
-"""Bytes that are looked at to tell what a file is."""
+"""How many bytes are examined to tell what a file is."""
 
 COMPRESSED: dict[str, tuple[re.Pattern[bytes], Callable[[bytes], bytes]]] = {
     "gzip": (re.compile(rb"\x1f\x8b\x08"), gzip.decompress),
     "bzip2": (re.compile(rb"BZh[1-9](1AY&SY|\x17\x72\x45\x38\x50\x90)"), bz2.decompress),
     "xz": (re.compile(rb"\xfd7zXZ\x00"), lzma.decompress),
 }
-"""How each compressed format begins, and what undoes it."""
+"""How each compressed format begins, and how to decompress it."""
 
 ARCHIVES = {
     rb"PK(\x03\x04|\x05\x06)": "a ZIP archive (as .docx, .odt and .epub are)",
@@ -40,10 +40,10 @@ BINARIES = {
     rb"\x7fELF": "a program",
     rb"(ID3[\x02-\x04]|OggS|fLaC)": "a sound file",
 }
-"""What begins so is no text in any encoding."""
+"""Files that begin like this are not text in any encoding."""
 
 MARKS = {
-    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark begins like it
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark is a prefix of it
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
@@ -53,15 +53,15 @@ USUAL = (
     "\u20ac\u201a\u201e\u2026\u2020\u2021\u2030\u2039\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u2122\u203a"
     + "".join(map(chr, (*range(0xA0, 0xC0), 0xD7, 0xF7)))
 )
-"""What a text in Windows-1252 has beyond letters and ASCII."""
+"""Characters of Windows-1252 texts other than letters and ASCII."""
 
-LEFT_OUT = "; to leave it out, move it out of the folder, or begin its name with a dot"
+LEFT_OUT = "; to leave it out, move it out of the folder, or start its name with a dot"
 
 
 def decompressed(data: bytes, name: str, *, in_folder: bool = False) -> tuple[bytes, str | None]:
-    """The bytes of a text, taken out of gzip, bzip2 or xz, and which of them it was (None: it was not compressed).
+    """The bytes of a text, decompressed from gzip, bzip2 or xz, and the compression found (None if there was none).
 
-    Raises `TextError` for damaged data, and for archives, pictures and other files that are no text in any encoding.
+    Raises `TextError` for damaged data, and for archives, pictures and other files that are not text in any encoding.
     """
     if _is_plain(data[:SAMPLE]):  # a text may begin with the word GIF89a
         return data, None
@@ -71,7 +71,7 @@ def decompressed(data: bytes, name: str, *, in_folder: bool = False) -> tuple[by
                 data = undo(data)
             except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError):
                 raise TextError(
-                    f"{shown(name)} is compressed with {kind}, but damaged or cut off; get it again"
+                    f"{shown(name)} is compressed with {kind}, but damaged or truncated; get it again"
                     + (LEFT_OUT if in_folder else "")
                 ) from None
             _refuse_binary(data, f"{shown(name)}, decompressed,", in_folder)
@@ -81,14 +81,14 @@ def decompressed(data: bytes, name: str, *, in_folder: bool = False) -> tuple[by
 
 
 def advice(data: bytes, *, flag: bool, in_folder: bool = False) -> str:
-    """What to do about `data`, which is not UTF-8: the end of a sentence. `flag`: there is an option --encoding."""
+    """What to do about `data`, which is not UTF-8, as the end of a sentence. `flag`: the verb has --encoding."""
     encoding = guessed(data)
     if encoding == "utf-8":
-        told = "the rest is UTF-8, so remove or replace what is damaged"
+        told = "the rest is UTF-8, so remove or replace the damaged bytes"
     elif encoding == "binary":
         told = "it does not look like text; give a text file"
     elif encoding is None:
-        told = "its encoding is not one that is recognised; save it as UTF-8" + (
+        told = "its encoding was not recognised; save it as UTF-8" + (
             ", or name its encoding, for example --encoding cp1251 (Cyrillic) or shift_jis (Japanese)" if flag else ""
         )
     else:
@@ -99,15 +99,15 @@ def advice(data: bytes, *, flag: bool, in_folder: bool = False) -> str:
 
 
 def is_wide(data: bytes) -> bool:
-    """Whether bytes that can be read as UTF-8 are UTF-16 or UTF-32 without a mark: full of control characters."""
+    """Whether bytes that are valid UTF-8 are really UTF-16 or UTF-32 without a mark: full of control characters."""
     sample = data[:SAMPLE]
     return _controls(sample) > 0.1 * len(sample) and _wide(sample) is not None
 
 
 def guessed(data: bytes) -> str | None:
-    """The encoding that `data` most probably has, by Python's name; None if it is not one of those recognised.
+    """The most likely encoding of `data`, by Python's name; None if it is not recognised.
 
-    "utf-8" stands for damaged UTF-8, "binary" for what is no text.
+    "utf-8" means damaged UTF-8, "binary" means not text.
     """
     for mark, name in MARKS.items():
         if data.startswith(mark):
@@ -134,12 +134,12 @@ def _is_plain(sample: bytes) -> bool:
 
 
 def _controls(sample: bytes) -> int:
-    """Control characters that no text has."""
+    """Number of control characters that do not occur in text."""
     return sum(sample.count(byte) for byte in range(32) if byte not in b"\t\n\v\f\r\x1b")
 
 
 def _wide(sample: bytes) -> str | None:
-    """UTF-16 or UTF-32 without a mark, recognised by what its code units stand for."""
+    """UTF-16 or UTF-32 without a mark, recognised by what its code units decode to."""
     for name, size in (("utf-32-le", 4), ("utf-32-be", 4), ("utf-16-le", 2), ("utf-16-be", 2)):
         whole = sample[: len(sample) // size * size]
         text = whole.decode(name, errors="ignore")  # the end of the sample may cut a character in two
@@ -153,17 +153,17 @@ def _wide(sample: bytes) -> str | None:
 
 
 def _utf8_characters(data: bytes) -> tuple[int, int]:
-    """Characters beyond ASCII in UTF-8, and bytes that belong to none."""
+    """Numbers of non-ASCII characters in UTF-8, and of bytes that belong to no character."""
     text = data.decode("utf-8", errors="surrogateescape")
     bad = len(re.findall("[\udc80-\udcff]", text))
     return len(re.findall("[^\x00-\x7f]", text)) - bad, bad
 
 
 def _western(data: bytes) -> str | None:
-    """Windows-1252 where what lies beyond ASCII is accents and typography among Latin letters.
+    """Windows-1252, if the non-ASCII bytes are accents and typography among Latin letters.
 
-    Latin-1 has control characters instead of the typography, and no text has those. Among letters an accented one is a small
-    one: in the encodings of DOS, of the Mac and of Central Europe the same bytes would give something else there.
+    Latin-1 has control characters in place of the typography, which no text contains. An accented letter among letters
+    is a small one; in the encodings of DOS, the Mac and Central Europe the same bytes would be something else there.
     """
     try:
         text = data.decode("cp1252")

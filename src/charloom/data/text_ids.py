@@ -1,4 +1,4 @@
-"""A text as ids: its characters, and the boundary symbol wherever a text ends."""
+"""A text as ids: its characters, with the boundary symbol wherever a text ends."""
 
 import numpy as np
 
@@ -8,10 +8,11 @@ from charloom.settings import Documents
 
 
 def encode(text: Text, vocabulary: Vocabulary, documents: Documents = "none") -> Ids:
-    """Ids of `text`, for each character (or byte) one, with boundaries.
+    """The ids of `text`, one for each character (or byte), with boundaries.
 
-    With documents "lines" each newline becomes the boundary: it is the end of a text. Where a text made of several ends
-    (`Text.ends`) a boundary is put in, unless a line has just ended there. Raises `TextError` for an unseen character.
+    With documents "lines", each newline becomes the boundary: it ends a text. Where one of several texts ends
+    (`Text.ends`), a boundary is inserted, unless a line has just ended there. Raises `TextError` for an unknown
+    character.
     """
     ids = vocabulary.encode_pieces(text.pieces(), text.bytes if vocabulary.kind == "bytes" else text.characters)
     newline = newline_id(vocabulary)
@@ -28,7 +29,7 @@ def encode(text: Text, vocabulary: Vocabulary, documents: Documents = "none") ->
 def remembered(ids: Ids, boundary: int, *, begun: bool) -> Ids:
     """The part of a text that the state depends on: everything from the last boundary on.
 
-    Where no boundary is in it, all of it; a boundary opens it unless the text was `begun` before.
+    Without a boundary, all of it; it is then opened by a boundary unless the text has already `begun`.
     """
     ids, ends = ids.astype(np.int64), np.flatnonzero(ids == boundary)
     if len(ends):
@@ -45,7 +46,7 @@ def newline_id(vocabulary: Vocabulary) -> int | None:
 
 
 def predicts_end(text: Text, documents: Documents) -> bool:
-    """Whether training on this text shows ends, so that the model can learn to end a text."""
+    """Whether this text has ends in it, so that a model can learn to end a text."""
     return documents == "lines" or bool(text.ends)
 
 

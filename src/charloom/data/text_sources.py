@@ -15,7 +15,7 @@ STANDARD_INPUT = "standard input"
 STRING = "a string"
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://\S+$")
 LIKE_A_PATH = re.compile(r".*[^\s.]\.[A-Za-z][A-Za-z0-9]{0,4}|(\w:)?[~.\w-]*([/\\][.\w-]+)+[/\\]?|\w+[/\\]")
-"""A file's name with its ending, or folders one below the other without a space."""
+"""A file name with an extension, or a path of folders without spaces."""
 
 COMPRESSED_ENDINGS = (".gz", ".bz2", ".xz")
 
@@ -28,7 +28,7 @@ def open_text(text: str | Path, config: CorpusConfig) -> Corpus:
     if isinstance(text, str) and ADDRESS.match(text) and not _exists(path):
         raise TextError(
             f"{shown(text)} is an address, and texts are not downloaded from one; download the file and give its path, or "
-            "take a text that has a name (charloom data list)"
+            "use a named corpus (charloom data list)"
         )
     if text == "" or not _exists(path):
         if isinstance(text, Path) or path.suffix or len(path.parts) > 1:
@@ -36,7 +36,7 @@ def open_text(text: str | Path, config: CorpusConfig) -> Corpus:
         return _named(text, config)
     folder = path.is_dir()
     documents: Iterable[tuple[str, bytes]] = read_folder(path) if folder else [read_file(path)]
-    read_once = not (folder or path.is_file())  # a pipe: it cannot be read again, as standard input cannot
+    read_once = not (folder or path.is_file())  # a pipe cannot be read twice, like standard input
     source = STANDARD_INPUT if read_once else str(path.resolve())
     return make_corpus(documents, config, name=text_name(path.resolve()), source=source, in_folder=folder)
 
@@ -44,7 +44,7 @@ def open_text(text: str | Path, config: CorpusConfig) -> Corpus:
 def string_corpus(text: str, config: CorpusConfig) -> Corpus:
     """The corpus of a string that is the text itself."""
     if not isinstance(text, str):
-        raise TextError(f"a text is a string or a pathlib.Path, and this is {type(text).__name__}; convert it first")
+        raise TextError(f"a text is a string or a pathlib.Path, not {type(text).__name__}; convert it first")
     _refuse_name(text)
     try:
         data = text.encode()
@@ -59,21 +59,21 @@ def reopen(source: str, copy: Path, config: CorpusConfig, name: str) -> Corpus:
     """The corpus of a run, read again from its source, or from the run's copy."""
     path = copy if source == "copy" else Path(source)
     if not source.startswith("corpus ") and _exists(path) and not (path.is_file() or path.is_dir()):
-        raise TextError(f"{shown(path)} is no file and no folder, so the run's text cannot be read again; restore it")
+        raise TextError(f"{shown(path)} does not exist, so the run's text cannot be read again; restore it")
     if source == "copy":
         return make_corpus([read_file(copy)], _utf8(config), name=name, source=source)
     if source.startswith("corpus "):
-        return _named(source.removeprefix("corpus "), config)  # even where a file has that name by now
+        return _named(source.removeprefix("corpus "), config)  # even if a file has that name by now
     return open_text(path, config)
 
 
 def is_there(source: str) -> bool:
-    """Whether what a run was read from can still be found: a copy and a corpus are looked for elsewhere."""
+    """Whether the source of a run's text still exists; a copy or a named corpus always does."""
     return source == "copy" or source.startswith("corpus ") or _exists(Path(source))
 
 
 def text_name(path: Path, otherwise: str = "text") -> str:
-    """What a text is called: its file's name without its ending, and without that of its compression."""
+    """The name of a text: its file's name without the extensions of type and compression."""
     plain = path.with_suffix("") if path.suffix.lower() in COMPRESSED_ENDINGS else path
     return plain.stem or otherwise
 
@@ -83,12 +83,12 @@ def _named(name: str, config: CorpusConfig) -> Corpus:
 
 
 def _refuse_name(text: str) -> None:
-    """Raise `TextError` for a string that names a text instead of being one."""
+    """Raise `TextError` for a string that names a text rather than being one."""
     if not text or len(text) >= 256 or not text.isprintable():
         return
     itself = "; if it is the text itself, end it with a newline"
     if ADDRESS.match(text):
-        raise TextError(f"{text!r} is an address; download the file first, and pass pathlib.Path of it{itself}")
+        raise TextError(f"{text!r} is an address; download the file first, and pass its pathlib.Path{itself}")
     if _exists(Path(text)):
         raise TextError(f"{text!r} is the path of a file; for its content pass pathlib.Path({text!r}){itself}")
     if text in DATASETS:
@@ -102,7 +102,7 @@ def _refuse_name(text: str) -> None:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # a text that is too long for the name of a file
+    except OSError:  # too long for a file name
         return False
 
 

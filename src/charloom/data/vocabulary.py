@@ -1,7 +1,7 @@
-"""The symbols that a model knows, and the way from text to numbers and back.
+"""The symbols that a model knows, and the conversion from text to ids and back.
 
-A vocabulary has the characters (Unicode code points) of a text in code point order, or the 256 bytes of UTF-8, and then
-one boundary symbol, which opens and ends a text. An id is a symbol's place in that order; the boundary has the last one.
+A vocabulary has the characters (Unicode code points) of a text in code point order, or the 256 bytes of UTF-8, followed
+by one boundary symbol, which opens and ends a text. A symbol's id is its place in that order; the boundary comes last.
 """
 
 import codecs
@@ -21,12 +21,12 @@ Ids = NDArray[Any]
 """Symbol ids (T,) in the smallest unsigned integer type that holds the boundary."""
 
 UNSEEN = -1
-"""Stands for a character that a vocabulary does not have."""
+"""Marks a character that the vocabulary does not have."""
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Symbols and their ids. `Vocabulary.of(pieces)` makes one of a text.
+    """Symbols and their ids. `Vocabulary.of(pieces)` builds one from a text.
 
     >>> vocabulary = Vocabulary.of(["hello"])
     >>> vocabulary.encode("hole").tolist()
@@ -52,7 +52,7 @@ class Vocabulary:
 
     @classmethod
     def of(cls, pieces: Iterable[str], kind: VocabularyKind = "characters") -> "Vocabulary":
-        """The vocabulary of a text that comes in pieces. Raises `TextError` if it is empty."""
+        """The vocabulary of a text given in pieces. Raises `TextError` if it is empty."""
         if kind == "bytes":
             return cls("bytes")
         seen: set[str] = set()
@@ -61,7 +61,7 @@ class Vocabulary:
         return cls("characters", "".join(sorted(seen)))
 
     def __len__(self) -> int:
-        """Number of symbols, the boundary among them."""
+        """Number of symbols, including the boundary."""
         return self.boundary + 1
 
     @property
@@ -75,7 +75,7 @@ class Vocabulary:
         return np.min_scalar_type(self.boundary)
 
     def encode(self, text: str, *, offset: int = 0) -> Ids:
-        """Ids (T,) of `text`. A character that is unknown raises `TextError`, its place counted from `offset`."""
+        """Ids (T,) of `text`. An unknown character raises `TextError`, with its position counted from `offset`."""
         if self.kind == "bytes":
             try:
                 return np.frombuffer(text.encode(), np.uint8).astype(self.dtype)
@@ -96,12 +96,12 @@ class Vocabulary:
         return ids.astype(self.dtype)
 
     def find(self, codes: Ids) -> Ids:
-        """Ids (T,) of code points, `UNSEEN` where the vocabulary of characters does not have one."""
+        """Ids (T,) of code points, `UNSEEN` for those not in the (character) vocabulary."""
         found: Ids = self._table[np.minimum(codes, len(self._table) - 1)]
         return found
 
     def encode_pieces(self, pieces: Iterable[str], size: int) -> Ids:
-        """Ids (size,) of a text that comes in pieces: no more than one piece is held in another form at a time."""
+        """Ids (size,) of a text given in pieces; only one piece is converted at a time."""
         ids = np.empty(size, self.dtype)
         filled, characters = 0, 0
         for piece in pieces:
@@ -113,23 +113,23 @@ class Vocabulary:
         return ids
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of `ids`; bytes that are no UTF-8 become U+FFFD. Raises `TextError` for the boundary symbol."""
+        """The text of `ids`; invalid UTF-8 becomes U+FFFD. Raises `TextError` for the boundary symbol."""
         decoder = self.decoder()
         return "".join([decoder.push(int(symbol)) for symbol in ids]) + decoder.finish()
 
     def decoder(self) -> "Decoder":
-        """A decoder that takes one id at a time and never gives half a character."""
+        """A decoder that takes one id at a time and never returns half a character."""
         return Decoder(self)
 
     def symbol(self, symbol: int) -> str:
-        """How one symbol is shown: the character, a byte as <0a>, the boundary as <end>."""
+        """One symbol as shown to people: the character, a byte as <0a>, the boundary as <end>."""
         if symbol == self.boundary:
             return "<end>"
         return f"<{symbol:02x}>" if self.kind == "bytes" else self.characters[symbol]
 
     @cached_property
     def _table(self) -> NDArray[np.int32]:
-        """Id of each code point up to one beyond the largest known one, which stands for all above."""
+        """Id of each code point up to one past the largest known, which stands for everything above."""
         codes = np.array([ord(character) for character in self.characters])
         table = np.full(codes[-1] + 2, UNSEEN, np.int32)
         table[codes] = np.arange(len(codes))
@@ -137,14 +137,14 @@ class Vocabulary:
 
 
 class Decoder:
-    """Ids in, text out, a symbol at a time; `finish` gives what an incomplete last character leaves."""
+    """Ids in, text out, one symbol at a time; `finish` returns what is left of an incomplete last character."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
 
     def push(self, symbol: int) -> str:
-        """The text that is complete with this symbol: usually one character, for bytes perhaps none yet."""
+        """The text that this symbol completes: usually one character; with bytes, perhaps none yet."""
         if not 0 <= symbol < self._vocabulary.boundary:
             raise TextError(
                 f"id {symbol} stands for no character; only ids from 0 to {self._vocabulary.boundary - 1} do"
@@ -160,7 +160,7 @@ class Decoder:
         return twin
 
     def finish(self) -> str:
-        """The rest of an unfinished character: U+FFFD, or nothing."""
+        """What is left of an unfinished character: U+FFFD, or nothing."""
         return self._utf8.decode(b"", final=True)
 
 

@@ -10,7 +10,7 @@
     |-- NotFiniteError      a model's output is not a finite number
     `-- MissingExtraError   an optional package is not installed
 
-A mistake of ours is an `assert` or any other exception: those show a traceback.
+A bug in charloom is an `assert` or any other exception: those show a traceback.
 """
 
 import difflib
@@ -41,15 +41,15 @@ class DivergedError(CharloomError):
     """The loss stopped being a finite number; the last good model is kept."""
 
     SIGN = "stopped being finite"
-    "Words that every such message contains: a process that watches a training recognises a divergence by them."
+    "Every such message contains these words, so that a process that watches a training can recognise a divergence."
 
 
 class UnfinishedStepError(CharloomError):
-    """A step of training was broken off halfway; the last checkpoint is what there is."""
+    """A step of training was broken off halfway; only the last checkpoint can be used."""
 
 
 class NotFiniteError(CharloomError):
-    """A model's output is not a finite number, so its weights are useless."""
+    """A model's output is not finite, so its weights are useless."""
 
     def __init__(self) -> None:
         super().__init__("the model's output is not a finite number, so its weights are damaged; train it again")
@@ -63,13 +63,13 @@ class MissingExtraError(CharloomError):
 
 
 def shown(name: object) -> str:
-    """A name made safe to print: control characters and line breaks are escaped."""
+    """`name`, safe to print: control characters and line breaks are escaped."""
     text = str(name)
     return text if text.isprintable() else repr(text)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The clause "; did you mean 'x'?" where a known name is close to `name`, else the list of what is known."""
+    """The clause "; did you mean 'x'?" if a known name is close to `name`, otherwise the list of known names."""
     names = list(known)
     close = difflib.get_close_matches(name, names, n=1)
     return f"; did you mean '{close[0]}'?" if close else f"; it is one of {', '.join(names)}"

@@ -1,4 +1,4 @@
-"""Arguments from Python that are of another type than what is asked for: one sentence each, before anything is done with them."""
+"""Checks of arguments from Python: a wrong type gets one sentence, before anything is done with the value."""
 
 import os
 from numbers import Integral, Real
@@ -21,9 +21,9 @@ def number(name: str, value: object) -> None:
 def text(value: object) -> None:
     """Raise `TextError` unless `value` is a string."""
     if isinstance(value, os.PathLike):
-        raise TextError(f"a text is asked for, and {str(value)!r} is a path; pass its content, with .read_text()")
+        raise TextError(f"expected a text, but {str(value)!r} is a path; pass its content, with .read_text()")
     if not isinstance(value, str):
-        raise TextError(f"a text is asked for, and this is {_told(value)}; give a string")
+        raise TextError(f"expected a text, not {_told(value)}; give a string")
 
 
 def texts(values: object, name: str) -> None:
@@ -33,7 +33,7 @@ def texts(values: object, name: str) -> None:
         or not hasattr(values, "__len__")
         or not hasattr(values, "__iter__")
     ):
-        raise TextError(f"{name} takes a list of strings, and this is {_told(values)}; put it in a list")
+        raise TextError(f"{name} takes a list of strings, not {_told(values)}; put it in a list")
     for value in values:
         text(value)
 
@@ -41,7 +41,7 @@ def texts(values: object, name: str) -> None:
 def path(value: object) -> None:
     """Raise `FolderError` unless `value` is a path, or a string that can be one."""
     if not isinstance(value, (str, os.PathLike)) or isinstance(os.fspath(value), bytes):
-        raise FolderError(f"a path is asked for, and this is {_told(value)}; give a string or a pathlib.Path")
+        raise FolderError(f"expected a path, not {_told(value)}; give a string or a pathlib.Path")
 
 
 def kind(value: object, wanted: type, name: str, remedy: str) -> None:

@@ -1,6 +1,6 @@
-"""Device and precision of training: decided by what the machine supports, never by a race.
+"""The device and precision for training, chosen by what the machine supports, never by timing it.
 
-A race would decide differently on a busy day; the same machine must always decide the same, or no run could be repeated.
+Timings differ on a busy day. The same machine must always choose the same, or no run could be repeated.
 """
 
 import ctypes
@@ -27,7 +27,7 @@ class Choice:
 
 
 def choose_device(wanted: Device) -> Choice:
-    """The device to train on. Raises `SettingsError` if the wanted one is not there."""
+    """The device to train on. Raises `SettingsError` if the requested one is not available."""
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if wanted == "auto":
         name = next(name for name in ("cuda", "mps", "cpu") if there[name])
@@ -41,8 +41,8 @@ def choose_device(wanted: Device) -> Choice:
 def choose_precision(wanted: Precision, device: str, cell: Cell, hidden_size: int) -> Choice:
     """float32, or bfloat16 for the products of training (autocast). Scores are always computed in float32.
 
-    On a CPU, bfloat16 pays where the processor multiplies bfloat16 itself (AVX512_BF16 or AMX): measured on Zen 4, a
-    training step takes 0.61 of float32's time for an LSTM, 0.66 for a GRU and for plain RNNs (docs/lab-log.md).
+    On a CPU, bfloat16 pays off if the processor multiplies bfloat16 natively (AVX512_BF16 or AMX): measured on Zen 4, a
+    training step takes 0.61 of the time of float32 for an LSTM, 0.66 for a GRU and plain RNNs (docs/lab-log.md).
     """
     if wanted == "float32":
         return Choice(wanted, "as asked for")
@@ -79,14 +79,14 @@ def _processor_multiplies_bfloat16() -> bool:
 _SUSPECT_SIZE = 1024
 
 TRUSTED_SIZE = 960
-"""Most units for which the bfloat16 gradient of an LSTM was correct on every processor."""
+"""The largest LSTM whose bfloat16 gradient was correct on every processor."""
 
 
 def _gradient_is_right(hidden_size: int) -> bool:
-    """Whether bfloat16 gives an LSTM of this size the gradient that float32 gives it.
+    """Whether bfloat16 gives an LSTM of this size the same gradient as float32.
 
-    On processors with AMX, torch 2.13 does not from 1,024 units on: the input's gradient is off by its whole length
-    (docs/lab-log.md). It is checked rather than listed, so that a fixed torch is trusted again.
+    On processors with AMX, torch 2.13 gets it wrong from 1,024 units on: the gradient of the input is off by its whole
+    length (docs/lab-log.md). This is tested rather than listed, so that a fixed torch is trusted again.
     """
     inputs = torch.randn(2, 1, 16, generator=torch.Generator().manual_seed(0))
     with torch.random.fork_rng(devices=[]):
@@ -106,11 +106,11 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # <malloc.h>
 
 
 def prepare_processor() -> None:
-    """Flush denormal numbers to zero, and keep freed memory for the next step. Both hold for the whole process.
+    """Flush denormal numbers to zero, and keep freed memory for the next step. Both apply to the whole process.
 
-    With denormals an LSTM's step was seen to take twenty times as long (oneDNN #561). A step takes and frees the same
-    hundred megabytes; glibc returns each large block to the system and requests it again, page by page, which took more
-    than a quarter of a training step (docs/lab-log.md). Other C libraries are left as they are.
+    With denormals, an LSTM's step has been seen to take twenty times as long (oneDNN #561). A step allocates and frees
+    the same hundred megabytes; glibc returns each large block to the system and requests it again, page by page, which
+    took more than a quarter of a training step (docs/lab-log.md). Other C libraries are left alone.
     """
     torch.set_flush_denormal(True)
     try:
@@ -136,7 +136,7 @@ def peak_memory(device: str) -> int | None:
     if device == "cuda":
         return torch.cuda.max_memory_allocated()
     status = Path("/proc/self/status")
-    if status.exists():  # what `getrusage` says here includes the process that started this one
+    if status.exists():  # here, `getrusage` includes the parent process
         kilobytes = [line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
         return int(kilobytes[0]) * 1024 if kilobytes else None
     try:
@@ -147,7 +147,7 @@ def peak_memory(device: str) -> int | None:
 
 
 def machine() -> dict[str, Any]:
-    """The machine in words and numbers."""
+    """A description of the machine: processor, threads, memory, versions."""
     name = platform.processor() or platform.machine()
     listing = Path("/proc/cpuinfo")
     if listing.exists():

@@ -1,13 +1,13 @@
-"""How a computation's threads wait for each other: spinning on a machine of their own, asleep on one they share.
+"""How threads that share a computation wait for each other: spinning if the machine is theirs, asleep if it is shared.
 
-Threads that share a product wait for each other some thousand times a second. GNU's OpenMP, which torch brings on Linux, lets
-them spin for milliseconds meanwhile: that is fastest while each thread has a processor. Beside another busy process it is a
-disaster, because a thread that spins keeps the processor from the very thread that it waits for: a step takes ten times as
-long, or a hundred times. So a guard looks ten times a second at how long our threads were ready to run and did not get a
-processor. Where that is much, the threads sleep while they wait, and of two the second follows the first to its processor,
-until the machine is ours again.
+Threads that share a matrix product wait for each other about a thousand times a second. GNU OpenMP, which torch ships
+on Linux, lets them spin for milliseconds, which is fastest as long as every thread has a processor. Next to another
+busy process it is a disaster: a spinning thread keeps the processor from the very thread that it waits for, and a step
+takes ten or a hundred times as long. So a guard checks ten times a second how long our threads were ready to run but
+did not get a processor. If that is much, the threads sleep while they wait, and the second of two follows the first to
+its processor, until we have the machine to ourselves again.
 
-Who computes what stays as it is, so not a bit of a result depends on the guard.
+Which thread computes what never changes, so the guard changes no bit of a result.
 """
 
 import contextlib
@@ -25,26 +25,26 @@ Given = TypeVar("Given")
 Result = TypeVar("Result")
 
 WINDOW = 0.1
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 
 _MUCH = 0.25
-"""Threads that wait for a processor, on average, above which the machine is shared."""
+"""The machine counts as shared if more threads than this wait for a processor, on average."""
 
 _WEIGHT = 0.2
-"""What a look counts for in the average: other work of some tens of milliseconds now and then is not worth sleeping for."""
+"""The weight of one check in the average: a few tens of milliseconds of other work are not worth sleeping for."""
 
 _SHORTEST, _LONGEST = 2.0, 15.0
-"""Seconds after which a shared machine is tried again, at first and after many tries."""
+"""Seconds until a shared machine is tried again: at first, and after many attempts."""
 
 _LINGER = 2.0
-"""Seconds after the last work in which the guard goes on looking."""
+"""How many seconds the guard keeps checking after the last work."""
 
 
 class Sharing:
-    """Whether other work shares the machine, judged by how long our threads waited for a processor.
+    """Decides whether other work shares the machine, by how long our threads waited for a processor.
 
-    Threads that sleep or work alone say little about the machine, so after a while it is taken for ours again, as a try. Each
-    try that fails doubles the time to the next.
+    Threads that sleep or work alone say little about the machine, so after a while it is tried as if it were ours. Each
+    failed attempt doubles the time to the next.
     """
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Sharing:
         self._since: float | None = None
 
     def look(self, now: float, waited: float) -> bool:
-        """Whether the machine is shared at `now`, where our threads have waited for `waited` seconds in all so far."""
+        """Whether the machine is shared at time `now`, given that our threads have waited `waited` seconds in total."""
         before, self._looked = self._looked, (now, waited)
         if before is None or now <= before[0]:
             return self.shared
@@ -69,16 +69,16 @@ class Sharing:
         return self.shared
 
     def pause(self) -> None:
-        """Nothing is looked at until the next look, and nothing is known then."""
+        """Forget what was seen: checks were paused."""
         self.shared, self._looked, self._waiting = False, None, 0.0
 
 
 class Sleep:
-    """Lets the threads of GNU's OpenMP sleep while they wait for each other, in this whole process.
+    """Lets the threads of GNU OpenMP sleep while they wait for each other, in the whole process.
 
-    libgomp lets threads spin only where there are no more of them than processors. So a thread of Python's begins a team of
-    OpenMP threads that has nothing to do, and the team sleeps for as long as that thread lives. With another OpenMP there is
-    nothing to call, or the call changes nothing.
+    libgomp lets threads spin only if there are no more of them than processors. So a Python thread starts a team of
+    OpenMP threads that has nothing to do, and the team sleeps for as long as that thread lives. With another OpenMP
+    there is nothing to call, or the call has no effect.
     """
 
     def __init__(self) -> None:
@@ -100,25 +100,26 @@ class Sleep:
                 begun.set()
                 over.wait()
 
-            with contextlib.suppress(RuntimeError):  # the system allows no more threads: they spin on
+            with contextlib.suppress(RuntimeError):  # the system allows no more threads: they keep spinning
                 threading.Thread(target=keep, name="charloom-sleep", daemon=True).start()
                 begun.wait(1.0)
                 self._over = over
 
 
 class Follow:
-    """Lets a team's second thread run on the processor of its first while other work has the other one.
+    """Lets a team's second thread run on the processor of the first while other work occupies the other one.
 
-    Two threads that sleep while they wait then take turns on one processor: nearly as fast as one thread. Else each would wait
-    for its share of the other's processor at every product. Only the second is bound, so a process that the first one starts
-    inherits nothing. Does nothing for larger teams, or where a thread cannot be bound (macOS, Windows).
+    Two threads that sleep while they wait then take turns on one processor, which is nearly as fast as one thread.
+    Otherwise each would wait for its share of the other's processor at every product. Only the second thread is bound,
+    so a process started by the first inherits nothing. Does nothing for larger teams, or where threads cannot be bound
+    (macOS, Windows).
     """
 
     def __init__(self) -> None:
         self._bound: dict[int, set[int]] = {}
 
     def __call__(self, leader: int | None) -> None:
-        """Bind the other threads that are not Python's to the processor of thread `leader`, or, with None, none."""
+        """Bind the other non-Python threads to the processor of thread `leader`; with None, unbind them."""
         with contextlib.suppress(OSError, ValueError, IndexError):
             if leader is None:
                 for thread, allowed in self._bound.items():
@@ -136,7 +137,7 @@ class Follow:
 
 
 class Guard:
-    """A thread that looks while there is work, and tells `act` when the machine begins or ceases to be shared."""
+    """A thread that checks while there is work, and calls `act` when the machine starts or stops being shared."""
 
     def __init__(
         self,
@@ -152,12 +153,12 @@ class Guard:
 
     @property
     def shared(self) -> bool:
-        """Whether other work shares the machine, as far as was seen."""
+        """Whether other work was seen to share the machine."""
         return self._sharing.shared
 
     @contextlib.contextmanager
     def work(self) -> Iterator[None]:
-        """Look while this lasts, and a little longer."""
+        """Keep checking during the block, and for a little longer."""
         with self._change:
             self._working += 1
             self._leader = threading.get_native_id()
@@ -183,7 +184,7 @@ class Guard:
                     self._change.wait()
             waited = self._waited()
             if waited is None:
-                return  # this system does not say
+                return  # the system does not report it
             before = self._sharing.shared
             if self._sharing.look(time.monotonic(), waited) != before:
                 self._tell(not before)
@@ -197,21 +198,22 @@ class Guard:
 
 
 def working() -> contextlib.AbstractContextManager[None]:
-    """Watch the machine while this lasts. What several threads share is done within, a step or a batch at a time."""
+    """Watch the machine during the block, which does multi-threaded work: one step or one batch."""
     if len(processors()) < 2:
         return contextlib.nullcontext()
     return _guard().work()
 
 
 def shared() -> bool:
-    """Whether other work was seen to share the machine."""
+    """Whether other work has been seen to share the machine."""
     return _GUARD is not None and _GUARD.shared
 
 
 def alone(compute: Callable[[Given], Result], given: Given) -> Result:
-    """What `compute` gives, its matrix products in numpy by one thread: for single rows, while other work shares the machine.
+    """The result of `compute`, with numpy's matrix products on one thread if other work shares the machine. For single
+    rows.
 
-    The threads of OpenBLAS cannot be told to sleep. For single rows it gives the same bits with one thread as with several.
+    OpenBLAS's threads cannot be told to sleep. For single rows, one thread gives the same bits as several.
     """
     pools = _pools()
     counts = [pool.num_threads for pool in pools]
@@ -226,14 +228,14 @@ def alone(compute: Callable[[Given], Result], given: Given) -> Result:
 
 @functools.cache
 def _pools() -> tuple[Any, ...]:
-    """The libraries of matrix products that have been loaded."""
+    """The loaded BLAS libraries."""
     import threadpoolctl
 
     return tuple(threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers)
 
 
 def processors() -> set[int]:
-    """The processors that this process may use."""
+    """The processors available to this process."""
     if hasattr(os, "sched_getaffinity"):
         return os.sched_getaffinity(0)
     return set(range(os.cpu_count() or 1))
@@ -243,9 +245,10 @@ _TASKS = Path("/proc/self/task")
 
 
 def waited() -> float | None:
-    """Seconds for which this process's threads were ready to run and had no processor; None where the system does not say.
+    """Seconds that this process's threads were ready to run but had no processor; None if the system does not report
+    it.
 
-    The thread that asks is left out: it competes with the very threads that it watches.
+    The calling thread is left out: it competes with the very threads that it watches.
     """
     own, total = threading.get_native_id(), 0
     try:
@@ -272,13 +275,13 @@ def _guard() -> Guard:
 
 
 def _torch_threads() -> int:
-    """Threads that share torch's products; 0 where torch is not imported, or another thread is importing it just now."""
+    """Threads that share torch's products; 0 if torch is not imported, or is just being imported by another thread."""
     count = getattr(sys.modules.get("torch"), "get_num_threads", None)
     return int(count()) if count is not None else 0
 
 
 def _sleep(asleep: bool) -> None:
-    """Only where torch has been imported are there threads of OpenMP."""
+    """OpenMP threads exist only once torch has been imported."""
     global _SLEEP
     if _torch_threads() < 2:
         return
@@ -290,18 +293,18 @@ _FOLLOW = Follow()
 
 
 def _follow(leader: int | None) -> None:
-    """Only where two threads have two processors between them: with more there may be a free one."""
+    """Only for two threads on two processors: with more processors, one may be free."""
     two = _torch_threads() == len(processors()) == 2
     if leader is None or (two and _SLEEP is not None):
         _FOLLOW(leader)
 
 
 def _libgomp() -> Callable[[int], None] | None:
-    """Begins, and ends, a team of so many OpenMP threads with nothing to do; None where there is no libgomp."""
+    """A function that starts and ends an idle team of n OpenMP threads; None without libgomp."""
     if sys.platform != "linux":
         return None
     try:
-        library = ctypes.CDLL(None)  # torch loads its OpenMP for all to see
+        library = ctypes.CDLL(None)  # torch loads its OpenMP with global visibility
         parallel, nothing = library.GOMP_parallel, ctypes.cast(library.free, ctypes.c_void_p)
     except (AttributeError, OSError):
         return None
@@ -310,7 +313,7 @@ def _libgomp() -> Callable[[int], None] | None:
 
 
 def _forget() -> None:
-    """A process that was forked has none of its parent's threads."""
+    """A forked process has none of its parent's threads."""
     global _GUARD, _SLEEP, _FOLLOW
     _GUARD = _SLEEP = None
     _FOLLOW = Follow()

@@ -1,4 +1,4 @@
-"""A text coloured by surprise: for the terminal, as a page that stands alone, and as a picture of predictions against truth."""
+"""A text coloured by surprise: in the terminal, as a self-contained page, and as a picture of predictions and truth."""
 
 import html
 import json
@@ -12,11 +12,11 @@ from charloom.plotting import style
 from charloom.plotting.style import Picture, rendered
 
 LEVELS = ("#fffbe6", "#fde9a9", "#fbcb6b", "#f5a04a", "#e0703f", "#bd4545", "#862a4e", "#4a1a4a")
-"""From no surprise to seven bits and more: yellow to dark purple, which gets steadily darker, also in print and for the
-colour-blind."""
+"""From no surprise to seven bits and more: yellow to dark purple, steadily darker, so that it works in print and for
+the colour-blind."""
 
 RIGHT = "#0072B2"
-"""What was expected and came."""
+"""The colour of a correct prediction."""
 
 MARKS = " .:-=+*#"
 """The same levels without colour."""
@@ -28,12 +28,12 @@ def level(nats: float) -> int:
 
 
 def ink(step: int) -> str:
-    """Black or white, whichever can be read on a level."""
+    """Black or white, whichever is readable on a level."""
     return "#000000" if step < 5 else "#ffffff"
 
 
 def lines(found: Iterable[Surprise], width: int) -> Iterator[list[Surprise]]:
-    """The characters in lines: at most `width` of them, or up to a newline, which ends its line."""
+    """The characters in lines of at most `width`; a newline ends its line."""
     line: list[Surprise] = []
     for surprise in found:
         line.append(surprise)
@@ -45,7 +45,7 @@ def lines(found: Iterable[Surprise], width: int) -> Iterator[list[Surprise]]:
 
 
 def shown(character: str) -> str:
-    """How a character looks in a cell of its own."""
+    """A character as shown in its own cell."""
     if character == "":
         return "■"
     if character in (" ", "\n"):
@@ -56,7 +56,7 @@ def shown(character: str) -> str:
 
 
 def page(found: Iterable[Surprise], title: str, summary: str) -> Iterator[str]:
-    """A page of HTML that stands alone, in pieces: each character may be pointed at or walked to with the arrow keys."""
+    """A self-contained HTML page, in pieces; each character can be pointed at or reached with the arrow keys."""
     template = Path(__file__).with_name("heat_map.html").read_text("utf-8")
     colours = "".join(f".s{n}{{background:{colour};color:{ink(n)}}}" for n, colour in enumerate(LEVELS))
     scale = "".join(f'<span class="s{n}">{"7+" if n == 7 else n}</span>' for n in range(len(LEVELS)))
@@ -92,7 +92,7 @@ def page(found: Iterable[Surprise], title: str, summary: str) -> Iterator[str]:
 
 
 def _between(colour: str, share: float) -> tuple[float, ...]:
-    """White at a share of 0, the colour at 1."""
+    """A blend: white at a share of 0, the colour at 1."""
     return tuple(1 - share * (1 - int(colour[place : place + 2], 16) / 255) for place in (1, 3, 5))
 
 
@@ -103,7 +103,7 @@ def _luminance(colour: tuple[float, ...]) -> float:
 
 
 def draw_heat_map(found: list[Surprise], title: str, *, columns: int = 48, candidates: int = 3) -> Picture:
-    """A picture: the true characters, coloured by surprise, and beneath each what was expected most, the likelier the darker."""
+    """A picture: the true characters, coloured by surprise, each above the most probable ones, darker if likelier."""
     from matplotlib.patches import Rectangle
 
     blocks = [found[start : start + columns] for start in range(0, len(found), columns)]

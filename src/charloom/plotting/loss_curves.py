@@ -1,4 +1,4 @@
-"""Pictures of what a run recorded; no training here."""
+"""Loss curves from what a run recorded; no training here."""
 
 import math
 from collections.abc import Sequence
@@ -28,11 +28,11 @@ class Curves:
     name: str
     training: Points
     validation: Points
-    "Looked at during the run, perhaps on a part of the text."
+    "Validations during the run, perhaps on a part of the text."
     final: Points
-    "Of the model that was kept, at its step; empty while the run is not finished."
+    "The final validation of the kept model, at its step; empty until the run has finished."
     kept: Points = (np.zeros(0), np.zeros(0))
-    "The validation whose model is kept; empty where there was none."
+    "The validation whose model is kept; empty if there was none."
 
 
 def draw_loss(*runs: Run | str | Path) -> Picture:
@@ -47,7 +47,7 @@ def plot_loss(runs: Sequence[Run], output: Path) -> None:
     """What `draw_loss` draws, in the file `output`, a PNG or an SVG. Raises `SettingsError` for another ending."""
     kind = output.suffix.lower()
     if kind not in (".png", ".svg"):
-        raise SettingsError(f"{output} does not end in .png or .svg, which are the formats of a plot; rename it")
+        raise SettingsError(f"{output} does not end in .png or .svg, the formats of a plot; rename it")
     atomic_files.replace(Disk(), output, vector(_figure(runs)) if kind == ".svg" else draw_loss(*runs))
 
 
@@ -90,7 +90,7 @@ def read_curves(run: Run, name: str) -> Curves:
 
 
 def finding(curves: Sequence[Curves]) -> str:
-    """The title: what came out, in one sentence. The figures compared are of one kind: final, or else the lowest so far."""
+    """The title: the result, in one sentence. It compares final figures, or else the lowest so far."""
     finished = all(len(one.final[1]) for one in curves)
     validated = [one for one in curves if finished or len(one.validation[1])]
     figures = [one.final[1][-1] if finished else one.validation[1].min() for one in validated]
@@ -107,7 +107,7 @@ def finding(curves: Sequence[Curves]) -> str:
 
 
 def limits(curves: Sequence[Curves]) -> tuple[float, float]:
-    """Lowest and highest loss in the picture: all of it, but not how badly a network began that has long been better."""
+    """The range of losses shown: everything except the poor start of a network that has long been better."""
     kinds = [points[1] for one in curves for points in (one.training, one.validation, one.final) if len(points[1])]
     low = float(min(losses.min() for losses in kinds))
     high = min(float(max(losses.max() for losses in kinds)), max(low + 2.5, *(float(losses[-1]) for losses in kinds)))
@@ -124,7 +124,7 @@ def draw(figure: Any, curves: Sequence[Curves]) -> None:
     axes = figure.add_subplot()
     styles: dict[str, dict[str, Any]] = {
         "training": {"alpha": 0.45, "linewidth": 1},
-        "validation, while training": {"linewidth": 1.5, "markersize": 4},
+        "validation, during training": {"linewidth": 1.5, "markersize": 4},
         "validation, at the end": {"linewidth": 0, "markersize": 8, "markeredgecolor": "white", "zorder": 4},
         "model that is kept": {
             "linewidth": 0,
@@ -162,7 +162,7 @@ def draw(figure: Any, curves: Sequence[Curves]) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     legend = figure.legend(
         [handle for _, handle in handles],
-        ["name"] * len(handles),  # put in below, since matplotlib gives a meaning to $ and to a leading _
+        ["name"] * len(handles),  # filled in below, because matplotlib interprets $ and a leading _
         loc="outside lower center",
         ncols=min(3, len(handles)),
         frameon=False,

@@ -1,4 +1,4 @@
-"""A document of sentences, tables and pictures: Markdown with its pictures beside it, and a page of HTML that stands alone."""
+"""A document of sentences, tables and pictures: Markdown with picture files, and a self-contained HTML page."""
 
 import base64
 import html
@@ -17,11 +17,11 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; background: #8882; padding
 
 
 class Page:
-    """A document that grows from top to bottom. What is said in it may hold any character and any mark-up: it is shown."""
+    """A document that grows from top to bottom. Its texts may hold any characters: markup is escaped."""
 
     def __init__(self, title: str) -> None:
         self.title, self.pictures = title, dict[str, bytes]()
-        "Pictures by file name, as PNG."
+        "PNG pictures by file name."
         self._parts: list[str] = []
         self.heading(title, 1)
 
@@ -38,7 +38,7 @@ class Page:
         self._parts.append("\n".join(f"| {' | '.join(row)} |" for row in lines))
 
     def verbatim(self, text: str) -> None:
-        """A block of text as it stands, its lines ending as they do here."""
+        """A block of preformatted text, with its line breaks."""
         text = re.sub(r"\r\n?", "\n", text)
         fence = "```"
         while fence in text:
@@ -46,7 +46,7 @@ class Page:
         self._parts.append(f"{fence}\n{text}\n{fence}")
 
     def picture(self, name: str, png: bytes, description: str) -> None:
-        """A picture, kept beside the document as `name`; the description is for readers who cannot see it."""
+        """A picture, stored next to the document as `name`; the description is for readers who cannot see it."""
         self.pictures[name] = png
         self._parts.append(f"![{plain(description)}]({name})")
 
@@ -54,7 +54,7 @@ class Page:
         return "\n\n".join(self._parts) + "\n"
 
     def html(self) -> str:
-        """The same, with the pictures in it."""
+        """The same as HTML, with embedded pictures."""
         from markdown_it import MarkdownIt
 
         body = MarkdownIt("commonmark", {"html": False}).enable("table").render(self.markdown())
@@ -67,12 +67,12 @@ class Page:
         )
 
     def files(self, name: str) -> dict[Path, bytes]:
-        """All that the document is made of, `name`.md and `name`.html among it."""
+        """All files of the document, including `name`.md and `name`.html."""
         made = {Path(picture): png for picture, png in self.pictures.items()}
         return made | {Path(f"{name}.md"): self.markdown().encode(), Path(f"{name}.html"): self.html().encode()}
 
 
 def plain(text: str) -> str:
-    """Text on one line, in which no character means anything to Markdown."""
+    """Text on one line, with everything special to Markdown escaped."""
     marked = re.sub(r"[\\`*_{}\[\]<#~&]", lambda found: "\\" + found.group(), " ".join(text.split()))
-    return re.sub(r"^(\d+(?=[.)](?:\s|$))|(?=[-+=>]))", r"\1\\", marked)  # else a list, a line or a quotation
+    return re.sub(r"^(\d+(?=[.)](?:\s|$))|(?=[-+=>]))", r"\1\\", marked)  # otherwise a list, a rule or a quotation

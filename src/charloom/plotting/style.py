@@ -1,4 +1,4 @@
-"""How pictures look and become files: colours that the colour-blind can tell apart, the same bytes each time."""
+"""How pictures look and are saved: colours that the colour-blind can tell apart, and reproducible bytes."""
 
 import math
 import textwrap
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito's palette, which colour-blind people can tell apart; each goes with a marker of its own."""
+"""Okabe and Ito's palette, which colour-blind people can tell apart; each has its own marker."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
@@ -28,14 +28,14 @@ class Picture(bytes):
 
 
 def figure(width: float = 8, height: float = 4.5) -> Any:
-    """An empty matplotlib figure, its size in inches, that belongs to no window."""
+    """An empty matplotlib figure without a window; sizes in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def axes(place: Any, title: str, across: str, up: str) -> Any:
-    """Axes with a title that says what came out, and what is measured along each."""
+    """Axes with a title that states the result, and labels."""
     made = place.add_subplot() if hasattr(place, "add_subplot") else place
     made.set_title(wrapped(title, made.figure), fontsize=11, parse_math=False)
     made.set_xlabel(across, parse_math=False)
@@ -46,13 +46,13 @@ def axes(place: Any, title: str, across: str, up: str) -> Any:
 
 
 def wrapped(title: str, picture: Any) -> str:
-    """A title in as many lines as the width of a figure asks for."""
+    """A title wrapped to the width of a figure."""
     lines = math.ceil(len(title) / (10 * picture.get_figwidth()))
-    return textwrap.fill(title, math.ceil(len(title) / max(1, lines)) + 6)  # about equally long
+    return textwrap.fill(title, math.ceil(len(title) / max(1, lines)) + 6)  # lines of similar length
 
 
 def reduced(png: bytes, colours: int = 64) -> Picture:
-    """A PNG with at most `colours` colours: for lines and letters that takes a third of the bytes."""
+    """A PNG with at most `colours` colours: a third of the bytes for lines and letters."""
     from PIL import Image
 
     buffer = BytesIO()
@@ -63,9 +63,9 @@ def reduced(png: bytes, colours: int = 64) -> Picture:
 
 
 def rendered(picture: Any, *, dpi: int = 130, grow: bool = False) -> Picture:
-    """A figure as a PNG, on white, so that it can be read on dark pages too.
+    """A figure as a PNG, on white, so that it is readable on dark pages too.
 
-    `grow` makes it as large as what is drawn: where cells are square, the layout cannot make room for all labels.
+    `grow` enlarges it to fit what is drawn: with square cells, the layout cannot make room for all labels.
     """
     size = {"bbox_inches": "tight", "pad_inches": 0.1} if grow else {}
     return Picture(_saved(picture, "png", {"Software": "charloom"}, dpi=dpi, **size))

@@ -1,7 +1,8 @@
-"""Whether probabilities mean what they say: of all predictions made with 70 % should 70 % be right.
+"""Whether probabilities mean what they say: 70 % of the predictions made with 70 % confidence should be right.
 
-Reliability curve and expected calibration error: Guo et al. 2017 (arXiv 1706.04599), over the most probable symbol. The
-temperature that would calibrate the model is chosen on the first half of the text, and its gain is measured on the second.
+Reliability curve and expected calibration error of the most probable symbol: Guo et al. 2017 (arXiv 1706.04599). The
+temperature that would calibrate the model is chosen on the first half of the text, and its gain is measured on the
+second.
 """
 
 from dataclasses import dataclass
@@ -16,31 +17,31 @@ BINS = 20
 
 @dataclass(frozen=True)
 class Bin:
-    """Predictions of about the same confidence."""
+    """Predictions of similar confidence."""
 
     confidence: float
     "Mean probability of the most probable symbol."
     right: float
-    "Share of them that were right."
+    "Share that were right."
     symbols: int
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """How far confidence and success are apart."""
+    """The gap between confidence and accuracy."""
 
     bins: tuple[Bin, ...]
     expected_error: float
-    "Mean distance of confidence and success, weighted by symbols."
+    "Mean gap between confidence and accuracy, weighted by symbols."
     temperature: float
-    "The one at which the first half of the text is most likely."
+    "The temperature at which the first half of the text is most likely."
     gain: float
-    "Nats per symbol of the second half that it gains over temperature 1; below 0 where it loses."
+    "Its gain over temperature 1 on the second half, in nats per symbol; negative for a loss."
     nats_by_temperature: tuple[tuple[float, float], ...]
-    "Nats per symbol of the whole text, had the logits been divided by each temperature."
+    "Nats per symbol of the whole text with the logits divided by each temperature."
 
     def finding(self) -> str:
-        """What is to be seen, in one sentence."""
+        """The finding, in one sentence."""
         confidence, right = (
             sum(part * one.symbols for one, part in zip(self.bins, parts, strict=True))
             / sum(b.symbols for b in self.bins)
@@ -50,9 +51,7 @@ class Calibration:
             lean = "as sure as it is right"
         else:
             lean = "surer than it is right" if confidence > right else "right more often than it is sure"
-        figures = (
-            f"{confidence:.1%} sure on average, {right:.1%} right; expected calibration error {self.expected_error:.1%}"
-        )
+        figures = f"{confidence:.1%} confident on average, {right:.1%} right; expected calibration error {self.expected_error:.1%}"
         return f"The model is {lean}: {figures}"
 
 
@@ -80,7 +79,7 @@ def draw(found: Calibration) -> bytes:
     picture = style.figure(10, 4.4)
     picture.suptitle(style.wrapped(found.finding(), picture), fontsize=11)
     left, right = picture.subplots(1, 2)
-    axes = style.axes(left, "", "probability of the most probable character", "share that was right")
+    axes = style.axes(left, "", "probability of the most probable character", "share that were right")
     axes.plot((0, 1), (0, 1), color="0.5", linestyle="--", linewidth=1)
     axes.text(0.34, 0.36, "as sure as right", ha="center", va="bottom", color="0.4", fontsize=8, rotation=40)
     most = max(one.symbols for one in found.bins)

@@ -1,4 +1,4 @@
-"""Which characters the loss sits on: by their class, and by their place in a word."""
+"""Which characters cause the loss: by class, and by position in a word."""
 
 import math
 import unicodedata
@@ -13,7 +13,7 @@ from charloom.report.predictions import END, Characters, Integers
 CLASSES = ("letter", "digit", "space", "newline", "punctuation", "other", "end of text")
 
 PLACES = 10
-"""Places in a word that are distinguished; the last one holds all that follow."""
+"""Positions in a word that are told apart; the last one holds all further ones."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Group:
     name: str
     characters: int
     nats: float
-    "Their surprisal, all together."
+    "Their total surprisal."
     right: int
-    "How many were the most probable."
+    "How many of them were predicted as most probable."
 
     @property
     def nats_per_character(self) -> float:
@@ -34,28 +34,28 @@ class Group:
 
 @dataclass(frozen=True)
 class Loss:
-    """The surprisal of a text, split in two ways. Groups that the text has nothing for are absent."""
+    """The surprisal of a text, split in two ways. Empty groups are absent."""
 
     characters: int
     nats: float
     classes: tuple[Group, ...]
     places: tuple[Group, ...]
-    "By place in a word, that is, in a run of letters: 1 for its first letter, ..., and 10+."
+    "By position in a word, which is a run of letters: 1 for its first letter, ..., and 10+."
 
     def finding(self) -> str:
-        """What is to be seen, in one sentence."""
+        """The finding, in one sentence."""
         first = next((group for group in self.places if group.name == "1"), None)
         if first is None:
             dearest = max(self.classes, key=lambda group: group.nats)
-            return f"The class {dearest.name} has {dearest.nats / self.nats:.0%} of the loss"
+            return f"The class {dearest.name} causes {dearest.nats / self.nats:.0%} of the loss"
         return (
             f"The first letters of words are {first.characters / self.characters:.0%} of the characters "
-            f"and have {first.nats / self.nats:.0%} of the loss"
+            f"and cause {first.nats / self.nats:.0%} of the loss"
         )
 
 
 def class_of(code: int) -> str:
-    """The class of a code point, by its general category in Unicode."""
+    """The class of a code point, by its Unicode general category."""
     if code == END:
         return "end of text"
     character = chr(code)
@@ -69,21 +69,21 @@ def class_of(code: int) -> str:
 
 
 def classes_of(codes: Integers) -> Integers:
-    """The place in `CLASSES` of each code point (n,)."""
+    """The index in `CLASSES` of each code point (n,)."""
     distinct, places = np.unique(codes, return_inverse=True)
     found: Integers = np.array([CLASSES.index(class_of(code)) for code in distinct.tolist()], np.int64)[places]
     return found
 
 
 def runs(inside: Any) -> Integers:
-    """How far each place (n,) is in a run of places that are inside, from 1; 0 for those outside."""
+    """The position (n,) of each element in its run of true ones, from 1; 0 for false ones."""
     order = np.arange(1, len(inside) + 1)
     counted: Integers = np.where(inside, order - np.maximum.accumulate(np.where(inside, 0, order)), 0)
     return counted
 
 
 def loss_by_class(found: Characters) -> Loss:
-    """The surprisal of a text by class of character and by place in a word."""
+    """The surprisal of a text by class of character and by position in a word."""
     kinds = classes_of(found.codes)
     places = np.minimum(runs(kinds == CLASSES.index("letter")), PLACES)
     names = [*map(str, range(1, PLACES)), f"{PLACES}+"]
@@ -96,7 +96,7 @@ def loss_by_class(found: Characters) -> Loss:
 
 
 def draw(loss: Loss) -> bytes:
-    """A PNG: bars for the classes, and a bar for each place in a word."""
+    """A PNG: a bar for each class, and for each position in a word."""
     picture = style.figure(9, 4)
     picture.suptitle(style.wrapped(loss.finding(), picture), fontsize=11)
     left, right = picture.subplots(1, 2, sharey=True, width_ratios=(1, 1.3))
@@ -124,12 +124,12 @@ def draw(loss: Loss) -> bytes:
         color=style.COLOURS[1],
         fontsize=9,
     )
-    picture.supxlabel("above each bar: its share of the whole loss", fontsize=8)
+    picture.supxlabel("above each bar: its share of the total loss", fontsize=8)
     return style.rendered(picture)
 
 
 def rows(loss: Loss) -> list[list[str]]:
-    """The figures as rows of a table."""
+    """The figures as table rows."""
     named = [(group, group.name) for group in loss.classes]
     named += [(group, f"letter {group.name} of a word") for group in loss.places]
     return [

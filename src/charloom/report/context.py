@@ -1,7 +1,8 @@
-"""How much the context helps: the loss of a character that is predicted from the last 1, 2, 4, ..., 1,024 characters alone.
+"""How much the context helps: the loss of characters predicted from only the last 1, 2, 4, ..., 1,024 characters.
 
-Windows that start all over the text are read from a zero state, and each prediction is compared with that of the model which
-has read all before. The difference varies far less from place to place than the loss itself, so some hundred windows do.
+Windows that start all over the text are read from a zero state, and each prediction is compared with the one that the
+model makes after reading everything before. The difference varies far less from place to place than the loss itself, so
+a few hundred windows are enough.
 """
 
 from dataclasses import dataclass
@@ -18,47 +19,47 @@ from charloom.plotting import style
 from charloom.report.predictions import Floats, Integers, Predictions
 
 TIERS = ((16, 4096), (128, 512), (1024, 128))
-"""Symbols that a window has, and how many such windows are read."""
+"""Symbols per window, and how many such windows are read."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """Predictions that had from half of `context` (not included) to `context` symbols of context."""
+    """Predictions with more than half of `context`, and at most `context`, symbols of context."""
 
     context: int
     nats_per_symbol: float
-    "The carried loss of the whole text, and what is missing to it with so little context."
+    "The carried loss of the whole text, plus the cost of having so little context."
     error: float
     "Standard error, over windows."
 
 
 @dataclass(frozen=True)
 class Context:
-    """The loss against the length of the context."""
+    """The loss as a function of context length."""
 
     carried: float
-    "Nats per symbol with all of the text before."
+    "Nats per symbol with all the preceding text."
     steps: tuple[Step, ...]
 
     def enough(self, within: float = 0.01) -> int | None:
-        """The shortest context whose loss is not more than `within` nats above the carried loss."""
+        """The shortest context whose loss is at most `within` nats above the carried loss."""
         return next((step.context for step in self.steps if step.nats_per_symbol <= self.carried + within), None)
 
     def finding(self) -> str:
-        """What is to be seen, in one sentence."""
+        """The finding, in one sentence."""
         enough = self.enough()
         if enough is None:
             last = self.steps[-1]
-            return f"{last.context:,} symbols of context are still {last.nats_per_symbol - self.carried:.3f} nats short of all"
-        return f"With {enough:,} symbols of context the loss is within 0.01 nats of that with all"
+            return f"{last.context:,} symbols of context still cost {last.nats_per_symbol - self.carried:.3f} nats more"
+        return f"With {enough:,} symbols of context the loss is within 0.01 nats of full context"
 
 
 def loss_by_context(
     model: LanguageModel, ids: Ids, carried: Predictions, tiers: tuple[tuple[int, int], ...] = TIERS
 ) -> Context:
-    """The loss against the length of the context, for a text that is one document; `carried` are its predictions.
+    """The loss by context length, for a text that is one document; `carried` are its predictions.
 
-    `tiers`: symbols that a window has, and how many such windows are read.
+    `tiers`: symbols per window, and how many such windows are read.
     """
     overall = float(carried.nats.mean())
     excess: dict[int, tuple[Floats, Integers]] = {}
@@ -80,7 +81,7 @@ def loss_by_context(
 
 
 def draw(context: Context) -> bytes:
-    """A PNG: loss against the length of the context."""
+    """A PNG: loss against context length."""
     picture = style.figure(7.5, 4)
     axes = style.axes(picture, context.finding(), "symbols of context", "nats per symbol")
     lengths = [step.context for step in context.steps]
@@ -90,7 +91,7 @@ def draw(context: Context) -> bytes:
     )
     axes.axhline(context.carried, color=style.COLOURS[1], linestyle="--", linewidth=1)
     axes.annotate(
-        f"all that stands before: {context.carried:.3f}",
+        f"full context: {context.carried:.3f}",
         (1, context.carried),
         xycoords=("axes fraction", "data"),
         xytext=(-4, -4),
@@ -108,7 +109,7 @@ def draw(context: Context) -> bytes:
 
 
 def _nats(model: LanguageModel, ids: Ids, starts: Integers, lengths: Integers) -> Floats:
-    """Nats (windows, T) of each target in windows of one length, each read from a zero state and the symbol before."""
+    """Nats (windows, T) of each target in windows of equal length, each read from a zero state and the previous symbol."""
     parts: list[list[torch.Tensor]] = []
     state: State | None = None
     with reading(model.network):

@@ -1,7 +1,7 @@
-"""Whether a text is copied from another: how long the passages are that both have, and what share of it is new.
+"""Whether a text is copied from another: how long the passages are that both share, and how much of it is new.
 
-A suffix array of both finds, for each place, the longest passage that begins there and occurs in the other text. Lengths
-are computed in UTF-8 and reported in characters.
+A suffix array of both finds, for each position, the longest passage that begins there and occurs in the other text.
+Lengths are computed in UTF-8 bytes and reported in characters.
 """
 
 from dataclasses import dataclass
@@ -13,37 +13,37 @@ from numpy.typing import NDArray
 from charloom.errors import MissingExtraError
 
 SIZES = (8, 16, 32)
-"""Characters of a piece of text whose novelty is reported."""
+"""Lengths, in characters, of the pieces whose novelty is reported."""
 
-_SEPARATOR = b"\xff"  # in no UTF-8: no passage goes over it
+_SEPARATOR = b"\xff"  # never occurs in UTF-8, so no passage crosses it
 
 Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Passage:
-    """A passage that occurs in the training text too."""
+    """A passage that also occurs in the training text."""
 
     text: str
     start: int
-    "Characters before it in the text that was examined."
+    "Its position in the examined text, in characters."
 
 
 @dataclass(frozen=True)
 class Copying:
-    """How much of a text occurs in the training text."""
+    """How much of a text also occurs in the training text."""
 
     characters: int
     novel: dict[int, float]
-    "Share of the pieces of each length that the training text does not have."
+    "Share of the pieces of each length that do not occur in the training text."
     mean: float
-    "Characters of the longest shared passage, on average over where it begins."
+    "Mean length in characters of the longest shared passage, over all starting positions."
     longest: tuple[Passage, ...]
-    "Those that do not overlap, the longest first."
+    "Non-overlapping passages, longest first."
 
 
 def compare(train: str, texts: list[str], most: int = 5) -> list[Copying]:
-    """How much of each text occurs in `train`. Raises `MissingExtraError` without pydivsufsort."""
+    """How much of each text also occurs in `train`. Raises `MissingExtraError` without pydivsufsort."""
     try:
         from pydivsufsort import divsufsort, kasai
     except ImportError:
@@ -60,7 +60,8 @@ def compare(train: str, texts: list[str], most: int = 5) -> list[Copying]:
 
 
 def _shared(order: Any, common: Any, train: int) -> Integers:
-    """Bytes of the longest passage that begins at each place and also begins in the first `train` bytes; 0 in those.
+    """Length in bytes of the longest passage at each position that also starts in the first `train` bytes; 0 within
+    them.
 
     order    the suffix array
     common   bytes that the suffixes of order[i] and order[i + 1] have in common

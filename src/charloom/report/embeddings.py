@@ -1,4 +1,4 @@
-"""Where the characters lie: the input of the first layer for each, projected onto the two directions of most variance."""
+"""A map of the characters: the first layer's input for each, projected onto the two directions of most variance."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -12,31 +12,31 @@ from charloom.plotting.heat_map import shown
 from charloom.report.classes import class_of
 
 MOST = 100
-"""Characters in the picture."""
+"""Number of characters in the picture."""
 
 
 @dataclass(frozen=True, eq=False)
 class Plane:
-    """Characters and where they lie in a plane."""
+    """Characters and their places in a plane."""
 
     characters: tuple[str, ...]
     places: NDArray[np.float64]
     "(n, 2)"
     share: float
-    "Of the variance that the plane holds."
+    "Share of the variance explained by the plane."
     pairs: tuple[tuple[int, int, float], ...]
-    "Two characters each of which is the other's nearest, and the cosine between them, the closest first."
+    "Pairs of characters that are each other's nearest, with their cosine, closest first."
 
     def finding(self) -> str:
-        """What is to be seen, in one sentence."""
+        """The finding, in one sentence."""
         names = [
             f"{shown(self.characters[one])} and {shown(self.characters[other])}" for one, other, _ in self.pairs[:3]
         ]
-        return f"The first layer is told the most alike of {', of '.join(names)}"
+        return f"Most alike to the first layer: {'; '.join(names)}"
 
 
 def plane(model: ModelArrays, chosen: NDArray[np.int64]) -> Plane:
-    """The chosen characters (n,), by their ids, in the plane of their principal components: W_xh e, gates and all."""
+    """The characters with these ids (n,) in the plane of their principal components: W_xh e, for all gates."""
     weights = model.weights
     vectors = weights["layers.0.weight_ih_l0"].T.astype(np.float64)
     if "embedding.weight" in weights:
@@ -79,7 +79,9 @@ def draw(found: Plane) -> bytes:
                 parse_math=False,
             )
     axes.legend(frameon=False, fontsize=8)
-    axes.set_xlabel(f"{across}; both hold {found.share:.0%} of the variance; lines: each other's nearest in all of it")
+    axes.set_xlabel(
+        f"{across}; both explain {found.share:.0%} of the variance; lines: each other's nearest in all of it"
+    )
     return style.rendered(picture)
 
 

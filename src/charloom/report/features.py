@@ -1,4 +1,4 @@
-"""Simple things that one may know of each place in a text: how far along the line it is, whether it is inside quotation marks."""
+"""Simple features of each position in a text: how far along the line it is, whether it is inside quotation marks."""
 
 from collections.abc import Callable
 
@@ -9,11 +9,11 @@ from charloom.report.classes import CLASSES, classes_of, runs
 from charloom.report.predictions import Integers
 
 LEAST = 0.005
-"""Share of the places that a feature must be present at, and absent from, to be looked for."""
+"""A feature is used only if it is present at, and absent from, at least this share of the positions."""
 
 
 def features(codes: Integers) -> dict[str, NDArray[np.float64]]:
-    """Each feature's name and its value (n >= 1,) after each character; those that hardly vary are left out."""
+    """Each feature's name and its values (n >= 1,), one after each character; those that hardly vary are left out."""
     letters = classes_of(codes) == CLASSES.index("letter")
     lines = codes == ord("\n")
     along = runs(~lines)
@@ -51,13 +51,13 @@ def _among(codes: Integers, characters: str) -> NDArray[np.bool_]:
 
 
 def _since(counted: NDArray[np.bool_], reset: NDArray[np.bool_]) -> Integers:
-    """How many were counted since the last reset, which is not counted itself."""
+    """How many were counted since the last reset, which does not count itself."""
     total = np.cumsum(counted & ~reset)
     return total - np.maximum.accumulate(np.where(reset, total, 0))
 
 
 def _indentation(codes: Integers, along: Integers) -> Integers:
-    """Spaces at the beginning of the line, once something else has come; before it 0."""
+    """Spaces at the start of the line, once something else has followed; 0 before that."""
     blank = _among(codes, " \t")
     starting = runs(blank) == along
     first = ~starting & (along > 0) & np.concatenate(([True], (starting | (along == 0))[:-1]))
@@ -73,6 +73,6 @@ def _inside_straight(codes: Integers, reset: NDArray[np.bool_]) -> Integers:
 
 
 def _depth(codes: Integers, opening: str, closing: str) -> Integers:
-    """How many are open; a closing one that nothing opened counts for nothing."""
+    """How many are open; an unmatched closing one is ignored."""
     total = np.cumsum(_among(codes, opening).astype(np.int64) - _among(codes, closing))
     return total - np.minimum(np.minimum.accumulate(total), 0)

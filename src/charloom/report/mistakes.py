@@ -1,4 +1,4 @@
-"""The commonest mistakes: which character was the most probable where another one stood."""
+"""The commonest mistakes: which character the model predicted in place of which."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from charloom.plotting import style
 from charloom.report.predictions import Integers, Predictions
 
 SHOWN = 24
-"""Symbols in the picture: those that most mistakes are about."""
+"""Number of symbols in the picture: those with the most mistakes."""
 
 
 @dataclass(frozen=True, eq=False)
 class Mistakes:
-    """How often each symbol was the most probable where each other one stood."""
+    """How often each symbol was predicted in place of each other one."""
 
     symbols: int
     "Predictions, right and wrong."
@@ -21,11 +21,11 @@ class Mistakes:
     pairs: tuple[tuple[int, int, int], ...]
     "(true id, predicted id, times), the commonest first."
     counts: Integers
-    "Times (V, V), by true and predicted symbol; the right ones on the diagonal."
+    "Counts (V, V), by true and predicted symbol; correct ones on the diagonal."
 
 
 def mistakes(found: Predictions, symbols: int) -> Mistakes:
-    """The mistakes among predictions of a model with `symbols` symbols."""
+    """The mistakes in the predictions of a model with `symbols` symbols."""
     counts = np.bincount(found.targets * symbols + found.predicted, minlength=symbols**2).reshape(symbols, symbols)
     wrong = counts - np.diag(np.diag(counts))
     order = np.argsort(-wrong, axis=None, kind="stable")[:50]
@@ -35,25 +35,25 @@ def mistakes(found: Predictions, symbols: int) -> Mistakes:
 
 
 def finding(found: Mistakes, names: list[str]) -> str:
-    """What is to be seen, in one sentence."""
+    """The finding, in one sentence."""
     if not found.pairs:
         return "The most probable character was always right"
     true, predicted, times = found.pairs[0]
     return (
-        f"{found.wrong / found.symbols:.0%} of the most probable characters were wrong; the commonest mistake is "
+        f"{found.wrong / found.symbols:.0%} of the predicted characters were wrong; the commonest mistake is "
         f"{names[predicted]!r} for {names[true]!r}, {times / found.wrong:.1%} of all"
     )
 
 
 def draw(found: Mistakes, names: list[str]) -> bytes:
-    """A PNG: for the symbols with most mistakes, what was the most probable where they stood."""
+    """A PNG: for the symbols with the most mistakes, what was predicted in their place."""
     wrong = found.counts - np.diag(np.diag(found.counts))
     chosen = np.argsort(-(wrong.sum(0) + wrong.sum(1)), kind="stable")[:SHOWN]
     chosen = chosen[(found.counts[chosen].sum(1) + found.counts[:, chosen].sum(0)) > 0]
     totals = np.maximum(found.counts.sum(1), 1)
     shares = found.counts[np.ix_(chosen, chosen)] / totals[chosen][:, None]
     picture = style.figure(7.6, 7)
-    axes = style.axes(picture, finding(found, names), "the most probable character", "the character that stood there")
+    axes = style.axes(picture, finding(found, names), "predicted character", "true character")
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     labels = [names[symbol] for symbol in chosen.tolist()]
     for ticks in (axes.set_xticks, axes.set_yticks):
@@ -64,5 +64,5 @@ def draw(found: Mistakes, names: list[str]) -> bytes:
                 ink = "white" if share > 0.5 else "black"
                 axes.text(column, row, f"{share:.0%}"[:-1], ha="center", va="center", size=7, color=ink)
     axes.grid(visible=False)
-    picture.colorbar(image, label="share of the places where the character stood (in the cells: per cent)", shrink=0.8)
+    picture.colorbar(image, label="share of the true character's occurrences (in the cells: per cent)", shrink=0.8)
     return style.rendered(picture)

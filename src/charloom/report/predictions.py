@@ -1,4 +1,4 @@
-"""What a model predicted at each symbol of a text, read once from its beginning with the state carried."""
+"""What a model predicted at each symbol of a text, read once from the start, with the state carried."""
 
 from dataclasses import dataclass
 
@@ -15,15 +15,15 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 TEMPERATURES = tuple(round(float(value), 4) for value in np.geomspace(0.5, 2.0, 25))
-"""Temperatures at which the likelihood is evaluated; 1 is among them."""
+"""Temperatures at which the likelihood is evaluated, including 1."""
 
 END = -1
-"""Stands for the end of a text, where no character does."""
+"""Marks the end of a text, where there is no character."""
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """One row for each symbol that was predicted, in the order of the text."""
+    """One row for each predicted symbol, in text order."""
 
     targets: Integers
     "Ids (n,) of the true symbols."
@@ -33,13 +33,13 @@ class Predictions:
     confidence: Floats
     "Their probabilities."
     tempered: Floats
-    "Nats (parts, temperatures) of consecutive parts of the text, had the logits been divided by `TEMPERATURES`."
+    "Nats (parts, temperatures) of consecutive parts of the text, with the logits divided by each of `TEMPERATURES`."
     sizes: Integers
     "Symbols in each of those parts."
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        """Where the most probable symbol was the true one."""
+        """Where the most probable symbol was the right one."""
         found: NDArray[np.bool_] = self.targets == self.predicted
         return found
 
@@ -47,7 +47,7 @@ class Predictions:
 def predict(model: LanguageModel, text: Text) -> Predictions:
     """Predictions for all of `text`. Raises `TextError` for an empty text or an unseen character."""
     if text.characters == 0:
-        raise TextError("there is no character to look at: the text is empty; give a longer one")
+        raise TextError("the text is empty; give a longer one")
     temperatures = torch.tensor(TEMPERATURES)
     parts = []
     for targets, logs in predicted(model, model.encode(text)):
@@ -65,19 +65,19 @@ def predict(model: LanguageModel, text: Text) -> Predictions:
 
 @dataclass(frozen=True, eq=False)
 class Characters:
-    """The same by characters: with a vocabulary of bytes several predictions make one."""
+    """Predictions per character: with a byte vocabulary, one character may take several predictions."""
 
     codes: Integers
-    "Code points (m,); `END` where the end of a text stands that is no newline."
+    "Code points (m,); `END` for the end of a text that is not a newline."
     nats: Floats
     right: NDArray[np.bool_]
     "Whether all of the character's symbols were the most probable."
     last: Integers
-    "Where the last of its symbols stands among the predictions."
+    "Index of its last symbol among the predictions."
 
 
 def by_character(model: LanguageModel, found: Predictions) -> Characters:
-    """Predictions put together to characters."""
+    """Predictions grouped into characters."""
     boundary = model.vocabulary.boundary
     end = ord("\n") if model.config.documents == "lines" else END
     ends = found.targets == boundary

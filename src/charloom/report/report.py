@@ -1,6 +1,6 @@
-"""A report on what a model knows: where its loss sits, how it errs, what its units follow, and whether it copies.
+"""A report on what a model knows: where its loss comes from, how it errs, what its units follow, and whether it copies.
 
-Everything is measured on a text that the model was not trained on, read once with the state carried, and on a text that the
+Everything is measured on text that the model was not trained on, read once with the state carried, and on text that the
 model wrote.
 """
 
@@ -22,18 +22,18 @@ from charloom.report.predictions import Characters, Predictions, by_character, p
 from charloom.settings import SamplingConfig
 
 TEXTS = 64
-"""Texts that are written at a time."""
+"""How many texts are written at a time."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was found."""
+    """The finished report: its page and its figures."""
 
     page: Page
     figures: dict[str, Any]
-    "The figures by section, as plain values."
+    "The figures of each section, as plain values."
     findings: list[str] = field(default_factory=list)
-    "A sentence for each section."
+    "One sentence for each section."
 
 
 def write_report(
@@ -47,9 +47,10 @@ def write_report(
     seed: int = 0,
     progress: Callable[[str], None] = lambda section: None,
 ) -> Report:
-    """The report on a model, from `held_out`; with `train`, its training text, also on whether it copies.
+    """The report on a model, measured on `held_out`; `train`, its training text, adds whether it copies.
 
-    `written` characters are drawn at `temperature` with `seed`. Raises `TextError` for an empty text or an unseen character.
+    `written` characters are drawn at `temperature` with `seed`. Raises `TextError` for an empty text or an unseen
+    character.
     """
     made = Report(Page(title), {})
     progress("reading the text")
@@ -60,7 +61,7 @@ def write_report(
         f"{found.nats.sum() / held_out.characters:.4f} nats ({found.nats.sum() / held_out.characters / np.log(2):.3f} bits) per "
         f"character; {found.right.mean():.1%} of the symbols were the most probable."
     )
-    progress("where the loss sits")
+    progress("where the loss comes from")
     _loss(made, characters)
     _context(made, model, held_out, found)
     progress("mistakes and calibration")
@@ -91,8 +92,10 @@ def write_text(model: LanguageModel, characters: int, temperature: float, seed: 
 
 def _loss(made: Report, characters: Characters) -> None:
     loss = classes.loss_by_class(characters)
-    _section(made, "Where the loss sits", loss.finding())
-    made.page.picture("loss-by-class.png", classes.draw(loss), "nats per character by class and by place in the word")
+    _section(made, "Where the loss comes from", loss.finding())
+    made.page.picture(
+        "loss-by-class.png", classes.draw(loss), "nats per character by class and by position in the word"
+    )
     made.page.table(classes.COLUMNS, classes.rows(loss))
     made.figures["loss"] = {
         kind: {
@@ -111,12 +114,12 @@ def _loss(made: Report, characters: Characters) -> None:
 def _context(made: Report, model: LanguageModel, text: Text, found: Predictions) -> None:
     ids = model.encode(text)
     if model.config.documents != "none" or len(ids) != len(found.nats) or len(ids) <= context.TIERS[0][0]:
-        return  # texts of their own have no more context than themselves
+        return  # separate texts have no context but themselves
     help_ = context.loss_by_context(model, ids, found)
     _section(made, "How much the context helps", help_.finding())
-    made.page.picture("context.png", context.draw(help_), "loss against the number of characters of context")
+    made.page.picture("context.png", context.draw(help_), "loss against context length")
     made.page.say(
-        "Each point: predictions with from half of so many to so many symbols of context, from a zero state. Bars: two "
+        "Each point: predictions with between half of n and n symbols of context, from a zero state. Bars: two "
         "standard errors."
     )
     made.figures["context"] = {
@@ -131,12 +134,12 @@ def _mistakes(made: Report, model: LanguageModel, found: Predictions) -> None:
     _section(made, "The commonest mistakes", mistakes.finding(counted, names))
     if not counted.pairs:
         return
-    made.page.picture("mistakes.png", mistakes.draw(counted, names), "the most probable character against the true one")
+    made.page.picture("mistakes.png", mistakes.draw(counted, names), "predicted characters against true ones")
     rows = [
         [names[true], names[wrong], f"{times:,}", f"{times / counted.wrong:.2%}"]
         for true, wrong, times in counted.pairs[:15]
     ]
-    made.page.table(["stood there", "was the most probable", "times", "of the mistakes"], rows)
+    made.page.table(["true", "predicted", "times", "share of the mistakes"], rows)
     made.figures["mistakes"] = [
         {"true": _symbol(model, true), "predicted": _symbol(model, wrong), "times": times}
         for true, wrong, times in counted.pairs
@@ -148,7 +151,7 @@ def _calibration(made: Report, found: Predictions) -> None:
     _section(made, "Calibration and temperature", measured.finding())
     made.page.picture("calibration.png", calibration.draw(measured), "reliability curve, and loss against temperature")
     made.page.say(
-        f"On the first half of the text temperature {measured.temperature:.3f} is the most likely; on the second half it gains "
+        f"On the first half of the text temperature {measured.temperature:.3f} is the best; on the second half it gains "
         f"{measured.gain:.4f} nats per character over temperature 1."
     )
     made.figures["calibration"] = {
@@ -172,7 +175,7 @@ def _inside(made: Report, model: LanguageModel, found: Predictions, characters: 
             [[one.feature, str(one.layer), str(one.unit), f"{one.correlation:+.3f}"] for one in best],
         )
         made.page.say(
-            "Each unit was chosen on the first half of what was read and is measured on the second, so a correlation near zero "
+            "Each unit is chosen on the first half of the text and measured on the second, so a correlation near zero "
             "says that no single unit follows this."
         )
     made.figures["units"] = [
@@ -182,12 +185,12 @@ def _inside(made: Report, model: LanguageModel, found: Predictions, characters: 
     chosen = np.sort(np.argsort(-counts, kind="stable")[: min(embeddings.MOST, int((counts > 0).sum()))])
     if len(chosen) > 2:
         plane = embeddings.plane(arrays, chosen)
-        _section(made, "Where the characters lie", plane.finding() if plane.pairs else "")
+        _section(made, "A map of the characters", plane.finding() if plane.pairs else "")
         made.page.picture("embeddings.png", embeddings.draw(plane), "the characters in the plane of most variance")
 
 
 def _copies(made: Report, train: str, held_out: str, text: str, temperature: float) -> None:
-    held_out, text = held_out[: len(text)], text[: len(held_out)]  # of one length, so that the figures compare
+    held_out, text = held_out[: len(text)], text[: len(held_out)]  # equal lengths, so that the figures are comparable
     vocabulary = words.Words.of(train)
     mine, theirs = words.Words.of(text), words.Words.of(held_out)
     try:
@@ -212,7 +215,7 @@ def _copies(made: Report, train: str, held_out: str, text: str, temperature: flo
         ]
         rows.append(["longest shared passage on average", *(f"{one.mean:.1f} characters" for one in (copied, held))])
         made.page.table(["", *names], rows)
-        made.page.say("The longest passages that the model wrote and that stand in the training text:")
+        made.page.say("The longest passages written by the model that also occur in the training text:")
         for passage in copied.longest:
             made.page.verbatim(passage.text)
         made.figures["copying"] = {
@@ -227,13 +230,13 @@ def _copies(made: Report, train: str, held_out: str, text: str, temperature: flo
     if not vocabulary.total or not mine.total or not theirs.total:
         return
     finding = (
-        f"{mine.known(vocabulary):.1%} of the words that it writes at temperature {temperature:g} stand in the training text, of "
+        f"{mine.known(vocabulary):.1%} of the words that it writes at temperature {temperature:g} occur in the training text; of "
         f"held-out text {theirs.known(vocabulary):.1%}"
     )
     _section(made, "Its words", finding)
     picture = words.draw(
         {"training text": vocabulary, "held-out text": theirs, "written by the model": mine},
-        f"Its words are {mine.apart(vocabulary):.1%} apart in length from the training text's, held-out text's "
+        f"Its word lengths differ from the training text's by {mine.apart(vocabulary):.1%}, held-out text's by "
         f"{theirs.apart(vocabulary):.1%}",
     )
     made.page.picture("words.png", picture, "how long the words are")
@@ -255,7 +258,7 @@ def _section(made: Report, title: str, finding: str) -> None:
 
 
 def _symbol(model: LanguageModel, symbol: int) -> str:
-    """A symbol as it is shown; the boundary as what it stands for."""
+    """A symbol as shown to people; the boundary as what it represents."""
     if symbol != model.vocabulary.boundary:
         return model.vocabulary.symbol(symbol)
     return "\n" if model.config.documents == "lines" else ""

@@ -1,8 +1,8 @@
 """Which hidden units follow something that a person can read: Karpathy, Johnson and Fei-Fei 2015 (arXiv 1506.02078).
 
-For each feature, the unit that correlates with it most in the first half of the text is chosen; what is reported is the
-correlation in the second half, so that the best of a thousand units is not a lucky one. An LSTM's units are tanh(c), its cell
-state as it leaves through the gate; those of the others are h.
+For each feature, the unit that correlates with it most in the first half of the text is chosen, and its correlation in
+the second half is reported, so that the best of a thousand units is not just a lucky one. An LSTM's units are tanh(c),
+the cell state as it leaves through the gate; those of other cells are h.
 """
 
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ from charloom.report.features import features
 from charloom.report.predictions import Characters, Integers
 
 READ = 20_000
-"""Characters that are read."""
+"""How many characters are read."""
 
 WIDTH, LINES = 80, 3
-"""Of the passage in the picture."""
+"""Length of the passage in the picture, in characters."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,15 +33,15 @@ class Follower:
     unit: int
     "From 0."
     correlation: float
-    "Pearson's, over the second half of what was read."
+    "Pearson's correlation over the second half of what was read."
     start: int
-    "Where the passage begins in which the feature changes most."
+    "Start of the passage in which the feature changes most."
     values: NDArray[np.float32]
-    "The unit over the passage, between -1 and 1."
+    "The unit's values over the passage, between -1 and 1."
 
 
 def followers(stepper: Stepper, symbols: Integers, found: Characters, boundary: int) -> list[Follower]:
-    """The best unit for each feature of a text, the closest first; `symbols` (n,) are those of the characters found."""
+    """The best unit for each feature of a text, best first; `symbols` (n,) are the symbols of the characters."""
     count = min(READ, len(found.codes))
     memory = activations(stepper, symbols[: found.last[count - 1] + 1], boundary)[found.last[:count]]
     half = count // 2
@@ -58,7 +58,7 @@ def followers(stepper: Stepper, symbols: Integers, found: Characters, boundary: 
 
 
 def activations(stepper: Stepper, symbols: Integers, boundary: int) -> NDArray[np.float32]:
-    """What all units of all layers (T, layers H) hold after each symbol, from the boundary on, reset at each boundary."""
+    """The values of all units of all layers (T, layers H) after each symbol, reset at each boundary."""
     rows, symbol = stepper.begin(), np.array([boundary])
     rows.advance(symbol)
     made = np.empty((len(symbols), stepper.config.layers * stepper.config.hidden_size), np.float32)
@@ -72,7 +72,7 @@ def activations(stepper: Stepper, symbols: Integers, boundary: int) -> NDArray[n
 
 
 def correlations(memory: NDArray[np.float32], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Pearson's correlation (units,) of each unit (T, units) with a feature (T,); 0 where one of them does not vary."""
+    """Pearson's correlation (units,) of each unit (T, units) with a feature (T,); 0 if either does not vary."""
     centred = values - values.mean()
     means, spread = memory.mean(0, dtype=np.float64), memory.std(0, dtype=np.float64)
     shared = (centred @ memory - centred.sum() * means) / len(values)
@@ -82,13 +82,13 @@ def correlations(memory: NDArray[np.float32], values: NDArray[np.float64]) -> ND
 
 
 def finding(found: list[Follower]) -> str:
-    """What is to be seen, in one sentence."""
+    """The finding, in one sentence."""
     best = found[0]
     return f"Unit {best.unit} of layer {best.layer} follows: {best.feature} (correlation {best.correlation:+.2f})"
 
 
 def draw(found: list[Follower], codes: NDArray[np.int64], most: int = 5) -> bytes:
-    """A PNG: for the closest followers, the unit over a passage of text, blue below zero and orange above."""
+    """A PNG: the best units over a passage of text, purple below zero and orange above."""
     chosen = found[:most]
     picture = style.figure(12.5, 0.35 + 0.98 * len(chosen))
     picture.suptitle(style.wrapped(finding(found), picture), fontsize=11)
@@ -119,12 +119,12 @@ def draw(found: list[Follower], codes: NDArray[np.int64], most: int = 5) -> byte
         axes.set_xticks(())
         axes.set_yticks(())
         axes.spines[:].set_visible(False)
-    picture.supxlabel("orange: the unit is above zero; purple: below; the darker the further", fontsize=8)
+    picture.supxlabel("orange: the unit is above zero; purple: below; darker is further", fontsize=8)
     return style.rendered(picture)
 
 
 def _liveliest(values: NDArray[np.float64]) -> int:
-    """Where a passage begins in which a feature varies most; the first of several."""
+    """Start of the passage in which a feature varies most; the first of several."""
     size = WIDTH * LINES
     if len(values) <= size:
         return 0

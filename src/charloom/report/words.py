@@ -1,4 +1,4 @@
-"""The words of a text beside those of the training text: how many it knows, and how long they are."""
+"""The words of a text compared with those of the training text: how many are known, and how long they are."""
 
 import re
 from collections import Counter
@@ -8,14 +8,14 @@ from functools import cached_property
 from charloom.plotting import style
 
 LONGEST = 15
-"""Word lengths that are distinguished; the last one holds all longer words."""
+"""Word lengths that are told apart; the last one holds all longer words."""
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
 
 @dataclass(frozen=True, eq=False)
 class Words:
-    """The words of a text, in small letters: runs of letters, an apostrophe among them."""
+    """The words of a text, in lower case: runs of letters and apostrophes."""
 
     counts: Counter[str]
 
@@ -28,32 +28,32 @@ class Words:
         return self.counts.total()
 
     def known(self, to: "Words") -> float:
-        """Share of these words that the others have, each counted as often as it occurs here; 1 without any."""
+        """Share of these words that occur among the others, each counted as often as it occurs here; 1 if empty."""
         return sum(times for word, times in self.counts.items() if word in to.counts) / (self.total or 1) or float(
             not self.total
         )
 
     def new(self, to: "Words", most: int) -> list[str]:
-        """The commonest words that the others do not have."""
+        """The commonest words that do not occur among the others."""
         return [word for word, _ in self.counts.most_common() if word not in to.counts][:most]
 
     @cached_property
     def lengths(self) -> list[float]:
-        """Share of the words with 1, 2, ..., `LONGEST` and more letters."""
+        """Shares of words with 1, 2, ..., and `LONGEST` or more letters."""
         made = [0.0] * LONGEST
         for word, times in self.counts.items():
             made[min(len(word), LONGEST) - 1] += times / self.total
         return made
 
     def apart(self, other: "Words") -> float:
-        """Total variation between the lengths of both: 0 where they are the same, 1 where they share nothing."""
+        """Total variation distance between the word lengths: 0 if they are distributed alike, 1 if they share nothing."""
         return sum(abs(mine - theirs) for mine, theirs in zip(self.lengths, other.lengths, strict=True)) / 2
 
 
 def draw(texts: dict[str, Words], title: str) -> bytes:
     """A PNG: how long the words of each text are."""
     picture = style.figure(7.5, 4)
-    axes = style.axes(picture, title, "letters of a word", "share of the words")
+    axes = style.axes(picture, title, "letters in a word", "share of words")
     lengths = range(1, LONGEST + 1)
     for number, (name, words) in enumerate(texts.items()):
         axes.plot(

@@ -1,11 +1,11 @@
-"""The one way in which lasting files are written to the disk.
+"""The one way in which persistent files are written to the disk.
 
-A file is replaced whole: its bytes are written beside it, forced to the disk, and renamed over it, and the folder is
-forced too. After a crash at any moment the old file or the new one is there, never a part. Logs are appended to, and
-the reader knows how long they were at the last commit (`charloom.training.checkpoints`).
+A file is replaced as a whole: its bytes are written to a temporary file next to it, forced to the disk, and renamed
+over it, and the folder is forced too. After a crash at any moment, either the old file or the new one is there, never a
+part. Logs are appended to; the reader knows how long they were at the last commit (`charloom.training.checkpoints`).
 
-The operations are methods of an object, so that a test can make each of them fail. A failed fsync is never tried again
-on the same file: the kernel may have dropped the pages already (Rebello et al., ATC '20).
+The operations are methods of an object, so that a test can make each of them fail. A failed fsync is never retried on
+the same file: the kernel may already have dropped the pages (Rebello et al., ATC '20).
 """
 
 import errno
@@ -18,20 +18,20 @@ from pathlib import Path
 from charloom.errors import StorageError
 
 TEMPORARY = ".tmp"
-"""Suffix of a file that is being written; one found later was left by a crash."""
+"""Suffix of a file that is being written; any that remain were left by a crash."""
 
 _REASONS = {
     errno.ENOSPC: "no space is left on the disk; free some",
     errno.EDQUOT: "the disk quota is used up; free some space",
     errno.EACCES: "permission is denied; change the permissions or choose another folder",
     errno.EPERM: "permission is denied; change the permissions or choose another folder",
-    errno.EROFS: "the disk can only be read; choose another folder",
+    errno.EROFS: "the disk is read-only; choose another folder",
     errno.EIO: "the disk reports an input/output error; choose another disk",
 }
 
 
 class Disk:
-    """The operations that training and saving need of a disk; each may raise `OSError`."""
+    """The disk operations that training and saving need; each may raise `OSError`."""
 
     def open(self, path: Path, flags: int) -> int:
         return os.open(path, flags | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0), 0o666)
@@ -61,7 +61,7 @@ class Disk:
         path.rmdir()
 
     def force_folder(self, path: Path) -> None:
-        if os.name != "posix":  # elsewhere a folder cannot be opened, and the rename is journalled
+        if os.name != "posix":  # Windows cannot open a folder, and journals the rename
             return
         file = os.open(path, os.O_RDONLY)
         try:
@@ -72,12 +72,12 @@ class Disk:
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn an `OSError` of the block into a `StorageError` that names `path`, the reason and the remedy."""
+    """Turn an `OSError` in the block into a `StorageError` that names `path`, the reason and the remedy."""
     try:
         yield
     except OSError as error:
-        reason = _REASONS.get(error.errno or 0, f"{(error.strerror or str(error)).lower()}; correct that")
-        raise StorageError(f"{path} cannot be written: {reason}, then go on") from error
+        reason = _REASONS.get(error.errno or 0, f"{(error.strerror or str(error)).lower()}; fix that")
+        raise StorageError(f"{path} cannot be written: {reason}, then try again") from error
 
 
 def write_new(disk: Disk, path: Path, data: bytes) -> None:
@@ -92,7 +92,7 @@ def write_new(disk: Disk, path: Path, data: bytes) -> None:
 
 
 def replace(disk: Disk, path: Path, data: bytes) -> None:
-    """Make `data` the content of `path`, whole or not at all."""
+    """Replace the content of `path` with `data`, completely or not at all."""
     beside = path.with_name(path.name + TEMPORARY)
     try:
         write_new(disk, beside, data)
@@ -105,7 +105,7 @@ def replace(disk: Disk, path: Path, data: bytes) -> None:
 
 
 def append(disk: Disk, path: Path, data: bytes, *, at: int) -> None:
-    """Write `data` into `path` from byte `at` on, truncate the file after it, and force it to the disk."""
+    """Write `data` into `path` at byte `at`, truncate the file after it, and force it to the disk."""
     with storage_errors(path):
         new = not path.exists()
         file = disk.open(path, os.O_WRONLY | os.O_CREAT)
@@ -144,7 +144,7 @@ def remove_tree(disk: Disk, folder: Path) -> None:
 
 
 def discard(disk: Disk, path: Path) -> None:
-    """Remove what a failed write left, if the disk still allows it; the failure itself is reported."""
+    """Remove what a failed write left behind, if the disk still allows it; the failure itself is reported."""
     try:
         if path.is_dir():
             remove_tree(disk, path)

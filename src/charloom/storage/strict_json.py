@@ -1,7 +1,7 @@
-"""Dataclasses to JSON and back, strictly: every key of a file is used, or a sentence says why not.
+"""Dataclasses to JSON and back, strictly: every key of a file is used, or an error says why not.
 
-Refused: duplicate keys, unknown keys, missing keys, wrong types, NaN and infinities, nesting without end, files beyond a
-limit. Nothing is coerced ("512" is not 512) and nothing is filled in: a file with a key missing is a damaged file.
+Refused: duplicate, unknown and missing keys, wrong types, NaN and infinities, unbounded nesting, files over a size
+limit. Nothing is coerced ("512" is not 512) and nothing is filled in: a file that lacks a key is damaged.
 """
 
 import dataclasses
@@ -16,21 +16,21 @@ from charloom.errors import CharloomError, FolderError, did_you_mean
 Record = TypeVar("Record")
 
 LARGEST_JSON = 1 << 20
-"""Most bytes of a JSON file of ours, the vocabulary excepted."""
+"""Maximum size of our JSON files in bytes, except the vocabulary's."""
 
 
 def dump(value: object) -> bytes:
-    """JSON of a dataclass or of plain values: UTF-8, indented, ended by a newline; the same value gives the same bytes."""
+    """JSON of a dataclass or plain values: UTF-8, indented, with a final newline; equal values give equal bytes."""
     return (json.dumps(plain(value), ensure_ascii=True, allow_nan=False, indent=2) + "\n").encode()
 
 
 def dump_line(value: object) -> bytes:
-    """JSON on one line, ended by a newline."""
+    """JSON on one line, with a final newline."""
     return (json.dumps(plain(value), ensure_ascii=True, allow_nan=False) + "\n").encode()
 
 
 def plain(value: object) -> Any:
-    """`value` with every dataclass in it turned into a dictionary."""
+    """`value`, with every dataclass in it converted to a dictionary."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
@@ -60,7 +60,7 @@ def parse(data: bytes, where: str, *, largest: int = LARGEST_JSON) -> Any:
 
 
 def load(kind: type[Record], value: Any, where: str, path: str = "") -> Record:
-    """`value` (parsed JSON) as a `kind` dataclass with every key present and of its type. Raises `FolderError`."""
+    """`value` (parsed JSON) as a `kind` dataclass: every key present and of the right type. Raises `FolderError`."""
     at = path or "it"
     if not isinstance(value, dict):
         raise FolderError(f"{where}: {at} should hold named values, not {shown(value)}")
@@ -118,10 +118,10 @@ _NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true o
 
 
 def shown(value: Any) -> str:
-    """How a value from a file is shown in a sentence: short, and on one line."""
+    """A value from a file as shown in messages: short, and on one line."""
     try:
         text = json.dumps(value)
-    except RecursionError:  # writing needs a little more depth than reading did
+    except RecursionError:  # writing needs slightly more depth than reading
         return "a value that is nested too deeply"
     return text if len(text) <= 60 else text[:57] + "..."
 
@@ -131,16 +131,16 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(result) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"the key {twice[:100]!r} stands there twice")
+        raise ValueError(f"the key {twice[:100]!r} occurs twice")
     return result
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number that JSON knows")
+    raise ValueError(f"{name} is not valid JSON")
 
 
 def _whole(text: str) -> int:
-    if len(text) > 20:  # the sign and digits of 64 bits; more would overflow wherever it is used
+    if len(text) > 20:  # the sign and digits of 64 bits; anything longer would overflow in use
         raise ValueError(f"{text[:20]}... is too large a number")
     return int(text)
 

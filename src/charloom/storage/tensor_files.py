@@ -1,4 +1,4 @@
-"""Safetensors files, checked against what is expected before anything is built; no torch here."""
+"""Safetensors files, checked against the expected tensors before anything is built; no torch here."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,17 +15,17 @@ LARGEST_HEADER = 1 << 20
 Array = NDArray[Any]
 
 Expected = Mapping[str, tuple[tuple[int, ...], str]]
-"""Shape and type (as numpy names it) of each tensor."""
+"""Shape and dtype (numpy's name) of each tensor."""
 
 
 def unpack(data: bytes, expected: Expected, where: str) -> dict[str, Array]:
-    """The tensors of a safetensors file, which must have the names, shapes and types of `expected`, all finite.
+    """The tensors of a safetensors file, which must have the names, shapes and types in `expected`, and finite values.
 
-    The header is compared before anything is built. Raises `FolderError`.
+    The header is checked before anything is built. Raises `FolderError`.
     """
     length = int.from_bytes(data[:8], "little")
     if len(data) < 8 or length > min(LARGEST_HEADER, len(data) - 8):
-        raise FolderError(f"{where} is damaged: it is cut off or is no safetensors file; restore it from a copy")
+        raise FolderError(f"{where} is damaged: it is truncated or not a safetensors file; restore it from a copy")
     header = strict_json.parse(data[8 : 8 + length], where)
     if not isinstance(header, dict):
         raise FolderError(f"{where} is damaged: its header names no tensors; restore it from a copy")
@@ -43,8 +43,8 @@ def unpack(data: bytes, expected: Expected, where: str) -> dict[str, Array]:
             )
     try:
         tensors = safetensors.numpy.load(data)
-    except Exception as error:  # safetensors has an exception of its own, and others for what it did not foresee
-        reason = repr(str(error)[:150])[1:-1]  # it may quote what the file says
+    except Exception as error:  # safetensors raises its own exception, and others that it did not foresee
+        reason = repr(str(error)[:150])[1:-1]  # it may quote the file
         raise FolderError(f"{where} is damaged: {reason}; restore it from a copy") from None
     for name, tensor in tensors.items():
         if tensor.dtype != expected[name][1]:
@@ -55,6 +55,6 @@ def unpack(data: bytes, expected: Expected, where: str) -> dict[str, Array]:
 
 
 def largest_file(expected: Expected) -> int:
-    """Most bytes of a safetensors file of such tensors."""
+    """Maximum size in bytes of a safetensors file with these tensors."""
     sizes = (int(np.prod(shape, dtype=object)) * np.dtype(kind).itemsize for shape, kind in expected.values())
     return 8 + LARGEST_HEADER + sum(sizes)

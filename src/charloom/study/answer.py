@@ -1,4 +1,4 @@
-"""The answer of a study: a report with its pictures, the same figures as plain values, and the best settings as a file."""
+"""The result of a study: a report with pictures, the same figures as plain values, and the best settings as a file."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,25 +17,25 @@ from charloom.study.trials import Study, Trial
 from charloom.training.recipes import most_epochs
 
 SHOWN = 3
-"""Settings of a search whose samples are shown, beside the recipe's."""
+"""How many settings of a search have their samples shown, in addition to the recipe's."""
 
 
 UNUSED = 0.7
-"""A trial that took less than this share of its time was planned while the machine was slow."""
+"""A trial that took less than this share of its budget was planned while the machine was slow."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """All that came out."""
+    """Everything a study found."""
 
     page: Page
     findings: tuple[str, ...]
-    "A sentence for each factor."
+    "One sentence for each factor."
     settings: tuple[Point, ...]
-    "The best first."
+    "Best first."
     best: Point | None
     figures: dict[str, Any]
-    "As plain values."
+    "All figures as plain values."
 
     def best_file(self, study: Study) -> bytes | None:
         """The best settings as TOML; None where no trial finished."""
@@ -47,14 +47,14 @@ class Answer:
         else:
             length = ("steps", self.best.outcomes[0].figures.steps if self.best.outcomes[0].figures else 1)
         said = (
-            f"The best of {self.figures['settings']} settings tried on {study.name}, {budget_words(request)} a trial: "
+            f"The best of {self.figures['settings']} settings tried on {study.name}, {budget_words(request)} per trial: "
             f"{self.best.mean:.4f} held-out nats per character, mean of {len(self.best.nats)}."
         )
         return settings_file(request.corpus, trial.network, trial.training, length, [said])
 
 
 def answer(study: Study, outcomes: Outcomes, run: Callable[[str], Path], folder: str) -> Answer:
-    """The answer, from what has ended by now. `run` gives the directory of a trial, `folder` is how the study is called."""
+    """The answer, from the trials that have ended. `run` returns a trial's directory; `folder` is the study's name in commands."""
     spread, budget = noise(outcomes), budget_words(study.request)
     lines, settings = curves(study, outcomes), settings_of(outcomes)
     if study.request.search:
@@ -76,7 +76,7 @@ def answer(study: Study, outcomes: Outcomes, run: Callable[[str], Path], folder:
     _ended_badly(page, outcomes)
     page.heading("What they write")
     prompt = f"after {study.request.prompt!r}" if study.request.prompt else "from nothing"
-    page.say(f"The same seed for all, temperature 0.8, {prompt}.")
+    page.say(f"All with the same seed, temperature 0.8, {prompt}.")
     shown = settings
     if study.request.search:
         shown = list(dict.fromkeys([*settings[:SHOWN], search_report.first_of(settings)]))
@@ -84,10 +84,10 @@ def answer(study: Study, outcomes: Outcomes, run: Callable[[str], Path], folder:
         look = point.outcomes[0].look
         if look is not None and point.nats:
             page.heading(
-                f"{point.value}: {point.mean:.3f} nats, {look.known_words:.0%} of its words are words of the text", 3
+                f"{point.value}: {point.mean:.3f} nats, {look.known_words:.0%} of its words occur in the text", 3
             )
             page.verbatim(study.request.prompt + look.sample)
-    page.say(f"Every trial is a run: look at one with charloom info {folder}/trials/NAME.")
+    page.say(f"Every trial is a run; inspect one with charloom info {folder}/trials/NAME.")
     return Answer(
         page, findings, tuple(settings), best, plain_figures(study, outcomes, lines, findings, best, settings, spread)
     )
@@ -112,9 +112,9 @@ def _introduction(page: Page, study: Study, outcomes: Outcomes, spread: float | 
     elif not request.grid:
         page.say(f"One setting at a time is changed around one centre: {centre_words(study)}. {study.reason}.")
     page.say(
-        "Held-out nats per character are taken of every trial in the same way: float32, the same characters, in sixteen rows. "
+        "Held-out nats per character are measured the same way for every trial: float32, the same characters, in sixteen rows. "
         "One learning rate serves all parameters: Muon's updates are scaled to the size of AdamW's, and weight decay is "
-        "multiplied by it too."
+        "multiplied by it as well."
     )
     if spread is not None:
         page.say(
@@ -123,24 +123,24 @@ def _introduction(page: Page, study: Study, outcomes: Outcomes, spread: float | 
     troubled = [f"{trial.name} ({why})" for trial, outcome in outcomes.items() if (why := trouble(outcome, study))]
     if troubled:
         page.say(
-            f"The machine was not equally fast all the time, and {len(troubled)} trials did not have the steps that their time "
-            f"allowed: {', '.join(troubled)}. One that ended before its last step did so with the learning rate still above its "
-            "end. To train one anew, remove its folder under trials/ and its file under outcomes/, and give the command again."
+            f"The machine's speed varied, and {len(troubled)} trials did not get the steps that their time allowed: "
+            f"{', '.join(troubled)}. A trial that ended before its last step ended with the learning rate still above its final "
+            "value. To train one again, remove its folder under trials/ and its file under outcomes/, and repeat the command."
         )
     if request.budget_seconds is not None and not request.search:
         page.say(
-            "In each trial the learning rate falls towards the end of its own time, so at equal characters the trials are at "
-            "different places of their schedules; --characters makes those the same."
+            "In each trial the learning rate falls towards the end of that trial's time, so at equal characters the trials are at "
+            "different points of their schedules; --characters makes those equal."
         )
     if best is not None:
         page.say(
-            f"Best: {best.value} with {best.mean:.4f} nats. Its settings stand in best.toml: "
+            f"Best: {best.value} with {best.mean:.4f} nats. Its settings are in best.toml: "
             "charloom train TEXT --config best.toml."
         )
 
 
 def trouble(outcome: Outcome, study: Study) -> str:
-    """What a busy machine did to a trial of a time budget, in a few words; empty where nothing is to be seen."""
+    """How a busy machine disturbed a trial with a time budget, in a few words; empty if it did not."""
     figures, budget_seconds = outcome.figures, study.request.budget_seconds
     if outcome.state != "finished" or figures is None or budget_seconds is None:
         return ""
@@ -154,7 +154,7 @@ def trouble(outcome: Outcome, study: Study) -> str:
 
 
 def centre_words(study: Study) -> str:
-    """The centre's settings as they are shown."""
+    """The centre's settings in words."""
     network, training = study.network, study.training
     return (
         f"{network.cell} {network.layers}x{network.hidden_size}, embedding {network.embedding_size}, dropout {network.dropout:g}, "
@@ -174,7 +174,7 @@ def _factor(page: Page, study: Study, curve: Curve, spread: float | None, run: C
         told = ", ".join(f"{label}: {taken:,.0f}" for label, taken in steps)
         page.say(
             f"The batch size stays {study.training.batch_size}, so a shorter sequence length means more steps, each on fewer "
-            f"characters ({told} steps); at equal characters that is much of what it does."
+            f"characters ({told} steps); at equal characters, that is much of its effect."
         )
     page.picture(
         f"{name}.png", drawings.draw_curve(curve, spread, budget, centre), f"held-out loss against the {words}"
@@ -196,11 +196,11 @@ def _search(page: Page, study: Study, outcomes: Outcomes, found: str) -> None:
     page.picture(
         "search-settings.png",
         search_report.draw_settings(outcomes, space, search_report.settings_finding(outcomes, space)),
-        "the loss against each setting",
+        "loss against each setting",
     )
     page.say(
-        "The held-out text chose among the settings, so the figure of the best flatters it a little; trials from other seeds "
-        "flatter less. What was searched:"
+        "The best setting was chosen on the held-out text, so its figure is slightly flattering; trials from other seeds are "
+        "less so. The search space:"
     )
     page.verbatim(study.space)
 
@@ -212,5 +212,5 @@ def _ended_badly(page: Page, outcomes: Outcomes) -> None:
         if outcome.state != "finished"
     ]
     if lost:
-        page.heading("Trials without a figure")
-        page.table(("trial", "state", "what was said"), lost)
+        page.heading("Trials without a result")
+        page.table(("trial", "state", "message"), lost)

@@ -1,4 +1,4 @@
-"""The trials of a study put in order: for each factor the points of its curve, each with what its seeds came to."""
+"""The trials of a study, sorted: for each factor the points of its curve, each with the results of its seeds."""
 
 import math
 import statistics
@@ -11,12 +11,12 @@ from charloom.study.trials import FACTORS, Factor, Study, Trial, Value, shown
 Outcomes = Mapping[Trial, Outcome]
 
 MANY = 5
-"""Settings of several seeds from which on their spread is a median."""
+"""With this many settings of several seeds, the spread becomes a median."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One value of a factor, and the trials that had it, all other settings alike."""
+    """One value of a factor, and the trials with it; all other settings are equal."""
 
     value: Value
     trials: tuple[Trial, ...]
@@ -33,17 +33,17 @@ class Point:
 
     @property
     def mean(self) -> float:
-        """The mean of those; infinite where none finished."""
+        """The mean of those; infinite if none finished."""
         return statistics.fmean(self.nats) if self.nats else math.inf
 
     @property
     def spread(self) -> float:
-        """The standard deviation of those; 0 where there is but one."""
+        """The standard deviation of those; 0 if there is only one."""
         return statistics.stdev(self.nats) if len(self.nats) > 1 else 0.0
 
     @property
     def diverged(self) -> int:
-        """Trials that diverged."""
+        """Number of trials that diverged."""
         return sum(outcome.state == "diverged" for outcome in self.outcomes)
 
     def figure(self, name: str) -> float | None:
@@ -62,12 +62,12 @@ class Curve:
 
     @property
     def finished(self) -> list[Point]:
-        """The points that have a figure."""
+        """The points that have a result."""
         return [point for point in self.points if point.nats]
 
 
 def curves(study: Study, outcomes: Outcomes) -> list[Curve]:
-    """A curve for each factor of a sweep. On a grid, each value stands at the best of the other settings that it was tried with."""
+    """A curve for each factor of a sweep. On a grid, each value gets the best of the other settings it was tried with."""
     made = []
     for factor in FACTORS:
         if factor.name in study.request.values():
@@ -76,12 +76,12 @@ def curves(study: Study, outcomes: Outcomes) -> list[Curve]:
 
 
 def settings_of(outcomes: Outcomes) -> list[Point]:
-    """All that was tried, the seeds of one setting together: those of most seeds first, and of these the best.
+    """All settings that were tried, with the seeds of one setting together: most seeds first, then best first.
 
     The `value` of such a point is its name without the seed.
     """
     groups: dict[object, dict[int, Trial]] = {}
-    for trial in outcomes:  # a search may try one setting twice; that is no second seed
+    for trial in outcomes:  # a search may try a setting twice; that is not a second seed
         groups.setdefault(trial.settings, {}).setdefault(trial.training.seed, trial)
     points = []
     for seeds in groups.values():
@@ -93,8 +93,9 @@ def settings_of(outcomes: Outcomes) -> list[Point]:
 def noise(outcomes: Outcomes) -> float | None:
     """The standard deviation of the held-out loss between seeds of one setting, from all settings; None with one seed.
 
-    The root of the mean variance; from `MANY` settings on the median of the variances instead, each over the median that it
-    has of a normal variable (Wilson and Hilferty 1931), so that one trial in which the machine stalled does not drown all.
+    The root of the mean variance. From `MANY` settings on, the median of the variances instead, each divided by the
+    median that it would have for a normal variable (Wilson and Hilferty 1931), so that one trial in which the machine
+    stalled does not dominate.
     """
     samples = [point.nats for point in settings_of(outcomes) if len(point.nats) > 1]
     if not samples:
@@ -115,7 +116,7 @@ def _points(study: Study, factor: Factor, outcomes: Outcomes) -> tuple[Point, ..
         min((_point(value, trials, outcomes) for trials in alike.values()), key=lambda point: point.mean)
         for value, alike in groups.items()
     ]
-    if factor.name == "cell":  # in the order they were asked for
+    if factor.name == "cell":  # in the requested order
         order = list(study.request.cells)
         return tuple(sorted(points, key=lambda point: order.index(point.value) if point.value in order else -1))
     return tuple(sorted(points, key=lambda point: point.value))

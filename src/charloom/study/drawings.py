@@ -1,4 +1,4 @@
-"""The pictures of a study. Each title says what was found, from the figures that are drawn."""
+"""The pictures of a study. Each title states the finding, computed from the figures that are drawn."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,9 +18,9 @@ BLUE, RED, GREEN = style.COLOURS[0], style.COLOURS[1], style.COLOURS[2]
 
 
 def draw_curve(curve: Curve, noise: float | None, budget: str, centre: Value | None) -> bytes:
-    """A PNG: the held-out loss against the values, a point for each seed, a band from the lowest to the highest.
+    """A PNG: held-out loss against the values, one point per seed, with a band from the lowest to the highest.
 
-    `centre` is the value in the trials of the other factors; None without one.
+    `centre` is the value used in the trials of the other factors, if any.
     """
     figure = style.figure(7, 4)
     axes = style.axes(figure, finding(curve, noise, budget), curve.factor.words, "held-out nats per character")
@@ -54,7 +54,7 @@ def draw_curve(curve: Curve, noise: float | None, budget: str, centre: Value | N
 
 
 def draw_learning(curve: Curve, run: Callable[[str], Path]) -> bytes:
-    """A PNG: the training loss against characters seen and against time, a colour for each value, a line for each seed."""
+    """A PNG: the training loss against characters seen and against time, one colour per value, one line per seed."""
     figure = style.figure(8.6, 4)
     left, right = figure.subplots(1, 2, sharey=True)
     learned = {point: _learned(point, run) for point in curve.points}
@@ -100,7 +100,7 @@ def draw_cost(curve: Curve) -> bytes:
 
 
 def draw_gradient(curve: Curve) -> bytes:
-    """A PNG: the gradient's norm, and the share of steps in which it was clipped, against the values."""
+    """A PNG: the gradient norm, and the share of clipped steps, against the values."""
     figure = style.figure(8.6, 3.1)
     figure.suptitle(style.wrapped(gradient_finding(curve), figure), fontsize=11)
     panels = (("gradient_norm", "norm of the gradient", 1, BLUE), ("clipped", "clipped steps (%)", 0.01, RED))
@@ -118,7 +118,7 @@ def draw_gradient(curve: Curve) -> bytes:
 
 
 def draw_context(curve: Curve) -> bytes | None:
-    """A PNG: loss against the length of the context, a line for each value; None where that was not measured."""
+    """A PNG: loss against context length, one line per value; None if that was not measured."""
     title = context_finding(curve)
     if title is None:
         return None
@@ -136,7 +136,7 @@ def draw_context(curve: Curve) -> bytes | None:
 
 
 def _leaders(curve: Curve, learned: dict[Point, list[Learning]]) -> tuple[str, tuple[float, float] | None]:
-    """What the picture of learning says, and the losses between which it is drawn."""
+    """The title of the learning picture, and the range of losses it shows."""
     if not learned:
         return f"No trial of the {curve.factor.words} recorded a loss", None
     seen = min(line.characters[-1] for lines in learned.values() for line in lines)
@@ -160,7 +160,7 @@ def _learned(point: Point, run: Callable[[str], Path]) -> list[Learning]:
 
 
 def _places(axes: Any, curve: Curve) -> dict[Point, float]:
-    """Where each point stands along the axis, which is labelled with the values."""
+    """The place of each point along the axis, which is labelled with the values."""
     if not curve.factor.more:
         places = {point: float(number) for number, point in enumerate(curve.points)}
     else:
@@ -171,7 +171,7 @@ def _places(axes: Any, curve: Curve) -> dict[Point, float]:
     labels = list[str]()
     at = np.log(list(places.values())) if axes.get_xscale() == "log" else np.array(list(places.values()))
     room = 0.09 * max(float(np.ptp(at)), 1e-9) if len(at) > 1 else 0.0
-    for number, point in enumerate(places):  # where two would overlap, the second is placed lower
+    for number, point in enumerate(places):  # if two would overlap, the second goes lower
         crowded = number > 0 and at[number] - at[number - 1] < room and not labels[-1].startswith("\n")
         labels.append("\n" * bool(crowded) + point.label)
     axes.set_xticks(list(places.values()), labels)
@@ -183,7 +183,7 @@ def _places(axes: Any, curve: Curve) -> dict[Point, float]:
 
 
 def _mark_diverged(axes: Any, curve: Curve, places: dict[Point, float]) -> None:
-    """A cross at the top for each value at which a trial diverged, with the word."""
+    """A labelled cross at the top for each value at which a trial diverged."""
     for point in curve.points:
         if point.diverged:
             share = f"{point.diverged} of {len(point.outcomes)} " if point.nats else ""
@@ -196,7 +196,7 @@ def _mark_diverged(axes: Any, curve: Curve, places: dict[Point, float]) -> None:
 
 
 def _colour(curve: Curve, number: int, count: int) -> Any:
-    """A colour for each value: from dark to light where they have an order."""
+    """A colour for each value: from dark to light if they are ordered."""
     if not curve.factor.more:
         return style.COLOURS[number % len(style.COLOURS)]
     from matplotlib import colormaps

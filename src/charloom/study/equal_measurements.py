@@ -1,7 +1,7 @@
-"""The same look at every trial: its loss on the same characters in the same way, what it writes, its use of context.
+"""Equal measurements of every trial: its loss on the same characters, what it writes, its use of context.
 
-A trial's own last figure is taken carried or folded, on all or a part, by what its budget allowed; those of two trials may
-not be comparable. These are.
+A trial's own last figure is carried or folded, on all or part of the text, depending on its budget, so those of two
+trials may not be comparable. These are.
 """
 
 from dataclasses import dataclass
@@ -20,17 +20,17 @@ from charloom.study.outcomes import ContextLoss, Look
 from charloom.training.runs import load
 
 HELD_OUT = 200_000
-"""Characters of the held-out text that are read at most."""
+"""At most this many characters of the held-out text are read."""
 
 SAMPLE, WRITTEN, TEMPERATURE, SEED = 300, 4_000, 0.8, 1
-"""Characters of the sample, and of the text whose words are counted; how and with what seed both are drawn."""
+"""Lengths of the sample and of the text whose words are counted, and how both are drawn."""
 
 CONTEXT_CHARACTERS, TIERS = 8_192, ((16, 512), (128, 128), (512, 16))
 
 
 @dataclass(frozen=True)
 class Looker:
-    """What all trials of a study are looked at with."""
+    """The measurements that all trials of a study get."""
 
     corpus: Corpus
     prompt: str
@@ -41,12 +41,12 @@ class Looker:
 
     @cached_property
     def held_out(self) -> Text:
-        """What is read: held-out text, or training text where none is held out."""
+        """What is read: held-out text, or training text if none is held out."""
         text = self.corpus.validation if self.corpus.validation.characters else self.corpus.train
         return text.slice(0, min(HELD_OUT, text.characters))
 
     def look(self, run: Path, *, context: bool) -> Look | None:
-        """What a trained run is like, with its use of context where it is asked for; None where its output is no number."""
+        """The measurements of a trained run, with its use of context if requested; None if its output is not finite."""
         model = load(run)
         try:
             score = evaluate_folded(model, self.held_out)

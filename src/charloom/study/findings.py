@@ -1,8 +1,8 @@
-"""What a study found, in sentences that are computed from its figures.
+"""What a study found, in sentences computed from its figures.
 
-Two settings differ where their means lie further apart than twice the standard error of such a difference. The spread
-between seeds is that of all settings of the study, since two or three seeds of one say little; where those of one lie further
-apart, theirs counts for it. With one seed nothing is known of the spread, and the sentence says so.
+Two settings differ if their means are further apart than twice the standard error of the difference. The spread between
+seeds is estimated from all settings of the study, because two or three seeds of one setting say little; a setting with
+a larger spread uses its own. With one seed the spread is unknown, and the sentence says so.
 """
 
 import math
@@ -16,14 +16,14 @@ from charloom.study.trials import Request
 ERRORS = 2.0
 
 ALIKE_SPEED = 1.2
-"""Speeds whose ratio is less are alike: a machine that does other things too varies as much."""
+"""Speeds with a smaller ratio count as equal: a machine with other work varies this much."""
 
 ENOUGH_NATS = 0.01
-"""A context whose loss lies no further above that of the longest is enough."""
+"""A context is long enough if its loss is at most this far above that of the longest."""
 
 
 def budget_words(request: Request) -> str:
-    """The budget of a trial as it is shown."""
+    """The budget of a trial in words."""
     if request.budget_seconds is not None:
         seconds = request.budget_seconds
         return f"{seconds:g} s" if seconds < 120 else duration(seconds)
@@ -31,7 +31,7 @@ def budget_words(request: Request) -> str:
 
 
 def alike(one: Point, other: Point, noise: float | None) -> bool:
-    """Whether two settings differ by no more than their seeds."""
+    """Whether two settings differ by no more than their seeds do."""
     if noise is None or math.isinf(one.mean) or math.isinf(other.mean):
         return one.mean == other.mean
     error = math.hypot(*(max(noise, point.spread) / math.sqrt(len(point.nats)) for point in (one, other)))
@@ -39,7 +39,7 @@ def alike(one: Point, other: Point, noise: float | None) -> bool:
 
 
 def finding(curve: Curve, noise: float | None, budget: str) -> str:
-    """What a factor does to the held-out loss, in one sentence without its full stop."""
+    """The effect of a factor on the held-out loss, in one sentence without its full stop."""
     points, words = curve.finished, curve.factor.words
     lost = [point.label for point in curve.points if point.diverged and not point.nats]
     behind = f"; {_listed(lost)} {'diverges' if len(lost) == 1 else 'diverge'}" if lost else ""
@@ -48,13 +48,13 @@ def finding(curve: Curve, noise: float | None, budget: str) -> str:
     if not points:
         return f"Every {words} diverges" if lost else f"No trial of the {words} finished"
     if len(points) == 1:
-        return f"Only one {words}, {points[0].label}, came to a figure{behind}"
+        return f"Only one {words}, {points[0].label}, has a result{behind}"
     said = _ordered(curve, points, noise, budget) if curve.factor.more else _named(curve, points, noise, budget)
-    return said + behind + ("" if noise is not None else " (one seed: how much of it is chance is not known)")
+    return said + behind + ("" if noise is not None else " (one seed, so some of this may be chance)")
 
 
 def _named(curve: Curve, points: list[Point], noise: float | None, budget: str) -> str:
-    """For values that have no order."""
+    """The finding for values without an order."""
     best, *others = sorted(points, key=lambda point: point.mean)
     equal = [point for point in others if alike(best, point, noise)]
     if len(equal) == len(others):
@@ -62,7 +62,7 @@ def _named(curve: Curve, points: list[Point], noise: float | None, budget: str) 
     worse = [point for point in others if point not in equal]
     costs = _costs(best, worse)
     if equal:
-        return f"{_listed([best.label, *(point.label for point in equal)])} are alike in {budget}; {costs}"
+        return f"{_listed([best.label, *(point.label for point in equal)])} are equal in {budget}; {costs}"
     return f"{best.label} is the best {curve.factor.words} in {budget}; {costs}"
 
 
@@ -80,7 +80,7 @@ def _ordered(curve: Curve, points: list[Point], noise: float | None, budget: str
     helps = f"{_capital(more)} up to {points[low].label} {within}"
     if low == 0:
         smallest = (
-            f"{points[0].label} is enough" if high == 0 else f"{points[0].label} to {points[high].label} are alike"
+            f"{points[0].label} is enough" if high == 0 else f"{points[0].label} to {points[high].label} are equal"
         )
         no = _capital(more.replace(" helps", " does not help"))
         return f"{no} {within}: {smallest}, {_cost(best, points[-1])}"
@@ -89,12 +89,12 @@ def _ordered(curve: Curve, points: list[Point], noise: float | None, budget: str
             return f"{helps}, the most that was tried: {_gain(best, points[0])}"
         return f"{helps}; from there to {points[-1].label} it makes no difference beyond the seeds' spread"
     if low < high:
-        return f"{helps}, {points[low].label} to {points[high].label} are alike, {_cost(best, points[-1])}"
+        return f"{helps}, {points[low].label} to {points[high].label} are equal, {_cost(best, points[-1])}"
     return f"{helps}, and {_cost(best, points[-1])}"
 
 
 def _falls(points: Sequence[Point], noise: float | None) -> bool:
-    """Whether the loss falls from each point to the next, but for what seeds do."""
+    """Whether the loss falls from each point to the next, within the spread of the seeds."""
     return all(later.mean < earlier.mean or alike(earlier, later, noise) for earlier, later in pairwise(points))
 
 
@@ -122,7 +122,7 @@ def _capital(text: str) -> str:
 
 
 def cost_finding(curve: Curve) -> str:
-    """What a factor does to speed, memory and the number of parameters, in one sentence without its full stop."""
+    """The effect of a factor on speed, memory and parameters, in one sentence without its full stop."""
     measured = [point for point in curve.points if point.figure("characters_per_second")]
     if len(measured) < 2:
         return f"The cost of the {curve.factor.words}"
@@ -137,23 +137,23 @@ def cost_finding(curve: Curve) -> str:
     if all(memory for memory, _ in memories):
         (little, least), (much, most) = min(memories, key=lambda pair: pair[0]), max(memories, key=lambda pair: pair[0])
         if much / little < 1.05:
-            said += "; memory is alike"
+            said += "; memory is the same"
         else:
             said += f"; {most.label} takes {(much - little) / 2**20:,.0f} MB more memory than {least.label}"
     return said
 
 
 def gradient_finding(curve: Curve) -> str:
-    """What a factor does to the gradient's norm and to how often it is clipped."""
+    """The effect of a factor on the gradient norm and on how often it is clipped."""
     measured = [(point, point.figure("gradient_norm"), point.figure("clipped")) for point in curve.points]
     known = [(point, norm, share) for point, norm, share in measured if norm is not None and share is not None]
     if not known:
         return "No trial recorded a gradient"
     (first, low, rare), (last, high, often) = known[0], known[-1]
     if len(known) == 1:
-        return f"At {first.label} the gradient's norm is {low:.2f}, and {rare:.1%} of the steps are clipped"
+        return f"At {first.label} the gradient norm is {low:.2f}, and {rare:.1%} of the steps are clipped"
     return (
-        f"From {first.label} to {last.label} the gradient's norm goes from {low:.2f} to {high:.2f}, "
+        f"From {first.label} to {last.label} the gradient norm goes from {low:.2f} to {high:.2f}, "
         f"the share of clipped steps from {rare:.1%} to {often:.1%}"
     )
 
@@ -161,7 +161,7 @@ def gradient_finding(curve: Curve) -> str:
 def leader_finding(
     curve: Curve, at_characters: dict[str, float], at_time: dict[str, float], along: tuple[str, str]
 ) -> str:
-    """Which value leads at the same number of characters, and which at the same time; the values' losses there are given."""
+    """Which value leads after equal characters and after equal time, given the losses at both points."""
     if len(at_characters) < 2 or len(at_time) < 2:
         return f"Loss while training, by {curve.factor.words}"
     first, second = min(at_characters, key=at_characters.__getitem__), min(at_time, key=at_time.__getitem__)
@@ -171,7 +171,7 @@ def leader_finding(
 
 
 def context_finding(curve: Curve) -> str | None:
-    """How much context models use that were trained with each value, in one sentence; None where it was not measured."""
+    """How much context the models trained with each value use, in one sentence; None if not measured."""
     known = [(point.label, losses) for point in curve.finished if (losses := by_context(point))]
     if len(known) < 2:
         return None
@@ -189,7 +189,7 @@ def context_finding(curve: Curve) -> str | None:
 
 
 def by_context(point: Point) -> dict[int, float]:
-    """The loss by the length of the context, mean over the trials of a point."""
+    """The loss by context length, averaged over the trials of a point."""
     sums: dict[int, list[float]] = {}
     for outcome in point.outcomes:
         for step in outcome.look.context if outcome.look else ():

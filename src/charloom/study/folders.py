@@ -1,10 +1,10 @@
-"""A study's folder: study.json, a run for each trial, how each ended, what their processes said, and the answer.
+"""A study's folder: study.json, a run for each trial, how each ended, their processes' output, and the answer.
 
-study.json              what was asked, and the centre
-text.txt                a copy of the text, where it came from standard input
+study.json              what was requested, and the centre
+text.txt                a copy of the text, if it came from standard input
 trials/NAME/            a run like any other
 outcomes/NAME.json      how it ended
-logs/NAME.txt           what its process said; NAME.json: its result
+logs/NAME.txt           what its process printed; NAME.json: its result
 report.md, report.html, *.png, best.toml
 lock                    held while a process works on the study
 """
@@ -28,7 +28,7 @@ _BEFORE_STUDY = {"text.txt", f"text.txt{atomic_files.TEMPORARY}", f"study.json{a
 
 @dataclass(frozen=True)
 class StudyFolder:
-    """Where everything of a study lies."""
+    """The paths of a study's files."""
 
     path: Path
 
@@ -42,19 +42,19 @@ class StudyFolder:
         return self.path / "logs" / f"{trial}.{ending}"
 
     def study(self) -> Study:
-        """What was asked. Raises `FolderError` if this is no study."""
+        """The request. Raises `FolderError` if this is not a study."""
         where = self.path / "study.json"
         if not where.is_file():
-            raise FolderError(f"{self.path} is not a study: it has no study.json; begin one with: charloom study TEXT")
+            raise FolderError(f"{self.path} is not a study: it has no study.json; start one with: charloom study TEXT")
         return strict_json.load(Study, strict_json.parse(where.read_bytes(), str(where)), str(where))
 
     def outcomes(self, trials: tuple[Trial, ...]) -> dict[Trial, Outcome]:
-        """How the trials ended that have ended."""
+        """The outcomes of the trials that have ended."""
         found = {trial: read_outcome(self.outcome(trial.name)) for trial in trials}
         return {trial: outcome for trial, outcome in found.items() if outcome is not None}
 
     def never_begun(self) -> bool:
-        """Whether there is nothing here, or only what a crash leaves of a study before study.json is written."""
+        """Whether the folder is empty, or holds only what a crash leaves before study.json is written."""
         if not self.path.exists():
             return True
         if not self.path.is_dir():
@@ -66,7 +66,7 @@ class StudyFolder:
         return FIRST in names and names <= FOLDERS | _BEFORE_STUDY and empty
 
     def make(self, study: Study, text: bytes | None) -> None:
-        """The folder of a new study; `text` is kept where it cannot be read again. Raises `StorageError`."""
+        """The folder of a new study; `text` is copied if it cannot be read again. Raises `StorageError`."""
         try:
             for name in sorted(FOLDERS, key=FIRST.__ne__):
                 (self.path / name).mkdir(parents=True, exist_ok=True)
@@ -79,5 +79,5 @@ class StudyFolder:
         atomic_files.replace(Disk(), self.path / "study.json", strict_json.dump(study))
 
     def lock(self) -> filelock.BaseFileLock:
-        """The study's lock, taken. Raises `FolderError` if another process works on it."""
-        return take_lock(self.path, f"{self.path} is being worked on by another process; wait for it, or stop it")
+        """Take the study's lock. Raises `FolderError` if another process works on it."""
+        return take_lock(self.path, f"{self.path} is in use by another process; wait for it, or stop it")

@@ -1,4 +1,4 @@
-"""How a trial learned: its loss against characters seen and against time, read from its run, without torch."""
+"""How a trial learned: its loss against characters seen and against time, read from its run without torch."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +12,12 @@ from charloom.training.runs import Run
 Floats = NDArray[np.float64]
 
 PARTS = 40
-"""Places at which a curve is drawn; each is the mean of what lies between."""
+"""Number of points in a curve; each is the mean over its interval."""
 
 
 @dataclass(frozen=True, eq=False)
 class Learning:
-    """The training loss of a run, in a few dozen places."""
+    """The training loss of a run, at a few dozen points."""
 
     characters: Floats
     seconds: Floats
@@ -28,12 +28,12 @@ class Learning:
         return float(np.interp(characters, self.characters, self.nats))
 
     def after(self, seconds: float) -> float:
-        """The loss after so much time."""
+        """The loss after a given time."""
         return float(np.interp(seconds, self.seconds, self.nats))
 
 
 def learning(run: Path, steps: int) -> Learning | None:
-    """How a run learned up to a step; None where it recorded nothing."""
+    """How a run learned up to a step; None if it recorded nothing."""
     lines = [
         line
         for line in quick_lines(run / "metrics.jsonl", Run(run).metrics)

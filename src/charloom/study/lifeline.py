@@ -1,9 +1,9 @@
-"""How a trial learns that the study which began it is gone, however it went: the two share a pipe.
+"""How a trial learns that its study is gone, for whatever reason: the two share a pipe.
 
-The study holds the only writing end of its trial's standard input and writes nothing. The system closes that end when the
-study's process ends for whatever reason, SIGKILL included; the trial, which reads, sees the end of its input, saves and
-ends. A study that wants a trial to stop closes the pipe itself. This works wherever there are pipes, needs no process
-group, and leaves no moment uncovered: a study that dies before its trial looks is noticed at the first look.
+The study holds the only writing end of its trial's standard input and writes nothing. The system closes that end when
+the study's process ends for any reason, SIGKILL included. The trial, which reads, then sees the end of its input, saves
+and exits. To stop a trial, the study closes the pipe itself. This works wherever there are pipes, needs no process
+group, and leaves no gap: if a study dies before its trial starts reading, the trial notices at its first read.
 """
 
 import os
@@ -13,11 +13,11 @@ import threading
 import time
 
 PATIENCE_SECONDS = 30.0
-"""A trial that has not ended so long after it was told to is stuck, and is ended without saving."""
+"""A trial that has not ended after this many seconds is stuck, and is killed without saving."""
 
 
 def follow() -> None:
-    """Let SIGTERM be raised in this process when its standard input ends; the process is a trial's."""
+    """Raise SIGTERM in this process, a trial's, when its standard input ends."""
     threading.Thread(target=_follow, args=(sys.stdin.fileno(),), daemon=True).start()
 
 

@@ -1,4 +1,4 @@
-"""The outcome of a trial: read from its run, kept next to it, and read back without torch."""
+"""The outcome of a trial: read from its run, stored next to it, and read back without torch."""
 
 import json
 import math
@@ -15,39 +15,39 @@ from charloom.training.runs import Run
 State = Literal["finished", "pruned", "diverged", "failed"]
 
 HOPELESS = 1.1
-"""A loss this many times that of a model that knows nothing is a divergence, though it is finite."""
+"""A loss this many times that of a uniform model counts as a divergence, even if it is finite."""
 
 Lines = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What the run of a trial recorded."""
+    """The figures that a trial's run recorded."""
 
     steps: int
     planned_steps: int
     characters_seen: int
     seconds: float
-    "Of training, validations and saving included; without the start of the process and the final validation."
+    "Seconds of training, with validations and saving; without process start and final validation."
     parameters: int
     peak_memory_bytes: int | None
     training_nats: float
-    "Per character, over the last lines of the run."
+    "Nats per character, over the last lines of the run."
     gradient_norm: float
     "Before clipping, mean over steps."
     clipped: float
-    "Share of the steps whose gradient was clipped."
+    "Share of steps with a clipped gradient."
     precision: str
 
     @property
     def characters_per_second(self) -> float:
-        """Speed, validations and saving included."""
+        """Characters per second, validations and saving included."""
         return self.characters_seen / max(self.seconds, 1e-9)
 
 
 @dataclass(frozen=True)
 class ContextLoss:
-    """The loss of predictions that had at most a given number of symbols of context."""
+    """The loss of predictions with at most a given number of symbols of context."""
 
     context: int
     nats: float
@@ -55,18 +55,18 @@ class ContextLoss:
 
 @dataclass(frozen=True)
 class Look:
-    """What is measured of every trial in the same way once it is trained."""
+    """What is measured in the same way for every trained trial."""
 
     nats: float
-    "Per character of the held-out text, read in sixteen rows."
+    "Nats per character of the held-out text, read in sixteen rows."
     characters: int
-    "Of the held-out text that were read."
+    "Characters of the held-out text that were read."
     sample: str
-    "What it writes after the study's prompt, with the same seed as all."
+    "What it writes after the study's prompt, with the same seed as all trials."
     known_words: float
-    "Share of the words it writes that the text has."
+    "Share of the words it writes that occur in the text."
     context: tuple[ContextLoss, ...]
-    "For trials of a sequence length."
+    "Loss by context length, for trials of a sequence length."
 
 
 @dataclass(frozen=True)
@@ -75,32 +75,32 @@ class Outcome:
 
     state: State
     message: str
-    "What its process said, where it did not finish."
+    "What its process said, if it did not finish."
     wall_seconds: float
-    "From the start of its process to the end, the last sitting."
+    "From start to end of its process, in the last session."
     figures: Figures | None
     look: Look | None
     format: Literal["charloom-outcome-1"] = "charloom-outcome-1"
 
 
 def read_outcome(path: Path) -> Outcome | None:
-    """The outcome that a file holds; None before there is one. Raises `FolderError`."""
+    """The outcome in a file; None if the file does not exist. Raises `FolderError`."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise FolderError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}; correct that") from None
+        raise FolderError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}; fix that") from None
     return strict_json.load(Outcome, strict_json.parse(data, str(path)), str(path))
 
 
 def keep_outcome(path: Path, outcome: Outcome) -> None:
-    """Write an outcome, whole or not at all."""
+    """Write an outcome, completely or not at all."""
     atomic_files.replace(Disk(), path, strict_json.dump(outcome))
 
 
 def finished(run: Path) -> bool:
-    """Whether a run ended: its newest checkpoint says so."""
+    """Whether a run has ended, according to its newest checkpoint."""
     try:
         pointer = json.loads((run / "checkpoint.json").read_bytes())
     except (OSError, ValueError):
@@ -133,12 +133,12 @@ def measure(run: Path) -> Figures:
 
 
 def diverged(nats: float, uniform_nats: float) -> bool:
-    """Whether a loss is none that a model which learned anything has."""
+    """Whether a loss is too high for a model that learned anything."""
     return not nats < HOPELESS * uniform_nats
 
 
 def quick_lines(path: Path, strictly: Any) -> Lines:
-    """The complete lines of a JSON-lines file, parsed in one go; `strictly` says what is wrong with one that is damaged."""
+    """The complete lines of a JSON-lines file, parsed in one go; `strictly` explains what is wrong with a damaged one."""
     try:
         *whole, _ = path.read_bytes().split(b"\n")
         lines = json.loads(b"[" + b",".join(whole) + b"]")

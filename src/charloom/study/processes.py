@@ -15,13 +15,13 @@ from charloom.study.trials import Request, Study, Trial
 POLL_SECONDS = 0.05
 
 COMPLAINT, MENDABLE, LONGEST = "charloom: ", 2, 500
-"""How the command line begins the sentence of an error, its exit code then, and how much of a message is kept."""
+"""How the command line starts an error message, its exit code then, and how much of a message is kept."""
 
 _OUTSIDE = [
     getattr(signal, name) for name in ("SIGHUP", "SIGINT", "SIGQUIT", "SIGKILL", "SIGTERM") if hasattr(signal, name)
 ]
 INTERRUPTED = {code for number in _OUTSIDE for code in (-number, 128 + number)}
-"""Exit codes of a process that somebody else ended."""
+"""Exit codes of a process that was ended from outside."""
 
 
 def command(study: Study, trial: Trial, folder: StudyFolder) -> list[str]:
@@ -42,19 +42,19 @@ def command(study: Study, trial: Trial, folder: StudyFolder) -> list[str]:
 
 
 def length(request: Request, trial: Trial) -> list[str]:
-    """The flag that says how long a trial is trained."""
+    """The flag that sets the length of a trial's training."""
     if request.budget_seconds is not None:
         return ["--time-budget", f"{request.budget_seconds:.3f}s"]
     return ["--steps", str(steps(request, trial))]
 
 
 def steps(request: Request, trial: Trial) -> int:
-    """Steps that see a given number of characters."""
+    """Number of steps that see a given number of characters."""
     return max(1, round((request.characters or 0) / (trial.training.batch_size * trial.training.sequence_length)))
 
 
 def flags(prefix: str, config: CorpusConfig | NetworkConfig | TrainingConfig) -> list[str]:
-    """Every field of a configuration as a flag; what it says is read back as the same value."""
+    """Every field of a configuration as a flag that is read back as the same value."""
     made: list[str] = []
     for field in fields(config):
         value, name = getattr(config, field.name), f"--{prefix}{field.name.replace('_', '-')}"
@@ -68,7 +68,7 @@ def flags(prefix: str, config: CorpusConfig | NetworkConfig | TrainingConfig) ->
 
 
 class Process:
-    """A training that goes on beside this process, and ends when this one does (`charloom.study.lifeline`)."""
+    """A training that runs next to this process, and ends when this one does (`charloom.study.lifeline`)."""
 
     def __init__(self, arguments: list[str], folder: StudyFolder, name: str, threads: int | None) -> None:
         environment: Mapping[str, str] = os.environ
@@ -97,16 +97,16 @@ class Process:
 
     @property
     def seconds(self) -> float:
-        """Since it began."""
+        """Seconds since it started."""
         return time.monotonic() - self.began
 
     @property
     def interrupted(self) -> bool:
-        """Whether it was ended from outside: nothing is wrong with what it trained."""
+        """Whether it was ended from outside; what it trained is then fine."""
         return self.code in INTERRUPTED
 
     def error(self) -> str:
-        """Why it failed, in one line: its error's sentence, its exception, or the signal that ended it."""
+        """Why it failed, in one line: its error message, its exception, or the signal that ended it."""
         code = self.code or 0
         if code < 0 or self.interrupted:
             return f"it was ended by {_signal(code)}"
@@ -121,10 +121,10 @@ class Process:
             for line in lines[tracebacks[-1] + 1 :]:
                 if line and not line.startswith(" "):
                     return line[:LONGEST]
-        return f"its process ended with exit code {code}; {self._log} has what it said"
+        return f"its process ended with exit code {code}; its output is in {self._log}"
 
     def let_go(self) -> None:
-        """Tell it to save and end."""
+        """Tell it to save and exit."""
         if self._process.stdin is not None:
             self._process.stdin.close()
 
@@ -134,12 +134,12 @@ class Process:
         self.let_go()
 
     def kill(self) -> None:
-        """End it as it is; it goes on from its last checkpoint."""
+        """Kill it as it is; it can resume from its last checkpoint."""
         self._process.kill()
 
 
 def stop(processes: Sequence[Process]) -> None:
-    """Let processes save and end, and wait until all have; interrupted meanwhile, end them without saving."""
+    """Tell processes to save and exit, and wait for all; if interrupted meanwhile, kill them without saving."""
     try:
         for process in processes:
             process.let_go()

@@ -1,4 +1,4 @@
-"""A search from its request to its answer, on this machine alone or with others."""
+"""A search, from its request to its answer, on this machine alone or with others."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from charloom.study.sweep import Workshop, sweep
 from charloom.study.trials import Study, Trial, Value
 
 FINALISTS = 2
-"""Settings that are trained again from other seeds, beside the recipe's."""
+"""How many settings are trained again from other seeds, in addition to the recipe's."""
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,16 @@ def work(
     said: Callable[[Trial, Outcome], None],
     interruption: Interruption,
 ) -> tuple[Study, dict[Trial, Outcome]]:
-    """Search until all trials have ended, then train the finalists from other seeds; the study as agreed, and the outcomes.
+    """Search until all trials have ended, then train the finalists from other seeds; returns the agreed study and the
+    outcomes.
 
-    Raises `CharloomError`; interrupted, all that ended is kept and what runs is put back.
+    Raises `CharloomError`. If interrupted, everything that has ended is kept and running trials are put back.
     """
     folder, study = workshop.folder, workshop.study
     request = study.request
     if request.shared != (address is not None):
         where = "in a database; give its --storage again" if request.shared else "in its folder; leave out --storage"
-        raise SettingsError(f"the trials of {folder.path} lie {where}")
+        raise SettingsError(f"the trials of {folder.path} are {where}")
     with storage_failures(address):
         storage = open_storage(address, folder.path / "search.journal")
         search = Search(
@@ -75,7 +76,7 @@ def work(
 
 
 def centre(study: Study, space: Space) -> dict[str, Value]:
-    """The centre's settings, or what the space has nearest to them."""
+    """The centre's settings, or the nearest ones in the space."""
     trial = Trial("", study.network, study.training)
     values = dict[str, Value]()
     for setting, dimension in space.items():
@@ -97,7 +98,7 @@ def finalists(study: Study, outcomes: dict[Trial, Outcome]) -> tuple[Trial, ...]
 
 
 def _agree(search: Search, study: Study, folder: StudyFolder) -> Study:
-    """The study with the centre and space that all workers use; what it says is kept."""
+    """The study with the centre and space that all workers use; it is written to disk."""
     proposed = strict_json.plain(Terms(study.network, study.training, study.reason, study.space))
     terms = strict_json.load(Terms, search.agree(proposed), "the storage")
     agreed = replace(study, network=terms.network, training=terms.training, reason=terms.reason, space=terms.space)

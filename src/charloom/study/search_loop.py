@@ -1,8 +1,8 @@
 """A search: optuna proposes settings (TPE), trials that fall behind are stopped (hyperband), and the best are kept.
 
-The first trial has the centre's own settings and is never stopped early, so what is found is at least as good as the recipe.
-Workers on several machines share a search by sharing its storage: each asks it for the next trial, trains it in its own
-folder, and leaves the outcome there. So many trials end as were asked for, however many workers there are.
+The first trial has the centre's own settings and is never stopped early, so the result is at least as good as the
+recipe. Workers on several machines share a search by sharing its storage: each asks it for the next trial, trains it in
+its own folder, and stores the outcome there. The requested number of trials ends, however many workers there are.
 
 TPE: Bergstra et al. 2011. Hyperband: Li et al. 2018 (arXiv 1603.06560).
 """
@@ -23,13 +23,13 @@ from charloom.study.storages import Watch, experimental, require_optuna, retry
 from charloom.study.trials import Request, Study, Trial, Value, changed
 
 OUTCOME, BEGUN, CENTRE, SURPLUS = "outcome", "begun", "centre", "surplus"
-"""What trials in the storage are marked with: how they ended, that a worker began them, the first, and those too many."""
+"""Attributes of trials in the storage: how they ended, that a worker started them, the first, and surplus ones."""
 
 STUDY = "charloom"
-"""Under this name the storage keeps what all workers must agree on: centre and space."""
+"""The storage keeps under this name what all workers must agree on: centre and space."""
 
 FIRST_RUNG, REDUCTION, STARTUP = 3, 3, 6
-"""Validations before a trial may be stopped, one in how many trials continues, and random trials before the model of the loss."""
+"""Validations before a trial may be stopped; one in this many continues; random trials before TPE starts."""
 
 Train = Callable[[Any, str], float]
 
@@ -37,11 +37,11 @@ WAIT_SECONDS = 1.0
 
 
 class Given(Exception):
-    """A trial that ends without a result, and why."""
+    """A trial that ended without a result, and why."""
 
 
 class Surplus(Given):
-    """Enough trials were begun before this one."""
+    """Enough trials had been started before this one."""
 
 
 class Stopped(Given):
@@ -49,7 +49,7 @@ class Stopped(Given):
 
 
 class Search:
-    """A worker's part in a search. `storage` is one of `charloom.study.storages`."""
+    """A worker's part in a search. `storage` comes from `charloom.study.storages`."""
 
     def __init__(
         self, name: str, storage: Any, wanted: int, *, seed: int | None, validations: int, grace: float
@@ -71,20 +71,20 @@ class Search:
             )
 
     def agree(self, proposed: Any) -> Any:
-        """What the storage keeps for all workers; `proposed` becomes it where nothing is kept yet."""
+        """What the storage keeps for all workers; `proposed` is stored if there is nothing yet."""
         if STUDY not in self._search.user_attrs:
             self._search.set_user_attr(STUDY, proposed)
         return self._search.user_attrs[STUDY]
 
     def enqueue(self, settings: Mapping[str, Value]) -> None:
-        """Let these settings be the first trial, unless there is one."""
+        """Queue these settings as the first trial, unless there is one."""
         if not self._search.get_trials(deepcopy=False):
             self._search.enqueue_trial(dict(settings), user_attrs={CENTRE: True}, skip_if_exists=True)
 
     def abandon(self) -> None:
-        """Put back what an earlier worker left running: for a storage that only one worker uses at a time.
+        """Put back what an earlier worker left running: only for a storage that one worker at a time uses.
 
-        A worker that was killed in the middle of this has failed a trial and not put it back: this does the rest.
+        A worker killed in the middle of this has failed a trial without putting it back; this does the rest.
         """
         trials = self._search.get_trials(deepcopy=False)
         again = {number for trial in trials for number in trial.system_attrs.get("retry_history", ())}
@@ -95,10 +95,10 @@ class Search:
                 retry()(self._search, copy.deepcopy(trial))  # it appends to the trial's own history
 
     def run(self, workers: int, train: Train) -> None:
-        """Train until the wanted number of trials has ended, some at a time. Interrupted, it stops them and raises.
+        """Train until the requested number of trials has ended, some at a time. If interrupted, stop them and raise.
 
-        `train` is given an optuna trial and the name of its run, and returns its loss. It may raise `TrialPruned`, and
-        should look at `stopping`.
+        `train` receives an optuna trial and the name of its run, and returns its loss. It may raise `TrialPruned`, and
+        should check `stopping`.
         """
         errors: list[BaseException] = []
 
@@ -115,7 +115,7 @@ class Search:
             thread.start()
         try:
             while any(thread.is_alive() for thread in threads):
-                time.sleep(0.05)  # a signal is taken here
+                time.sleep(0.05)  # signals are handled here
         except BaseException:
             self._stop.set()
             for thread in threads:
@@ -130,7 +130,7 @@ class Search:
         return self._stop.is_set()
 
     def ended(self) -> list[Any]:
-        """The trials that count, in their order."""
+        """The trials that count, in order."""
         return [trial for trial in self._search.get_trials(deepcopy=False) if self._counts(trial)]
 
     @property
@@ -138,11 +138,11 @@ class Search:
         return self._optuna.trial.TrialState
 
     def _counts(self, trial: Any) -> bool:
-        """Whether a trial ended: those that were put back, or were one too many, have failed."""
+        """Whether a trial has ended; those that were put back, or were surplus, have failed."""
         return trial.state in (self._states.COMPLETE, self._states.PRUNED)
 
     def _step(self, train: Train) -> bool:
-        """One more trial, or a moment of waiting for those of others; False where there is no more to do."""
+        """Run one more trial, or wait a moment for those of others; False if there is nothing left to do."""
         with experimental():
             self._optuna.storages.fail_stale_trials(self._search)
         trials = self._search.get_trials(deepcopy=False)
@@ -162,7 +162,7 @@ class Search:
         except (self._optuna.exceptions.UpdateFinishedTrialError, ValueError) as error:
             if isinstance(error, CharloomError) or "Cannot tell" not in str(error):
                 raise
-            # we were held up for so long that another worker took the trial over: theirs counts
+            # we were delayed so long that another worker took the trial over; theirs counts
         return True
 
     def _objective(self, trial: Any, train: Train) -> float:
@@ -179,7 +179,7 @@ class Search:
             raise
 
     def _put_back(self, trial: Any) -> None:
-        """Fail a trial that runs no more, and let it be tried again."""
+        """Fail a trial that no longer runs, and let it be tried again."""
         try:
             frozen = self._search.tell(trial.number, state=self._states.FAIL)
         except (self._optuna.exceptions.UpdateFinishedTrialError, ValueError):
@@ -188,13 +188,13 @@ class Search:
 
 
 def name_of(trial: Any) -> str:
-    """The name of a frozen trial's run; a retried trial continues the run that it had."""
+    """The name of a frozen trial's run; a retried trial continues its earlier run."""
     history = trial.system_attrs.get("retry_history") or [trial.number]
     return f"trial-{history[0]:04}"
 
 
 def results(search: Search, study: Study) -> dict[Trial, Outcome]:
-    """The trials that count, with their outcomes, wherever they were trained."""
+    """The trials that count with their outcomes, wherever they were trained."""
     found = {}
     for trial in search.ended():
         made = changed(name_of(trial), study.network, study.training, trial.params)

@@ -1,4 +1,4 @@
-"""What a search found: the sentence, how it went on, and the loss against each setting that was searched."""
+"""What a search found: the finding, its progress, and the loss against each setting that was searched."""
 
 import math
 
@@ -16,29 +16,29 @@ def first_of(settings: list[Point]) -> Point:
 
 
 def finding(settings: list[Point], noise: float | None) -> str:
-    """What came out, in one sentence without its full stop; `settings` are sorted, the best first."""
+    """The finding, in one sentence without its full stop; `settings` are sorted, best first."""
     first, best = first_of(settings), settings[0]
     if not best.nats:
-        return "No trial came to a figure"
+        return "No trial has a result"
     if not first.nats:
         return (
-            f"The best of {len(settings)} settings, {best.value}, comes to {best.mean:.4f} nats; "
+            f"The best of {len(settings)} settings, {best.value}, reaches {best.mean:.4f} nats; "
             "the recipe's own trial did not finish"
         )
     if best is first:
         return f"None of the {len(settings) - 1} other settings is better than the recipe's, {first.mean:.4f} nats"
     seeds = f", mean of {len(best.nats)} seeds each" if len(best.nats) > 1 else ""
     said = (
-        f"The best of {len(settings)} settings, {best.value}, comes to {best.mean:.4f} nats where the recipe comes to "
+        f"The best of {len(settings)} settings, {best.value}, reaches {best.mean:.4f} nats, the recipe "
         f"{first.mean:.4f}{seeds}: {first.mean - best.mean:.4f} less"
     )
     if noise is None:
-        return f"{said} (one seed: how much of it is chance is not known)"
-    return f"{said}, no more than the seeds' spread" if alike(first, best, noise) else said
+        return f"{said} (one seed, so some of this may be chance)"
+    return f"{said}, which is within the seeds' spread" if alike(first, best, noise) else said
 
 
 def draw_course(outcomes: Outcomes, title: str) -> bytes:
-    """A PNG: each trial's loss in the order of the search, and the best so far; what was stopped is marked at the top."""
+    """A PNG: each trial's loss in search order, and the best so far; stopped trials are marked at the top."""
     figure = style.figure(7, 4)
     axes = style.axes(figure, title, "trial", "held-out nats per character")
     trials = sorted((trial for trial in outcomes if "-seed-" not in trial.name), key=lambda trial: trial.name)
@@ -66,7 +66,7 @@ def draw_course(outcomes: Outcomes, title: str) -> bytes:
 
 
 def draw_settings(outcomes: Outcomes, space: Space, title: str) -> bytes:
-    """A PNG of small pictures: the loss of the trials that finished against each setting that was searched."""
+    """A PNG of small multiples: the loss of the finished trials against each searched setting."""
     columns = min(3, len(space))
     rows = -(-len(space) // columns)
     figure = style.figure(8.6, 2.5 * rows + 0.5)
@@ -102,7 +102,7 @@ def draw_settings(outcomes: Outcomes, space: Space, title: str) -> bytes:
 
 
 def settings_finding(outcomes: Outcomes, space: Space) -> str:
-    """Where the best third of the trials that finished lies, for the setting in which it is narrowest."""
+    """The range of the best third of the finished trials, for the setting in which it is narrowest."""
     finished = [
         (outcome.look.nats, trial)
         for trial, outcome in outcomes.items()
@@ -119,7 +119,7 @@ def settings_finding(outcomes: Outcomes, space: Space) -> str:
             if max(numbers) > min(numbers):
                 widths[setting] = ((max(best) - min(best)) / (max(numbers) - min(numbers)), min(best), max(best))
     if not widths:
-        return "Too few trials finished to say which setting counts"
+        return "Too few trials finished to say which setting matters"
     setting, (_, low, high) = min(widths.items(), key=lambda pair: pair[1][0])
     words = setting.split(".")[1].replace("_", " ")
     span = f"of {low:.3g}" if low == high else f"from {low:.3g} to {high:.3g}"

@@ -1,4 +1,4 @@
-"""The training of what a search proposes: its validations are reported while it runs, and it is stopped if it falls behind."""
+"""Training of a search's proposals: validations are reported, and trials that fall behind are stopped."""
 
 import time
 from collections.abc import Callable
@@ -14,13 +14,13 @@ from charloom.study.sweep import Attempt, Workshop
 from charloom.study.trials import Trial, Value, changed
 
 LOOK_SECONDS = 0.5
-"""Between two looks at what a run has written."""
+"""Seconds between two checks of what a run has written."""
 
 
 def train(
     trial: Any, name: str, search: Search, workshop: Workshop, space: Space, said: Callable[[Trial, Outcome], None]
 ) -> float:
-    """Train what optuna proposes, reporting each validation; its held-out loss. Raises `TrialPruned` and `Given`."""
+    """Train a proposal, reporting each validation; returns the held-out loss. Raises `TrialPruned` and `Given`."""
     optuna = require_optuna()
     settings = {setting: suggested(trial, setting, space) for setting in space}
     made = changed(name, workshop.study.network, workshop.study.training, settings)
@@ -34,7 +34,7 @@ def train(
             for number, nats in validations(workshop.folder.run(made.name))[reported:]:
                 trial.report(nats, number)
                 reported = number
-                unended = number < made.training.validations  # the last one costs nothing more
+                unended = number < made.training.validations  # stopping at the last one would save nothing
                 if unended and not trial.user_attrs.get(CENTRE) and trial.should_prune():
                     attempt.stop()
                     outcome = workshop.prune(made, attempt.process)
@@ -57,7 +57,7 @@ def _keep(trial: Any, made: Trial, outcome: Outcome, said: Callable[[Trial, Outc
 
 
 def suggested(trial: Any, setting: str, space: Space) -> Value:
-    """What optuna suggests for a setting."""
+    """Optuna's suggestion for a setting."""
     dimension = space[setting]
     if isinstance(dimension, Choice):
         chosen: Value = trial.suggest_categorical(setting, dimension.values)
@@ -72,7 +72,7 @@ def suggested(trial: Any, setting: str, space: Space) -> Value:
 
 
 def validations(run: Path) -> list[tuple[int, float]]:
-    """The losses that a run was validated with so far, numbered from 1."""
+    """The validation losses of a run so far, numbered from 1."""
     lines = quick_lines(run / "metrics.jsonl", list)
     found = [line["validation"]["nats_per_character"] for line in lines if "validation" in line]
     return list(enumerate(found, 1))

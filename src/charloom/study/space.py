@@ -29,7 +29,7 @@ KNOWN = tuple(
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`; whole numbers where both are, and then only every `step`-th from `low` on."""
+    """Numbers from `low` to `high`; if both are whole, whole numbers in steps of `step` from `low`."""
 
     low: float | int
     high: float | int
@@ -37,7 +37,7 @@ class Range:
     logarithmic: bool = False
 
     def nearest(self, value: Value) -> Value:
-        """The value within that is nearest to one."""
+        """The nearest value in the range."""
         assert not isinstance(value, str), "a number is compared with a range"
         if isinstance(self.low, float):
             return min(max(float(value), self.low), self.high)
@@ -52,7 +52,7 @@ class Choice:
     values: tuple[Value, ...]
 
     def nearest(self, value: Value) -> Value:
-        """The value itself, the nearest number, or the first."""
+        """The value itself, else the nearest number, else the first value."""
         if value in self.values:
             return value
         numbers = [each for each in self.values if isinstance(each, (int, float))]
@@ -62,11 +62,11 @@ class Choice:
 
 
 Space = Mapping[str, Range | Choice]
-"""By setting, as in `network.hidden_size`."""
+"""A range or a choice for each setting, such as `network.hidden_size`."""
 
 
 def default_space(network: NetworkConfig, training: TrainingConfig) -> Space:
-    """Ranges around a centre, which lies within them."""
+    """Ranges around a centre, which is inside all of them."""
     rate = training.learning_rate
     space: dict[str, Range | Choice] = {
         "training.learning_rate": Range(_figures(rate / 4), _figures(rate * 2.5), logarithmic=True),
@@ -80,17 +80,17 @@ def default_space(network: NetworkConfig, training: TrainingConfig) -> Space:
 
 
 def parse_space(text: str, where: str) -> Space:
-    """The space that a TOML text says. Raises `SettingsError`."""
+    """The space described by a TOML text. Raises `SettingsError`."""
     try:
         groups = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{where} is not TOML: {error}; correct that line") from None
+        raise SettingsError(f"{where} is not TOML: {error}; fix that line") from None
     space: dict[str, Range | Choice] = {}
     for group, members in groups.items():
         for name, entry in members.items() if isinstance(members, dict) else [("", None)]:
             setting = f"{group}.{name}".rstrip(".")
             if setting not in KNOWN:
-                raise SettingsError(f"{where} has {setting!r}, which is no setting{did_you_mean(setting, KNOWN)}")
+                raise SettingsError(f"{where} has {setting!r}, which is not a setting{did_you_mean(setting, KNOWN)}")
             space[setting] = _dimension(entry, f"{where}: {setting}")
     if not space:
         raise SettingsError(f"{where} names no setting; give at least one, as in [training.learning_rate]")
@@ -111,7 +111,7 @@ def space_file(space: Space) -> str:
 
 
 def _dimension(entry: object, where: str) -> Range | Choice:
-    wanted = "give it low and high, or values"
+    wanted = "give low and high, or values"
     if not isinstance(entry, dict):
         raise SettingsError(f"{where} is {entry!r}; {wanted}")
     for key in entry:
@@ -138,15 +138,15 @@ def _dimension(entry: object, where: str) -> Range | Choice:
         low, high = float(low), float(high)  # type: ignore[arg-type]
     if not (low < high and (low > 0 or not logarithmic) and math.isfinite(high)):  # type: ignore[operator, arg-type]
         raise SettingsError(
-            f"{where} goes from {low} to {high}; low must be below high, and above 0 where it is logarithmic"
+            f"{where} goes from {low} to {high}; low must be below high, and above 0 if it is logarithmic"
         )
     if step > 1 and (isinstance(low, float) or logarithmic):
-        raise SettingsError(f"{where} has a step; only a range of whole numbers that is not logarithmic takes one")
+        raise SettingsError(f"{where} has a step, which only a linear range of whole numbers takes")
     return Range(low, high, step, logarithmic)  # type: ignore[arg-type]
 
 
 def _around(value: int, step: int, least: float, most: float) -> Range:
-    """Whole numbers around a value that lies on the steps."""
+    """Whole numbers around a value, such that the value is one of the steps."""
     below = int((value - value * least) // step)
     low = value - below * step
     return Range(low, max(low + step, value + int((value * most - value) // step) * step), step)

@@ -1,7 +1,7 @@
-"""Where the trials of a search are kept: a journal file of the study, or a PostgreSQL that several machines share.
+"""Where the trials of a search are kept: in the study's journal file, or in a PostgreSQL shared by several machines.
 
-In a database a trial is known to be alive by its heartbeat. One whose heart stopped is failed and tried again, by whoever
-looks next (optuna's own mechanism); one that was taken and never began to beat is failed here.
+In a database, a running trial is known by its heartbeat. A trial whose heartbeat stops is failed, and the next worker
+that notices tries it again (optuna's own mechanism). A trial that was taken but never sent a heartbeat is failed here.
 """
 
 import time
@@ -20,7 +20,7 @@ CHANCES, CHANCE_SECONDS = 6, 0.5
 
 
 def require_optuna() -> Any:
-    """The module optuna, made silent. Raises `MissingExtraError`."""
+    """The module optuna, silenced. Raises `MissingExtraError`."""
     try:
         import optuna
     except ImportError:
@@ -32,7 +32,7 @@ def require_optuna() -> Any:
 def open_storage(
     address: str | None, journal: Path, *, heartbeat: int = HEARTBEAT_SECONDS, grace: int = GRACE_SECONDS
 ) -> Any:
-    """The storage at an address, or in a journal file where there is none. Raises `CharloomError`."""
+    """The storage at an address, or a journal file without one. Raises `CharloomError`."""
     optuna = require_optuna()
     if address is None:
         return optuna.storages.JournalStorage(_journal(journal))
@@ -55,17 +55,17 @@ def open_storage(
         except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError) as error:
             if not chance:
                 raise _unusable(where, error) from None
-            time.sleep(CHANCE_SECONDS)  # two workers made the tables at the same moment
-        except Exception as error:  # whatever it is, and a traceback might show the address
+            time.sleep(CHANCE_SECONDS)  # two workers created the tables at the same moment
+        except Exception as error:  # any error: a traceback might show the address
             raise _unusable(where, error) from None
     raise AssertionError("the last chance returns or raises")
 
 
 def _journal(path: Path) -> Any:
-    """A journal file of the process that has the study's lock.
+    """A journal file, for the process that holds the study's lock.
 
-    optuna's locks are files that a process which is killed leaves behind, and that the next one respects for half a minute;
-    the study's lock goes with its process. A line that was not written whole is cut off: it was never acted on.
+    optuna's lock files survive a killed process and block the next one for half a minute; the study's lock is released
+    when its process ends. An incomplete last line is cut off: nobody acted on it.
     """
     from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
@@ -89,7 +89,7 @@ def _unusable(where: Address, error: Exception) -> SettingsError:
 
 @contextmanager
 def storage_failures(address: str | None) -> Iterator[None]:
-    """Turn what a database reports that does not answer any more into a `StorageError`."""
+    """Turn the errors of a database that no longer answers into a `StorageError`."""
     if address is None:
         yield
         return
@@ -103,19 +103,19 @@ def storage_failures(address: str | None) -> Iterator[None]:
         reported = getattr(error, "orig", None) or getattr(error.__cause__, "orig", None) or error
         reason = where.hide(str(reported)).strip() or type(error).__name__
         raise StorageError(
-            f"the storage {where.shown} failed: {reason.splitlines()[0]}; what has ended is kept, go on when it answers"
+            f"the storage {where.shown} failed: {reason.splitlines()[0]}; what has ended is kept; continue when it answers"
         ) from None
 
 
 def retry() -> Any:
-    """What puts a trial back whose worker died or was stopped, however often: that says nothing about its settings."""
+    """Puts back a trial whose worker died or was stopped, however often: that says nothing about its settings."""
     with experimental():
         return require_optuna().storages.RetryHeartbeatStaleTrialCallback()
 
 
 @contextmanager
 def experimental() -> Iterator[None]:
-    """Without optuna's warnings that something is experimental."""
+    """Silence optuna's warnings about experimental features."""
     from optuna.exceptions import ExperimentalWarning
 
     with warnings.catch_warnings():
@@ -124,17 +124,17 @@ def experimental() -> Iterator[None]:
 
 
 class Watch:
-    """Notices trials that a worker took and never began: they have no heart that could stop."""
+    """Finds trials that a worker took but never started: they have no heartbeat that could stop."""
 
     def __init__(self, grace: float, begun: str) -> None:
         self._grace, self._begun = grace, begun
         self._seen: dict[int, float] = {}
 
     def never_begun(self, running: list[Any]) -> list[Any]:
-        """Those of the running trials that for longer than the grace have lacked the mark of having begun."""
+        """Running trials that have not been marked as started for longer than the grace period."""
         now = time.monotonic()
         waiting = {
-            trial.number: trial  # a trial that is tried again has the marks of its first time
+            trial.number: trial  # a retried trial keeps the marks of its first attempt
             for trial in running
             if trial.user_attrs.get(self._begun) != trial.number
         }

@@ -1,4 +1,4 @@
-"""A study from its request to its answer: the only place that wires everything about studies together."""
+"""A study, from its request to its answer: the only place that wires everything about studies together."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
@@ -20,26 +20,26 @@ from charloom.study.sweep import Workshop, sweep
 from charloom.study.trials import Request, Study, Trial, planned
 
 START_SECONDS = 3.0
-"""Part of a trial's budget that its process takes before it trains: the recipe gets what is left."""
+"""The part of a trial's budget that its process needs before training; the recipe gets the rest."""
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A study that can be worked on."""
+    """A study that is ready to run."""
 
     folder: StudyFolder
     study: Study
     corpus: Corpus
     begun: bool
-    "Whether it was there before."
+    "Whether it existed before."
 
 
 def open_study(request: Request, corpus: Corpus, wanted: Path | None) -> Opened:
-    """The study of a request: the one in `wanted`, or an unfinished one of the same request, or a new one.
+    """The study for a request: the one in `wanted`, or an unfinished one with the same request, or a new one.
 
-    Raises `FolderError` where `wanted` holds something else.
+    Raises `FolderError` if `wanted` holds something else.
     """
     copied = corpus.source == STANDARD_INPUT
     if copied:
@@ -68,26 +68,28 @@ def open_study(request: Request, corpus: Corpus, wanted: Path | None) -> Opened:
             folder.make(study, bytes(corpus.text.data) if copied else None)
             return Opened(folder, study, corpus, begun=False)
         elif wanted:
-            raise FolderError(f"{wanted} exists and is no study; choose another --run")
+            raise FolderError(f"{wanted} exists and is not a study; choose another --run")
     raise FolderError("there are too many studies of this text; choose another --run")
 
 
 def reopen_study(path: Path) -> Opened:
-    """A study that was begun, with its text, which must be the same. Raises `FolderError`."""
+    """An existing study with its text, which must be unchanged. Raises `FolderError`."""
     folder = StudyFolder(path)
     study = folder.study()
     corpus = reopen(study.source, path / "text.txt", study.request.corpus, study.name)
     if corpus.text.sha256 != study.request.text_sha256:
-        raise FolderError(f"the text {study.name} has changed since {path} was begun; restore it, or begin a new study")
+        raise FolderError(
+            f"the text {study.name} has changed since {path} was started; restore it, or start a new study"
+        )
     return Opened(folder, study, corpus, begun=True)
 
 
 def work(
     opened: Opened, storage: str | None, *, jobs: int, threads: int, say: Say, interruption: Interruption
 ) -> Answer:
-    """Train what is left of a study and write its answer; `storage` is the address that trials of a search are shared in.
+    """Train the rest of a study and write its answer; `storage` is the address of a search's shared trials.
 
-    Raises `Interrupted`, everything so far being kept.
+    Raises `Interrupted`; everything so far is kept.
     """
     folder, study = opened.folder, opened.study
     held = folder.lock()
@@ -116,7 +118,7 @@ def work(
         left = [trial for trial in trials if trial not in before or before[trial].state == "failed"]
         done = len(trials) - len(left)
         if opened.begun:
-            say(f"{folder.path}: {done} of {len(trials)} trials have ended, going on with the rest")
+            say(f"{folder.path}: {done} of {len(trials)} trials have ended; continuing with the rest")
 
         def ended(trial: Trial, outcome: Outcome) -> None:
             nonlocal done
@@ -139,7 +141,7 @@ def conclude(folder: StudyFolder, study: Study, outcomes: dict[Trial, Outcome]) 
         atomic_files.replace(Disk(), folder.path / "best.toml", best)
     elif all(outcome.state == "failed" for outcome in outcomes.values()):
         first = next(iter(outcomes.values())).message
-        raise FolderError(f"every trial of {folder.path} failed; the first said: {first}")
+        raise FolderError(f"every trial of {folder.path} failed; the first one says: {first}")
     return made
 
 
@@ -153,14 +155,14 @@ def told(outcome: Outcome) -> str:
 
 
 def available_threads() -> int:
-    """Threads with which one training would use this machine."""
+    """Number of threads that one training uses on this machine."""
     import torch
 
     return torch.get_num_threads()
 
 
 def divide_threads(threads: int, jobs: int) -> None:
-    """Let this process, too, work with no more threads than a trial. Raises `SettingsError` for more jobs than threads."""
+    """Limit this process, too, to the threads of one trial. Raises `SettingsError` for more jobs than threads."""
     import torch
 
     if not 1 <= jobs <= threads:
@@ -169,7 +171,7 @@ def divide_threads(threads: int, jobs: int) -> None:
 
 
 def _decide(request: Request, corpus: Corpus) -> Study:
-    """The centre, decided once, and what is searched around it."""
+    """The centre, decided once, and the space that is searched around it."""
     network, training, reason = _centre(request, corpus)
     space = request.space or (space_file(default_space(network, training)) if request.search else "")
     return Study(
@@ -186,7 +188,7 @@ def _decide(request: Request, corpus: Corpus) -> Study:
 
 
 def _centre(request: Request, corpus: Corpus) -> tuple[NetworkConfig, TrainingConfig, str]:
-    """The recipe's settings for this text and budget, wherever the user chose none."""
+    """The recipe's settings for this text and budget, except those that the user chose."""
     from charloom.machine.hardware import choose_device
     from charloom.training.plan import by_recipe
 
@@ -194,7 +196,7 @@ def _centre(request: Request, corpus: Corpus) -> tuple[NetworkConfig, TrainingCo
     network, training, recipe = by_recipe(
         request.network,
         request.training,
-        {*request.chosen, "training.patience"},  # a trial ends as it was planned
+        {*request.chosen, "training.patience"},  # a trial ends as planned
         characters=corpus.train.characters,
         seconds=characters if characters is not None else max(1.0, (request.budget_seconds or 0) - START_SECONDS),
         device=choose_device(request.device),

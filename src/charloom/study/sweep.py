@@ -1,4 +1,4 @@
-"""The loop of a study: trials that have not ended are trained, some at a time, each measured when it is done."""
+"""The loop of a study: unfinished trials are trained, a few at a time, and each is measured when it is done."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from charloom.study.trials import Study, Trial
 from charloom.training.runs import Run, is_locked
 
 ATTEMPTS = 3
-"""How often a trial is begun in one sitting that is ended from outside each time: for want of memory, it may be."""
+"""How often a trial is started in one session if it is ended from outside each time (for lack of memory, perhaps)."""
 
 
 @dataclass(frozen=True)
@@ -24,20 +24,20 @@ class Workshop:
     folder: StudyFolder
     study: Study
     look: Callable[[Path, bool], Look | None]
-    "Looks at a run, with or without its use of context."
+    "Measures a run, with or without its use of context."
     threads: int | None
-    "Of a trial's process; None leaves the choice to it."
+    "Threads of a trial's process; None lets it choose."
 
     say: Callable[[str], None]
 
     def conclude(self, trial: Trial, process: Process | None) -> Outcome:
-        """How a trial ended whose process has ended, or that had ended before there was one; it is kept."""
+        """The outcome of a trial whose process has ended, or that had ended before; it is written to disk."""
         outcome = self._outcome(trial, process)
         keep_outcome(self.folder.outcome(trial.name), outcome)
         return outcome
 
     def prune(self, trial: Trial, process: Process | None) -> Outcome:
-        """How a trial ended that was stopped because it fell behind; it is kept, and so is its run, which could continue."""
+        """The outcome of a trial that was stopped because it fell behind; its run is kept and could be resumed."""
         figures = _figures(self.folder.run(trial.name))
         steps = f" after step {figures.steps:,} of {figures.planned_steps:,}" if figures else ""
         outcome = Outcome(
@@ -56,9 +56,9 @@ class Workshop:
         try:
             config = Run(run).config()
             if (config.network, config.training) != (trial.network, trial.training):
-                return Outcome("failed", f"{run} holds a run of other settings; remove it", seconds, None, None)
+                return Outcome("failed", f"{run} holds a run with other settings; remove it", seconds, None, None)
             if config.text.sha256 != self.study.request.text_sha256:
-                return Outcome("failed", "the text has changed since the study was begun", seconds, None, None)
+                return Outcome("failed", "the text has changed since the study was started", seconds, None, None)
             figures = measure(run)
             varied = "sequence-length" in trial.name or trial.name.startswith("centre")
             look = self.look(run, varied and bool(self.study.request.sequence_lengths))
@@ -66,15 +66,16 @@ class Workshop:
             return Outcome("failed", str(error), seconds, None, None)
         uniform = self.study.uniform_nats
         if look is None or diverged(look.nats, uniform) or diverged(figures.training_nats, uniform):
-            said = "its loss is that of a model which learned nothing, or worse"
+            said = "its loss is no better than that of a model that learned nothing"
             return Outcome("diverged", said, seconds, figures, look)
         return Outcome("finished", "", seconds, figures, look)
 
 
 class Attempt:
-    """A trial on its way to its end.
+    """A trial in progress.
 
-    It waits while another process trains its run, and is begun again where it was ended from outside: neither is a failure.
+    It waits while another process trains its run, and starts again after it was ended from outside: neither is a
+    failure.
     """
 
     def __init__(self, workshop: Workshop, trial: Trial) -> None:
@@ -82,10 +83,10 @@ class Attempt:
         self._run = workshop.folder.run(trial.name)
         self._begun, self._waits = 0, False
         self.process: Process | None = None
-        "The one that trains it, or trained it last."
+        "The process that trains it, or last trained it."
 
     def ended(self) -> bool:
-        """Whether nothing is left to train. Else the next process is begun as soon as there can be one."""
+        """Whether training is complete. If not, the next process is started as soon as possible."""
         if self.process is not None:
             if self.process.code is None:
                 return False
@@ -95,7 +96,9 @@ class Attempt:
             self._begun -= taken
         if is_locked(self._run):
             if not self._waits:
-                self._workshop.say(f"{self._trial.name}: waiting for another process that trains {shown(self._run)}")
+                self._workshop.say(
+                    f"{self._trial.name}: waiting for another process that is training {shown(self._run)}"
+                )
             self._waits = True
             return False
         if finished(self._run):
@@ -107,7 +110,7 @@ class Attempt:
         return False
 
     def stop(self) -> None:
-        """Let it save, and wait until it has ended."""
+        """Tell it to save, and wait until it has ended."""
         stop([self.process] if self.process is not None else [])
 
 
@@ -119,7 +122,7 @@ def sweep(
     ended: Callable[[Trial, Outcome], None],
     interruption: Interruption,
 ) -> None:
-    """Train `trials`, `jobs` at a time, and say `ended` of each. Interrupted, it lets those that run save, and raises."""
+    """Train `trials`, `jobs` at a time, calling `ended` for each. If interrupted, let running ones save, and raise."""
     waiting, running = list(trials), dict[Trial, Attempt]()
     try:
         while waiting or running:
@@ -127,7 +130,7 @@ def sweep(
                 trial = waiting.pop(0)
                 running[trial] = Attempt(workshop, trial)
             for trial, attempt in list(running.items()):
-                with interruption.hold():  # else a process might be started that is never stopped
+                with interruption.hold():  # otherwise a process might be started and never stopped
                     done = attempt.ended()
                 if done:
                     del running[trial]
@@ -139,7 +142,7 @@ def sweep(
 
 
 def _figures(run: Path) -> Figures | None:
-    """What a run recorded before it diverged; None where that was before its first line."""
+    """What a run recorded before it diverged; None if it diverged before its first line."""
     try:
         return measure(run)
     except CharloomError:

@@ -1,4 +1,4 @@
-"""The figures of a study: as rows of a table, and as plain values."""
+"""The figures of a study, as table rows and as plain values."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,7 +25,7 @@ COLUMNS = (
 
 
 def row(point: Point) -> list[str]:
-    """A setting as a row of the table."""
+    """A setting as a table row."""
 
     def figure(name: str, form: str, scale: float = 1) -> str:
         value = point.figure(name)

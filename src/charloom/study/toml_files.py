@@ -14,7 +14,7 @@ def settings_file(
     length: tuple[str, object],
     comments: Sequence[str],
 ) -> bytes:
-    """The file: comments, the length of training, and every setting but the seed."""
+    """The file: comments, the length of training, and every setting except the seed."""
     lines = [f"# {' '.join(comment.split())}" for comment in comments]
     lines += ["", f"{length[0]} = {value(length[1])}"]
     lines += [f"{field.name} = {value(getattr(corpus, field.name))}" for field in fields(corpus)]
@@ -27,7 +27,7 @@ def settings_file(
 
 
 def value(of: object) -> str:
-    """A number, a text, a truth or a list of these, as TOML writes it."""
+    """A number, string, boolean or list of these in TOML."""
     if isinstance(of, bool):
         return "true" if of else "false"
     if isinstance(of, str):

@@ -1,7 +1,7 @@
-"""What a study tries: factors, the settings around one shared centre, and a trial for each setting and seed; no torch.
+"""What a study tries: factors, settings around one shared centre, and a trial for each setting and seed; no torch.
 
-One-factor sweeps change one setting of the centre at a time, so that whatever differs between two trials of a factor is its
-work. The centre itself is a point of every factor's curve and is trained once for each seed.
+One-factor sweeps change one setting of the centre at a time, so any difference between two trials of a factor is due to
+that factor. The centre itself is a point on every factor's curve and is trained once for each seed.
 """
 
 import itertools
@@ -17,15 +17,15 @@ Value = float | int | str
 
 @dataclass(frozen=True)
 class Factor:
-    """A setting that a study varies, and how it is spoken of."""
+    """A setting that a study varies, and its wording."""
 
     name: str
-    "In the names of trials and pictures."
+    "Its name in trials and pictures."
     setting: str
-    "As in `network.hidden_size`."
+    "Its setting, such as `network.hidden_size`."
     words: str
     more: str
-    "More of it, with its verb: a larger hidden size helps."
+    "A clause about more of it: a larger hidden size helps."
     logarithmic: bool = True
     "Whether its values are compared by their ratios."
 
@@ -41,7 +41,7 @@ FACTORS = (
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asked for; the same request is the same study."""
+    """A user's request; equal requests are the same study."""
 
     text_sha256: str
     corpus: CorpusConfig
@@ -52,25 +52,25 @@ class Request:
     cells: tuple[Cell, ...]
     grid: bool
     search: int
-    "Trials of a search; 0 where values are swept."
+    "Number of trials of a search; 0 for a sweep."
     space: str
-    "The search space as TOML, where the user gave one."
+    "The search space as TOML, if the user gave one."
     shared: bool
-    "Whether the trials of the search lie in a storage that several machines share."
+    "Whether the search's trials are in a storage shared by several machines."
     seeds: int
     budget_seconds: float | None
-    "Of a trial; else it is `characters`."
+    "Seconds per trial; None if `characters` is the budget."
     characters: int | None
     network: NetworkConfig
     training: TrainingConfig
     chosen: tuple[str, ...]
-    "Settings that no recipe may change, as in `network.hidden_size`."
+    "Settings that no recipe may change, such as `network.hidden_size`."
     device: Device
     precision: Precision
     prompt: str
 
     def values(self) -> dict[str, tuple[Value, ...]]:
-        """The values of each factor that is varied, in order, by its name."""
+        """The values of each varied factor, in order, by its name."""
         given: tuple[tuple[Value, ...], ...] = (
             self.learning_rates,
             self.hidden_sizes,
@@ -83,24 +83,24 @@ class Request:
 
 @dataclass(frozen=True)
 class Study:
-    """What `study.json` says: a request, and what was decided before the first trial."""
+    """The content of `study.json`: a request, and what was decided before the first trial."""
 
     request: Request
     name: str
-    "Of the text."
+    "SHA-256 of the text."
     source: str
-    "Where trials read it: a path, 'corpus NAME', or 'copy' for text.txt of the study."
+    "Where trials read it: a path, 'corpus NAME', or 'copy' for the study's text.txt."
     training_characters: int
     symbols: int
-    "Distinct symbols of the text."
+    "Number of distinct symbols in the text."
     network: NetworkConfig
-    "Of the centre."
+    "The centre's network."
     training: TrainingConfig
-    "Of the centre."
+    "The centre's training."
     reason: str
-    "Why this centre."
+    "The reason for this centre."
     space: str
-    "What a search tries, as TOML; empty for a sweep."
+    "The search space as TOML; empty for a sweep."
     format: Literal["charloom-study-1"] = "charloom-study-1"
 
     @property
@@ -118,19 +118,19 @@ class Trial:
     training: TrainingConfig
 
     def value(self, factor: Factor) -> Value:
-        """What this trial has for a factor."""
+        """This trial's value of a factor."""
         group, field = factor.setting.split(".")
         found: Value = getattr(getattr(self, group), field)
         return found
 
     @property
     def settings(self) -> tuple[NetworkConfig, TrainingConfig]:
-        """All but the seed."""
+        """All settings except the seed."""
         return self.network, replace(self.training, seed=0)
 
 
 def changed(name: str, network: NetworkConfig, training: TrainingConfig, settings: Mapping[str, Value]) -> Trial:
-    """A trial with some settings, as in `network.hidden_size`, in place of the centre's. Raises `SettingsError`."""
+    """A trial with some settings, such as `network.hidden_size`, replaced in the centre. Raises `SettingsError`."""
     parts = {
         group: {key.split(".")[1]: value for key, value in settings.items() if key.startswith(f"{group}.")}
         for group in ("network", "training")
@@ -141,9 +141,9 @@ def changed(name: str, network: NetworkConfig, training: TrainingConfig, setting
 
 
 def planned(study: Study) -> tuple[Trial, ...]:
-    """The trials of a sweep, seed after seed: all settings are seen once before any is seen twice.
+    """The trials of a sweep, seed by seed: every setting is tried once before any is tried twice.
 
-    Settings that are the same are one trial. Raises `SettingsError` for a value outside its range.
+    Equal settings are one trial. Raises `SettingsError` for a value outside its range.
     """
     trials: dict[tuple[NetworkConfig, TrainingConfig], Trial] = {}
     for number in range(study.request.seeds):
@@ -155,7 +155,7 @@ def planned(study: Study) -> tuple[Trial, ...]:
 
 
 def _settings(request: Request) -> Iterator[tuple[str, dict[str, Value]]]:
-    """Names and what differs from the centre."""
+    """Names, and differences from the centre."""
     factors = {factor.name: factor for factor in FACTORS}
     values = request.values()
     if request.grid:
@@ -171,5 +171,5 @@ def _settings(request: Request) -> Iterator[tuple[str, dict[str, Value]]]:
 
 
 def shown(value: Value) -> str:
-    """A value as it stands in names and on axes."""
+    """A value as written in names and on axes."""
     return f"{value:g}" if isinstance(value, float) else str(value)

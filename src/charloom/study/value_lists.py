@@ -10,7 +10,7 @@ Item = TypeVar("Item", int, float)
 
 
 def numbers(name: str, text: str | None, kind: Callable[[str], Item], example: str) -> tuple[Item, ...]:
-    """The numbers of a list, each once, in order; none where there is no list. Raises `SettingsError`."""
+    """The distinct numbers of a list, sorted; none without a list. Raises `SettingsError`."""
     if text is None:
         return ()
     try:
@@ -25,7 +25,7 @@ def numbers(name: str, text: str | None, kind: Callable[[str], Item], example: s
 
 
 def cells(text: str | None) -> tuple[Cell, ...]:
-    """The cells of a list, each once, in their order. Raises `SettingsError`."""
+    """The distinct cells of a list, in their order. Raises `SettingsError`."""
     if text is None:
         return ()
     named = dict.fromkeys(part.strip() for part in text.split(","))
