@@ -253,7 +253,7 @@ def test_the_legend_names_every_run_and_covers_no_data(count: int) -> None:
     assert names == [
         *(f"run {number}" for number in range(count)),
         "training",
-        "validation, during training",
+        "validation during the run",
         "validation, at the end",
     ]
     assert not legend.get_window_extent().overlaps(figure.axes[0].get_window_extent())
