@@ -40,6 +40,7 @@ bench: $(VENV)/.dev.stamp
 
 docs: $(VENV)/.dev.stamp
 	$(BIN)/python docs/command_line.py
+	$(BIN)/python docs/python_interface.py
 
 course: $(VENV)/.dev.stamp
 	$(BIN)/python course/build.py

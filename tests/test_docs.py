@@ -58,10 +58,10 @@ def test_the_readme_is_a_front_page() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 120
 
 
-def test_the_command_line_reference_is_what_the_commands_say(tmp_path: Path) -> None:
-    script = [sys.executable, str(ROOT / "docs" / "command_line.py"), str(tmp_path / "now.md")]
-    subprocess.run(script, check=True)
-    page = ROOT / "docs" / "reference" / "command-line.md"
+@pytest.mark.parametrize(("script", "name"), [("command_line", "command-line"), ("python_interface", "python")])
+def test_the_reference_is_what_the_program_says(script: str, name: str, tmp_path: Path) -> None:
+    subprocess.run([sys.executable, str(ROOT / "docs" / f"{script}.py"), str(tmp_path / "now.md")], check=True)
+    page = ROOT / "docs" / "reference" / f"{name}.md"
     assert page.read_text() == (tmp_path / "now.md").read_text(), "run: make docs"
 
 
