@@ -63,7 +63,7 @@ def _signature(value: Any) -> str:
     except (TypeError, ValueError):
         return ""
     shown = [
-        re.sub(r"<[^>]*>|\w+Config\(.*\)", "…", str(one.replace(annotation=inspect.Parameter.empty)))
+        re.sub(r"=<.*>$|=\w+Config\(.*\)$", "=…", str(one.replace(annotation=inspect.Parameter.empty)))
         for one in parameters
         if one.name not in ("self", "cls")
     ]
