@@ -37,7 +37,10 @@ def _package(package: ModuleType) -> Iterator[str]:
     yield f"## {package.__name__}\n"
     if package is not charloom:
         yield f"{_first(package)}\n"
-    own = sorted(set(package.__dir__()) - (set() if package is charloom else set(charloom.__all__)), key=str.lower)
+    own = sorted(
+        set(package.__dir__()) - (set() if package is charloom else set(charloom.__all__)),
+        key=lambda name: (name.lower(), name),
+    )
     for name in own:
         yield from _entry(package, name, getattr(package, name))
     if not own:
