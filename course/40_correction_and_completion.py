@@ -31,7 +31,6 @@ import charloom
 from charloom.complete.completer import Completer
 from charloom.correct.corrector import Corrector
 from charloom.correct.edits import ErrorModel
-from charloom.correct.learning import Pair, learn
 from charloom.correct.lexicon import Lexicon
 from charloom.data.datasets import dataset
 from charloom.generation.writer import Writer
@@ -154,18 +153,6 @@ spoilt = corrector.correct(clean)[1]
 print(f"{len(spoilt)} of {len(clean.split()):,} right words were changed")
 for change in spoilt[:5]:
     print(f"  {change.before} -> {change.after} ({change.after_probability:.0%})")
-
-# %% [markdown]
-# The costs of slips can be learned from pairs of what was meant and what was typed: here from a typist who doubles no letter.
-
-# %%
-pairs = [
-    Pair(word, wrong)
-    for word, wrong in [("letter", "leter"), ("called", "caled"), ("passed", "pased"), ("will", "wil")]
-]
-learned = learn(pairs, lexicon).errors.costs
-for kind in ("a double letter written once", "a letter left out"):
-    print(f"{kind}: {ErrorModel().costs[kind]:.1f} nats before, {learned[kind]:.1f} after")
 
 # %% [markdown]
 # On the command line the same is
