@@ -23,6 +23,7 @@ from spelling_peers import Pair, Peer, peers, read_pairs, symspell_list
 WITHOUT_CONTEXT = Beliefs(word=0.0, following=0.0, slip=1.0, further=0.0, pair=0.0, frequency=0.5, capital=0.0)
 """Weights that rank the candidates for a word by slips and counts alone."""
 
+
 def charloom_peer(lexicon: Lexicon) -> Peer:
     """Charloom's best candidate for a word; a known word is left alone."""
     untrained = fresh_model(NetworkConfig(hidden_size=8, embedding_size=8), symbols=95)  # its surprisals have no weight
@@ -53,7 +54,9 @@ def main() -> None:
         speed = len(pairs) / (time.perf_counter() - began)
         rows[name] = {"first": right, "share": right / len(pairs), "words_per_second": speed}
     known = sum(pair.typed in counts for pair in pairs)
-    print(f"{len(pairs)} pairs of {options.pairs.name}; {len(counts):,} words, {known} of the typed ones among them; {title()}")
+    print(
+        f"{len(pairs)} pairs of {options.pairs.name}; {len(counts):,} words, {known} of the typed ones among them; {title()}"
+    )
     print("| | first | share | words a second |\n|---|---|---|---|")
     for name, row in rows.items():
         print(f"| {name} | {row['first']:.0f} | {row['share']:.1%} | {row['words_per_second']:,.0f} |")
