@@ -4,10 +4,10 @@ import numpy as np
 
 from charloom.data.corpus import Text
 from charloom.data.vocabulary import Ids, Vocabulary
-from charloom.settings import Documents
+from charloom.settings import DocumentKind
 
 
-def encode(text: Text, vocabulary: Vocabulary, documents: Documents = "none") -> Ids:
+def encode(text: Text, vocabulary: Vocabulary, documents: DocumentKind = "none") -> Ids:
     """Ids of `text`, for each character (or byte) one, with boundaries.
 
     With documents "lines" each newline becomes the boundary: it is the end of a text. Where a text made of several ends
@@ -44,7 +44,7 @@ def newline_id(vocabulary: Vocabulary) -> int | None:
     return place if place >= 0 else None
 
 
-def predicts_end(text: Text, documents: Documents) -> bool:
+def predicts_end(text: Text, documents: DocumentKind) -> bool:
     """Whether training on this text shows ends, so that the model can learn to end a text."""
     return documents == "lines" or bool(text.ends)
 
