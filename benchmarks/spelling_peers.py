@@ -10,9 +10,28 @@ import json
 import string
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 Peer = Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A word, and what was typed in its place."""
+
+    meant: str
+    typed: str
+
+
+def read_pairs(file: Path) -> list[Pair]:
+    """The pairs of a file in Norvig's format: a line `right: wrong wrong` for each word, with or without commas."""
+    pairs = list[Pair]()
+    for line in file.read_text().lower().splitlines():
+        meant, _, typed = line.partition(":")
+        words = (word.partition("*")[0] for word in typed.replace(",", " ").split())
+        pairs += [Pair(meant.strip(), word) for word in words if word != meant.strip()]
+    return pairs
 
 
 def peers(counts: Mapping[str, int]) -> Iterator[tuple[str, Peer]]:

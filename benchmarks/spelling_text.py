@@ -25,12 +25,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from charloom.correct.corrector import Corrector
-from charloom.correct.learning import read_pairs
 from charloom.correct.lexicon import Lexicon, plain
 from charloom.correct.spans import like, spans
 from charloom.correct.word_lists import known_words
 from machine import title
-from spelling_peers import Peer, peers, symspell_list
+from spelling_peers import Peer, peers, read_pairs, symspell_list
 from trained import trained
 
 RATE = 0.1
@@ -135,7 +134,7 @@ def main() -> None:
     all_spans = list(spans(held_out))[options.skip : options.skip + words]
     text = held_out[all_spans[0].start : all_spans[-1].end]
     misspellings: dict[str, list[str]] = {}
-    for pair in read_pairs(options.pairs.read_text(), options.pairs.name) if options.pairs else []:
+    for pair in read_pairs(options.pairs) if options.pairs else []:
         if plain(pair.typed) not in lexicon:
             misspellings.setdefault(pair.meant, []).append(pair.typed)
     corrupted = corrupt(text, misspellings, random.Random(options.seed))

@@ -29,7 +29,7 @@ from pathlib import Path
 
 import charloom
 from charloom import Completer, Writer
-from charloom.correct import Corrector, ErrorModel, Lexicon, Pair, learn
+from charloom.correct import Corrector, ErrorModel, Lexicon
 from charloom.data import dataset
 
 FAST = os.environ.get("CHARLOOM_COURSE", "full") == "fast"
@@ -150,18 +150,6 @@ spoilt = corrector.correct(clean)[1]
 print(f"{len(spoilt)} of {len(clean.split()):,} right words were changed")
 for change in spoilt[:5]:
     print(f"  {change.before} -> {change.after} ({change.after_probability:.0%})")
-
-# %% [markdown]
-# The costs of slips can be learned from pairs of what was meant and what was typed: here from a typist who doubles no letter.
-
-# %%
-pairs = [
-    Pair(word, wrong)
-    for word, wrong in [("letter", "leter"), ("called", "caled"), ("passed", "pased"), ("will", "wil")]
-]
-learned = learn(pairs, lexicon).errors.costs
-for kind in ("a double letter written once", "a letter left out"):
-    print(f"{kind}: {ErrorModel().costs[kind]:.1f} nats before, {learned[kind]:.1f} after")
 
 # %% [markdown]
 # On the command line the same is

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from charloom.cli.main import build
-from charloom.cli.sources import HYPHEN
+from charloom.cli.sources import Sources
 
 PAGE = Path(__file__).resolve().parent / "reference" / "command-line.md"
 
@@ -22,9 +22,9 @@ one sentence; 130, 143 and 129 interrupted by Ctrl-C, SIGTERM and SIGHUP, with e
 
 def page() -> str:
     """The reference of all verbs, as Markdown."""
-    text: str = build().generate_docs(output_format="markdown", recursive=True, heading_level=1)
+    text: str = build(Sources()).generate_docs(output_format="markdown", recursive=True, heading_level=1)
     title, rest = text.split("\n", 1)
-    return f"{title}\n\n{HEAD}{rest.strip()}\n".replace(HYPHEN, "-")
+    return f"{title}\n\n{HEAD}{rest.strip()}\n"
 
 
 if __name__ == "__main__":

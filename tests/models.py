@@ -9,7 +9,7 @@ from charloom.data.corpus import Text
 from charloom.data.vocabulary import Vocabulary
 from charloom.models.language_model import LanguageModel
 from charloom.models.model_folder import ModelConfig, VocabularyRecord
-from charloom.settings import Cell, Documents, NetworkConfig
+from charloom.settings import Cell, DocumentKind, NetworkConfig
 from charloom.storage import strict_json
 
 
@@ -18,7 +18,7 @@ def small_model(
     cell: Cell = "lstm",
     *,
     kind: str = "characters",
-    documents: Documents = "none",
+    documents: DocumentKind = "none",
     predicts_end: bool | None = None,
     layers: int = 2,
     hidden_size: int = 12,

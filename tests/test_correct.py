@@ -281,11 +281,9 @@ def test_a_text_comes_from_the_command_or_from_standard_input(run: Path, charloo
     assert charloom("correct", run, "--text", "-", input="").stdout == ""
 
 
-def test_more_words_can_be_known_and_slips_learned(run: Path, charloom: Call, tmp_path: Path) -> None:
+def test_more_words_can_be_known(run: Path, charloom: Call, tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("sialor 5\nthe\n")
-    (tmp_path / "pairs.txt").write_text("sailor: sialor salior\nletter: leter\n")
     assert charloom("correct", run, "The old sialor", "--words", "words.txt").stdout == "The old sialor\n"
-    assert charloom("correct", run, "The old sialor", "--pairs", "pairs.txt").stdout == "The old sailor\n"
     folder = write_folder(small_model("abdehnost' .\n"), tmp_path / "model")
     assert charloom("correct", folder, "the", "--words", "words.txt").stdout == "the\n"
 
@@ -298,7 +296,6 @@ def test_more_words_can_be_known_and_slips_learned(run: Path, charloom: Call, tm
         (["--text", "absent.txt"], ["absent.txt cannot be read"]),
         (["--text", "latin.txt"], ["latin.txt is not UTF-8", "offset 1"]),
         (["a", "--words", "wrong.txt"], ["line 1 of wrong.txt"]),
-        (["a", "--pairs", "wrong.txt"], ["line 1 of wrong.txt"]),
         (["a", "--confidence", "2"], ["confidence is 2"]),
     ],
 )

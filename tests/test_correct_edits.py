@@ -1,4 +1,4 @@
-"""Slips: which kinds lead from one word to another, what they cost, and that costs are learned from pairs."""
+"""Slips: which kinds lead from one word to another, and what they cost."""
 
 import pytest
 from hypothesis import given
@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("rapidfuzz")
 
-from charloom.correct.edits import DEFAULT_COSTS, KINDS, ErrorModel
-from charloom.correct.learning import Pair, learn, read_pairs
+from charloom.correct.edits import DEFAULT_COSTS, ErrorModel
 from charloom.correct.lexicon import Lexicon, read_words
 from charloom.errors import TextError
 
@@ -71,36 +70,6 @@ def test_case_and_the_shape_of_an_apostrophe_do_not_matter() -> None:
 
 def test_words_that_have_nothing_in_common_are_not_slips_of_each_other() -> None:
     assert ErrorModel().slips("a", "lighthouse") is None
-
-
-def test_pairs_make_the_slips_that_they_show_cheaper_and_those_that_lose_dearer() -> None:
-    words = ["letter", "ladder", "butter", "hammer", "summer", "dinner", "lever", "later", "better", "batter", "bitter"]
-    lexicon = Lexicon(dict.fromkeys([*words, "leter", "diner", "sumer"], 10) | {"seter": 10, "deter": 10, "meter": 10})
-    doubled = [
-        Pair(word, word.replace(double, double[0]))
-        for word in words
-        for double in ("tt", "dd", "mm", "nn")
-        if double in word
-    ]
-    learned = learn(doubled, lexicon).errors.costs
-    assert learned["a double letter written once"] < DEFAULT_COSTS["a double letter written once"]
-    assert set(learned) == set(KINDS)
-    assert learned["a space left out"] == pytest.approx(DEFAULT_COSTS["a space left out"])  # of which they say nothing
-
-
-def test_pairs_are_read_as_norvig_writes_them() -> None:
-    assert read_pairs("contented: contenpted contende\n\nJuice: guic, jucie*3\n", "f") == [
-        Pair("contented", "contenpted"),
-        Pair("contented", "contende"),
-        Pair("juice", "guic"),
-        Pair("juice", "jucie"),
-    ]
-
-
-@pytest.mark.parametrize("text", ["", "no colon here\n", "right:\n", ": wrong\n", "same: same\n"])
-def test_what_is_no_list_of_pairs_is_refused(text: str) -> None:
-    with pytest.raises(TextError, match="right: wrong wrong"):
-        read_pairs(text, "pairs.txt")
 
 
 def test_a_list_of_words_has_counts_or_none() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from charloom.cli.main import build
-from charloom.cli.sources import prepare
+from charloom.cli.sources import Sources, prepare
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [path for path in sorted((ROOT / "docs").rglob("*.md")) if "studies" not in path.parts[:-2]]
@@ -39,7 +39,7 @@ def test_a_command_in_the_documents_is_understood(document: str, command: str) -
     arguments = prepare(shlex.split(command)[1:])
     if arguments[-1] in ("--help", "--version"):
         return
-    app = build()
+    app = build(Sources())
     app.config = ()  # the files that a command names are not here
     app.parse_args(arguments, exit_on_error=False, print_error=False)
 

@@ -9,7 +9,7 @@ from charloom.data.corpus import Text
 from charloom.data.text_ids import encode, newline_id, predicts_end
 from charloom.data.vocabulary import Vocabulary
 from charloom.errors import TextError
-from charloom.settings import Documents, VocabularyKind
+from charloom.settings import DocumentKind, VocabularyKind
 from models import several_texts
 
 TEXTS = st.lists(st.text(st.sampled_from("ab\n\né😀"), min_size=1), min_size=1, max_size=6)
@@ -21,7 +21,7 @@ def joined(texts: list[str]) -> Text:
     return several_texts(*texts) if len(texts) > 1 else Text.of(texts[0])
 
 
-def expected(texts: list[str], vocabulary: Vocabulary, documents: Documents) -> list[int]:
+def expected(texts: list[str], vocabulary: Vocabulary, documents: DocumentKind) -> list[int]:
     """The ids, put together a text and a character at a time."""
     ids: list[int] = []
     for text in texts:
@@ -35,7 +35,7 @@ def expected(texts: list[str], vocabulary: Vocabulary, documents: Documents) -> 
 
 @given(TEXTS, KINDS, DOCUMENTS)
 def test_ids_are_the_characters_and_a_boundary_wherever_a_text_ends(
-    texts: list[str], kind: VocabularyKind, documents: Documents
+    texts: list[str], kind: VocabularyKind, documents: DocumentKind
 ) -> None:
     vocabulary = Vocabulary.of(texts, kind)
     ids = encode(joined(texts), vocabulary, documents)
@@ -102,7 +102,7 @@ def test_the_id_of_the_newline_is_that_of_the_newline(kind: VocabularyKind) -> N
         (several_texts("a", "b"), "none", True),
     ],
 )
-def test_a_model_learns_ends_only_where_it_sees_them(text: Text, documents: Documents, ends: bool) -> None:
+def test_a_model_learns_ends_only_where_it_sees_them(text: Text, documents: DocumentKind, ends: bool) -> None:
     vocabulary = Vocabulary.of([str(text)])
     assert predicts_end(text, documents) == ends == (vocabulary.boundary in encode(text, vocabulary, documents))
 

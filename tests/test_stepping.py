@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charloom.data.vocabulary import Vocabulary
-from charloom.generation.numpy_steps import Rows, Stepper
+from charloom.generation.numpy_steps import Stepper, StepRows
 from charloom.models.language_model import LanguageModel
 from charloom.models.model_folder import ModelConfig, shapes
 from charloom.settings import Cell, NetworkConfig
@@ -43,7 +43,7 @@ def random_ids(*shape: int) -> np.ndarray:
     return np.random.Generator(np.random.PCG64(7)).integers(0, len(ALPHABET) + 1, shape)
 
 
-def close(rows: Rows, state: Any) -> bool:
+def close(rows: StepRows, state: Any) -> bool:
     return all(
         ours.shape == tuple(theirs.shape) and np.allclose(ours, theirs.numpy(), rtol=1e-4, atol=1e-5)
         for ours, theirs in zip(rows.state, state, strict=True)

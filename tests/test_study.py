@@ -158,10 +158,10 @@ def test_the_best_settings_are_a_file_that_train_takes(swept: Path, charloom: Ca
 
 def test_a_study_can_be_centred_on_such_a_file(swept: Path) -> None:
     from charloom.cli.main import build
-    from charloom.cli.sources import prepare
+    from charloom.cli.sources import Sources, prepare
 
     arguments = ["study", "text.txt", "--layers", "2", "--config", str(swept / "study" / "best.toml")]
-    _, bound, _ = build().parse_args(prepare(arguments), exit_on_error=False, print_error=False)
+    _, bound, _ = build(Sources()).parse_args(prepare(arguments), exit_on_error=False, print_error=False)
     assert bound.arguments["network"].hidden_size == 8
 
 

@@ -14,7 +14,7 @@ from charloom.errors import CharloomError, SettingsError, TextError
 from charloom.evaluation.score import evaluate, surprisal
 from charloom.evaluation.surprisal import Surprise, Surprises
 from charloom.models import language_model
-from charloom.plotting.heat_map import LEVELS, draw_heat_map, level, lines, page, shown
+from charloom.plotting.heat_map import LEVELS, draw_heat_map, glyph, level, lines, page
 from charloom.settings import Cell
 from conftest import CELLS
 from models import log_probabilities, several_texts, small_model
@@ -155,7 +155,7 @@ def test_lines_hold_every_character_once_and_end_at_newlines(text: str, width: i
 
 @given(st.characters() | st.sampled_from(["", "<e6>"]))
 def test_every_character_can_be_shown(character: str) -> None:
-    assert shown(character).isprintable()
+    assert glyph(character).isprintable()
 
 
 def test_text_objects_are_read_as_strings_are() -> None:

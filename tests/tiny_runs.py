@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from charloom.data.corpus import Corpus
 from charloom.data.datasets import dataset
 from charloom.data.text_sources import string_corpus
-from charloom.settings import Cell, CorpusConfig, Documents, NetworkConfig, TrainingConfig
+from charloom.settings import Cell, CorpusConfig, DocumentKind, NetworkConfig, TrainingConfig
 from charloom.storage.atomic_files import Disk
 from charloom.training import experiment
 from charloom.training.loop import SaveEvery
@@ -28,7 +28,7 @@ class TinyRun:
     """What is trained. Its text is read a bit more than once, so that an epoch ends within the run."""
 
     cell: Cell = "lstm"
-    documents: Documents = "none"
+    documents: DocumentKind = "none"
     characters: int = 2000
     hidden_size: int = 10
     steps: int = 12

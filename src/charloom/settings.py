@@ -18,7 +18,7 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Weights = Literal["float32", "int8"]
 VocabularyKind = Literal["characters", "bytes"]
-Documents = Literal["none", "lines"]
+DocumentKind = Literal["none", "lines"]
 Syntax = Literal["python"]
 ClassifierKind = Literal["discriminative", "generative"]
 Pooling = Literal["last", "mean-max-last", "attention"]
@@ -63,7 +63,7 @@ class CorpusConfig:
     "Shares of the text for training, validation and test: contiguous, in this order, by characters."
     vocabulary: VocabularyKind = "characters"
     "What a symbol is: a Unicode character, or a byte of UTF-8."
-    documents: Documents = "none"
+    documents: DocumentKind = "none"
     "With 'lines', each line is a separate text, closed by the boundary symbol."
     shuffle: int = 0
     "Seed for shuffling the lines before the split (a sorted list would hold out its end); 0 keeps their order."
@@ -72,7 +72,7 @@ class CorpusConfig:
 
     def __post_init__(self) -> None:
         _choice("corpus", "vocabulary", self.vocabulary, VocabularyKind)
-        _choice("corpus", "documents", self.documents, Documents)
+        _choice("corpus", "documents", self.documents, DocumentKind)
         _check("corpus", "shuffle", self.shuffle, 0, 2**63 - 1)
         shares = self.split
         if not isinstance(shares, (tuple, list)):

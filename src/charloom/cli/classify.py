@@ -274,7 +274,7 @@ def _texts(file: Path, text: str | None) -> list[str]:
     if text is not None:
         if str(file) != HYPHEN:
             raise SettingsError("give one of a file and --text")
-        return ["-" if text == HYPHEN else text]
+        return [text]
     return parse_lines(files.read(file), "standard input" if str(file) == HYPHEN else str(file))
 
 

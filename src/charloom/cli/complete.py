@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from charloom.cli import files
-from charloom.cli.sources import HYPHEN
 from charloom.errors import CharloomError, SettingsError, shown
 from charloom.settings import Syntax
 
@@ -60,7 +59,6 @@ def complete(
     from charloom.generation.writer import Writer
     from charloom.models.model_folder import is_run
 
-    typed = "-" if prefix == HYPHEN else prefix
     if syntax and (line or length is not None or model_only):
         raise SettingsError(
             "with a syntax an identifier is finished, whole, with the names of the text; leave out --line, --length, --model-only"
@@ -73,11 +71,11 @@ def complete(
     completer: Completer | MixedCompleter | IdentifierCompleter
     if syntax:
         before = files.read_text(text) if text is not None else ""
-        completer = IdentifierCompleter(writer, before + typed)
+        completer = IdentifierCompleter(writer, before + prefix)
     elif not model_only and not line and length is None and is_run(run):
-        completer = MixedCompleter(writer, _counts(run), typed)
+        completer = MixedCompleter(writer, _counts(run), prefix)
     else:
-        completer = Completer(writer, typed, unit="line" if line else "word", length=length)
+        completer = Completer(writer, prefix, unit="line" if line else "word", length=length)
     found = completer.suggest(suggestions)
     if json:
         print_json([{"text": each.text, "probability": each.probability, "ends": each.ends} for each in found])

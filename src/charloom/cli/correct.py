@@ -24,7 +24,6 @@ def correct(
     *,
     text: Path | None = None,
     words: Path | None = None,
-    pairs: Path | None = None,
     aggressive: bool = False,
     confidence: float = 0.5,
     json: bool = False,
@@ -47,8 +46,6 @@ def correct(
         where the run's training text is now, if it was moved.
     words
         A file of further words that are known: one a line, with a count or without.
-    pairs
-        A file of known misspellings, a line `right: wrong wrong` for each word, from which the costs of slips are learned.
     aggressive
         Judge known words too: those that were meant otherwise (form for from).
     confidence
@@ -58,7 +55,6 @@ def correct(
     """
     from charloom.cli.output import print_json, say
     from charloom.correct.corrector import Corrector
-    from charloom.correct.learning import learn, read_pairs
     from charloom.generation.writer import Writer
 
     if (passage is None and text is None) or (passage is not None and str(text) == HYPHEN):
@@ -67,8 +63,7 @@ def correct(
     given = passage if source is None else _decoded(files.read(source), source)
     assert given is not None
     writer, lexicon = Writer.load(run), _lexicon(run, words, moved)
-    errors = learn(read_pairs(_decoded(files.read(pairs), pairs), str(pairs)), lexicon).errors if pairs else None
-    corrector = Corrector(writer, lexicon, errors=errors, aggressive=aggressive, confidence=confidence)
+    corrector = Corrector(writer, lexicon, aggressive=aggressive, confidence=confidence)
     corrected, changes = corrector.correct(given)
     if not lexicon.has_list:
         say(_without_list(lexicon))

@@ -5,8 +5,6 @@ import sys
 from pathlib import Path
 from typing import Any, Literal
 
-from charloom.cli.sources import HYPHEN
-
 
 def evaluate(
     run: Path,
@@ -61,8 +59,7 @@ def evaluate(
 
     model = load(run)
     codec = Codec(model) if verify else None
-    given = "-" if text == HYPHEN else text
-    measured, name, train = text_to_evaluate(run, split, given, encoding, with_train=baselines)
+    measured, name, train = text_to_evaluate(run, split, text, encoding, with_train=baselines)
     carried = score(model, measured)
     fresh = score(model, measured, context=context)
     result: dict[str, Any] = {

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from charloom.cli import files
-from charloom.cli.sources import CHOSEN
+from charloom.cli.sources import Chosen
 from charloom.cli.text_output import gathered, stream, told
 from charloom.errors import SettingsError
 from charloom.settings import SamplingConfig, Syntax, Weights
@@ -33,6 +33,7 @@ def generate(
     syntax: Syntax | None = None,
     finish: bool = False,
     json: bool = False,
+    chosen: Chosen = frozenset(),
 ) -> None:
     """Write text with a model.
 
@@ -84,7 +85,7 @@ def generate(
     if not 1 <= samples <= MOST_SAMPLES:
         raise SettingsError(f"samples is {samples}; it must be at least 1 and at most {MOST_SAMPLES:,}")
     prompts = [text for text in _prompts(prompt, prompt_file) for _ in range(samples)]
-    if endless and "length" in CHOSEN.get():
+    if endless and "length" in chosen:
         raise SettingsError("a text has a length or is endless; give only one of --length and --endless")
     if len(prompts) > 1 and endless:
         raise SettingsError("an endless text is followed by no other; leave out --endless, or ask for one text")

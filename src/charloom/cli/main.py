@@ -15,7 +15,7 @@ from cyclopts import App, CycloptsError, Parameter  # noqa: E402
 
 from charloom.cli.advice import advised  # noqa: E402
 from charloom.cli.passwords import without_passwords  # noqa: E402
-from charloom.cli.sources import merge_sources, prepare  # noqa: E402
+from charloom.cli.sources import Sources, prepare  # noqa: E402
 from charloom.cli.streams import ReaderGone, open_streams, settle  # noqa: E402
 from charloom.errors import CharloomError  # noqa: E402
 from charloom.version import __version__  # noqa: E402
@@ -43,8 +43,8 @@ GROUPS = ("classify", "data")
 """Verbs that have verbs of their own."""
 
 
-def build() -> App:
-    """The application with all its verbs, none of them imported yet."""
+def build(sources: Sources) -> App:
+    """The application with all its verbs, none of them imported yet; `sources` fills in what flags leave open."""
     app = App(
         name="charloom",
         help="Character-level recurrent language models: train on a text, write, measure.",
@@ -53,7 +53,7 @@ def build() -> App:
         help_epilogue="Start with: charloom train python-docs --time-budget 90s",
         result_action="return_value",
         suppress_keyboard_interrupt=False,
-        config=(merge_sources,),
+        config=(sources.fill_in,),
         help_format="plaintext",
     )
     for verb, summary in VERBS.items():
@@ -75,11 +75,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
     try:
-        app = build()
+        sources = Sources()
+        app = build(sources)
         if len(arguments) == 2 and arguments[0] in VERBS and arguments[1] in app.help_flags:
             app.help_print(arguments[:1])  # without parsing first: a quarter faster
         else:
-            app(prepare(arguments), exit_on_error=False, print_error=False)
+            verb, bound, wanted = app.parse_args(prepare(arguments), exit_on_error=False, print_error=False)
+            verb(*bound.args, **bound.kwargs, **({"chosen": sources.chosen} if "chosen" in wanted else {}))
         sys.stdout.flush()
     except CycloptsError as error:
         complain(advised(error, arguments, VERBS))

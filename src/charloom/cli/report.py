@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Literal
 
-from charloom.cli.sources import HYPHEN
-
 
 def report(
     run: Path,
@@ -59,8 +57,7 @@ def report(
     if written < 0 or seed < 0:
         raise SettingsError(f"written is {written} and seed is {seed}; neither can be negative")
     model = load(run)
-    given = "-" if text == HYPHEN else text
-    measured, name, train = text_to_evaluate(run, split, given, encoding, with_train=is_run(run) and written > 0)
+    measured, name, train = text_to_evaluate(run, split, text, encoding, with_train=is_run(run) and written > 0)
     folder = files.new_folder(output, Path("reports") / run.resolve().name)
     made = write_report(
         model,

@@ -77,7 +77,6 @@ def score(
         targets and text not in (None, HYPHEN) and Path(str(text)).resolve() in targets.values()
     ):
         raise SettingsError("the page, the picture and the text are files of their own; give each its own name")
-    passage, text = ("-" if given == HYPHEN else given for given in (passage, text))
     if hints is not None:
         _tell_hints(run, passage, text, hints, encoding, json=json)
         return

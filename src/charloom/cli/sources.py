@@ -1,11 +1,11 @@
-"""Where settings come from beside the flags: a TOML file, then a preset. Flags win over the file, the file over the preset."""
+"""Where settings come from besides flags: a TOML file, then a preset. Flags win over the file, the file over the preset."""
 
 import tomllib
 from collections.abc import Sequence
-from contextvars import ContextVar
 from pathlib import Path
+from typing import Annotated
 
-from cyclopts import App
+from cyclopts import App, Parameter
 from cyclopts.argument import ArgumentCollection
 from cyclopts.config import Dict
 
@@ -13,38 +13,38 @@ from charloom.errors import SettingsError
 from charloom.training.presets import preset
 
 LENGTHS = ("--steps", "--epochs", "--time-budget")
+
 RESUMABLE = {
-    *(
-        "--resume",
-        "--run",
-        "--text",
-        "--data",
-        "--steps",
-        "--epochs",
-        "--save-every",
-        "--sample-every",
-        "--device",
-        "--json",
-    ),
-    *("--jobs", "--storage"),
+    *("--resume", "--run", "--text", "--data", "--steps", "--epochs", "--save-every", "--sample-every"),
+    *("--device", "--json", "--jobs", "--storage"),
 }
+"""What may be given together with --resume."""
 
 MOVED = {
     "TEXT": ", or, if it is the run's own text and was moved, name it with --text",
     "DATA": ", or, if it has the run's own rows and was moved, name it with --data",
 }
-"""What else an argument may have been meant for that a resumed run does not take."""
+"""Advice for an argument that a resumed run refuses."""
+
+Chosen = Annotated[frozenset[str], Parameter(parse=False)]
+"""The settings that flags, file or preset name, as in `network.hidden_size`: no recipe may change them. A verb that has a
+parameter `chosen` of this type gets them."""
+
+HYPHEN = "-"
+"""Standard input, or standard output, in place of a file."""
 
 
-CHOSEN: ContextVar[frozenset[str]] = ContextVar("CHOSEN", default=frozenset())
-"""Settings that flags, file or preset of this command name, as in `network.hidden_size`: no recipe may change them."""
+class _Value(str):
+    """An argument that the parser takes for a value although it begins with a hyphen."""
 
-HYPHEN = "\0"
-"""Stands for the argument `-`, which the parser would take for an option; no argument can hold this character."""
+    __slots__ = ()
+
+    def startswith(self, *arguments: object) -> bool:
+        return False
 
 
 def prepare(arguments: Sequence[str]) -> list[str]:
-    """The arguments as the parser wants them: `--split 0.9,0.1,0` as three values, `-` as `HYPHEN`."""
+    """The arguments as the parser needs them: `--split 0.9,0.1,0` as three values, and `-` as a value, not as an option."""
     prepared: list[str] = []
     for argument in arguments:
         if argument.startswith("--split="):
@@ -54,36 +54,45 @@ def prepare(arguments: Sequence[str]) -> list[str]:
         if before == "--split" and "," in argument:
             prepared.extend(argument.split(","))
         else:
-            prepared.append(HYPHEN if argument == "-" and before not in ("--prompt", "--stop") else argument)
+            is_value = argument == HYPHEN and before not in ("--prompt", "--stop")
+            prepared.append(_Value(argument) if is_value else argument)
     return prepared
 
 
-def merge_sources(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Fill in what the flags left open, from `--config` and `--preset`; with `--resume` nothing may be given at all."""
-    given = {argument.name: argument for argument in arguments if argument.tokens}
-    CHOSEN.set(frozenset())
-    if "--resume" in given and given["--resume"].tokens[0].value != "false":
-        for name in given:
-            if name not in RESUMABLE:
-                moved = MOVED.get(name, "")
-                raise SettingsError(f"a run that is resumed keeps its settings; leave out {name}{moved}")
-        return
-    sources = []
-    if "--config" in given:
-        path = Path(given["--config"].tokens[0].value)
-        sources.append((_read(path), str(path)))
-    named = given["--preset"].tokens[0].value if "--preset" in given else None
-    if named is None and sources:
-        in_file = sources[0][0].get("preset")
-        named = in_file if isinstance(in_file, str) else None
-    if named is not None:
-        sources.append((preset(named), f"preset {named}"))
-    for data, source in sources:
-        lengths = [argument for argument in arguments if argument.name in LENGTHS]
-        has_length = not lengths or any(argument.tokens for argument in lengths)  # or the verb has a length of its own
-        kept = {key: value for key, value in data.items() if not (has_length and _flag(key) in LENGTHS)}
-        Dict(kept, source=source, use_commands_as_keys=False)(app, commands, arguments)
-    CHOSEN.set(frozenset(argument.name[2:].replace("-", "_") for argument in arguments if argument.tokens))
+class Sources:
+    """Fills in the settings of one command that its flags left open, and remembers which were chosen."""
+
+    def __init__(self) -> None:
+        self.chosen: frozenset[str] = frozenset()
+
+    def fill_in(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+        """Take what flags left open from `--config` and `--preset`; with `--resume` refuse whatever cannot change.
+
+        Raises `SettingsError`.
+        """
+        flags = {argument.name: argument for argument in arguments if argument.tokens}
+        if "--resume" in flags and flags["--resume"].tokens[0].value != "false":
+            for name in flags:
+                if name not in RESUMABLE:
+                    moved = MOVED.get(name, "")
+                    raise SettingsError(f"a run that is resumed keeps its settings; leave out {name}{moved}")
+            return
+        sources = []
+        if "--config" in flags:
+            path = Path(flags["--config"].tokens[0].value)
+            sources.append((_read(path), str(path)))
+        named = flags["--preset"].tokens[0].value if "--preset" in flags else None
+        if named is None and sources:
+            in_file = sources[0][0].get("preset")
+            named = in_file if isinstance(in_file, str) else None
+        if named is not None:
+            sources.append((preset(named), f"preset {named}"))
+        for data, source in sources:
+            lengths = [argument for argument in arguments if argument.name in LENGTHS]
+            has_length = not lengths or any(argument.tokens for argument in lengths)  # or the verb has its own length
+            kept = {key: value for key, value in data.items() if not (has_length and _flag(key) in LENGTHS)}
+            Dict(kept, source=source, use_commands_as_keys=False)(app, commands, arguments)
+        self.chosen = frozenset(argument.name[2:].replace("-", "_") for argument in arguments if argument.tokens)
 
 
 def _flag(key: str) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from charloom.cli.sources import CHOSEN, HYPHEN
+from charloom.cli.sources import Chosen
 from charloom.durations import seconds
 from charloom.errors import SettingsError, shown
 from charloom.settings import CorpusConfig, Device, NetworkConfig, Precision, TrainingConfig
@@ -44,6 +44,7 @@ def study(
     device: Device = "auto",
     precision: Precision = "auto",
     json: bool = False,
+    chosen: Chosen = frozenset(),
 ) -> None:
     """Find out what settings do: train many models that differ in one setting, and compare them.
 
@@ -165,7 +166,7 @@ def study(
             assert run is not None, "there is a text or a study"
             opened = reopen_study(run)
         else:
-            opened_text = open_text("-" if text == HYPHEN else text, corpus)
+            opened_text = open_text(text, corpus)
             request = Request(
                 text_sha256=opened_text.text.sha256,
                 corpus=corpus,
@@ -179,7 +180,7 @@ def study(
                 characters=characters,
                 network=network,
                 training=training,
-                chosen=tuple(sorted(name for name in CHOSEN.get() if name.startswith(("network.", "training.")))),
+                chosen=tuple(sorted(name for name in chosen if name.startswith(("network.", "training.")))),
                 device=device,
                 precision=precision,
                 prompt=prompt,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from charloom.cli.sources import CHOSEN, HYPHEN
+from charloom.cli.sources import Chosen
 from charloom.durations import seconds
 from charloom.errors import SettingsError
 from charloom.settings import CorpusConfig, Device, NetworkConfig, Precision, TrainingConfig
@@ -35,6 +35,7 @@ def train(
     device: Device = "auto",
     precision: Precision = "auto",
     json: bool = False,
+    chosen: Chosen = frozenset(),
 ) -> None:
     """Train a model on a text.
 
@@ -90,7 +91,7 @@ def train(
         if resume:
             if run is None:
                 raise SettingsError("--resume needs the run to go on with; name it with --run")
-            session = resume_run(run, length, text="-" if moved == HYPHEN else moved, device=device, save_every=often)
+            session = resume_run(run, length, text=moved, device=device, save_every=often)
         else:
             if moved is not None:
                 raise SettingsError(
@@ -99,7 +100,7 @@ def train(
             if text is None:
                 raise SettingsError("there is no text to train on; give a file, a folder, - or the name of a corpus")
             session = begin(
-                open_text("-" if text == HYPHEN else text, corpus),
+                open_text(text, corpus),
                 corpus,
                 network,
                 training,
@@ -110,7 +111,7 @@ def train(
                 precision=precision,
                 save_every=often,
                 started=STARTED,
-                chosen=CHOSEN.get(),
+                chosen=chosen,
             )
         _introduce(session, say)
         try:

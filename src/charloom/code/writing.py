@@ -25,7 +25,7 @@ from charloom.code.checker import Checker
 from charloom.code.lexer import Situation, permits
 from charloom.errors import SettingsError, TextError, shown
 from charloom.generation.generate import Piece, check
-from charloom.generation.numpy_steps import Rows
+from charloom.generation.numpy_steps import StepRows
 from charloom.generation.sampling import REPETITION_WINDOW, distributions, draw
 from charloom.generation.stopping import Outlet, StopReason
 from charloom.generation.writer import NEVER, Model, Writer
@@ -209,7 +209,7 @@ class Writing:
 
 @dataclass(frozen=True)
 class _Memory:
-    rows: Rows
+    rows: StepRows
     recent: tuple[int, ...]
 
 

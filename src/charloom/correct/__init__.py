@@ -3,7 +3,7 @@
     P(meant | typed, context)  ~  P(meant and what follows | what stands before) P(typed | meant)
 
 spans.py finds the words that can be judged, lexicon.py what else could be meant, edits.py says how probable a slip is,
-learning.py learns that from pairs, context.py asks the character model, and corrector.py decides.
+context.py asks the character model, and corrector.py decides.
 Kernighan, Church and Gale 1990, "A spelling correction program based on a noisy channel model".
 """
 
@@ -13,17 +13,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from charloom.correct.corrector import Corrector
     from charloom.correct.edits import ErrorModel
-    from charloom.correct.learning import Pair, learn
     from charloom.correct.lexicon import Lexicon
 
-__all__ = ["Corrector", "ErrorModel", "Lexicon", "Pair", "learn"]
+__all__ = ["Corrector", "ErrorModel", "Lexicon"]
 
 __getattr__, __dir__ = _public(
     __name__,
     {
         "corrector": ("Corrector",),
         "edits": ("ErrorModel",),
-        "learning": ("Pair", "learn"),
         "lexicon": ("Lexicon",),
     },
 )

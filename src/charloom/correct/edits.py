@@ -30,9 +30,7 @@ DEFAULT_COSTS: Mapping[str, float] = MappingProxyType(
         "the first letter": 2.0,
     }
 )
-"""Nats for each kind of slip, set by hand; "the first letter" comes on top where a word begins otherwise. `learning` fits them."""
-
-KINDS = tuple(DEFAULT_COSTS)
+"""Nats for each kind of slip, set by hand; "the first letter" comes on top where a word begins otherwise."""
 
 _FIRST = "the first letter"
 _SLACK = 3

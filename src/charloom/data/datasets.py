@@ -11,7 +11,8 @@ from pathlib import Path
 
 from charloom.errors import MissingExtraError, TextError, did_you_mean
 
-Documents = Iterator[tuple[str, bytes]]
+NamedTexts = Iterator[tuple[str, bytes]]
+"""Texts, each with the name that errors call it by."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Dataset:
     name: str
     description: str
     licence: str
-    read: Callable[[], Documents]
+    read: Callable[[], NamedTexts]
     address: str | None = None
     "Where it is fetched from; None if it comes with Python."
     sha256: str | None = None
@@ -64,13 +65,13 @@ def fetch(entry: Dataset) -> Path | None:
         ) from None
 
 
-def _python_docs() -> Documents:
+def _python_docs() -> NamedTexts:
     from pydoc_data.topics import topics
 
     yield "python-docs", "\n\n".join(topics[key].strip("\n") + "\n" for key in sorted(topics)).encode()
 
 
-def _python_source() -> Documents:
+def _python_source() -> NamedTexts:
     import sysconfig
 
     library = Path(sysconfig.get_path("stdlib"))
@@ -80,7 +81,7 @@ def _python_source() -> Documents:
             yield path.name, data
 
 
-def _python_library() -> Documents:
+def _python_library() -> NamedTexts:
     """Whole files of the standard library, ordered by the SHA-256 of their paths.
 
     Skipped are tests, files with tabs or non-ASCII characters, and tables: files in which more than a third of the
@@ -118,8 +119,8 @@ def _entries(lines: list[bytes]) -> int:
 _BEGINS_ENTRY = frozenset((b"'", b'"', *(b"%d" % digit for digit in range(10))))
 
 
-def _downloaded(name: str) -> Callable[[], Documents]:
-    def read() -> Documents:
+def _downloaded(name: str) -> Callable[[], NamedTexts]:
+    def read() -> NamedTexts:
         path = fetch(DATASETS[name])
         assert path is not None, "a download has a file"
         yield name, path.read_bytes()

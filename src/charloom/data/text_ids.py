@@ -4,10 +4,10 @@ import numpy as np
 
 from charloom.data.corpus import Text
 from charloom.data.vocabulary import Ids, Vocabulary
-from charloom.settings import Documents
+from charloom.settings import DocumentKind
 
 
-def encode(text: Text, vocabulary: Vocabulary, documents: Documents = "none") -> Ids:
+def encode(text: Text, vocabulary: Vocabulary, documents: DocumentKind = "none") -> Ids:
     """The ids of `text`, one for each character (or byte), with boundaries.
 
     With documents "lines", each newline becomes the boundary: it ends a text. Where one of several texts ends
@@ -45,7 +45,7 @@ def newline_id(vocabulary: Vocabulary) -> int | None:
     return place if place >= 0 else None
 
 
-def predicts_end(text: Text, documents: Documents) -> bool:
+def predicts_end(text: Text, documents: DocumentKind) -> bool:
     """Whether this text has ends in it, so that a model can learn to end a text."""
     return documents == "lines" or bool(text.ends)
 

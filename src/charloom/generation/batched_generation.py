@@ -13,7 +13,7 @@ import numpy as np
 
 from charloom.errors import NotFiniteError, SettingsError, arguments
 from charloom.generation.generate import check
-from charloom.generation.numpy_steps import Rows
+from charloom.generation.numpy_steps import StepRows
 from charloom.generation.sampling import REPETITION_WINDOW, distributions, draws
 from charloom.generation.stopping import Outlet, StopReason
 from charloom.generation.writer import Model, Writer
@@ -149,7 +149,7 @@ def _write_batch(writer: Writer, texts: list[_Growing], config: SamplingConfig) 
     return [text.sample() for text in texts]
 
 
-def _write_block(writer: Writer, rows: Rows, growing: list[_Growing], config: SamplingConfig) -> Array:
+def _write_block(writer: Writer, rows: StepRows, growing: list[_Growing], config: SamplingConfig) -> Array:
     """The next symbols (B, block) of all rows; they are fewer where a row explodes, which may have ended before."""
     block = min(BLOCK, max(text.outlet.missing for text in growing))
     uniforms = np.array([text.numbers(block) for text in growing])

@@ -80,16 +80,16 @@ class Stepper:
         yield self._output
         yield self._output_bias
 
-    def begin(self, rows: int = 1) -> "Rows":
+    def begin(self, rows: int = 1) -> "StepRows":
         """Rows that remember nothing."""
         shape = (self.config.layers, rows, self.config.hidden_size)
-        return Rows(self, tuple(np.zeros(shape, np.float32) for _ in range(2 if self.config.cell == "lstm" else 1)))
+        return StepRows(self, tuple(np.zeros(shape, np.float32) for _ in range(2 if self.config.cell == "lstm" else 1)))
 
-    def take_up(self, state: Sequence[Array]) -> "Rows":
+    def take_up(self, state: Sequence[Array]) -> "StepRows":
         """Rows that remember what `state`, each part (layers, B, H), says; it is copied."""
-        return Rows(self, tuple(np.array(part, np.float32) for part in state))
+        return StepRows(self, tuple(np.array(part, np.float32) for part in state))
 
-    def read(self, texts: Sequence[Array], state: Arrays | None = None) -> "Rows":
+    def read(self, texts: Sequence[Array], state: Arrays | None = None) -> "StepRows":
         """Rows that have read a text (T,) of symbols each, from a zero state or from `state`.
 
         The texts are read side by side, whatever their lengths, layer by layer: what a layer takes from the one below is
@@ -114,7 +114,7 @@ _QUIETLY = np.errstate(over="ignore", invalid="ignore", under="ignore")
 """A network that explodes is refused, with a sentence, when its logits are checked."""
 
 
-class Rows:
+class StepRows:
     """What B rows remember, and the scratch space of their next step."""
 
     def __init__(self, stepper: Stepper, state: Arrays) -> None:
@@ -177,9 +177,9 @@ class Rows:
                 self._step(now, inputs[time, :count], gates, self._spare[:count], layer.recurrent_bias)
                 outputs[time, :count] = now[0]
 
-    def keep(self, chosen: Array) -> "Rows":
+    def keep(self, chosen: Array) -> "StepRows":
         """Rows of their own with the memory of the chosen ones, in that order; one may be chosen twice."""
-        return Rows(self._stepper, tuple(np.ascontiguousarray(part[:, chosen]) for part in self.state))
+        return StepRows(self._stepper, tuple(np.ascontiguousarray(part[:, chosen]) for part in self.state))
 
 
 def _layer(config: NetworkConfig, weights: Mapping[str, Array], number: int) -> _Layer:

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from charloom.generation.numpy_steps import Rows
+from charloom.generation.numpy_steps import StepRows
 from charloom.generation.sampling import log_probabilities
 from charloom.generation.writer import Writer
 
 
 def surprisals(
-    writer: Writer, rows: Rows, texts: Sequence[NDArray[np.int64]], ends: NDArray[np.bool_] | None = None
+    writer: Writer, rows: StepRows, texts: Sequence[NDArray[np.int64]], ends: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float64]:
     """Nats (B,) of texts in symbols, text b after what row b remembers; with `ends` (V,) that one of these symbols follows, too.
 

@@ -21,7 +21,7 @@ CHUNK = 200
 
 
 @dataclass(frozen=True)
-class Writing:
+class WritingSpeed:
     """Characters a second, drawing included, and the limit that reading the weights sets."""
 
     one_text: float
@@ -56,7 +56,7 @@ def fresh_model(network: NetworkConfig, symbols: int = 65) -> LanguageModel:
         return LanguageModel.new(ModelConfig(network, "none", False), Vocabulary("characters", characters))
 
 
-def writing(writer: Writer, *, seconds: float = 1.0, rows: int = ROWS) -> Writing:
+def writing(writer: Writer, *, seconds: float = 1.0, rows: int = ROWS) -> WritingSpeed:
     """How fast a model writes: each figure the median of what fits into `seconds`."""
     pieces = generate_pieces(writer, "", SamplingConfig(), length=None)
     letter = next(piece.text for piece in pieces if piece.text.strip("\n"))
@@ -76,7 +76,7 @@ def writing(writer: Writer, *, seconds: float = 1.0, rows: int = ROWS) -> Writin
     many = together() / median_seconds(together, seconds)
     reading = len(prompt) / median_seconds(lambda: writer.read(prompt), seconds)
     bandwidth, by = vector_bandwidth(writer.stepper.weight_bytes, writer.config.network.hidden_size, seconds)
-    return Writing(single, rows, many, reading, writer.stepper.weight_bytes, bandwidth, by)
+    return WritingSpeed(single, rows, many, reading, writer.stepper.weight_bytes, bandwidth, by)
 
 
 def vector_bandwidth(size: int, rows: int, seconds: float = 1.0) -> tuple[float, str]:

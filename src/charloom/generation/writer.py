@@ -11,7 +11,7 @@ import numpy as np
 
 from charloom.data.text_ids import newline_id, remembered
 from charloom.errors import MissingExtraError, SettingsError, arguments
-from charloom.generation.numpy_steps import Rows, Stepper
+from charloom.generation.numpy_steps import Stepper, StepRows
 from charloom.generation.sampling import REPETITION_WINDOW, distributions, draw
 from charloom.machine.threads import alone, shared, working
 from charloom.models.model_folder import ModelArrays, encode_for, model_folder, read_model
@@ -96,7 +96,7 @@ class Writer:
                 found[prompt] = remembered(ids, boundary, begun=begun)
         return [found[prompt] for prompt in prompts]
 
-    def begin(self, prompts: Sequence[Array], state: Sequence[Any] | None = None) -> Rows:
+    def begin(self, prompts: Sequence[Array], state: Sequence[Any] | None = None) -> StepRows:
         """Rows that have read these prompts; those that do not begin with the boundary continue from `state`.
 
         A prompt that stands there several times, as the same array, is read once.
@@ -111,7 +111,7 @@ class Writer:
         places = {id(ids): place for place, ids in enumerate(distinct)}
         return rows if len(distinct) == len(prompts) else rows.keep(np.array([places[id(ids)] for ids in prompts]))
 
-    def logits(self, rows: Rows) -> Floats:
+    def logits(self, rows: StepRows) -> Floats:
         """Logits (B, V) of the next symbols; symbols that never occur in a text get `NEVER`."""
         logits = rows.logits()
         if self._never:

@@ -13,7 +13,7 @@ from charloom.data.corpus import Text
 from charloom.data.text_ids import encode
 from charloom.data.vocabulary import Ids, Vocabulary
 from charloom.errors import CharloomError, FolderError, arguments, shown
-from charloom.settings import Documents, NetworkConfig, VocabularyKind
+from charloom.settings import DocumentKind, NetworkConfig, VocabularyKind
 from charloom.storage import strict_json
 from charloom.storage.tensor_files import Array, Expected, largest_file, unpack
 
@@ -26,7 +26,7 @@ class ModelConfig:
     """What `config.json` of a model folder says."""
 
     network: NetworkConfig
-    documents: Documents
+    documents: DocumentKind
     "How the training text was cut into texts."
     predicts_end: bool
     "Whether the model learned where a text ends."

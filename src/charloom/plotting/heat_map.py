@@ -44,7 +44,7 @@ def lines(found: Iterable[Surprise], width: int) -> Iterator[list[Surprise]]:
         yield line
 
 
-def shown(character: str) -> str:
+def glyph(character: str) -> str:
     """A character as shown in its own cell."""
     if character == "":
         return "■"
@@ -69,7 +69,7 @@ def page(found: Iterable[Surprise], title: str, summary: str) -> Iterator[str]:
         cells = []
         for surprise in line:
             plain = surprise.character and (surprise.character.isprintable() or surprise.character == "\t")
-            text = html.escape(surprise.character if plain else shown(surprise.character))
+            text = html.escape(surprise.character if plain else glyph(surprise.character))
             cells.append(f'<i class="s{level(surprise.nats)}">{text}</i>')
             records.append(
                 json.dumps(
@@ -117,7 +117,7 @@ def draw_heat_map(found: list[Surprise], title: str, *, columns: int = 48, candi
             axes.add_patch(Rectangle((column, top), 1, 1, facecolor=LEVELS[step], edgecolor="white", linewidth=0.5))
             cell: dict[str, Any] = {"ha": "center", "va": "center", "family": "DejaVu Sans Mono", "parse_math": False}
             axes.text(
-                column + 0.5, top + 0.45, shown(surprise.character), color=ink(step), weight="bold", size=9, **cell
+                column + 0.5, top + 0.45, glyph(surprise.character), color=ink(step), weight="bold", size=9, **cell
             )
             for place, (name, chance) in enumerate(surprise.top[:candidates]):
                 right = name == surprise.character
@@ -126,7 +126,7 @@ def draw_heat_map(found: list[Surprise], title: str, *, columns: int = 48, candi
                     Rectangle((column, top - place - 1), 1, 1, facecolor=shade, edgecolor="white", linewidth=0.5)
                 )
                 colour = "white" if _luminance(shade) < 0.18 else "black"
-                axes.text(column + 0.5, top - place - 0.55, shown(name), color=colour, size=8, **cell)
+                axes.text(column + 0.5, top - place - 0.55, glyph(name), color=colour, size=8, **cell)
     axes.set_xlim(0, columns)
     axes.set_ylim(-(len(blocks) - 1) * height - candidates - 0.2, 1.2)
     axes.set_axis_off()

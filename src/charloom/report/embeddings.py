@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from charloom.models.model_folder import ModelArrays
 from charloom.plotting import style
-from charloom.plotting.heat_map import shown
+from charloom.plotting.heat_map import glyph
 from charloom.report.classes import class_of
 
 MOST = 100
@@ -30,7 +30,7 @@ class Plane:
     def finding(self) -> str:
         """The finding, in one sentence."""
         names = [
-            f"{shown(self.characters[one])} and {shown(self.characters[other])}" for one, other, _ in self.pairs[:3]
+            f"{glyph(self.characters[one])} and {glyph(self.characters[other])}" for one, other, _ in self.pairs[:3]
         ]
         return f"Most alike to the first layer: {'; '.join(names)}"
 
@@ -69,7 +69,7 @@ def draw(found: Plane) -> bytes:
         axes.scatter(*found.places[here].T, s=12, color=colour, label=kind, alpha=0.35, marker=marker)
         for place in here:
             axes.annotate(
-                shown(found.characters[place]),
+                glyph(found.characters[place]),
                 found.places[place],
                 (3, 2),
                 textcoords="offset points",

@@ -15,7 +15,7 @@ from charloom.errors import MissingExtraError
 from charloom.generation.batched_generation import write_samples
 from charloom.generation.writer import Writer
 from charloom.models.language_model import LanguageModel
-from charloom.plotting.heat_map import shown
+from charloom.plotting.heat_map import glyph
 from charloom.plotting.pages import Page
 from charloom.report import calibration, classes, context, copying, embeddings, mistakes, units, words
 from charloom.report.predictions import Characters, Predictions, by_character, predict
@@ -129,7 +129,7 @@ def _context(made: Report, model: LanguageModel, text: Text, found: Predictions)
 
 
 def _mistakes(made: Report, model: LanguageModel, found: Predictions) -> None:
-    names = [shown(_symbol(model, symbol)) for symbol in range(len(model.vocabulary))]
+    names = [glyph(_symbol(model, symbol)) for symbol in range(len(model.vocabulary))]
     counted = mistakes.mistakes(found, len(names))
     _section(made, "The commonest mistakes", mistakes.finding(counted, names))
     if not counted.pairs:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from charloom.generation.numpy_steps import Stepper
 from charloom.plotting import style
-from charloom.plotting.heat_map import shown
+from charloom.plotting.heat_map import glyph
 from charloom.report.features import features
 from charloom.report.predictions import Characters, Integers
 
@@ -102,7 +102,7 @@ def draw(found: list[Follower], codes: NDArray[np.int64], most: int = 5) -> byte
             axes.text(
                 place % WIDTH,
                 place // WIDTH,
-                shown(chr(code) if code >= 0 else ""),
+                glyph(chr(code) if code >= 0 else ""),
                 ha="center",
                 va="center",
                 size=7.5,

@@ -63,7 +63,7 @@ def load(kind: type[Record], value: Any, where: str, path: str = "") -> Record:
     """`value` (parsed JSON) as a `kind` dataclass: every key present and of the right type. Raises `FolderError`."""
     at = path or "it"
     if not isinstance(value, dict):
-        raise FolderError(f"{where}: {at} should hold named values, not {shown(value)}")
+        raise FolderError(f"{where}: {at} should hold named values, not {short_json(value)}")
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for key in value:
         if key not in fields:
@@ -85,7 +85,7 @@ def _load_value(hint: Any, value: Any, where: str, path: str) -> Any:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Literal:
         if not isinstance(value, str) or value not in arguments:
-            raise FolderError(f"{where}: {path} is {shown(value)}{did_you_mean(str(value)[:100], arguments)}")
+            raise FolderError(f"{where}: {path} is {short_json(value)}{did_you_mean(str(value)[:100], arguments)}")
         return value
     if origin in (Union, types.UnionType):
         if value is None and type(None) in arguments:
@@ -94,7 +94,7 @@ def _load_value(hint: Any, value: Any, where: str, path: str) -> Any:
         return _load_value(inner, value, where, path)
     if origin is tuple:
         if not isinstance(value, list):
-            raise FolderError(f"{where}: {path} should be a list, not {shown(value)}")
+            raise FolderError(f"{where}: {path} should be a list, not {short_json(value)}")
         if len(arguments) == 2 and arguments[1] is Ellipsis:
             return tuple(_load_value(arguments[0], item, where, path) for item in value)
         if len(value) != len(arguments):
@@ -102,7 +102,7 @@ def _load_value(hint: Any, value: Any, where: str, path: str) -> Any:
         return tuple(_load_value(inner, item, where, path) for inner, item in zip(arguments, value, strict=True))
     if origin is dict:
         if not isinstance(value, dict):
-            raise FolderError(f"{where}: {path} should hold named values, not {shown(value)}")
+            raise FolderError(f"{where}: {path} should hold named values, not {short_json(value)}")
         return {
             key: _load_value(arguments[1], item, where, f"{path}.{repr(key[:100])[1:-1]}")
             for key, item in value.items()
@@ -110,14 +110,14 @@ def _load_value(hint: Any, value: Any, where: str, path: str) -> Any:
     if hint is float and type(value) is int and abs(value) < 2**53:
         return float(value)
     if type(value) is not hint:
-        raise FolderError(f"{where}: {path} should be {_NAMES[hint]}, not {shown(value)}")
+        raise FolderError(f"{where}: {path} should be {_NAMES[hint]}, not {short_json(value)}")
     return value
 
 
 _NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 
-def shown(value: Any) -> str:
+def short_json(value: Any) -> str:
     """A value from a file as shown in messages: short, and on one line."""
     try:
         text = json.dumps(value)

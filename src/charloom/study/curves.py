@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from charloom.study.outcomes import Outcome
-from charloom.study.trials import FACTORS, Factor, Study, Trial, Value, shown
+from charloom.study.trials import FACTORS, Factor, Study, Trial, Value, value_text
 
 Outcomes = Mapping[Trial, Outcome]
 
@@ -24,7 +24,7 @@ class Point:
 
     @property
     def label(self) -> str:
-        return shown(self.value)
+        return value_text(self.value)
 
     @property
     def nats(self) -> list[float]:

@@ -7,7 +7,7 @@ from charloom.study.curves import Outcomes, Point
 from charloom.study.drawings import BLUE, DPI, GREEN, RED
 from charloom.study.findings import alike
 from charloom.study.space import Choice, Space
-from charloom.study.trials import Trial, shown
+from charloom.study.trials import Trial, value_text
 
 
 def first_of(settings: list[Point]) -> Point:
@@ -87,7 +87,7 @@ def draw_settings(outcomes: Outcomes, space: Space, title: str) -> bytes:
             at = order.index(value) if named and value in order else value
             axes.plot([at], [nats], "o", color=RED if best and trial is best[0] else BLUE, markersize=4, alpha=0.8)
         if named:
-            axes.set_xticks(range(len(order)), [shown(value) for value in order])
+            axes.set_xticks(range(len(order)), [value_text(value) for value in order])
         elif not isinstance(dimension, Choice) and dimension.logarithmic:
             axes.set_xscale("log")
             axes.minorticks_off()

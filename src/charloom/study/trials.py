@@ -161,15 +161,15 @@ def _settings(request: Request) -> Iterator[tuple[str, dict[str, Value]]]:
     if request.grid:
         for combination in itertools.product(*values.values()):
             chosen = dict(zip(values, combination, strict=True))
-            name = "-".join(f"{factor}-{shown(value)}" for factor, value in chosen.items())
+            name = "-".join(f"{factor}-{value_text(value)}" for factor, value in chosen.items())
             yield name, {factors[factor].setting: value for factor, value in chosen.items()}
         return
     yield "centre", {}
     for name, each in values.items():
         for value in each:
-            yield f"{name}-{shown(value)}", {factors[name].setting: value}
+            yield f"{name}-{value_text(value)}", {factors[name].setting: value}
 
 
-def shown(value: Value) -> str:
+def value_text(value: Value) -> str:
     """A value as written in names and on axes."""
     return f"{value:g}" if isinstance(value, float) else str(value)
