@@ -1,4 +1,5 @@
-"""Spelling correction as a noisy channel: what was probably meant, by a character model in its context and a model of errors.
+"""Spelling correction as a noisy channel: what was probably meant, by a character model in its context and a model of
+errors.
 
     P(meant | typed, context)  ~  P(meant and what follows | what stands before) P(typed | meant)
 

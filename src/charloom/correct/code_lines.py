@@ -1,7 +1,8 @@
 """Lines of code in a text: programs, commands, settings, listings. Their words follow other rules than a language's.
 
-A line is code by its shape: a prompt, an operator between spaces, a statement of a common language, a command with its options. A
-block of indented lines, as Markdown sets off code, is code if one of its lines is, or if no line in it is written like a sentence.
+A line is code by its shape: a prompt, an operator between spaces, a statement of a common language, a command with its
+options. A block of indented lines, as Markdown sets off code, is code if one of its lines is, or if no line in it is
+written like a sentence.
 """
 
 import re

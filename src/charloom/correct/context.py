@@ -1,4 +1,5 @@
-"""What a character model makes of words in their places: states that are read once, and many continuations scored together."""
+"""What a character model makes of words in their places: states that are read once, and many continuations scored
+together."""
 
 import unicodedata
 from collections.abc import Sequence

@@ -1,9 +1,9 @@
 """How a word was misspelt: the cheapest sequence of slips from what was meant to what was typed.
 
-Each slip has a kind, and each kind a cost in nats: minus the logarithm of its probability at one place of a word. Beside
-Damerau's four (a letter left out, added, replaced, two exchanged; Damerau 1964) there are kinds for what typists and
-spellers do more often than chance: neighbouring keys, doubled letters, vowels, and spellings that sound alike, of several
-letters too (after Brill and Moore 2000, whose model replaces substrings).
+Each slip has a kind, and each kind a cost in nats: minus the logarithm of its probability at one place of a word.
+Beside Damerau's four (a letter left out, added, replaced, two exchanged; Damerau 1964) there are kinds for what typists
+and spellers do more often than chance: neighbouring keys, doubled letters, vowels, and spellings that sound alike, of
+several letters too (after Brill and Moore 2000, whose model replaces substrings).
 """
 
 import math

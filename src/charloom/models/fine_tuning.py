@@ -8,7 +8,8 @@ from charloom.models.language_model import LanguageModel
 
 
 def joined(vocabulary: Vocabulary, parent: LanguageModel | None) -> Vocabulary:
-    """The symbols of a text, and of the model that a fine-tuning starts from. Raises `SettingsError` if they differ in kind."""
+    """The symbols of a text, and of the model that a fine-tuning starts from. Raises `SettingsError` if they differ in
+    kind."""
     if parent is None:
         return vocabulary
     if parent.vocabulary.kind != vocabulary.kind:

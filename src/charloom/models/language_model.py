@@ -61,7 +61,8 @@ class LanguageModel:
         return encode_for(self.config, self.vocabulary, text)
 
     def read(self, text: str | Text, state: Sequence[Any] | None = None) -> State:
-        """The state after `text`, read from the boundary, or from `state` on; with documents, the state of the last one.
+        """The state after `text`, read from the boundary, or from `state` on; with documents, the state of the last
+        one.
 
         A beginning that several texts share is read once; `charloom.generate(model, state=...)` continues from there.
         Raises `TextError` for an unseen character, `SettingsError` for a state of another model.

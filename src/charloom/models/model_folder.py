@@ -1,7 +1,7 @@
 """A model folder, read without torch: what kind of model, which symbols, and the weights as arrays.
 
-`config.json`, `vocabulary.json`, `model.safetensors` and a card, `README.md`. Nothing in it is ever executed or unpickled,
-and sizes are checked against the configuration before anything is built.
+`config.json`, `vocabulary.json`, `model.safetensors` and a card, `README.md`. Nothing in it is ever executed or
+unpickled, and sizes are checked against the configuration before anything is built.
 """
 
 import stat

@@ -4,8 +4,8 @@
     h_t = f(W_hh h_{t-1} + W_xh e_t + b)           f: tanh, ReLU, or the gates of an LSTM or GRU
     logits_t = W_ho h_t + b_o                      softmax(logits_t) is the distribution of c_{t+1}
 
-Elman 1990 (RNN); Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000 (LSTM); Cho et al. 2014 (GRU).
-Axes: T time, B streams, E embedding, H hidden, V symbols that can be predicted.
+Elman 1990 (RNN); Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000 (LSTM); Cho et al. 2014
+(GRU). Axes: T time, B streams, E embedding, H hidden, V symbols that can be predicted.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -66,7 +66,8 @@ class CharRNN(Recurrent):
     """Embedding, recurrent layers, output.
 
     `inputs` symbols can be read (the boundary among them), `outputs` symbols can be predicted: where a model never saw
-    the end of a text the boundary has no output at all, so it can be neither drawn nor given a share of the probability.
+    the end of a text the boundary has no output at all, so it can be neither drawn nor given a share of the
+    probability.
     """
 
     def __init__(self, config: NetworkConfig, *, inputs: int, outputs: int) -> None:
@@ -176,7 +177,8 @@ def start_layer(layer: nn.Module, config: NetworkConfig) -> None:
 
 
 def make_embedding(symbols: int, size: int) -> nn.Embedding:
-    """A vector of normal numbers for each symbol; none on the device "meta": there torch would import its compiler to draw."""
+    """A vector of normal numbers for each symbol; none on the device "meta": there torch would import its compiler to
+    draw."""
     vectors = torch.empty(symbols, size)
     if not vectors.is_meta:
         nn.init.normal_(vectors)

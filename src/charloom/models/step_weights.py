@@ -1,7 +1,7 @@
 """A layer's weights laid out for single steps: in the order of the step, with constant sums precomputed.
 
-The gates' sigmoid is taken as (1 + tanh(z / 2)) / 2, its half already in the weights, so one tanh serves all gates of an LSTM.
-Axes: G gates, H hidden.
+The gates' sigmoid is taken as (1 + tanh(z / 2)) / 2, its half already in the weights, so one tanh serves all gates of
+an LSTM. Axes: G gates, H hidden.
 """
 
 import math
