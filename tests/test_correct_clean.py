@@ -294,6 +294,7 @@ def test_a_text_without_a_list_asks_for_one(tmp_path: Path, charloom: Call) -> N
     assert done.stdout == words[0] + "\n"
     assert done.stderr.count("\n") == 1
     assert "no list of words" in done.stderr
+    assert ". " not in done.stderr.splitlines()[0]  # one sentence
     assert "--words" in done.stderr
     (tmp_path / "words.txt").write_text("\n".join(words))
     assert charloom("correct", "run", words[0], "--words", "words.txt").stderr == ""

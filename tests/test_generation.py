@@ -100,6 +100,8 @@ def test_a_prompt_with_an_unseen_character_is_refused_before_anything_is_written
         {"top_p": 0},
         {"top_p": 1.1},
         {"length": -1},
+        {"length": 10**20},
+        {"length": 10**5000},
         {"stop": [""]},
         {"seed": -1},
     ],

@@ -1,7 +1,9 @@
 """From logits to a symbol: what each filter keeps, and which symbol is drawn."""
 
+import dataclasses
 import math
 from dataclasses import replace
+from typing import get_type_hints
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from charloom.errors import CharloomError
-from charloom.generation.sampling import REPETITION_WINDOW, distribution, draw
+from charloom.generation.sampling import REPETITION_WINDOW, SamplingKeywords, distribution, draw
 from charloom.settings import SamplingConfig
 
 Vector = NDArray[np.float64]
@@ -69,6 +71,11 @@ def test_adding_a_constant_to_all_logits_changes_nothing(
 @given(LOGITS)
 def test_without_settings_the_probabilities_are_the_softmax(logits: Vector) -> None:
     assert distribution(logits, SamplingConfig()) == pytest.approx(softmax(logits), abs=1e-15)
+
+
+def test_the_keywords_are_the_fields_of_the_configuration() -> None:
+    fields = {field.name: field.type for field in dataclasses.fields(SamplingConfig)}
+    assert fields == get_type_hints(SamplingKeywords)
 
 
 @given(LOGITS, CONFIGS, st.data())

@@ -117,6 +117,8 @@ def test_a_prompt_that_several_texts_share_is_read_once() -> None:
     assert len(rows) == 6
     assert np.array_equal(rows.state[0][:, 0], rows.state[0][:, 4])
     assert not np.array_equal(rows.state[0][:, 0], rows.state[0][:, 5])
+    writer.begin([np.array([8, 1, 2]), np.array([8, 1, 2])])  # the same by their values
+    assert seen == [2, 1]
 
 
 def test_an_unseen_character_is_refused_when_it_is_read() -> None:

@@ -26,10 +26,10 @@ def complete(
 ) -> None:
     """Show the most probable ways to finish a word or a line.
 
-    Each with its probability as the rest of the word (or the line), its end included; a word that may be complete as it stands is
-    not among them. Words are foreseen by the model together with counts: of the words of the run's training text, and of those
-    that were typed before. With --model-only, for lines and by a model folder it is the model alone, and the probability is that
-    its own writing continues like this.
+    Each with its probability as the rest of the word (or the line), its end included; a word that may be complete as it
+    stands is not among them. Words are foreseen by the model together with counts: of the words of the run's training
+    text, and of those that were typed before. With --model-only, for lines and by a model folder it is the model alone,
+    and the probability is that its own writing continues like this.
 
     Parameters
     ----------
@@ -85,7 +85,8 @@ def complete(
 
 
 def _counts(run: Path) -> "WordCounts | None":
-    """The words of the run's training text; without that text, which may be elsewhere by now, what was typed is counted alone."""
+    """The words of the run's training text; without that text, which may be elsewhere by now, what was typed is counted
+    alone."""
     from charloom.cli.output import say
     from charloom.complete.word_counts import WordCounts
     from charloom.training.run_text import same_text

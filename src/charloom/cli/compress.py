@@ -23,8 +23,8 @@ def compress(
 ) -> None:
     """Compress a file with a model, losslessly.
 
-    Writes FILE.cl beside it. Any file can be compressed; text like the one that the model learned from becomes smallest. The
-    file is decoded again before it is written.
+    Writes FILE.cl beside it. Any file can be compressed; text like the one that the model learned from becomes
+    smallest. The file is decoded again before it is written.
 
     Parameters
     ----------

@@ -30,10 +30,11 @@ def correct(
 ) -> None:
     """Correct the spelling of a text.
 
-    Words that are unknown are compared with what else could be meant in their place, by the model and by how people misspell.
-    The words of the run's training text are known, and those of a list of its language: for English symspellpy's, else a
-    dictionary of the system. Nothing is changed into a word that no list has, unless the training text has it often. Names,
-    addresses, code and numbers are left alone. The corrected text goes to standard output, the reasons to standard error.
+    Words that are unknown are compared with what else could be meant in their place, by the model and by how people
+    misspell. The words of the run's training text are known, and those of a list of its language: for English
+    symspellpy's, else a dictionary of the system. Nothing is changed into a word that no list has, unless the training
+    text has it often. Names, addresses, code and numbers are left alone. The corrected text goes to standard output,
+    the reasons to standard error.
 
     Parameters
     ----------
@@ -107,10 +108,10 @@ def _lexicon(run: Path, words: Path | None, moved: Path | None) -> "Lexicon":
 def _without_list(lexicon: "Lexicon") -> str:
     """Why little is corrected without a list of words; how many words would be new only where that is the reason."""
     new = round(1000 * (lexicon.unseen or 0))
-    reason = f"of 1,000 further words of such a text about {new} would be new, so " if new else ""
+    share = f" (of 1,000 further words of such a text about {new} would be new)" if new else ""
     return (
-        f"no list of words in the language of the run's text was found; {reason}only the surest slips are corrected. Give a list "
-        "with --words, one word a line; for English, install the extra: pip install 'charloom[text]'"
+        f"there is no list of words in the language of the run's text, so only the surest slips are corrected{share}; give a list "
+        "with --words, one word a line, or for English install the extra: pip install 'charloom[text]'"
     )
 
 

@@ -1,6 +1,5 @@
 """charloom score"""
 
-import io
 import itertools
 import json as json_module
 import shutil
@@ -38,8 +37,8 @@ def score(
 ) -> None:
     """Show how much each character of a text surprises a model, and what it expected.
 
-    The text is read once from its beginning, the state carried. On a terminal it is shown coloured by surprise; with --html
-    as a page that stands alone, with --png as a picture of predictions against truth.
+    The text is read once from its beginning, the state carried. On a terminal it is shown coloured by surprise; with
+    --html as a page that stands alone, with --png as a picture of predictions against truth.
 
     Parameters
     ----------
@@ -189,21 +188,6 @@ def _colour(rows: "Iterable[Surprise]") -> None:
 
     console = Console(file=sys.stdout, highlight=False)
     coloured = console.color_system is not None and not console.no_color
-
-    aside = Console(  # on standard output itself rich would end the process where nobody reads on
-        file=io.StringIO(),
-        force_terminal=console.is_terminal,
-        color_system=console.color_system,  # type: ignore[arg-type]
-        no_color=console.no_color,
-        width=console.width,
-        highlight=False,
-    )
-
-    def show(cells: Text) -> None:
-        with aside.capture() as captured:
-            aside.print(cells, soft_wrap=True)
-        sys.stdout.write(captured.get())
-
     for line in lines(rows, max(20, console.width - 1)):
         cells = Text()
         for surprise in line:
@@ -212,7 +196,7 @@ def _colour(rows: "Iterable[Surprise]") -> None:
             cells.append(
                 character if character.isprintable() else "\ufffd", f"{ink(step)} on {LEVELS[step]}" if coloured else ""
             )
-        show(cells)
+        console.print(cells, soft_wrap=True)
         if not coloured:
             widths = [max(1, cell_len(surprise.character)) for surprise in line]
             print("".join(MARKS[level(each.nats)] * width for each, width in zip(line, widths, strict=True)))
@@ -220,7 +204,7 @@ def _colour(rows: "Iterable[Surprise]") -> None:
         scale = Text("surprise in bits ")
         for step, colour in enumerate(LEVELS):
             scale.append(f" {step}{'+' if step == 7 else ''} ", f"{ink(step)} on {colour}")
-        show(scale)
+        console.print(scale, soft_wrap=True)
     else:
         told = ", ".join(f"{step}{'+' if step == 7 else ''} {mark!r}" for step, mark in enumerate(MARKS))
         print(f"marks: bits of surprise: {told}")

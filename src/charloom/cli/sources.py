@@ -1,4 +1,5 @@
-"""Where settings come from besides flags: a TOML file, then a preset. Flags win over the file, the file over the preset."""
+"""Where settings come from besides flags: a TOML file, then a preset. Flags win over the file, the file over the
+preset."""
 
 import tomllib
 from collections.abc import Sequence
@@ -27,8 +28,8 @@ MOVED = {
 """Advice for an argument that a resumed run refuses."""
 
 Chosen = Annotated[frozenset[str], Parameter(parse=False)]
-"""The settings that flags, file or preset name, as in `network.hidden_size`: no recipe may change them. A verb that has a
-parameter `chosen` of this type gets them."""
+"""The settings that flags, file or preset name, as in `network.hidden_size`: no recipe may change them. A verb that has
+a parameter `chosen` of this type gets them."""
 
 HYPHEN = "-"
 """Standard input, or standard output, in place of a file."""
@@ -44,7 +45,8 @@ class _Value(str):
 
 
 def prepare(arguments: Sequence[str]) -> list[str]:
-    """The arguments as the parser needs them: `--split 0.9,0.1,0` as three values, and `-` as a value, not as an option."""
+    """The arguments as the parser needs them: `--split 0.9,0.1,0` as three values, and `-` as a value, not as an
+    option."""
     prepared: list[str] = []
     for argument in arguments:
         if argument.startswith("--split="):

@@ -1,8 +1,9 @@
 """Whether a Python text that is being written can still be completed, and how.
 
-Three judges, the cheap one first. The lexer judges each character; CPython's parser is asked at each token's end whether the
-line can continue, and at each logical line's end whether the text, with everything open closed, is valid. None of them refuses what
-can become a text; and what a line's end has passed is certain to have an end, which `closing` names.
+Three judges, the cheap one first. The lexer judges each character; CPython's parser is asked at each token's end
+whether the line can continue, and at each logical line's end whether the text, with everything open closed, is valid.
+None of them refuses what can become a text; and what a line's end has passed is certain to have an end, which `closing`
+names.
 """
 
 import copy
@@ -18,7 +19,8 @@ _DELIMITERS = frozenset(" \n()[]{},;")
 """Characters that end a token and that no token continues with."""
 
 _SHORT, _LONG = 400, 4000
-"""Up to so many characters a line that goes on is parsed at each token; up to so many at its line breaks, for it grows."""
+"""Up to so many characters a line that goes on is parsed at each token; up to so many at its line breaks, for it grows.
+"""
 
 _FILLERS = (
     *("", "0", " 0", "_", " _", ":0", "=0", " 0:0", " in 0", " _ in 0", " else 0", " 0 else 0"),
@@ -86,9 +88,9 @@ class Checker:
     def closing(self) -> str:
         """What makes a whole text of it: strings and brackets closed, the statement ended, `pass` in an empty block.
 
-        Where a line begins that is all a text needs that was accepted so far. A statement that breaks off in its middle gets
-        the first of a few fillers with which it parses. A text that was refused may stay one that does not parse: nothing of it is
-        taken away.
+        Where a line begins that is all a text needs that was accepted so far. A statement that breaks off in its middle
+        gets the first of a few fillers with which it parses. A text that was refused may stay one that does not parse:
+        nothing of it is taken away.
         """
         if self.lexer.at_start:
             return "\n" * (bool(self.line) + self.lexer.continued) + self.outline.closing

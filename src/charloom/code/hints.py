@@ -1,8 +1,8 @@
 """Where a file looks wrong: tokens in whose place the model would rather have read another one of the same kind.
 
-For each operator the others that could stand there, for a name that stands once those of the file (or built in) that are
-spelt almost alike, for two plain arguments their exchange. A token is compared with each alternative by the surprise of its
-characters and of the ten that follow, for what follows tells much about what stood before:
+For each operator the others that could stand there, for a name that stands once those of the file (or built in) that
+are spelt almost alike, for two plain arguments their exchange. A token is compared with each alternative by the
+surprise of its characters and of the ten that follow, for what follows tells much about what stood before:
 
     gain = nats(token, what follows) - min over alternatives of nats(alternative, what follows)
 
@@ -167,8 +167,8 @@ def _arguments(text: str, tokens: Sequence[tokenize.TokenInfo], number: int, sta
 def find_hints(model: Model, text: str, hints: int = 10) -> list[Hint]:
     """The most suspicious places of a Python text, at most `hints`, the one with the greatest gain first.
 
-    Raises `TextError` for a text without tokens or with a character that the model does not know, `SettingsError` for a number
-    of hints outside its range.
+    Raises `TextError` for a text without tokens or with a character that the model does not know, `SettingsError` for a
+    number of hints outside its range.
     """
     if not 1 <= hints <= MOST:
         raise SettingsError(f"hints is {hints}; it must be at least 1 and at most {MOST:,}")

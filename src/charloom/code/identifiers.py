@@ -1,13 +1,14 @@
 """Completion of identifiers: what the model would write, together with the names that the file uses.
 
-A model of characters knows how people name things, and forgets the names of this file after some hundred characters. A count of
-the file's names remembers them, and knows nothing else. The two are mixed as probabilities of whole words w:
+A model of characters knows how people name things, and forgets the names of this file after some hundred characters. A
+count of the file's names remembers them, and knows nothing else. The two are mixed as probabilities of whole words w:
 
     P(w | typed) = (1 - m) P_model(w) + m P_file(w), divided by the same sum for what was typed of w
 
-P_model is that of `charloom.complete.completer`: exactly these characters and then an end. P_file counts the names before this
-place, each occurrence 0.995 times as much as the next one, by half those behind the same object (`self.`), by half those
-behind a dot, or without one, as here. So the completions exclude each other, and their probabilities add up to 1 at most.
+P_model is that of `charloom.complete.completer`: exactly these characters and then an end. P_file counts the names
+before this place, each occurrence 0.995 times as much as the next one, by half those behind the same object (`self.`),
+by half those behind a dot, or without one, as here. So the completions exclude each other, and their probabilities add
+up to 1 at most.
 """
 
 import math

@@ -1,11 +1,12 @@
 """Where a Python text that is being written stands after each character, and which characters would spoil it.
 
-The lexer follows CPython's tokenizer as far as a character can be judged at once: strings of all kinds with their escapes,
-comments, brackets by kind, continued lines, indentation. It never refuses what the tokenizer takes; what it cannot judge
-(is `x = =` a statement?) it leaves to the parser. From Python 3.12 on the fields of f-strings are code with quotes of their own
-(PEP 701), before they are part of the string: the lexer does as the Python that runs it.
+The lexer follows CPython's tokenizer as far as a character can be judged at once: strings of all kinds with their
+escapes, comments, brackets by kind, continued lines, indentation. It never refuses what the tokenizer takes; what it
+cannot judge (is `x = =` a statement?) it leaves to the parser. From Python 3.12 on the fields of f-strings are code
+with quotes of their own (PEP 701), before they are part of the string: the lexer does as the Python that runs it.
 
-It also reads texts that are wrong, for they have to be closed too: what was refused is taken for what it most likely means.
+It also reads texts that are wrong, for they have to be closed too: what was refused is taken for what it most likely
+means.
 """
 
 import copy
@@ -110,7 +111,8 @@ class Lexer:
 
     @property
     def _stands(self) -> tuple[int, int]:
-        """The column of the line that begins; if it begins with a backslash, where the first of them stands, unless that is 0."""
+        """The column of the line that begins; if it begins with a backslash, where the first of them stands, unless
+        that is 0."""
         return (self._held, self._held) if self._held else self.indented
 
     @property
@@ -122,7 +124,8 @@ class Lexer:
 
     @property
     def may_indent(self) -> bool:
-        """False where a further space, or a backslash, would take the line further in than a statement of the open blocks."""
+        """False where a further space, or a backslash, would take the line further in than a statement of the open
+        blocks."""
         if not self.at_start or self.comment:
             return True
         return self.indented[0] < self.indents[-1][0] + (_STEP if self.expects_block else 0)

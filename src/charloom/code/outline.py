@@ -1,8 +1,8 @@
 """The blocks in which a text stands, with no more of each than decides what may follow.
 
 Of a block that is open its header is kept, of the statement before the clauses that others may follow (`if` before
-`else`, `try` before `except`, decorators); the bodies that are closed are `pass`. So what the parser reads at a line's end
-does not grow with the text.
+`else`, `try` before `except`, decorators); the bodies that are closed are `pass`. So what the parser reads at a line's
+end does not grow with the text.
 """
 
 import copy

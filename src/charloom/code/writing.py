@@ -1,12 +1,12 @@
 """Python source that can be completed, whatever the model would have liked to write.
 
-The constraint works at two scales. A character that no Python text can have in its place is not drawn: its probability is
-zero, and the others share what it had. Nor is a space that would take a line further in than the block it can stand in, be it
-for a comment, which might. A line that the parser refuses, at the token where it does, is drawn again from its
-beginning, the network's state restored: so lines come with the model's probabilities, given that they can stand. After eight
-refusals a line is drawn at a lower temperature; after four more the statement is started again, since the mistake may be a bracket
-that an earlier line left open. In the third round it is closed where it stands, or, where there is nothing to close, `pass` is
-put in its place.
+The constraint works at two scales. A character that no Python text can have in its place is not drawn: its probability
+is zero, and the others share what it had. Nor is a space that would take a line further in than the block it can stand
+in, be it for a comment, which might. A line that the parser refuses, at the token where it does, is drawn again from
+its beginning, the network's state restored: so lines come with the model's probabilities, given that they can stand.
+After eight refusals a line is drawn at a lower temperature; after four more the statement is started again, since the
+mistake may be a bracket that an earlier line left open. In the third round it is closed where it stands, or, where
+there is nothing to close, `pass` is put in its place.
 
 One uniform number a character from `PCG64(seed)`, those of refused lines included. So a text in which the model itself
 makes no mistake is the one that it writes without the constraint.
@@ -16,7 +16,7 @@ import string
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from charloom.code.lexer import Situation, permits
 from charloom.errors import SettingsError, TextError, shown
 from charloom.generation.generate import Piece, check
 from charloom.generation.numpy_steps import StepRows
-from charloom.generation.sampling import REPETITION_WINDOW, distributions, draw
+from charloom.generation.sampling import REPETITION_WINDOW, SamplingKeywords, distributions, draw
 from charloom.generation.stopping import Outlet, StopReason
 from charloom.generation.writer import NEVER, Model, Writer
 from charloom.settings import SamplingConfig
@@ -62,9 +62,11 @@ class Writing:
         seed: int = 0,
         state: Sequence[Any] | None = None,
     ) -> None:
-        """With `state`, from `model.read(text)`, the model has read another text before, of which the new one is no part.
+        """With `state`, from `model.read(text)`, the model has read another text before, of which the new one is no
+        part.
 
-        Raises `TextError` for a prompt that no Python text begins with, `SettingsError` for a model that cannot write any."""
+        Raises `TextError` for a prompt that no Python text begins with, `SettingsError` for a model that cannot write
+        any."""
         check(length, stop, [seed])
         self._writer, self._config, self._length, self._stop = Writer.of(model), config, length, stop
         vocabulary = self._writer.vocabulary
@@ -250,42 +252,31 @@ def generate_code(
     prompt: str = "",
     *,
     length: int = 500,
-    temperature: float = 1.0,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    min_p: float = 0.0,
-    repetition_penalty: float = 1.0,
-    greedy: bool = False,
     stop: Sequence[str] = (),
     seed: int = 0,
     finished: bool = False,
+    **sampling: Unpack[SamplingKeywords],
 ) -> str:
-    """New Python source that continues `prompt`, which is not repeated; prompt and text can be completed to a Python text.
+    """New Python source that continues `prompt`, which is not repeated; prompt and text can be completed to a Python
+    text.
 
-    At most `length` characters, exactly as many where neither a stop string nor the end of the text comes first; if it is to
-    be `finished`, what `finish` adds comes after them. The settings are those of `charloom.generate`.
-    Raises `TextError` for a prompt that no Python text begins with, `SettingsError` for a setting outside its range.
+    At most `length` characters, exactly as many where neither a stop string nor the end of the text comes first; if it
+    is to be `finished`, what `finish` adds comes after them. The settings are those of `charloom.generate`. Raises
+    `TextError` for a prompt that no Python text begins with, `SettingsError` for a setting outside its range.
     """
-    config = SamplingConfig(
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        min_p=min_p,
-        repetition_penalty=repetition_penalty,
-        greedy=greedy,
-    )
-    writing = Writing(model, prompt, config, length=length, stop=stop, seed=seed)
+    writing = Writing(model, prompt, SamplingConfig(**sampling), length=length, stop=stop, seed=seed)
     text = "".join(piece.text for piece in writing.pieces())
     return text + finish(prompt, text, writing.more) if finished else text
 
 
 def finish(prompt: str, text: str, more: str = "") -> str:
-    """What is to be added to a text: on to the end of the statement, in the model's words, and what closes all that is open.
+    """What is to be added to a text: on to the end of the statement, in the model's words, and what closes all that is
+    open.
 
-    `more`: what the model wrote next, of which at most `FINISH` characters are taken, none where the text ends between two
-    statements. Then strings and brackets that are open are closed, an empty block gets `pass`, a lone `try` its `finally`, a
-    decorator its function. The same for texts that were written with the constraint and without. Nothing is taken away, so a
-    text that has a mistake in it does not parse afterwards either.
+    `more`: what the model wrote next, of which at most `FINISH` characters are taken, none where the text ends between
+    two statements. Then strings and brackets that are open are closed, an empty block gets `pass`, a lone `try` its
+    `finally`, a decorator its function. The same for texts that were written with the constraint and without. Nothing
+    is taken away, so a text that has a mistake in it does not parse afterwards either.
     """
     checker = Checker()
     checker.read(prompt + text)

@@ -1,9 +1,10 @@
 """Completion as you type: the most probable ways to finish a word, or a line, with probabilities that mean something.
 
-The probability of a completion is that of the event that what the model itself writes next is exactly these characters and
-then an end: for a word any character that no word contains, for an identifier any that no identifier contains, for a line
-the newline, for all the end of the text. So the completions exclude each other; with the event that the word is complete as
-it stands (`Completer.complete`), and those that are cut off at the longest length, their probabilities add up to 1.
+The probability of a completion is that of the event that what the model itself writes next is exactly these characters
+and then an end: for a word any character that no word contains, for an identifier any that no identifier contains, for
+a line the newline, for all the end of the text. So the completions exclude each other; with the event that the word is
+complete as it stands (`Completer.complete`), and those that are cut off at the longest length, their probabilities add
+up to 1.
 
 The state of what was typed is kept: a keystroke costs one step of the network, and the beam.
 """
@@ -78,7 +79,8 @@ class Completer:
     """What was typed so far, read once; `type` gives the completer of one keystroke, or more, later."""
 
     def __init__(self, model: Model, typed: str = "", *, unit: Unit = "word", length: int | None = None) -> None:
-        """Raises `TextError` for a character that the model does not know, `SettingsError` for a length outside its range."""
+        """Raises `TextError` for a character that the model does not know, `SettingsError` for a length outside its
+        range."""
         longest = LONGEST[unit] if length is None else length
         if not 1 <= longest <= MOST_LENGTH:
             raise SettingsError(f"length is {longest}; it must be at least 1 and at most {MOST_LENGTH:,}")
@@ -129,9 +131,9 @@ class Completer:
     def suggest(self, suggestions: int = 5) -> list[Completion]:
         """The most probable completions, at most `suggestions`, the most probable first.
 
-        A beam search over the one-step path that ends as soon as no beginning is as probable as the last suggestion; what it
-        gives is exact but where more than 32 (or two for each suggestion) beginnings of one length are.
-        Raises `SettingsError` for a number of suggestions outside its range.
+        A beam search over the one-step path that ends as soon as no beginning is as probable as the last suggestion;
+        what it gives is exact but where more than 32 (or two for each suggestion) beginnings of one length are. Raises
+        `SettingsError` for a number of suggestions outside its range.
         """
         check_number(suggestions)
         done = self._search(suggestions, self._length)
@@ -139,7 +141,8 @@ class Completer:
         return sorted(found, key=lambda completion: (completion.nats, completion.text))[:suggestions]
 
     def nats(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """Surprisal (B,) of each of these as a completion, its end included: exact, whatever the beam drops; "" for `complete`.
+        """Surprisal (B,) of each of these as a completion, its end included: exact, whatever the beam drops; "" for
+        `complete`.
 
         Infinite where the model does not know a character.
         """
@@ -229,7 +232,8 @@ def _ends_it(character: str, unit: Unit) -> bool:
 
 
 def _add(done: dict[tuple[str, bool], float], text: str, ends: bool, log: float) -> None:
-    """Add to the probability of a completion: one that ends with a character of several bytes comes to it by several ways."""
+    """Add to the probability of a completion: one that ends with a character of several bytes comes to it by several
+    ways."""
     done[text, ends] = float(np.logaddexp(done.get((text, ends), -np.inf), log))
 
 

@@ -2,10 +2,10 @@
 
     P(word | before) = sum over i of s_i P_i(word | before)
 
-where i is the model, the counts of a text, the words typed recently, and those of them that followed the same word;
-and of that what the characters of the word already typed leave over, so that a component that predicted them better counts
-for more from then on. A model of characters knows how words are made and what a sentence is about; counts know words and
-turns of phrase by heart; and what was written once is written again (a cache: Kuhn and De Mori 1990).
+where i is the model, the counts of a text, the words typed recently, and those of them that followed the same word; and
+of that what the characters of the word already typed leave over, so that a component that predicted them better counts
+for more from then on. A model of characters knows how words are made and what a sentence is about; counts know words
+and turns of phrase by heart; and what was written once is written again (a cache: Kuhn and De Mori 1990).
 """
 
 import math
@@ -61,8 +61,8 @@ class _Place:
 class MixedCompleter:
     """What was typed so far; `type` gives the completer of one keystroke, or more, later.
 
-    Suggestions are `Completion`s of words, whose probabilities exclude each other as those of a `Completer` do and add up to 1 with
-    `complete`. Without `counts` what was typed is counted alone.
+    Suggestions are `Completion`s of words, whose probabilities exclude each other as those of a `Completer` do and add
+    up to 1 with `complete`. Without `counts` what was typed is counted alone.
     """
 
     def __init__(
@@ -101,7 +101,8 @@ class MixedCompleter:
         return self._probability("", self._completer.complete, self._weights())
 
     def suggest(self, suggestions: int = 5) -> list[Completion]:
-        """The most probable ways to finish the word, at most `suggestions`, the most probable first. Raises `SettingsError`."""
+        """The most probable ways to finish the word, at most `suggestions`, the most probable first. Raises
+        `SettingsError`."""
         check_number(suggestions)
         more, weights, found = min(suggestions + _MORE, MOST), self._weights(), list[Completion]()
         words, cut = dict[str, float](), set[str]()
@@ -144,7 +145,8 @@ class MixedCompleter:
         )
 
     def _weights(self) -> tuple[float, ...]:
-        """What each side's probability of a whole word is multiplied by, now that the word is begun; first the model's share."""
+        """What each side's probability of a whole word is multiplied by, now that the word is begun; first the model's
+        share."""
         begun, place = self._begun, self._place
         left = [
             float(place.counted[self._counts.beginning_with(begun)].sum()),

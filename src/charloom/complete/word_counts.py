@@ -1,12 +1,13 @@
 """Which words came after which, counted in a text: a Kneser-Ney model that is worked out for one place at a time.
 
-Nothing is tabulated beforehand but where each word stands. The words that followed the same one, two, ... words are looked up
-when they are asked for, so a text of 10 MB is ready in a second or two, and contexts can be as long as one likes.
+Nothing is tabulated beforehand but where each word stands. The words that followed the same one, two, ... words are
+looked up when they are asked for, so a text of 10 MB is ready in a second or two, and contexts can be as long as one
+likes.
 
     p_k(w | h) = max(0, a(hw) - D) / a(h) + D n(h) / a(h) p_{k-1}(w | h'),        p_0 = 1 / W
 
-with a(hw) how often w followed the k - 1 words h, or, below the highest order, after how many different words it did so;
-n(h) the number of different followers (Kneser and Ney 1995; absolute discounting, interpolated).
+with a(hw) how often w followed the k - 1 words h, or, below the highest order, after how many different words it did
+so; n(h) the number of different followers (Kneser and Ney 1995; absolute discounting, interpolated).
 """
 
 import bisect

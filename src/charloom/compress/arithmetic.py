@@ -1,4 +1,5 @@
-"""What a machine computes with, in a few bytes and in words: named in an archive, so that a refusal can say what differs.
+"""What a machine computes with, in a few bytes and in words: named in an archive, so that a refusal can say what
+differs.
 
 It is a description, not the proof: whether the sums come out the same is decided by `Codec`, which computes some.
 """

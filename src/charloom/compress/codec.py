@@ -1,10 +1,10 @@
 """Lossless compression: the model says how likely each character is, an entropy coder turns that into bits.
 
-Both directions read the text with the one-step path, a symbol at a time, because both must compute the same probabilities to
-the last bit. A character that the model does not know is coded as an escape, which has a share of 2^-16 of each
-distribution, and its code point (21 bits); bytes that are no UTF-8 are kept as such. The header names the model by its
-content, and the arithmetic by what it makes of that model: a file that was coded where sums are rounded differently is
-refused instead of decoded into something else. What is held in memory is the code, never the text.
+Both directions read the text with the one-step path, a symbol at a time, because both must compute the same
+probabilities to the last bit. A character that the model does not know is coded as an escape, which has a share of
+2^-16 of each distribution, and its code point (21 bits); bytes that are no UTF-8 are kept as such. The header names the
+model by its content, and the arithmetic by what it makes of that model: a file that was coded where sums are rounded
+differently is refused instead of decoded into something else. What is held in memory is the code, never the text.
 """
 
 import codecs
@@ -79,7 +79,8 @@ class Codec:
     def compress(self, data: bytes | Iterable[bytes], *, adaptive: bool = False) -> Compressed:
         """The compressed form of any bytes, decoded again before it is given. Raises `NotFiniteError`.
 
-        The bytes may come in pieces. With `adaptive` the model keeps learning from what it has coded: smaller, and slower.
+        The bytes may come in pieces. With `adaptive` the model keeps learning from what it has coded: smaller, and
+        slower.
         """
         made = self.encode(data, adaptive=adaptive)
         self.check(made)
@@ -138,8 +139,8 @@ class Codec:
     def decode(self, data: bytes) -> Iterator[bytes]:
         """The original in pieces.
 
-        Raises `FolderError`: for a file that is damaged, of another model or of another arithmetic before there is a piece; for
-        one that decodes to something else than was coded, after the last.
+        Raises `FolderError`: for a file that is damaged, of another model or of another arithmetic before there is a
+        piece; for one that decodes to something else than was coded, after the last.
         """
         header, coded = unpack(data)
         if header.model != self._model:
@@ -225,8 +226,8 @@ class Codec:
     def _fingerprint(self, adaptive: bool) -> bytes:
         """What this machine's arithmetic makes of the model: its tables, and the probabilities of a pseudo-random text.
 
-        Each symbol is drawn half from the model and half from all symbols alike, so the text passes through what the model
-        expects as well as what it does not. One probability that differs in its last bit changes all.
+        Each symbol is drawn half from the model and half from all symbols alike, so the text passes through what the
+        model expects as well as what it does not. One probability that differs in its last bit changes all.
         """
         if adaptive not in self._arithmetic:
             digest = hashlib.sha256()

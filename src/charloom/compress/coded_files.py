@@ -13,7 +13,8 @@
     8      SHA-256 of everything before, cut to 64 bits
 
 Numbers are little endian. No chance mistakes one model or one text for another, and to make two that are mistaken takes
-2^64 attempts. Arithmetic and checksum guard against accidents alone; whatever passes them still has to come out as the original.
+2^64 attempts. Arithmetic and checksum guard against accidents alone; whatever passes them still has to come out as the
+original.
 """
 
 import hashlib

@@ -1,14 +1,15 @@
-"""Lines of code in a text: programs, commands, settings, listings. Their words follow other rules than a language's.
+"""Lines of code in a text (programs, commands, settings, listings), whose words do not follow the rules of a language.
 
-A line is code by its shape: a prompt, an operator between spaces, a statement of a common language, a command with its options. A
-block of indented lines, as Markdown sets off code, is code if one of its lines is, or if no line in it is written like a sentence.
+A line is recognised by its shape: a prompt, an operator between spaces, a statement of a common language, a command
+with options. A block of indented lines, as in Markdown, is code if one of its lines is, or if no line in it looks like
+a sentence.
 """
 
 import re
 from collections.abc import Iterator
 
 _LONGEST = 240
-"""Characters. A longer line is a paragraph."""
+"""Longest line of code in characters; a longer line is a paragraph."""
 
 _PROMPT = re.compile(
     r"\s*(?:[$%❯➜]|>>>|\.\.\.|PS [^>\n]*>|[A-Z]:\\[^>\n]*>|In \[\d*\]:|\[?[\w.-]+@[\w.-]+[: ][^\s$#]*[$#])\s+\S"
@@ -38,23 +39,23 @@ _STATEMENT = re.compile(
     r"|(?:print|echo) [\"'($]|\[[\w.-]+\]\s*$"
     r")"
 )
-"""Beginnings, and some whole lines, of Python, shell, C and its kin, JavaScript, Rust, SQL and settings."""
+"""Beginnings, and some whole lines, of Python, shell, C-like languages, JavaScript, Rust, SQL and settings."""
 
 _COMMAND = re.compile(
     r"\s*(?:sudo |nohup )?(?:"
     r"apt|apt-get|aptitude|awk|bash|brew|cargo|charloom|chmod|chown|cmake|conda|cp|curl|cd|df|dnf|docker|"
-    r"docker-compose|du|gcc|gdb|git|gh|grep|gunzip|gzip|helm|journalctl|jq|kubectl|ls|mkdir|mv|mypy|npm|npx|pip|pip3|pipx|pnpm|"
-    r"poetry|psql|pytest|python|python3|rm|rmdir|rsync|ruff|rustc|rustup|scp|sed|sqlite3|ssh|sudo|systemctl|tar|tmux"
+    r"docker-compose|du|gcc|gdb|git|gh|grep|gunzip|gzip|helm|journalctl|jq|kubectl|ls|mkdir|mv|mypy|npm|npx|"
+    r"pip|pip3|pipx|pnpm|poetry|psql|pytest|python|python3|rm|rmdir|rsync|ruff|rustc|rustup|scp|sed|sqlite3|ssh|sudo|systemctl|tar|tmux"
     r"|uv|uname|unzip|vim|wc|wget|xargs|yarn|yum|zsh"
     r") \S"
 )
-"""Commands whose names begin no sentence."""
+"""Commands whose names do not begin a sentence."""
 
 _OPTION = re.compile(r"\s--?[A-Za-z][\w-]*(?:[=\s]|$)|(?:^|\s)[\w.-]+=\S")
 """An option, or a name and its value."""
 
 _SENTENCE = re.compile(r"\s*[\"'“‘(]?[^\W\d_a-z]|.*[.!?,:;…][\"'”’)\]]*\s*$")
-"""Begins with a capital or ends with a mark, as sentences, verses and letters do."""
+"""Begins with a capital or ends with a punctuation mark, like sentences and verses."""
 
 _SENTENCE_END = re.compile(r".*[.!?…,][\"'”’)\]]*\s*$")
 
@@ -62,7 +63,7 @@ _INDENTED = re.compile(r"(?: {4}|\t)\s*\S")
 
 
 def code_lines(text: str) -> Iterator[tuple[int, int]]:
-    """The places (start, end) of lines of code, in order."""
+    """The positions (start, end) of lines of code, in order."""
     block = list[tuple[int, int]]()
     after_empty = True
     for start, end in [*_lines(text), (len(text), len(text))]:
@@ -81,7 +82,7 @@ def code_lines(text: str) -> Iterator[tuple[int, int]]:
 
 
 def is_code_line(line: str) -> bool:
-    """Whether a line by itself has the shape of code."""
+    """Whether a single line has the shape of code."""
     if len(line) > _LONGEST or not line.strip() or line.startswith("|"):  # a row of a table
         return False
     if _PROMPT.match(line) or _OPERATOR.search(line) or _STATEMENT.match(line):

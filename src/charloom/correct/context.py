@@ -1,4 +1,5 @@
-"""What a character model makes of words in their places: states that are read once, and many continuations scored together."""
+"""A character model's judgement of words in context: each state is read once, and many continuations are scored
+together."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -19,11 +20,11 @@ _STAND_INS = {
     **dict.fromkeys("‐‑‒–—―−", "-"),
     "…": "...",
 }
-"""What a character is read as by a model that does not know it."""
+"""What a character is read as if the model does not know it."""
 
 
 class Context:
-    """A model that reads texts in which there may be characters that it does not know."""
+    """A model that can read texts with characters it does not know."""
 
     def __init__(self, model: Model) -> None:
         self._writer = Writer.of(model)
@@ -40,7 +41,7 @@ class Context:
         return bool((self._vocabulary.find(codes) != UNSEEN).all())
 
     def legible(self, text: str) -> str:
-        """The text as the model can read it: unknown characters become near ones, or spaces, or are left out."""
+        """The text as the model can read it: unknown characters are replaced by similar ones or spaces, or left out."""
         for character in set(text) - self._read_as.keys():
             self._read_as[character] = self._stand_in(character)
         return "".join([self._read_as[character] for character in text])
@@ -57,21 +58,21 @@ class Context:
         return ""
 
     def begin(self) -> Arrays:
-        """The state before a text."""
+        """The state at the beginning of a text."""
         return self._writer.read("")
 
     def read(self, text: str, state: Arrays) -> Arrays:
-        """The state after a text that the model can read."""
+        """The state after a text, which must be legible."""
         return self._writer.read(text, state)
 
     def nats(self, state: Arrays, continuations: Sequence[str]) -> NDArray[np.float64]:
-        """Surprisal (B,) of each continuation after one state; where texts are lines, up to the end of the line."""
+        """Surprisal (B,) of each continuation after the same state; in a model of lines, up to the end of the line."""
         texts = [self._ids(text) for text in continuations]
         rows = self._writer.stepper.take_up([np.repeat(part, len(texts), axis=1) for part in state])
         return surprisals(self._writer, rows, texts)
 
     def steps(self, state: Arrays, word: str) -> NDArray[np.float64]:
-        """log p (T + 1, V) of what could come before each symbol of a word, and after it."""
+        """log p (T + 1, V) of all symbols in the place of each symbol of a word, and after the word."""
         ids = self._ids(word)
         rows, logs = self._writer.stepper.take_up(state), list[NDArray[np.float64]]()
         for place in range(len(ids) + 1):
@@ -81,7 +82,7 @@ class Context:
         return np.array(logs)
 
     def symbol(self, character: str) -> int | None:
-        """The id of a character, if it is one symbol that the model knows."""
+        """The id of a character; None unless it is a single symbol that the model knows."""
         if not self.knows(character) or (self._vocabulary.kind == "bytes" and ord(character) > 127):
             return None
         return int(self._vocabulary.encode(character)[0])

@@ -1,10 +1,11 @@
 """Which words of a text were meant otherwise: candidates, their probabilities, and a decision for each word.
 
-Each unknown word is compared with known ones that slips lead from: the surprisal of a candidate and of the characters that follow
-it, after the (corrected) text before, the slips, and what else tells slips from rare words. The weights are those of a conditional
-logit (McFadden 1974) fitted on prose with slips, so the probabilities are calibrated for a text in which one word in twenty is a
-slip. How many are in the text at hand the text itself says: its share of slips is the one under which the text is most probable
-(Saerens, Latinne and Decaestecker 2002), so that what would be changed in a careless text may stay in a clean one.
+Each unknown word is compared with known ones that slips lead from: the surprisal of a candidate and of the characters
+that follow it, after the (corrected) text before, the slips, and what else tells slips from rare words. The weights are
+those of a conditional logit (McFadden 1974) fitted on prose with slips, so the probabilities are calibrated for a text
+in which one word in twenty is a slip. How many are in the text at hand the text itself says: its share of slips is the
+one under which the text is most probable (Saerens, Latinne and Decaestecker 2002), so that what would be changed in a
+careless text may stay in a clean one.
 
 A word that is known is believed unless `aggressive`.
 """
@@ -28,8 +29,8 @@ from charloom.generation.writer import Model
 from charloom.models.state import Arrays
 
 _NEAR, _LISTED, _KNOWN, _PAIRS = 60, 12, 8, 2
-"""Candidates: near words that the error model sees; of those the model sees, for an unknown and for a known word; two words
-run together."""
+"""Candidates: near words that the error model sees; of those the model sees, for an unknown and for a known word; two
+words run together."""
 
 _SOON, _HOPELESS = 6, 12.0
 """Characters after a word that are scored first, and nats by which a candidate may then trail the best."""
@@ -38,7 +39,8 @@ _USUAL = 6.0
 """Nats below which a known word is not examined, in aggressive correction."""
 
 _NEIGHBOURS, _FOREIGN = 4, 0.375
-"""Words before and after an unknown one, and the share of them that are unknown too where it is taken for another language."""
+"""Words before and after an unknown one, and the share of them that are unknown too where it is taken for another
+language."""
 
 SLIPS = 0.05
 """Share of slips among the words of the texts on which the weights were fitted."""
@@ -47,14 +49,16 @@ _SUPPOSED, _WORDS = 0.025, 100
 """Share of slips that a text is supposed to have before it is seen, and for how many of its words that counts."""
 
 _UNSEEN = 0.0088
-"""Share of new words in the text whose lexicon the weights were fitted with; where more are new, more of them are right."""
+"""Share of new words in the text whose lexicon the weights were fitted with; where more are new, more of them are
+right."""
 
 _CLIPPED = re.compile(r"[a-rt-z]['’] [a-z]|\s['’][a-z]{1,5}\b(?!['’])")
 _SPEECH = 200
 """A clipped word (not the genitive of a plural), and characters around a word in which one is looked for."""
 
 _LANGUAGE, _FEW = 1 / 3, 4
-"""Share of the words of a line that must be known for it to be of the language at all, and words from which that is asked."""
+"""Share of the words of a line that must be known for it to be of the language at all, and words from which that is
+asked."""
 
 _FIRST = "the first letter"
 
@@ -66,7 +70,8 @@ class Beliefs:
     """Weights, in nats: of the evidence for a candidate, and what is believed of an unknown word; fitted (decision 82)."""
 
     word: float = 0.36
-    "Weight of the character model's surprisal of a word; far below 1, because a model is too sure that it knows all words."
+    """Weight of the character model's surprisal of a word; far below 1, because a model is too sure that it knows all
+    words."""
     following: float = 0.66
     "Weight of its surprisal of the characters that follow."
     slip: float = 0.71
@@ -150,8 +155,8 @@ class Corrector:
         confidence: float = 0.5,
         following: int = 24,
     ) -> None:
-        """`beliefs` of unknown words and, where `aggressive`, of `known` ones; `confidence`: probability that a correction needs;
-        `following`: characters behind a word that have a say.
+        """`beliefs` of unknown words and, where `aggressive`, of `known` ones; `confidence`: probability that a
+        correction needs; `following`: characters behind a word that have a say.
 
         Raises `SettingsError` for a confidence outside 0 to 1.
         """
@@ -220,10 +225,11 @@ class Corrector:
         known: bool = False,
         within_sentence: bool = False,
     ) -> list[Candidate]:
-        """What may have been meant by a word between a state and what follows, the most probable first; itself is among them.
+        """What may have been meant by a word between a state and what follows, the most probable first; itself is among
+        them.
 
-        `belief`: nats by which it is more probable than its letters say that the word is right; `within_sentence`: a capital at its
-        front is not that of a sentence.
+        `belief`: nats by which it is more probable than its letters say that the word is right; `within_sentence`: a
+        capital at its front is not that of a sentence.
         """
         weights = self.known if known else self.beliefs
         slips = dict[str, tuple[float, str]]()
@@ -246,7 +252,8 @@ class Corrector:
         return [Candidate(words[at], float(shares[at]), reasons[at]) for at in order]
 
     def _nats_in_context(self, words: list[str], alone: Floats, behind: str, state: Arrays, weights: Beliefs) -> Floats:
-        """Surprisal (B,) of words and what is behind them, weighed; looked at to the end for those alone that can still win.
+        """Surprisal (B,) of words and what is behind them, weighed; looked at to the end for those alone that can still
+        win.
 
         For the others the end is taken to cost what it costs the best.
         """
@@ -291,8 +298,8 @@ class Corrector:
         return float(self.context.nats(state, [word])[0]) < _USUAL
 
     def _can_be_judged(self, text: str, span: Span, known: bool) -> bool:
-        """Not single letters, words with characters that the model does not know, short words in capitals (acronyms), and unknown
-        words with an apostrophe at an end: huntin', 'cause."""
+        """Not single letters, words with characters that the model does not know, short words in capitals (acronyms),
+        and unknown words with an apostrophe at an end: huntin', 'cause."""
         word = span.word
         if len(word) < 2 or not self.context.knows(word) or (word.isupper() and len(word) < 6):
             return False
@@ -312,7 +319,8 @@ class Corrector:
 
 
 def slip_odds(wrong: list[float], words: int) -> float:
-    """How the odds of a slip in a text differ from those of the weights, by which each unknown word is one with such a probability.
+    """How the odds of a slip in a text differ from those of the weights, by which each unknown word is one with such a
+    probability.
 
     The share of slips among all words that is most probable, found by expectation and maximization.
     """

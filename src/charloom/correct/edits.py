@@ -1,9 +1,9 @@
-"""How a word was misspelt: the cheapest sequence of slips from what was meant to what was typed.
+"""How a word was misspelt: the cheapest sequence of slips from the intended word to the typed one.
 
-Each slip has a kind, and each kind a cost in nats: minus the logarithm of its probability at one place of a word. Beside
-Damerau's four (a letter left out, added, replaced, two exchanged; Damerau 1964) there are kinds for what typists and
-spellers do more often than chance: neighbouring keys, doubled letters, vowels, and spellings that sound alike, of several
-letters too (after Brill and Moore 2000, whose model replaces substrings).
+Each slip has a kind, and each kind a cost in nats: minus the logarithm of its probability at one position of a word.
+Besides Damerau's four (a letter left out, added, replaced, two exchanged; Damerau 1964) there are kinds for common
+mistakes: neighbouring keys, doubled letters, vowels, and spellings that sound alike, also of several letters (after
+Brill and Moore 2000, whose model replaces substrings).
 """
 
 import math
@@ -30,11 +30,11 @@ DEFAULT_COSTS: Mapping[str, float] = MappingProxyType(
         "the first letter": 2.0,
     }
 )
-"""Nats for each kind of slip, set by hand; "the first letter" comes on top where a word begins otherwise."""
+"""Nats for each kind of slip, set by hand; "the first letter" is added if the two words begin differently."""
 
 _FIRST = "the first letter"
 _SLACK = 3
-"""Letters by which the two words may have shifted against each other."""
+"""How many letters the two words may be shifted against each other."""
 
 _VOWELS = frozenset("aeiouy")
 _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
@@ -46,7 +46,7 @@ _NEIGHBOURS = frozenset(
     for other_x, other in enumerate(other_row)
     if one != other and abs(y - other_y) <= 1 and abs((x + 0.5 * y) - (other_x + 0.5 * other_y)) <= 1
 )
-"""Pairs of keys that touch on a keyboard of the layout QWERTY, whose rows are shifted by half a key."""
+"""Pairs of keys that touch on a QWERTY keyboard, whose rows are shifted by half a key."""
 
 _ALIKE_PAIRS = """
 c k, c s, k q, s z, g j, f v, d t, m n, b p, x z, i e, f ph, f gh, k ch, k ck, c ck, c ch, x ks, x cs, x cks, kw qu, s
@@ -67,26 +67,26 @@ _ALIKE_STARTS = {name: tuple(part for part in _ALIKE if part.startswith(name)) f
 
 @dataclass(frozen=True)
 class Slips:
-    """How a word became another: the kinds of slips in order, and what they cost together."""
+    """How one word became another: the kinds of slips in order, and their total cost."""
 
     kinds: tuple[str, ...]
     nats: float
 
     @property
     def reason(self) -> str:
-        """The slips in words."""
+        """The slips as text."""
         return ", ".join(self.kinds)
 
 
 class ErrorModel:
-    """The probability that a word is typed as another. Costs that are not given are the default ones."""
+    """The probability that a word is typed as another, by the costs of slips; missing costs are the default ones."""
 
     def __init__(self, costs: Mapping[str, float] = DEFAULT_COSTS) -> None:
         self.costs = {**DEFAULT_COSTS, **costs}
         self._known: dict[tuple[str, str], Slips | None] = {}
 
     def slips(self, meant: str, typed: str) -> Slips | None:
-        """The cheapest way from `meant` to `typed`, case aside; None where they have too little in common."""
+        """The cheapest slips from `meant` to `typed`, ignoring case; None if the words have too little in common."""
         key = meant.lower().replace("’", "'"), typed.lower().replace("’", "'")
         if key not in self._known:
             if len(self._known) > 200_000:
@@ -95,7 +95,7 @@ class ErrorModel:
         return self._known[key]
 
     def _align(self, meant: str, typed: str) -> Slips | None:
-        """Dynamic programming over the places of both words, as for the distance of Damerau, forward."""
+        """Forward dynamic programming over the positions of both words, as for the Damerau distance."""
         costs, rows, columns = self.costs, len(meant), len(typed)
         if abs(rows - columns) > _SLACK + 1:
             return None
@@ -136,23 +136,23 @@ def _offer(
 
 
 def _steps(meant: str, typed: str, i: int, j: int) -> list[tuple[int, int, str]]:
-    """The slips that can come at this place: letters of `meant` and of `typed` that each takes, and its kind."""
-    found = list[tuple[int, int, str]]()
+    """The slips possible here: how many letters of `meant` and `typed` each consumes, and its kind."""
+    steps = list[tuple[int, int, str]]()
     here, there = meant[i : i + 1], typed[j : j + 1]
     if here:
-        found.append((1, 0, _left_out(meant, i)))
+        steps.append((1, 0, _left_out(meant, i)))
     if there:
-        found.append((0, 1, _added(typed, j)))
+        steps.append((0, 1, _added(typed, j)))
     if here and there and here != there:
-        found.append((1, 1, _replaced(here, there)))
+        steps.append((1, 1, _replaced(here, there)))
         if meant[i : i + 2] == typed[j : j + 2][::-1] and len(meant) > i + 1:
-            found.append((2, 2, "two letters exchanged"))
+            steps.append((2, 2, "two letters exchanged"))
     for part in _ALIKE_STARTS.get(here, ()):
         if meant.startswith(part, i):
             for other in _ALIKE[part]:
                 if typed.startswith(other, j):
-                    found.append((len(part), len(other), "a spelling that sounds alike"))
-    return found
+                    steps.append((len(part), len(other), "a spelling that sounds alike"))
+    return steps
 
 
 def _left_out(meant: str, i: int) -> str:

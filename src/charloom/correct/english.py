@@ -1,4 +1,4 @@
-"""British and American spellings of English words, and their regular forms, which a list need not have."""
+"""British and American spellings of English words, and regular forms that a word list may lack."""
 
 import re
 from collections.abc import Iterator
@@ -26,11 +26,11 @@ _SPELLINGS = (
     (re.compile(r"^in(?=[a-z]{4})"), "en"),
     (re.compile(r"^en(?=[a-z]{4})"), "in"),
 )
-"""Endings that differ between the two spellings, both ways."""
+"""Endings that differ between the two spellings, in both directions."""
 
 
 def other_spellings(word: str) -> Iterator[str]:
-    """What a word, in small letters, may be spelt as across the Atlantic; most of it is no word at all."""
+    """Possible spellings of a lower-case word across the Atlantic; most of them are not words at all."""
     for pattern, other in _SPELLINGS:
         if pattern.search(word):
             yield pattern.sub(other, word, count=1)
@@ -40,5 +40,5 @@ _ENDINGS = frozenset(["s", "es", "ed", "d", "ing", "ings", "er", "r", "ers", "rs
 
 
 def is_form(word: str, stem: str) -> bool:
-    """Whether a word is another with an ending: nobody who types `shudderings` means `shuddering`."""
+    """Whether a word is another word plus an ending: nobody who types `shudderings` means `shuddering`."""
     return len(stem) > 3 and word.startswith(stem) and word[len(stem) :] in _ENDINGS

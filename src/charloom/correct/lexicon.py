@@ -1,4 +1,5 @@
-"""The words that are known, those of them that something may be corrected to, and which of these are near to an unknown word."""
+"""The words that are known, those of them that something may be corrected to, and which of these are near to an unknown
+word."""
 
 import math
 from collections import Counter
@@ -13,17 +14,17 @@ from charloom.errors import MissingExtraError, TextError
 MOST_COUNT = 10**15
 
 ATTESTED = 10
-"""Times that a word of the training text which is in no list must stand there before anything is corrected to it. A rarer one may
-be a name, a term or a misprint; it is known, and that is all."""
+"""Times that a word of the training text which is in no list must stand there before anything is corrected to it. A
+rarer one may be a name, a term or a misprint; it is known, and that is all."""
 
 
 class Lexicon:
     """Words in small letters and how often each was seen. Raises `MissingExtraError` without rapidfuzz.
 
-    All words that have a count are known; `targets` are those that a word may be corrected to, all of them unless given.
-    `capitals`: how often the training text writes a word with a capital, and how often in all; `unseen`: how probable it is
-    that the next word of such a text is unknown (Good 1953); `has_list`: whether there are words from a list; with `english`,
-    a word is known if its British or American spelling is.
+    All words that have a count are known; `targets` are those that a word may be corrected to, all of them unless
+    given. `capitals`: how often the training text writes a word with a capital, and how often in all; `unseen`: how
+    probable it is that the next word of such a text is unknown (Good 1953); `has_list`: whether there are words from a
+    list; with `english`, a word is known if its British or American spelling is.
     """
 
     def __init__(
@@ -55,7 +56,8 @@ class Lexicon:
 
     @classmethod
     def of(cls, pieces: Iterable[str], words: Mapping[str, int] | None = None, *, english: bool = False) -> "Lexicon":
-        """The words of a text that comes in pieces, and those of a list with their counts, scaled to the size of the text."""
+        """The words of a text that comes in pieces, and those of a list with their counts, scaled to the size of the
+        text."""
         return cls.joined(forms_of(pieces), words or {}, english=english)
 
     @classmethod
@@ -86,7 +88,8 @@ class Lexicon:
         return len(self.counts)
 
     def __contains__(self, word: str) -> bool:
-        """Whether a word is known, in whatever case; with a possessive ending if the rest is; in English in either spelling."""
+        """Whether a word is known, in whatever case; with a possessive ending if the rest is; in English in either
+        spelling."""
         word = plain(word)
         if word in self.counts or (word.endswith("'s") and word[:-2] in self.counts):
             return True
@@ -97,7 +100,8 @@ class Lexicon:
         return -math.log(max(self.counts.get(plain(word), 0), 0.5) / max(self.total, 1))
 
     def capital_nats(self, word: str) -> float:
-        """Surprisal of a capital at the front of a word, by how often the training text writes it so; 0 where that is not known."""
+        """Surprisal of a capital at the front of a word, by how often the training text writes it so; 0 where that is
+        not known."""
         if self._capitals is None:
             return 0.0
         capitals, seen = self._capitals.get(plain(word), (0, 0))

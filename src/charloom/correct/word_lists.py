@@ -1,7 +1,8 @@
-"""Lists of words that are at hand: symspellpy's English one and the dictionaries of the system, each for texts in its language.
+"""Lists of words that are at hand: symspellpy's English one and the dictionaries of the system, each for texts in its
+language.
 
-A list is of a text's language if it has at least half of the text's running words. Of English texts symspellpy's list has 81 % (an
-encyclopedia with its markup) to 99 %, of other languages at most 35 % (Catalan, of 66).
+A list is of a text's language if it has at least half of the text's running words. Of English texts symspellpy's list
+has 81 % (an encyclopedia with its markup) to 99 %, of other languages at most 35 % (Catalan, of 66).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -61,7 +62,8 @@ def _english() -> Mapping[str, int]:
 
 
 def _system(folders: Iterable[Path]) -> Iterator[Mapping[str, int]]:
-    """The lists of words of the system; of Hunspell's dictionaries the words as they stand there, without their endings."""
+    """The lists of words of the system; of Hunspell's dictionaries the words as they stand there, without their
+    endings."""
     files = {path.resolve() for folder in folders if folder.is_dir() for path in folder.iterdir() if path.is_file()}
     for path in sorted(files):
         if path.suffix == ".dic" or (path.parent.name == "dict" and path.suffix == ""):

@@ -1,8 +1,8 @@
-"""The floor that every result is compared with: what simple models and general compressors reach on the same text.
+"""Baselines for every result: what simple models and general compressors reach on the same text.
 
-All figures are bits for each character of the held-out text. Each compressor is primed with as much of the training text as
-it can use: a model that has learned from that text would otherwise win by that alone. The size of a model is not counted, and
-a compressor needs no training.
+All figures are bits per character of the held-out text. Each compressor is primed with as much of the training text as
+it can use, because otherwise a model trained on that text would win by that alone. The size of a model is not counted,
+and a compressor needs no training.
 """
 
 import bz2
@@ -28,7 +28,7 @@ Places = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Baseline:
-    """A method, its figure, and what it knew of the training text."""
+    """A method, its result, and what it knew of the training text."""
 
     name: str
     bits_per_character: float
@@ -38,9 +38,10 @@ class Baseline:
 def baselines(
     train: Ids, held_out: Ids, *, outputs: int, characters: int, raw_train: bytes, raw: bytes
 ) -> list[Baseline]:
-    """All baselines on one held-out text: uniform, n-grams, compressors, and PPMd and zpaq where they are installed.
+    """All baselines on one held-out text: uniform, n-grams, compressors, and PPMd and zpaq if they are installed.
 
-    `outputs` is how many symbols can be predicted, `characters` what the figures are divided by, `raw` the text as UTF-8.
+    `outputs`: how many symbols can be predicted; `characters`: what the results are divided by; `raw`: the text as
+    UTF-8.
     """
     order = best_order(train, outputs)
     grams = {n: NGram(train, n, outputs).nats(held_out) / characters / math.log(2) for n in sorted({5, order})}
@@ -65,8 +66,9 @@ def baselines(
 class NGram:
     """An interpolated n-gram model with modified Kneser-Ney smoothing.
 
-    Chen and Goodman 1998, "An empirical study of smoothing techniques for language modeling", section 3: three discounts
-    for each order, taken from its counts of counts; lower orders count in how many contexts a sequence was seen.
+    Chen and Goodman 1998, "An empirical study of smoothing techniques for language modeling", section 3: three
+    discounts for each order, taken from its counts of counts; lower orders count in how many contexts a sequence was
+    seen.
 
         p_k(w | h) = (a(hw) - D(a(hw))) / a(h) + gamma(h) p_{k-1}(w | h'),     p_0 = 1 / V
     """
@@ -84,7 +86,7 @@ class NGram:
             levels.append((types, grams.astype(np.int64)))
             raw.append(counts)
             firsts.append(first)
-            contexts = np.concatenate(([-1], grams[:-1])) + 1  # 0 stands for "none" at the start
+            contexts = np.concatenate(([-1], grams[:-1])) + 1  # 0 means "none" at the start
         self._tables: list[_Table] = []
         for level, (types, grams) in enumerate(levels):
             if level + 1 < order:
@@ -104,21 +106,21 @@ class NGram:
         for table in self._tables:
             codes = np.where(contexts >= 0, contexts * self._base + ids, -1)
             place = np.minimum(np.searchsorted(table.types, codes), len(table.types) - 1)
-            found = table.types[place] == codes
+            is_known = table.types[place] == codes
             known = (contexts >= 0) & (contexts < len(table.totals))
             safe = np.where(known, contexts, 0)
             totals = np.where(known, table.totals[safe], 0)
             seen = totals > 0
-            mass = np.divide(table.kept[place], totals, out=np.zeros(len(ids)), where=seen & found)
+            mass = np.divide(table.kept[place], totals, out=np.zeros(len(ids)), where=seen & is_known)
             probability = np.where(seen, mass + table.gamma[safe] * probability, probability)
-            grams = np.where(found, place, -2)
+            grams = np.where(is_known, place, -2)
             contexts = np.concatenate(([-1], grams[:-1])) + 1
         return probability
 
 
 @dataclass(frozen=True)
 class _Table:
-    """One order: its sequences, what each keeps after the discount, and what each context gives away."""
+    """One order: its sequences, what each keeps after the discount, and the weight of the lower order in each context."""
 
     types: Places
     kept: NDArray[np.float64]
@@ -136,13 +138,13 @@ class _Table:
         discount = np.where(counts > 0, discounts[np.minimum(counts, 3)], 0)
         size = int(contexts.max(initial=0)) + 1
         totals = np.bincount(contexts, counts, size).astype(np.float64)
-        given = np.bincount(contexts, discount, size)
-        gamma = np.divide(given, totals, out=np.ones(size), where=totals > 0)
+        discounted = np.bincount(contexts, discount, size)
+        gamma = np.divide(discounted, totals, out=np.ones(size), where=totals > 0)
         return cls(types, (counts - discount).astype(np.float64), totals, gamma)
 
 
 def best_order(train: Ids, symbols: int, *, highest: int = 12) -> int:
-    """The order that predicts the last tenth of the training text best from the rest; the held-out text has no say."""
+    """The order that best predicts the last tenth of the training text from the rest; the held-out text plays no part."""
     cut = max(1, int(0.9 * len(train)))
     best, least = 1, math.inf
     for order in range(1, highest + 1):
@@ -154,11 +156,11 @@ def best_order(train: Ids, symbols: int, *, highest: int = 12) -> int:
 
 
 def compressors(train: bytes, held_out: bytes, characters: int) -> Iterator[Baseline]:
-    """General compressors of Python on the held-out text, primed with the training text as far as each can be.
+    """Python's general compressors on the held-out text, each primed with as much of the training text as it can use.
 
-    xz and bz2: bytes that the held-out text adds when it is compressed behind the training text, of which bz2 gets what its
-    block can hold (`bz2_priming`). zlib: with the last 32 KiB of the training text as its dictionary, which is all that it can
-    look back to.
+    xz and bz2: the bytes that the held-out text adds when it is compressed after the training text, of which bz2 gets
+    as much as fits into its block (`bz2_priming`). zlib: with the last 32 KiB of the training text as its dictionary,
+    as far as it can look back.
     """
     tail = bz2_priming(train, held_out)
     if len(tail) == len(train):
@@ -182,16 +184,16 @@ def compressors(train: bytes, held_out: bytes, characters: int) -> Iterator[Base
 
 
 def bz2_priming(train: bytes, held_out: bytes) -> bytes:
-    """The end of the training text that fits into one block of bz2 with the held-out text; what is in another block helps nothing.
+    """The end of the training text that fits into one block of bz2 with the held-out text; other blocks do not help.
 
-    A block is 900 kB after runs are coded, which may add some: 2.5 % are left free for that.
+    A block holds 900 kB after run-length coding, which can add to it: 2.5 % are left free for that.
     """
     room = max(0, 877_500 - len(held_out))
     return train[max(0, len(train) - room) :]
 
 
 def compare(model: "LanguageModel", train: Text, held_out: Text) -> list[Baseline]:
-    """What simple models and compressors reach on `held_out`, primed with `train`."""
+    """All baselines on `held_out`, primed with `train`."""
     return baselines(
         model.encode(train),
         model.encode(held_out),

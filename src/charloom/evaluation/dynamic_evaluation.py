@@ -1,13 +1,13 @@
 """Dynamic evaluation: a network that keeps learning from the text it reads.
 
-A segment is predicted with what has been learned from those before it; then a step is taken against the gradient g of its mean
-loss, each weight's share divided by the root of the mean of its squared gradients so far (Krause, Kahembwe, Murray and Renals
-2018, arXiv 1709.07432, who take that mean from the training text, which a model folder does not have):
+Each segment is predicted with what was learned from the segments before it. Then the weights take a step against the
+gradient g of its mean loss, divided by the root of the mean of the squared gradients so far (Krause, Kahembwe, Murray
+and Renals 2018, arXiv 1709.07432; they take that mean from the training text, which a model folder does not have):
 
     w <- w - learning_rate g / (sqrt(mean g^2) + EPSILON)
 
-Nothing is known beforehand of what is predicted, so the figure is honest; but it is that of a network which changes, and stands
-beside the static one, never for it.
+The network never knows a segment before it predicts it, so the figure is honest. But it is the figure of a network that
+changes: report it next to the static one, never in its place.
 """
 
 import copy
@@ -19,7 +19,7 @@ from charloom.models.dropout import Dropout
 from charloom.models.network import CharRNN, State
 
 SEGMENT = 64
-"""Symbols between two steps."""
+"""Symbols read between two steps."""
 
 LEARNING_RATE = 3e-4
 
@@ -27,21 +27,22 @@ EPSILON = 1e-4
 
 
 class Learner:
-    """A copy of a network that takes a step after each segment; the network itself stays as it is."""
+    """A copy of a network that takes a step after each segment; the network itself does not change."""
 
     def __init__(self, network: CharRNN, learning_rate: float = LEARNING_RATE) -> None:
         self.network = copy.deepcopy(network)
         self.network.config = replace(network.config, dropout=0.0, weight_dropout=0.0)
         self.network.dropout = self.network.weight_dropout = Dropout(0.0)
-        self.network.train()  # else cuDNN keeps nothing for the gradient
+        self.network.train()  # otherwise cuDNN keeps nothing for the gradient
         self._weights = list(self.network.parameters())
         self._squares = [torch.zeros_like(weight) for weight in self._weights]
         self._learning_rate, self._steps = learning_rate, 0
 
     def read(self, inputs: torch.Tensor, targets: torch.Tensor, state: State | None) -> tuple[torch.Tensor, State]:
-        """Logits (T, B, V) for a segment (T, B) as the network was before, and the state after; then a step is taken.
+        """Predict a segment (T, B), then learn from it: logits (T, B, V) from before the step, and the state after the
+        segment.
 
-        Targets below 0 count for nothing.
+        Targets below 0 are ignored.
         """
         with torch.enable_grad():
             logits, after = self.network(inputs, state)

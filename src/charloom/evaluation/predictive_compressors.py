@@ -1,7 +1,7 @@
-"""Compressors that do what a language model does, predict each symbol from those before it: PPMd and zpaq, where installed.
+"""Compressors that, like a language model, predict each symbol from those before it: PPMd and zpaq, if installed.
 
-Both learn while they code, so their neighbour among charloom's figures is `--adaptive`. Neither is needed by anything else:
-pyppmd is under the LGPL, and zpaq is a program.
+Both learn while they code, so compare them with `--adaptive` and `--dynamic`. Neither is a dependency: pyppmd is under
+the LGPL, and zpaq is a program.
 """
 
 import shutil
@@ -15,12 +15,12 @@ PPMD_ORDER = 6
 _PPMD_MEMORY = 256 << 20
 
 ZPAQ_LARGEST = 16_000_000
-"""Bytes of training text that zpaq gets at most: it takes 2 to 3 seconds for a megabyte."""
+"""Most bytes of training text given to zpaq, which takes 2 to 3 seconds per megabyte."""
 
 
 def predictive_compressors() -> dict[str, Callable[[bytes], int]]:
-    """Those that are installed, by name; each gives the bytes that some data is compressed to."""
-    found: dict[str, Callable[[bytes], int]] = {}
+    """The installed compressors by name; each returns the compressed size of its argument in bytes."""
+    compressors: dict[str, Callable[[bytes], int]] = {}
     try:
         import pyppmd
 
@@ -28,17 +28,18 @@ def predictive_compressors() -> dict[str, Callable[[bytes], int]]:
             packed = pyppmd.compress(data, max_order=PPMD_ORDER, mem_size=_PPMD_MEMORY, variant="I")
             return len(packed)
 
-        found[f"PPMd order {PPMD_ORDER}"] = ppmd
+        compressors[f"PPMd order {PPMD_ORDER}"] = ppmd
     except ImportError:
         pass
     program = shutil.which("zpaq")
     if program:
-        found["zpaq -m5"] = lambda data: _zpaq(program, data)
-    return found
+        compressors["zpaq -m5"] = lambda data: _zpaq(program, data)
+    return compressors
 
 
 def predictive_sizes(train: bytes, held_out: bytes) -> Iterator[tuple[str, int, str]]:
-    """Name, bytes that `held_out` adds behind the training text, and how much of that was used; what fails is left out."""
+    """Name, bytes that `held_out` adds after the training text, and how much of that text was used; failures are left
+    out."""
     for name, size in predictive_compressors().items():
         known, knew = train, "the training text (compressed in front)"
         if name.startswith("zpaq") and len(train) > ZPAQ_LARGEST:
@@ -51,7 +52,7 @@ def predictive_sizes(train: bytes, held_out: bytes) -> Iterator[tuple[str, int, 
 
 
 def _zpaq(program: str, data: bytes) -> int:
-    """Bytes of an archive of one file, about 1,000 of them for the archive itself."""
+    """Size in bytes of an archive of one file, including about 1,000 for the archive itself."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "data").write_bytes(data)
         command = [program, "add", "data.zpaq", "data", "-method", "5", "-threads", "1"]

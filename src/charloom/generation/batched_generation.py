@@ -1,42 +1,43 @@
-"""Many texts at once: they share each reading of the weights, and each has its own prompt, seed and stop rule.
+"""Many texts at once: they share each pass over the weights, and each has its own prompt, seed and stop rule.
 
-Each text is what `charloom.generate` writes with the same prompt and seed, unless a draw falls so near to the border between
-two symbols that the other order of additions in a product of several rows tips it.
+Each text is the one that `charloom.generate` writes with the same prompt and seed. The only exception: products of
+several rows add in another order, so a draw that falls almost exactly between two symbols may go the other way.
 """
 
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Unpack
 
 import numpy as np
 
 from charloom.errors import NotFiniteError, SettingsError, arguments
 from charloom.generation.generate import check
 from charloom.generation.numpy_steps import StepRows
-from charloom.generation.sampling import REPETITION_WINDOW, distributions, draws
+from charloom.generation.sampling import REPETITION_WINDOW, SamplingKeywords, distributions, draws
 from charloom.generation.stopping import Outlet, StopReason
 from charloom.generation.writer import Model, Writer
 from charloom.settings import SamplingConfig
 from charloom.storage.tensor_files import Array
 
 ROWS = 64
-"""Texts that are written side by side."""
+"""Texts written side by side."""
 
 BLOCK = 32
-"""Symbols that each text grows by before it is seen which of them have ended."""
+"""Symbols written before finished texts are taken out."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A text that was written."""
+    """A generated text."""
 
     prompt: str
     text: str
     "Without the prompt."
     stop_reason: StopReason
     seconds: float
-    "From the beginning of its batch until it was complete."
+    "From the start of its batch until it was complete."
 
 
 def generate_many(
@@ -44,29 +45,19 @@ def generate_many(
     prompts: Sequence[str],
     *,
     length: int = 500,
-    temperature: float = 1.0,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    min_p: float = 0.0,
-    repetition_penalty: float = 1.0,
-    greedy: bool = False,
     stop: Sequence[str] = (),
     seed: int = 0,
     seeds: Sequence[int] | None = None,
+    **sampling: Unpack[SamplingKeywords],
 ) -> list[Sample]:
-    """A text for each prompt, in their order; text i is drawn with `seeds[i]`, or `seed + i`.
+    """Generate one text for each prompt and return them in the same order.
 
-    For several texts that continue one prompt, give it several times. The settings are those of `generate`.
+    Text i is drawn with `seeds[i]`, or with `seed + i`. To continue one prompt several times, repeat it. The other
+    settings, such as `temperature` and `top_p`, are those of `generate`.
+
     Raises `SettingsError` for a setting outside its range, `TextError` for a prompt with an unseen character.
     """
-    config = SamplingConfig(
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        min_p=min_p,
-        repetition_penalty=repetition_penalty,
-        greedy=greedy,
-    )
+    config = SamplingConfig(**sampling)
     arguments.texts(prompts, "generate_many")
     arguments.whole("seed", seed)
     seeds = range(seed, seed + len(prompts)) if seeds is None else seeds
@@ -82,7 +73,7 @@ def write_samples(
     stop: Sequence[str],
     seeds: Sequence[int],
 ) -> Iterator[Sample]:
-    """As `generate_many`, one after the other. Settings and prompts are checked before the first is asked for."""
+    """Like `generate_many`, but one text after the other; settings and prompts are checked at once."""
     if len(seeds) != len(prompts):
         raise SettingsError(f"there are {len(prompts)} prompts and {len(seeds)} seeds; give one for each")
     if length is None:
@@ -105,7 +96,7 @@ def write_samples(
 
 
 class _Growing:
-    """A text that is being written."""
+    """A text in the making."""
 
     def __init__(self, writer: Writer, prompt: str, ids: Array, length: int, stop: Sequence[str], seed: int) -> None:
         self.ids, self.outlet = ids, Outlet(writer.vocabulary, length, stop)
@@ -115,7 +106,7 @@ class _Growing:
         self._prompt, self._pieces, self._seconds = prompt, [""], 0.0
 
     def numbers(self, count: int) -> Array:
-        """The next numbers to draw with, a number for each symbol that is still to be pushed."""
+        """The next uniform numbers (count,), one for each symbol; `push` uses them up."""
         missing = count - len(self._numbers)
         if missing > 0:
             self._numbers = np.concatenate((self._numbers, self._uniform.random(missing)))
@@ -150,7 +141,7 @@ def _write_batch(writer: Writer, texts: list[_Growing], config: SamplingConfig) 
 
 
 def _write_block(writer: Writer, rows: StepRows, growing: list[_Growing], config: SamplingConfig) -> Array:
-    """The next symbols (B, block) of all rows; they are fewer where a row explodes, which may have ended before."""
+    """The next symbols (B, block) of all rows; fewer if a logit is not finite, because that text may have ended before."""
     block = min(BLOCK, max(text.outlet.missing for text in growing))
     uniforms = np.array([text.numbers(block) for text in growing])
     symbols = np.empty((len(growing), block), np.int64)

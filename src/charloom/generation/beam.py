@@ -1,8 +1,8 @@
-"""Beam search: the most probable continuations, not a random one.
+"""Beam search: the most probable continuations instead of a random one.
 
-Of all beginnings only the `width` most probable are followed, so the result is exact where the width covers all of them,
-and else a good guess. The probability of a continuation is the product over its symbols, the end of the text or the stop
-string among them where that is what ended it.
+Only the `width` most probable beginnings are followed, so the result is exact if the width covers all of them and a
+good guess otherwise. The probability of a continuation is the product over its symbols, including the end of the text
+or the stop string that ended it.
 """
 
 import math
@@ -21,22 +21,22 @@ from charloom.generation.writer import NEVER, Model, Writer
 
 @dataclass(frozen=True)
 class Continuation:
-    """A continuation."""
+    """A way to continue a prompt."""
 
     text: str
     nats: float
-    "The surprisal of it all, ending included; smaller is more probable."
+    "Surprisal of the whole continuation, its ending included; smaller is more probable."
     stop_reason: StopReason
 
     @property
     def probability(self) -> float:
-        """Probability that the model gives to it."""
+        """The model's probability of this continuation."""
         return math.exp(-self.nats)
 
 
 @dataclass(frozen=True)
 class _Beginning:
-    """A beginning that is followed, or has just ended."""
+    """A beginning that is being followed, or has just ended."""
 
     text: str
     outlet: Outlet
@@ -59,9 +59,9 @@ def beam_search(
     stop: Sequence[str] = (),
     state: Sequence[Any] | None = None,
 ) -> list[Continuation]:
-    """The most probable continuations of `prompt`, at most `width`, the most probable first.
+    """Return the most probable continuations of `prompt`, at most `width` of them, the most probable first.
 
-    Each has `length` characters, or fewer where a stop string (not part of the text) or the end of the text comes first.
+    Each has `length` characters, or fewer if a stop string (which is left out) or the end of the text comes first.
     Raises `SettingsError` for a setting outside its range, `TextError` for a prompt with an unseen character.
     """
     if length is None:
@@ -80,7 +80,7 @@ def beam_search(
         for place in np.argsort(nats, axis=None, kind="stable")[:width].tolist():
             parent, symbol = divmod(place, nats.shape[1])
             if nats[parent, symbol] >= -NEVER / 2:
-                break  # what never stands in a text, and all after it
+                break  # this symbol, and all after it, can never stand in a text
             beginning = alive[parent].with_symbol(symbol, float(nats[parent, symbol]))
             if beginning.stop_reason is None:
                 parents.append(parent)
@@ -96,11 +96,11 @@ def beam_search(
 
 
 def _merged(done: list[_Beginning]) -> list[Continuation]:
-    """One continuation for each text and reason: bytes that are no UTF-8, or two stop strings, may lead to the same."""
+    """One continuation for each text and reason: invalid UTF-8 or two stop strings can lead to the same text."""
     together: dict[tuple[str, StopReason], float] = {}
     for beginning in done:
         assert beginning.stop_reason is not None
         key = beginning.text, beginning.stop_reason
         together[key] = -float(np.logaddexp(-together.get(key, np.inf), -beginning.nats))
-    found = [Continuation(text, nats, reason) for (text, reason), nats in together.items()]
-    return sorted(found, key=lambda continuation: continuation.nats)
+    continuations = [Continuation(text, nats, reason) for (text, reason), nats in together.items()]
+    return sorted(continuations, key=lambda continuation: continuation.nats)

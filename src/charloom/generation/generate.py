@@ -1,23 +1,27 @@
-"""Writing a text: the model's distribution, a draw, a character, again.
+"""Generating a text: predict, draw a symbol, read it, repeat.
 
-The prompt is always read, whole; the length counts new characters only; a stop string is never given out, not even in
+The whole prompt is read; the length counts new characters only; a stop string never appears in the output, not even in
 part; the same seed gives the same text. An empty prompt starts from the boundary symbol, as every text does.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 
 from charloom.errors import SettingsError, arguments
+from charloom.generation.sampling import SamplingKeywords
 from charloom.generation.stopping import Outlet, StopReason
 from charloom.generation.writer import Model, Writer
 from charloom.settings import SamplingConfig
 from charloom.storage.tensor_files import Array
 
+MOST_LENGTH = 10**12
+"""Characters that can be asked for; at the speed of a fast machine they take months."""
+
 
 class Piece(NamedTuple):
-    """Some new text, and, on the last piece, why it is the last."""
+    """Some new text, and on the last piece the reason why the text ends."""
 
     text: str
     stop_reason: StopReason | None = None
@@ -28,36 +32,29 @@ def generate(
     prompt: str = "",
     *,
     length: int | None = 500,
-    temperature: float = 1.0,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    min_p: float = 0.0,
-    repetition_penalty: float = 1.0,
-    greedy: bool = False,
     stop: Sequence[str] = (),
     seed: int = 0,
     state: Sequence[Any] | None = None,
+    **sampling: Unpack[SamplingKeywords],
 ) -> Iterator[str]:
-    """New text that continues `prompt`, in pieces, as it is made; the prompt is not repeated.
+    """Generate text that continues `prompt`, and yield it in pieces; the prompt is not repeated.
 
-    At most `length` new characters, exactly as many where neither a stop string nor the end of the text comes first.
-    `length=None` never ends by itself: where the model ends a text, a newline is given and another text begins.
-    With `state`, from `model.read(text)`, it continues from there without reading that text again (the repetition penalty
-    looks at prompt and new text alone).
+    There are `length` new characters, or fewer if a stop string or the end of the text comes first. With `length=None`
+    the text never ends: where the model ends it, a newline is written and a new text begins. `state`, from
+    `model.read(text)`, continues after that text without reading it again; the repetition penalty then sees only the
+    prompt and the new text.
+
+    The symbols are drawn as `SamplingConfig` describes: `temperature` (1.0), `top_k` (0, off), `top_p` (1.0, off),
+    `min_p` (0.0, off), `repetition_penalty` (1.0, off), and `greedy` (False), which always takes the most probable
+    symbol.
 
     >>> print("".join(charloom.generate(model, "ROMEO:", length=300, temperature=0.8, seed=1)))  # doctest: +SKIP
 
     Raises `SettingsError` for a setting outside its range, `TextError` for a prompt with an unseen character.
     """
-    config = SamplingConfig(
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        min_p=min_p,
-        repetition_penalty=repetition_penalty,
-        greedy=greedy,
+    pieces = generate_pieces(
+        model, prompt, SamplingConfig(**sampling), length=length, stop=stop, seed=seed, state=state
     )
-    pieces = generate_pieces(model, prompt, config, length=length, stop=stop, seed=seed, state=state)
     return (piece.text for piece in pieces if piece.text)
 
 
@@ -71,7 +68,7 @@ def generate_pieces(
     seed: int = 0,
     state: Sequence[Any] | None = None,
 ) -> Iterator[Piece]:
-    """As `generate`, with the reason on the last piece. Settings and prompt are checked before the first piece is asked for."""
+    """Like `generate`, with the reason on the last piece; settings and prompt are checked at once."""
     check(length, stop, [seed])
     writer = Writer.of(model)
     (ids,) = writer.prompts([prompt], state)
@@ -79,7 +76,7 @@ def generate_pieces(
 
 
 def check(length: int | None, stop: Sequence[str], seeds: Sequence[int]) -> None:
-    """Raise `SettingsError` for what no text can be written with."""
+    """Raise `SettingsError` for a length, stop string or seed that no text can be generated with."""
     for name, value in (("length", length), *(("seed", seed) for seed in seeds)):
         if value is not None or name == "seed":
             arguments.whole(name, value)
@@ -88,6 +85,8 @@ def check(length: int | None, stop: Sequence[str], seeds: Sequence[int]) -> None
     arguments.texts(stop, "stop")
     if length is not None and length < 0:
         raise SettingsError(f"length is {length}; it must be at least 0")
+    if length is not None and length > MOST_LENGTH:
+        raise SettingsError(f"length is above {MOST_LENGTH:,}; give at most that, or write an endless text")
     for seed in seeds:
         if seed < 0:
             raise SettingsError(f"seed is {seed}; it must be at least 0")

@@ -1,6 +1,7 @@
-"""What is new among written lines: names, for example, compared with the list that the model was trained on.
+"""Which generated lines are new: names, for example, compared with the list that the model was trained on.
 
-A line is repeated if the list has it, alike if the list has it but for capitals, accents and spaces, and new otherwise.
+A line is repeated if the list contains it, alike if the list contains it apart from capitals, accents and spaces, and
+new otherwise.
 """
 
 import unicodedata
@@ -14,11 +15,11 @@ from charloom.generation.writer import Model, Writer
 from charloom.settings import SamplingConfig
 
 TRIES = 20
-"""Most texts drawn for each new line."""
+"""How many texts are drawn at most for each new line."""
 
 
 def folded(line: str) -> str:
-    """A line without capitals, accents and surrounding spaces, for finding similar lines."""
+    """The line without capitals, accents and surrounding spaces, for finding similar ones."""
     parts = unicodedata.normalize("NFKD", line.casefold())
     return " ".join("".join(part for part in parts if not unicodedata.combining(part)).split())
 
@@ -39,7 +40,7 @@ class Lines:
         return len(self.exact) - 1
 
     def alike(self, line: str) -> bool:
-        """Whether the list has the line, or one like it."""
+        """Whether the list contains the line, or one that differs in capitals, accents and spaces only."""
         return line in self.exact or folded(line) in self._folded
 
 
@@ -49,15 +50,15 @@ class Novelty:
 
     lines: int
     new: int
-    "Neither the list nor a line like it."
+    "Neither in the list nor like a line in it."
     alike: int
-    "In the list but for capitals, accents and spaces."
+    "In the list apart from capitals, accents and spaces."
     repeated: int
-    "In the list as they are."
+    "In the list exactly."
     distinct: int
     "Distinct lines."
     held_out: int
-    "Of those that are new, lines of another list, which was not trained on: they exist."
+    "New lines that occur in another list, which was not trained on: real ones."
     characters: int
     "Of all lines together."
 
@@ -72,7 +73,7 @@ class Novelty:
 
 
 def compare(lines: Sequence[str], known: Lines, held_out: Lines | None = None) -> Novelty:
-    """Written lines beside those that are known, and those that were held out."""
+    """Compare generated lines with known ones, and with held-out ones."""
     new = [line for line in lines if not known.alike(line)]
     repeated = sum(line in known.exact for line in lines)
     return Novelty(
@@ -87,7 +88,7 @@ def compare(lines: Sequence[str], known: Lines, held_out: Lines | None = None) -
 
 
 def line_of(sample: Sample) -> str:
-    """The line that was written, the part of the prompt that belongs to it included."""
+    """The generated line, including the part of it that the prompt gave."""
     return sample.prompt.rpartition("\n")[2] + sample.text.partition("\n")[0]
 
 
@@ -101,18 +102,18 @@ def new_samples(
     stop: Sequence[str] = (),
     seed: int = 0,
 ) -> Iterator[Sample]:
-    """A text for each prompt whose line is new, each different from the others, in their order.
+    """Generate a text with a new line for each prompt, all of them different, in the order of the prompts.
 
-    What is not new is drawn again, `TRIES` times at most; a prompt for which nothing new came is left out. The first draw of
-    text i has the seed `seed + i`, each further one `len(prompts)` more.
-    Raises `SettingsError` for a setting outside its range, `TextError` for a prompt with an unseen character.
+    A line that is not new is drawn again, at most `TRIES` times; a prompt that yields nothing new is left out. The
+    first draw of text i has the seed `seed + i`, each further one `len(prompts)` more. Raises `SettingsError` for a
+    setting outside its range, `TextError` for a prompt with an unseen character.
     """
     writer, taken = Writer.of(model), set[str]()
     for first in range(0, len(prompts), ROWS):
         places = range(first, min(first + ROWS, len(prompts)))
-        found = dict[int, Sample]()
+        fresh = dict[int, Sample]()
         for attempt in range(TRIES):
-            open_ = [place for place in places if place not in found]
+            open_ = [place for place in places if place not in fresh]
             if not open_:
                 break
             written = write_samples(
@@ -127,5 +128,5 @@ def new_samples(
                 line = line_of(sample)
                 if not known.alike(line) and (key := folded(line)) not in taken:
                     taken.add(key)
-                    found[place] = sample
-        yield from (found[place] for place in places if place in found)
+                    fresh[place] = sample
+        yield from (fresh[place] for place in places if place in fresh)

@@ -1,14 +1,16 @@
-"""The one-step path once more, compiled by numba: whole characters, draws included, without going back to Python for each.
+"""The one-step path compiled by numba: many characters, draws included, without going back to Python for each.
 
-`numpy_steps` and `sampling` do the same in numpy, with a call for each operation. Here one loop does everything, the cores share
-each layer, and the weights may be rounded to eight bits, a quarter of the bytes to read. Worth its seconds of preparation for
-long texts. Needs the extra `fast`.
+`numpy_steps` and `sampling` do the same in numpy, with one call for each operation. Here one loop does everything, the
+cores share each layer, and the weights can be rounded to eight bits, a quarter of the bytes to read. Worth the seconds
+it takes to prepare if the text is long. Needs the extra `fast`.
+
+The arguments are named tuples of arrays. Axes: L layers, G gates, H hidden, V symbols.
 """
 
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -24,71 +26,152 @@ from charloom.settings import SamplingConfig, Weights
 from charloom.storage.tensor_files import Array
 
 BLOCK = 64
-"""Symbols that are written before Python sees them."""
+"""Symbols written before Python sees them."""
 
 _CHUNK = 4096
-"""Symbols of a prompt that are read before Python sees them."""
+"""Symbols of a prompt read before Python can be interrupted."""
 
 _BYTES_A_THREAD = 400_000
-"""Bytes of weights that justify another thread: waking one takes about as long as reading them."""
+"""Bytes of weights that justify another thread: waking it takes about as long as reading them."""
 
-_FAST = {"reassoc", "contract", "arcp", "nsz"}  # not "nnan" or "ninf": a network that explodes must be seen to
+_FAST = {"reassoc", "contract", "arcp", "nsz"}  # without "nnan" and "ninf", so that an overflow is noticed
 
 _CELLS = {"lstm": 0, "gru": 1, "rnn-tanh": 2, "rnn-relu": 3}
 
 
+class _Weights(NamedTuple):
+    """The recurrent layers L, G H rows of gates each; matrices in float32 or int8, with a scale for each row."""
+
+    cell: int
+    table: Array
+    "(V, G H): what the first layer adds for each symbol."
+    bias: Array
+    "(L, G H); the first layer's is already in its table."
+    candidate_bias: Array
+    "(L, H): of a GRU the candidate's recurrent bias."
+    recurrent: Array
+    "(L, G H, H)"
+    recurrent_scale: Array
+    below: Array
+    "(L - 1, G H, H): from the layer below."
+    below_scale: Array
+
+
+class _Output(NamedTuple):
+    """From the last layer to logits."""
+
+    matrix: Array
+    bias: Array
+    scale: Array
+    never: Array
+    "Symbols that are never drawn."
+
+
+class _Memory(NamedTuple):
+    """What the network remembers, (L, H) each, changed in place; c is an LSTM's."""
+
+    h: Array
+    c: Array
+
+
+class _Scratch(NamedTuple):
+    """Space that a step needs."""
+
+    from_below: Array
+    "(4, H): one half of the gates."
+    from_before: Array
+    "(4, H): the other."
+    new: Array
+    "(H,): a layer's next h."
+    logits: Array
+    ordered: Array
+    "Probabilities in order."
+
+
+class _Sampling(NamedTuple):
+    """`SamplingConfig` in types that never change: another type would trigger a new compilation."""
+
+    repetition_penalty: float
+    temperature: float
+    top_p: float
+    min_p: float
+    top_k: int
+    greedy: bool
+
+
 class Loop:
-    """A network's weights as the compiled loop wants them."""
+    """A network's weights as the compiled loop needs them."""
 
     def __init__(self, stepper: Stepper, boundary: int, kind: Weights, never: Sequence[int] = ()) -> None:
-        """`boundary` is the symbol after which nothing is remembered, `never` are symbols that are never drawn."""
+        """`boundary`: the symbol after which nothing is remembered; `never`: symbols that are never drawn."""
         network, layers = stepper.config, stepper.gates
         self._network = network
         bias = np.concatenate([layer.start[:1] for layer in layers])  # the first layer's is in its table
-        apart = np.stack([layer.recurrent_bias for layer in layers])
-        own, own_scale = _stored([layer.recurrent for layer in layers], kind)
+        candidate_bias = np.stack([layer.recurrent_bias for layer in layers])
+        recurrent, recurrent_scale = _stored([layer.recurrent for layer in layers], kind)
         matrices = [layer.below for layer in layers if layer.below is not None]
         below, below_scale = _stored(matrices or [np.zeros((1, 1), np.float32)], kind)
         output, output_bias = stepper.output
         with _computing():  # numba starts its threads when it is asked for their number
-            self._parts = max(1, min(numba.get_num_threads(), own[0].nbytes // _BYTES_A_THREAD))
-        self._weights = layers[0].start, bias, apart, own, own_scale, below, below_scale
-        self._output = aligned(output), output_bias, np.ones_like(output_bias), np.array(never, np.int64)
-        self._cell, self._boundary = _CELLS[network.cell], boundary
+            self._most_parts = max(1, min(numba.get_num_threads(), recurrent[0].nbytes // _BYTES_A_THREAD))
+        self._weights = _Weights(
+            _CELLS[network.cell],
+            layers[0].start,
+            bias,
+            candidate_bias,
+            recurrent,
+            recurrent_scale,
+            below,
+            below_scale,
+        )
+        self._output = _Output(aligned(output), output_bias, np.ones_like(output_bias), np.array(never, np.int64))
+        self._boundary = boundary
 
     @property
-    def _sizes(self) -> tuple[int, int, int]:
-        """Cell, boundary, and how many threads share a layer: on a machine that other work shares they would wait long."""
-        return self._cell, self._boundary, 1 if shared() else self._parts
+    def _parts(self) -> int:
+        """How many threads share a layer; one on a machine that other work shares, where they would wait for each
+        other."""
+        return 1 if shared() else self._most_parts
 
     def symbols(
         self, state: Arrays, recent: Sequence[int], config: SamplingConfig, uniform: np.random.Generator
     ) -> Iterator[int]:
-        """Symbols without end, drawn with a number each, from `state`, each part (layers, 1, H).
+        """Endless symbols, drawn with one number each, from `state`, each part (layers, 1, H).
 
-        After the boundary the network remembers nothing. `recent` are the symbols before, for the repetition penalty.
+        The state is zero after the boundary. `recent`: the symbols before, for the repetition penalty. Raises
+        `NotFiniteError`.
         """
-        h = np.array(state[0][:, 0])
-        c = np.array(state[1][:, 0]) if len(state) > 1 else np.zeros_like(h)
+        memory = _memory(state)
         ring = np.full(REPETITION_WINDOW, -1, np.int64)
         ring[: len(recent)] = recent
         place = len(recent) % len(ring)
-        floats = (config.repetition_penalty, config.temperature, config.top_p, config.min_p)
-        sampling = (
-            *map(float, floats),
+        sampling = _Sampling(
+            float(config.repetition_penalty),
+            float(config.temperature),
+            float(config.top_p),
+            float(config.min_p),
             int(config.top_k),
             bool(config.greedy),
-        )  # another type would trigger a new compilation
+        )
         scratch, symbols = self._scratch(), np.empty(BLOCK, np.int64)
         uniforms, used = np.empty(0), 0
         while True:
             if used + BLOCK > len(uniforms):
                 uniforms, used = np.concatenate((uniforms[used:], uniform.random(4 * BLOCK))), 0
-            memory = h, c, ring, place
             numbers = uniforms[used : used + BLOCK]
             with _computing():
                 count, place = _write(
-                    self._weights, self._output, self._sizes, memory, sampling, scratch, numbers, symbols
+                    self._weights,
+                    self._output,
+                    memory,
+                    scratch,
+                    sampling,
+                    numbers,
+                    symbols,
+                    ring,
+                    place,
+                    self._boundary,
+                    self._parts,
                 )
             yield from symbols[: count if count >= 0 else -1 - count].tolist()
             if count < 0:
@@ -97,25 +180,23 @@ class Loop:
 
     def read(self, ids: Array, state: Arrays) -> Arrays:
         """The state, each part (layers, 1, H), after ids (T,)."""
-        h, c = np.array(state[0][:, 0]), np.array(state[-1][:, 0])
-        cell, _, parts = self._sizes
-        for first in range(0, len(ids), _CHUNK):  # between two chunks Ctrl-C is heard
+        memory = _memory(state)
+        for first in range(0, len(ids), _CHUNK):  # Ctrl-C is noticed between two chunks
             with _computing():
-                _follow(self._weights, cell, ids[first : first + _CHUNK], h, c, self._scratch(), parts)
-        return tuple(part[:, None] for part in (h, c)[: len(state)])
+                _follow(self._weights, memory, self._scratch(), ids[first : first + _CHUNK], self._parts)
+        return tuple(part[:, None] for part in memory[: len(state)])
 
     def nats(self, ids: Array) -> float:
-        """Surprisal of a text that is read from the boundary on, a symbol at a time: what rounding costs shows here."""
+        """Surprisal of ids (T,) read from the boundary on: shows what rounding the weights costs."""
         h = np.zeros((self._network.layers, self._network.hidden_size), np.float32)
-        memory = h, np.zeros_like(h)
-        symbols = np.asarray(ids, np.int64)
+        memory, symbols = _Memory(h, np.zeros_like(h)), np.asarray(ids, np.int64)
         with _computing():
-            return float(_read(self._weights, self._output, self._sizes, memory, self._scratch(), symbols))
+            nats = _nats(self._weights, self._output, memory, self._scratch(), symbols, self._boundary, self._parts)
+        return float(nats)
 
-    def _scratch(self) -> tuple[Array, ...]:
-        """Space that a step needs: two halves of the gates, the units to come, logits, and logits in order."""
-        size, symbols = self._network.hidden_size, len(self._output[1])
-        return (
+    def _scratch(self) -> _Scratch:
+        size, symbols = self._network.hidden_size, len(self._output.bias)
+        return _Scratch(
             np.empty((4, size), np.float32),
             np.empty((4, size), np.float32),
             np.empty(size, np.float32),
@@ -124,9 +205,16 @@ class Loop:
         )
 
 
+def _memory(state: Arrays) -> _Memory:
+    """A copy of the state of one text, each part (L, 1, H)."""
+    h = np.array(state[0][:, 0])
+    return _Memory(h, np.array(state[1][:, 0]) if len(state) > 1 else np.zeros_like(h))
+
+
 @contextmanager
 def _computing() -> Iterator[None]:
-    """`working`, with torch's number of threads unchanged: both use OpenMP, whose number numba sets when it starts its threads."""
+    """`working` that leaves torch's number of threads alone: numba changes it for all of OpenMP when it starts its
+    threads."""
     torch = sys.modules.get("torch")
     threads = torch.get_num_threads() if torch else 0
     with working():
@@ -136,7 +224,7 @@ def _computing() -> Iterator[None]:
 
 
 def _stored(matrices: list[Any], kind: Weights) -> tuple[Array, Array]:
-    """Matrices (layers, G H, H) as they are kept, and the scale (layers, G H) of each row."""
+    """Matrices (layers, G H, H) as they are stored, and the scale (layers, G H) of each row."""
     stacked = np.stack(matrices)
     if kind == "float32":
         return aligned(stacked), np.ones(stacked.shape[:2], np.float32)
@@ -161,7 +249,8 @@ def _tanh(x: Any) -> Any:
 
 @njit(fastmath=_FAST, error_model="numpy")
 def _dots(matrix: Any, vector: Any, scale: Any, out: Any, first: int, lo: int, hi: int) -> None:
-    """Rows `first + lo` to `first + hi` of a matrix times a vector into `out[lo:hi]`; four at a time share its reading."""
+    """Write rows `first + lo` to `first + hi` of a matrix, times a vector, into `out[lo:hi]`; four rows share its
+    reading."""
     unit, size = lo, len(vector)
     while unit + 4 <= hi:
         row = first + unit
@@ -183,36 +272,38 @@ def _dots(matrix: Any, vector: Any, scale: Any, out: Any, first: int, lo: int, h
 
 
 @njit(fastmath=_FAST, error_model="numpy")
-def _units(weights: Any, cell: int, layer: int, symbol: int, h: Any, c: Any, scratch: Any, lo: int, hi: int) -> None:
-    """What units `lo` to `hi` of a layer become: into the scratch space, because the others still need what they were."""
-    table, bias, apart, own, own_scale, below, below_scale = weights
-    inputs, recurrent, new = scratch[0], scratch[1], scratch[2]
+def _units(weights: Any, memory: Any, scratch: Any, layer: int, symbol: int, lo: int, hi: int) -> None:
+    """The next values of units `lo` to `hi` of a layer: into the scratch space, because the others still need the old
+    ones."""
+    h, c = memory.h, memory.c
+    inputs, recurrent, new = scratch.from_below, scratch.from_before, scratch.new
     size = h.shape[1]
-    for gate in range(own.shape[1] // size):
+    for gate in range(weights.recurrent.shape[1] // size):
         first = gate * size
-        _dots(own[layer], h[layer], own_scale[layer], recurrent[gate], first, lo, hi)
+        _dots(weights.recurrent[layer], h[layer], weights.recurrent_scale[layer], recurrent[gate], first, lo, hi)
         if layer:
-            _dots(below[layer - 1], h[layer - 1], below_scale[layer - 1], inputs[gate], first, lo, hi)
+            below, scale = weights.below[layer - 1], weights.below_scale[layer - 1]
+            _dots(below, h[layer - 1], scale, inputs[gate], first, lo, hi)
             for unit in range(lo, hi):
-                inputs[gate, unit] += bias[layer, first + unit]
+                inputs[gate, unit] += weights.bias[layer, first + unit]
         else:
             for unit in range(lo, hi):
-                inputs[gate, unit] = table[symbol, first + unit]
+                inputs[gate, unit] = weights.table[symbol, first + unit]
     half, one = np.float32(0.5), np.float32(1)
-    if cell == 0:
+    if weights.cell == 0:
         for unit in range(lo, hi):
             entering = half * (one + _tanh(inputs[0, unit] + recurrent[0, unit]))
             kept = half * (one + _tanh(inputs[1, unit] + recurrent[1, unit]))
             leaving = half * (one + _tanh(inputs[2, unit] + recurrent[2, unit]))
             c[layer, unit] = kept * c[layer, unit] + entering * _tanh(inputs[3, unit] + recurrent[3, unit])
             new[unit] = leaving * _tanh(c[layer, unit])
-    elif cell == 1:
+    elif weights.cell == 1:
         for unit in range(lo, hi):
             reset = half * (one + _tanh(inputs[0, unit] + recurrent[0, unit]))
             update = half * (one + _tanh(inputs[1, unit] + recurrent[1, unit]))
-            candidate = _tanh(inputs[2, unit] + reset * (recurrent[2, unit] + apart[layer, unit]))
+            candidate = _tanh(inputs[2, unit] + reset * (recurrent[2, unit] + weights.candidate_bias[layer, unit]))
             new[unit] = candidate + update * (h[layer, unit] - candidate)
-    elif cell == 2:
+    elif weights.cell == 2:
         for unit in range(lo, hi):
             new[unit] = _tanh(inputs[0, unit] + recurrent[0, unit])
     else:
@@ -221,44 +312,48 @@ def _units(weights: Any, cell: int, layer: int, symbol: int, h: Any, c: Any, scr
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
-def _shared(weights: Any, cell: int, layer: int, symbol: int, h: Any, c: Any, scratch: Any, parts: int) -> None:
+def _shared(weights: Any, memory: Any, scratch: Any, layer: int, symbol: int, parts: int) -> None:
     """A layer's step, its units shared by the threads."""
-    size = h.shape[1]
+    size = memory.h.shape[1]
     fours = (size + 3) // 4  # `_dots` takes four rows at a time: so no row's sum depends on how many share the work
     for part in prange(parts):
         lo, hi = 4 * (part * fours // parts), min(size, 4 * ((part + 1) * fours // parts))
-        _units(weights, cell, layer, symbol, h, c, scratch, lo, hi)
+        _units(weights, memory, scratch, layer, symbol, lo, hi)
 
 
 @njit(error_model="numpy")
-def _advance(weights: Any, cell: int, symbol: int, h: Any, c: Any, scratch: Any, parts: int) -> None:
+def _advance(weights: Any, memory: Any, scratch: Any, symbol: int, parts: int) -> None:
     """Read one symbol."""
-    for layer in range(len(h)):
+    for layer in range(len(memory.h)):
         if parts == 1:
-            _units(weights, cell, layer, symbol, h, c, scratch, 0, h.shape[1])
+            _units(weights, memory, scratch, layer, symbol, 0, memory.h.shape[1])
         else:
-            _shared(weights, cell, layer, symbol, h, c, scratch, parts)
-        h[layer] = scratch[2]
+            _shared(weights, memory, scratch, layer, symbol, parts)
+        memory.h[layer] = scratch.new
 
 
 @njit(cache=True, error_model="numpy")
-def _follow(weights: Any, cell: int, ids: Any, h: Any, c: Any, scratch: Any, parts: int) -> None:
+def _follow(weights: Any, memory: Any, scratch: Any, ids: Any, parts: int) -> None:
     """Read the ids."""
     for symbol in ids:
-        _advance(weights, cell, symbol, h, c, scratch, parts)
+        _advance(weights, memory, scratch, symbol, parts)
+
+
+@njit(error_model="numpy")
+def _predict(output: Any, memory: Any, scratch: Any) -> None:
+    """Write the logits of the next symbol into the scratch space."""
+    logits = scratch.logits
+    _dots(output.matrix, memory.h[len(memory.h) - 1], output.scale, logits, 0, 0, len(logits))
+    logits += output.bias
 
 
 @njit(cache=True, error_model="numpy")
-def _read(weights: Any, output: Any, sizes: Any, memory: Any, scratch: Any, ids: Any) -> float:
-    """Surprisal of the ids, in nats."""
-    matrix, output_bias, ones, _ = output
-    cell, symbol, parts = sizes
-    h, c = memory
-    logits, nats = scratch[3], 0.0
+def _nats(weights: Any, output: Any, memory: Any, scratch: Any, ids: Any, boundary: int, parts: int) -> float:
+    """Surprisal of the ids, read from the boundary on."""
+    logits, nats, symbol = scratch.logits, 0.0, boundary
     for following in ids:
-        _advance(weights, cell, symbol, h, c, scratch, parts)
-        _dots(matrix, h[len(h) - 1], ones, logits, 0, 0, len(logits))
-        logits += output_bias
+        _advance(weights, memory, scratch, symbol, parts)
+        _predict(output, memory, scratch)
         highest = logits.max()
         nats += highest + np.log(np.exp(logits - highest).sum()) - logits[following]
         symbol = following
@@ -266,9 +361,10 @@ def _read(weights: Any, output: Any, sizes: Any, memory: Any, scratch: Any, ids:
 
 
 @njit(error_model="numpy")
-def _draw(logits: Any, never: Any, ring: Any, sampling: Any, ordered: Any, uniform: float) -> int:
-    """The symbol that `charloom.generation.sampling` draws from these logits with this number; -1 where they are not finite."""
-    penalty, temperature, top_p, min_p, top_k, greedy = sampling
+def _draw(scratch: Any, never: Any, ring: Any, sampling: Any, uniform: float) -> int:
+    """The symbol that `charloom.generation.sampling` draws from the logits with this number; -1 where they are not
+    finite."""
+    logits, ordered, penalty, top_k = scratch.logits, scratch.ordered, sampling.repetition_penalty, sampling.top_k
     symbols = len(logits)
     for symbol in never:
         logits[symbol] = -1e30
@@ -282,26 +378,26 @@ def _draw(logits: Any, never: Any, ring: Any, sampling: Any, ordered: Any, unifo
             if symbol < 0 or (ring[:place] == symbol).any():
                 continue
             logits[symbol] = logits[symbol] / penalty if logits[symbol] > 0 else logits[symbol] * penalty
-    if greedy:
+    if sampling.greedy:
         return int(logits.argmax())
     highest, total = logits.max(), 0.0
     for symbol in range(symbols):
-        logits[symbol] = np.exp((logits[symbol] - highest) / temperature)
+        logits[symbol] = np.exp((logits[symbol] - highest) / sampling.temperature)
         total += logits[symbol]
     probabilities = logits
     probabilities /= total
     if 0 < top_k < symbols:
         ordered[:] = np.sort(probabilities)
         _keep(probabilities, ordered[symbols - top_k], top_k)
-    if top_p < 1:
+    if sampling.top_p < 1:
         ordered[:] = np.sort(probabilities)
         held, count = 0.0, 0
-        while count < symbols and held < top_p:
+        while count < symbols and held < sampling.top_p:
             count += 1
             held += ordered[symbols - count]
         _keep(probabilities, ordered[symbols - count], count)
-    if min_p > 0:
-        probabilities[probabilities < min_p * probabilities.max()] = 0
+    if sampling.min_p > 0:
+        probabilities[probabilities < sampling.min_p * probabilities.max()] = 0
         probabilities /= probabilities.sum()
     cumulative, last = 0.0, 0
     for symbol in range(symbols):
@@ -315,7 +411,7 @@ def _draw(logits: Any, never: Any, ring: Any, sampling: Any, ordered: Any, unifo
 
 @njit(error_model="numpy")
 def _keep(probabilities: Any, least: float, count: int) -> None:
-    """Keep the `count` largest, of which `least` is the smallest; of equal ones the first."""
+    """Keep the `count` largest (`least`: the smallest of them); of equal ones the first."""
     equal = count - (probabilities > least).sum()
     for symbol in range(len(probabilities)):
         if probabilities[symbol] == least and equal > 0:
@@ -327,30 +423,36 @@ def _keep(probabilities: Any, least: float, count: int) -> None:
 
 @njit(cache=True, fastmath=_FAST, error_model="numpy")
 def _write(
-    weights: Any, output: Any, sizes: Any, memory: Any, sampling: Any, scratch: Any, uniforms: Any, symbols: Any
+    weights: Any,
+    output: Any,
+    memory: Any,
+    scratch: Any,
+    sampling: Any,
+    uniforms: Any,
+    symbols: Any,
+    ring: Any,
+    place: int,
+    boundary: int,
+    parts: int,
 ) -> tuple[int, int]:
-    """Write as many symbols as there are numbers, or up to the boundary.
+    """Write a symbol for each of the uniform numbers, or up to the boundary, into `symbols`.
 
-    Gives how many there are, and the place of the next one in the ring; where logits are not finite after n symbols, -1 - n.
+    `ring` holds the last symbols for the repetition penalty, and the next one goes to `place`. Returns how many symbols
+    were written and the new place; where logits are not finite after n symbols, -1 - n instead.
     """
-    matrix, output_bias, ones, never = output
-    cell, boundary, parts = sizes
-    h, c, ring, place = memory
-    logits, ordered = scratch[3], scratch[4]
     for number in range(len(uniforms)):
-        _dots(matrix, h[len(h) - 1], ones, logits, 0, 0, len(logits))
-        logits += output_bias
-        drawn = _draw(logits, never, ring, sampling, ordered, uniforms[number])
+        _predict(output, memory, scratch)
+        drawn = _draw(scratch, output.never, ring, sampling, uniforms[number])
         if drawn < 0:
             return -1 - number, place
         symbols[number] = drawn
         if drawn == boundary:
-            h[:] = 0
-            c[:] = 0
+            memory.h[:] = 0
+            memory.c[:] = 0
         else:
             ring[place] = drawn
             place = (place + 1) % len(ring)
-        _advance(weights, cell, drawn, h, c, scratch, parts)
+        _advance(weights, memory, scratch, drawn, parts)
         if drawn == boundary:
             return number + 1, place
     return len(uniforms), place

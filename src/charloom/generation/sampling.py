@@ -1,11 +1,11 @@
-"""From logits to a distribution to a symbol: pure functions in double precision, for one text or for many at once.
+"""From logits to a distribution to a symbol: pure functions in double precision, for one text or many.
 
-The drawing rule: one uniform number u in [0, 1) a symbol; the symbol is the first one, in the order of the ids, at which
-the cumulative probability exceeds u. Any implementation that follows this rule with the same numbers writes the same text.
+The drawing rule: one uniform number u in [0, 1) for each symbol, which is the first one, in the order of ids, whose
+cumulative probability exceeds u. Any implementation that follows this rule with the same numbers writes the same text.
 """
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,21 +19,36 @@ Symbols = NDArray[np.integer]
 Kept = NDArray[np.bool_]
 
 REPETITION_WINDOW = 64
-"""Symbols that the repetition penalty looks back."""
+"""How many of the last symbols the repetition penalty considers."""
+
+
+class SamplingKeywords(TypedDict, total=False):
+    """The fields of `SamplingConfig`, as keyword arguments of the functions that write."""
+
+    temperature: float
+    top_k: int
+    top_p: float
+    min_p: float
+    repetition_penalty: float
+    greedy: bool
 
 
 def distribution(logits: Logits, config: SamplingConfig, recent: Collection[int] = ()) -> Probabilities:
-    """Probabilities (V,) that add up to 1, from logits (V,): penalty, temperature, top-k, top-p, min-p, in this order.
+    """Probabilities (V,) from logits (V,), after penalty, temperature, top-k, top-p and min-p, in this order.
 
-    `recent` are the last symbols of the text, for the repetition penalty. Ties in top-k and top-p go to the smaller id.
+    `recent`: the last symbols of the text, for the repetition penalty. Ties in top-k and top-p go to the smaller id.
     Top-p: Holtzman et al. 2020 (arXiv 1904.09751); min-p: Nguyen et al. 2024 (arXiv 2407.01082).
     """
-    found: Probabilities = distributions(np.asarray(logits)[None], config, [recent])[0]
-    return found
+    probabilities: Probabilities = distributions(np.asarray(logits)[None], config, [recent])[0]
+    return probabilities
 
 
 def distributions(logits: Logits, config: SamplingConfig, recent: Sequence[Collection[int]] = ()) -> Probabilities:
-    """The same for each row of logits (B, V); `recent`: the last symbols of each text, needed only for the penalty."""
+    """Like `distribution`, for each row of logits (B, V); `recent`: the last symbols of each text, needed for the
+    penalty only.
+
+    Raises `NotFiniteError`.
+    """
     scores = _checked(logits)
     if config.repetition_penalty != 1:
         scores = _penalized(scores, config.repetition_penalty, recent)
@@ -62,12 +77,12 @@ def distributions(logits: Logits, config: SamplingConfig, recent: Sequence[Colle
 
 
 def log_probabilities(logits: Logits) -> Probabilities:
-    """Logarithms of the probabilities (B, V), nothing left out. Raises `NotFiniteError`."""
+    """log p (B, V) of all symbols, with no sampling settings applied. Raises `NotFiniteError`."""
     return _log_softmax(_checked(logits))
 
 
 def draw(probabilities: Probabilities, uniform: float) -> int:
-    """The first symbol at which the cumulative probability exceeds `uniform`, which lies in [0, 1)."""
+    """The first symbol whose cumulative probability exceeds `uniform`, a number in [0, 1)."""
     symbol = int(probabilities.cumsum().searchsorted(uniform, side="right"))
     if symbol < len(probabilities):
         return symbol
@@ -75,7 +90,7 @@ def draw(probabilities: Probabilities, uniform: float) -> int:
 
 
 def draws(probabilities: Probabilities, uniforms: NDArray[np.float64]) -> Symbols:
-    """The same for each row of probabilities (B, V), with a number (B,) of its own."""
+    """Like `draw`, for each row of probabilities (B, V) with its own number (B,)."""
     exceeded = probabilities.cumsum(1) > uniforms[:, None]
     symbols: Symbols = exceeded.argmax(1)
     for row in np.flatnonzero(~exceeded[:, -1]):
@@ -84,7 +99,7 @@ def draws(probabilities: Probabilities, uniforms: NDArray[np.float64]) -> Symbol
 
 
 def _checked(logits: Logits) -> Probabilities:
-    """The logits in double precision, in an array of their own."""
+    """A copy of the logits in double precision. Raises `NotFiniteError`."""
     scores: Probabilities = logits.astype(np.float64)
     if not np.isfinite(scores).all():
         raise NotFiniteError
@@ -107,17 +122,17 @@ def _drop(probabilities: Probabilities, dropped: Kept) -> None:
 
 
 def _largest(probabilities: Probabilities, least: Probabilities, count: NDArray[Any]) -> Kept:
-    """Which are the `count` largest of each row (`least`: the smallest of them); of equal ones the first."""
+    """Where the `count` largest of each row are (`least`: the smallest of them); of equal ones the first."""
     above, equal = probabilities > least, probabilities == least
     kept: Kept = above | (equal & (equal.cumsum(1) <= count - above.sum(1, keepdims=True)))
     return kept
 
 
 def _penalized(scores: Probabilities, penalty: float, recent: Sequence[Collection[int]]) -> Probabilities:
-    """Scores with those of recent symbols divided by the penalty where positive, multiplied where negative.
+    """Scores in which those of recent symbols are divided by the penalty if positive and multiplied if negative.
 
-    Keskar et al. 2019 (arXiv 1909.05858), section 4.1. The scores are log-probabilities, so that adding a constant to
-    all logits changes nothing.
+    Keskar et al. 2019 (arXiv 1909.05858), section 4.1. The scores are log-probabilities, so
+    adding a constant to all logits changes nothing.
     """
     scores = _log_softmax(scores)
     for row, symbols in enumerate(recent):

@@ -1,4 +1,4 @@
-"""How surprising several continuations are, read side by side."""
+"""Surprisals of several continuations, read side by side."""
 
 from collections.abc import Sequence
 
@@ -13,9 +13,9 @@ from charloom.generation.writer import Writer
 def surprisals(
     writer: Writer, rows: StepRows, texts: Sequence[NDArray[np.int64]], ends: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float64]:
-    """Nats (B,) of texts in symbols, text b after what row b remembers; with `ends` (V,) that one of these symbols follows, too.
+    """Nats (B,) of texts as symbols, text b after row b; with `ends` (V,), including that one of these symbols follows.
 
-    The rows stay as they are. The longest texts come first, so that a step is taken only for those that have not ended.
+    The rows themselves do not change. The longest texts come first, so each step reads only texts that have not ended.
     """
     nats, going = np.zeros(len(texts)), sorted(range(len(texts)), key=lambda place: -len(texts[place]))
     if going:

@@ -22,34 +22,34 @@ CHUNK = 200
 
 @dataclass(frozen=True)
 class WritingSpeed:
-    """Characters a second, drawing included, and the limit that reading the weights sets."""
+    """Characters per second, drawing included, and the limit set by reading the weights."""
 
     one_text: float
     texts_together: int
     together: float
-    "Of all texts."
+    "Of all texts together."
     prompt: float
-    "Characters of a single prompt that are read in a second."
+    "Characters of a single prompt read per second."
     weight_bytes: int
-    "Bytes of weights that a character needs."
+    "Bytes of weights read for each character."
     bandwidth: float
-    "Bytes a second that the fastest plain matrix-vector product reads from a matrix of that size."
+    "Bytes per second that the fastest plain matrix-vector product reads from a matrix of that size."
     bandwidth_by: str
-    "The library of that product."
+    "The library of that product, and its layout."
 
     @property
     def limit(self) -> float:
-        """Characters a second if writing did nothing but read the weights."""
+        """Characters per second if generation did nothing but read the weights."""
         return self.bandwidth / self.weight_bytes
 
     @property
     def share(self) -> float:
-        """The share of that limit that one text reaches."""
+        """Share of that limit that one text reaches."""
         return self.one_text / self.limit
 
 
 def fresh_model(network: NetworkConfig, symbols: int = 65) -> LanguageModel:
-    """An untrained model: it writes nonsense, at the real cost."""
+    """An untrained model: it writes nonsense at the real cost."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         characters = "".join(map(chr, range(32, 32 + symbols)))
@@ -57,10 +57,10 @@ def fresh_model(network: NetworkConfig, symbols: int = 65) -> LanguageModel:
 
 
 def writing(writer: Writer, *, seconds: float = 1.0, rows: int = ROWS) -> WritingSpeed:
-    """How fast a model writes: each figure the median of what fits into `seconds`."""
+    """Measure how fast a model generates text; each figure is the median of what fits into `seconds`."""
     pieces = generate_pieces(writer, "", SamplingConfig(), length=None)
     letter = next(piece.text for piece in pieces if piece.text.strip("\n"))
-    for _ in range(SOON):  # how a long text is written is decided by then
+    for _ in range(SOON):  # by then the compiled loop has taken over if it is going to
         next(pieces)
 
     def one_text() -> None:
@@ -80,14 +80,15 @@ def writing(writer: Writer, *, seconds: float = 1.0, rows: int = ROWS) -> Writin
 
 
 def vector_bandwidth(size: int, rows: int, seconds: float = 1.0) -> tuple[float, str]:
-    """Bytes a second that a vector times a float32 matrix of `size` bytes reads, and whose product was the fastest."""
+    """Bytes per second that a product of a vector and a float32 matrix of `size` bytes reads, and which library was
+    fastest."""
     columns = max(1, size // (4 * rows))
     draw = np.random.Generator(np.random.PCG64(0))
     vector, matrix = draw.random((1, rows), np.float32), draw.random((rows, columns), np.float32)
-    lying, out = np.asfortranarray(matrix), np.empty((1, columns), np.float32)
+    by_columns, out = np.asfortranarray(matrix), np.empty((1, columns), np.float32)
     tensors = torch.from_numpy(matrix.T.copy()), torch.from_numpy(vector[0])
     products: dict[str, Callable[[], object]] = {
-        "numpy, columns": lambda: np.dot(vector, lying, out=out),
+        "numpy, columns": lambda: np.dot(vector, by_columns, out=out),
         "numpy, rows": lambda: np.dot(vector, matrix, out=out),
         "torch": lambda: torch.mv(*tensors),
     }
@@ -97,7 +98,7 @@ def vector_bandwidth(size: int, rows: int, seconds: float = 1.0) -> tuple[float,
 
 
 def median_seconds(do: Callable[[], object], seconds: float, *, least: int = 3) -> float:
-    """The median duration of as many calls as fit into `seconds`, after one that is not timed."""
+    """Median duration of as many calls as fit into `seconds`, after one that is not timed."""
     do()
     durations: list[float] = []
     end = time.perf_counter() + seconds

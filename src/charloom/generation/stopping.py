@@ -10,10 +10,10 @@ StopReason = Literal["length", "stop", "end"]
 
 
 class Outlet:
-    """Symbols in, text out, until a text is as long as it may be, a stop string comes, or the model ends it.
+    """Symbols in, text out, until the length is reached, a stop string comes, or the model ends the text.
 
-    The length counts characters, and exactly that many come out unless something stops the text first. Without a length the text
-    never ends: where the model ends it, a newline stands and another begins.
+    The length counts characters; exactly that many come out unless something stops the text first. Without a length the
+    text never ends: where the model ends it, a newline is written and a new text begins.
     """
 
     def __init__(self, vocabulary: Vocabulary, length: int | None, stop: Sequence[str]) -> None:
@@ -21,7 +21,7 @@ class Outlet:
         self._decoder, self._gate, self._written = vocabulary.decoder(), StopGate(stop), 0
 
     def push(self, symbol: int) -> tuple[str, StopReason | None]:
-        """The text that is certain now, and why it is the last, if it is."""
+        """The text that is now certain, and the reason if it is the last."""
         text = self._decoder.finish() if symbol == self._boundary else self._decoder.push(symbol)
         if self._length is None:
             if symbol == self._boundary:
@@ -40,21 +40,21 @@ class Outlet:
         return text, None
 
     def fork(self) -> "Outlet":
-        """Another one that has been given the same symbols."""
+        """A copy that has received the same symbols."""
         twin = copy.copy(self)
         twin._decoder, twin._gate = self._decoder.fork(), copy.copy(self._gate)
         return twin
 
     @property
     def missing(self) -> int:
-        """Characters that are still to come at most; where the text never ends, one."""
+        """How many characters can still come; 1 if the text never ends."""
         return 1 if self._length is None else self._length - self._written
 
 
 class StopGate:
-    """Holds back what may be the beginning of a stop string, and lets through what is not.
+    """Holds back what may be the beginning of a stop string, and lets the rest through.
 
-    It reads a character at a time and remembers the longest tail of the text that begins a stop string, so that `aab` is
+    It reads one character at a time and remembers the longest tail of the text that begins a stop string, so `aab` is
     found in `aaab`.
     """
 
@@ -63,15 +63,15 @@ class StopGate:
         self._held = ""
 
     def push(self, text: str) -> tuple[str, bool]:
-        """What may be given out now, and whether a stop string is complete; it is not part of what is given out."""
+        """The text that may be output now, without any part of a stop string, and whether a stop string is complete."""
         if not self._stop:
             return text, False
         out = []
         for character in text:
             self._held += character
-            found = [stop for stop in self._stop if self._held.endswith(stop)]
-            if found:
-                out.append(self._held[: -max(map(len, found))])
+            complete = [stop for stop in self._stop if self._held.endswith(stop)]
+            if complete:
+                out.append(self._held[: -max(map(len, complete))])
                 self._held = ""
                 return "".join(out), True
             keep = self._beginning()
@@ -80,12 +80,12 @@ class StopGate:
         return "".join(out), False
 
     def finish(self) -> str:
-        """What was held back and turned out to be no stop string."""
+        """What was held back, now that no stop string can follow."""
         held, self._held = self._held, ""
         return held
 
     def _beginning(self) -> int:
-        """Length of the longest tail of what is held that begins a stop string."""
+        """Length of the longest tail of the held text that begins a stop string."""
         longest = min(len(self._held), max(map(len, self._stop), default=0))
         for size in range(longest, 0, -1):
             tail = self._held[-size:]

@@ -1,4 +1,4 @@
-"""A model made ready to write: its weights as the one-step path likes them, and the way from a prompt to the next symbol."""
+"""A model prepared for generation: weights laid out for single steps, and the way from a prompt to the next symbol."""
 
 import contextlib
 import itertools
@@ -24,17 +24,18 @@ if TYPE_CHECKING:
     from charloom.generation.numba_steps import Loop
 
 NEVER = np.float32(-1e30)
-"""A logit so low that its symbol has no probability at all."""
+"""A logit so low that its symbol has probability 0."""
 
 
 LONG = 20_000
-"""Characters of a text from which on the compiled loop pays for its preparation, of half a second once it was compiled here."""
+"""Characters from which the compiled loop pays for its preparation: half a second, once it has been compiled on this
+machine."""
 
 SOON = 4_000
-"""Symbols that numpy writes of such a text first: a text that is given up sooner, or is stopped, pays for nothing."""
+"""Symbols of such a text that numpy writes first, so a text that ends sooner pays for nothing."""
 
 _LOOK = 64
-"""Symbols after which it is said that there still is work."""
+"""Symbols after which the guard of threads is told again that there is work."""
 
 
 class HasArrays(Protocol):
@@ -45,12 +46,12 @@ class HasArrays(Protocol):
 
 
 class Writer:
-    """A model made ready to write, once for many texts: `charloom.generate` takes it in a model's place.
+    """A model prepared once for generating many texts; `charloom.generate` accepts it in place of a model.
 
-    It holds a copy of the weights as they are now. `Writer.load` needs no torch. Where the extra `fast` is installed, a long
-    text is written on by a compiled loop; with `compiled`, any single text from its beginning, its weights in "float32" or
-    rounded to "int8". Preparing the loop takes half a second, and some seconds when it is first used on a machine. Several
-    texts at once, and what `read` gives, are numpy's in any case.
+    It holds a copy of the current weights. `Writer.load` needs no torch. If the extra `fast` is installed, a compiled
+    loop takes over in long texts; with `compiled` it writes every single text from the start, its weights in "float32"
+    or rounded to "int8". Preparing the loop takes half a second, and several seconds the first time on a machine.
+    `read` and several texts at once always use numpy.
     """
 
     def __init__(self, model: HasArrays, *, compiled: Weights | None = None) -> None:
@@ -60,59 +61,61 @@ class Writer:
         self.parameters = sum(array.size for array in arrays.weights.values())
         newline = newline_id(self.vocabulary)
         self._never = [] if self.config.documents == "none" or newline is None else [newline]
-        "Symbols that never occur in such a text: in a model of lines the newline, which the boundary replaces."
+        "Symbols that never occur: in a model of lines the newline, which the boundary replaces."
         self._loop = self._compiled_loop(compiled) if compiled else None
         self._chosen = self._tried = compiled is not None
-        "Whether a compiled loop was asked for: then it writes from the first symbol on."
+        "Whether a compiled loop was requested: then it writes from the first symbol."
 
     @classmethod
     def of(cls, model: "Model") -> "Writer":
-        """The model itself if it is ready to write, else one that is."""
+        """The model itself if it is a writer, otherwise a writer for it. Raises `CharloomError` for anything else."""
         if not hasattr(model, "arrays"):
             arguments.kind(model, cls, "the model", "give a model, as charloom.load(RUN) does")
         return model if isinstance(model, cls) else cls(model)  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, path: str | Path, *, compiled: Weights | None = None) -> "Writer":
-        """The model of a run directory or a model folder. Raises `FolderError`."""
+        """A writer for the model of a run directory or a model folder. Raises `FolderError`."""
         return cls(read_model(model_folder(path)), compiled=compiled)
 
     def read(self, text: str, state: Sequence[Any] | None = None) -> Arrays:
-        """What the model remembers after `text`, read from the boundary, or on from `state`; see `LanguageModel.read`."""
+        """The state after `text`, read from the boundary or from `state` on; see `LanguageModel.read`."""
         return self.begin(self.prompts([text], state), state).state
 
     def prompts(self, prompts: Sequence[str], state: Sequence[Any] | None = None) -> list[Array]:
-        """What is to be read for each prompt, the boundary first, or, after `state`, the prompt alone.
+        """The symbols (T,) to read for each prompt: the boundary and the prompt, or after `state` the prompt alone.
 
-        With documents only the last line is the text that is being continued. Raises `TextError`, `SettingsError`.
+        In a model of lines only the last line counts. Raises `TextError`, `SettingsError`.
         """
         if state is not None:
             as_state(self.config.network, state)
-        boundary, begun, found = self.vocabulary.boundary, state is not None, {}
         for prompt in prompts:
             arguments.text(prompt)
-            if prompt not in found:
-                ids = encode_for(self.config, self.vocabulary, prompt)
-                found[prompt] = remembered(ids, boundary, begun=begun)
-        return [found[prompt] for prompt in prompts]
+        encoded = {prompt: encode_for(self.config, self.vocabulary, prompt) for prompt in dict.fromkeys(prompts)}
+        boundary, begun = self.vocabulary.boundary, state is not None
+        read = {prompt: remembered(ids, boundary, begun=begun) for prompt, ids in encoded.items()}
+        return [read[prompt] for prompt in prompts]
 
     def begin(self, prompts: Sequence[Array], state: Sequence[Any] | None = None) -> StepRows:
-        """Rows that have read these prompts; those that do not begin with the boundary continue from `state`.
+        """Rows that have read these prompts; prompts that do not begin with the boundary continue from `state`.
 
-        A prompt that stands there several times, as the same array, is read once.
+        Prompts that are equal are read once.
         """
-        distinct = list({id(ids): ids for ids in prompts}.values())
-        taken = self.stepper.begin(len(distinct)).state
+        keys = [ids.tobytes() for ids in prompts]
+        distinct = dict(zip(keys, prompts, strict=True))
+        start = self.stepper.begin(len(distinct)).state
         if state is not None:
-            begun = [not len(ids) or ids[0] != self.vocabulary.boundary for ids in distinct]
-            for part, given in zip(taken, as_state(self.config.network, state), strict=True):
-                part[:, begun] = given
-        rows = self.stepper.read(distinct, taken)
-        places = {id(ids): place for place, ids in enumerate(distinct)}
-        return rows if len(distinct) == len(prompts) else rows.keep(np.array([places[id(ids)] for ids in prompts]))
+            goes_on = [not len(ids) or ids[0] != self.vocabulary.boundary for ids in distinct.values()]
+            for part, given in zip(start, as_state(self.config.network, state), strict=True):
+                part[:, goes_on] = given
+        rows = self.stepper.read(list(distinct.values()), start)
+        if len(distinct) == len(prompts):
+            return rows
+        places = {key: place for place, key in enumerate(distinct)}
+        return rows.keep(np.array([places[key] for key in keys]))
 
     def logits(self, rows: StepRows) -> Floats:
-        """Logits (B, V) of the next symbols; symbols that never occur in a text get `NEVER`."""
+        """Logits (B, V) of the next symbols; `NEVER` for symbols that cannot occur."""
         logits = rows.logits()
         if self._never:
             logits[:, self._never] = NEVER
@@ -127,9 +130,9 @@ class Writer:
         *,
         length: int | None = 0,
     ) -> Iterator[int]:
-        """Endless symbols that continue a prompt, one random number each; after the boundary a new text begins.
+        """Endless symbols that continue a prompt, one random number each; a new text begins after the boundary.
 
-        A text of `length` symbols, None for no end, is written on by the compiled loop where it is installed and pays.
+        The compiled loop takes over if it is installed and pays for a text of `length` symbols (None: endless).
         """
         boundary = self.vocabulary.boundary
         recent = ids[ids != boundary][-REPETITION_WINDOW:].tolist()
@@ -137,11 +140,8 @@ class Writer:
             before = self.begin([ids[:0]], state if len(ids) == 0 or ids[0] != boundary else None).state
             yield from self._loop.symbols(self._loop.read(ids, before), recent, config, uniform)
         with working():
-            rows, last, latest = (
-                self.begin([ids], state),
-                deque(recent, maxlen=REPETITION_WINDOW),
-                np.empty(1, np.int64),
-            )
+            rows = self.begin([ids], state)
+        last, latest = deque(recent, maxlen=REPETITION_WINDOW), np.empty(1, np.int64)
         for written in itertools.count():
             if written % _LOOK == 0:
                 with working():
@@ -164,7 +164,7 @@ class Writer:
                 rows.advance(latest)
 
     def _fast(self) -> "Loop | None":
-        """The compiled loop, prepared when it is first asked for; None where it cannot be had."""
+        """The compiled loop, prepared on first use; None if it is not available."""
         if not self._tried:
             self._tried = True
             with contextlib.suppress(MissingExtraError, SettingsError):
@@ -178,10 +178,10 @@ class Writer:
             if error.name == "numba":
                 raise MissingExtraError("writing with a compiled loop", "fast") from None
             raise SettingsError(f"numba cannot be used here ({error}); leave out compiled") from None
-        except RuntimeError as error:  # it finds no folder for what it compiles
+        except RuntimeError as error:  # numba finds no folder for its cache
             raise SettingsError(f"{error}; set NUMBA_CACHE_DIR to a folder that can be written") from None
         return Loop(self.stepper, self.vocabulary.boundary, kind, self._never)
 
 
 Model = Union[HasArrays, Writer]  # noqa: UP007
-"""What can write: a `LanguageModel`, the arrays of its files, or a `Writer`."""
+"""What can generate text: a `LanguageModel`, the arrays of its files, or a `Writer`."""

@@ -1,4 +1,4 @@
-"""Fine-tuning: training that starts from the weights of another model, which may lack some symbols of the text."""
+"""Fine-tuning: start training from another model's weights, even if that model lacks some symbols of the text."""
 
 import torch
 
@@ -8,19 +8,20 @@ from charloom.models.language_model import LanguageModel
 
 
 def joined(vocabulary: Vocabulary, parent: LanguageModel | None) -> Vocabulary:
-    """The symbols of a text, and of the model that a fine-tuning starts from. Raises `SettingsError` if they differ in kind."""
+    """The symbols of a text and of the parent model together. Raises `SettingsError` if their kinds differ."""
     if parent is None:
         return vocabulary
     if parent.vocabulary.kind != vocabulary.kind:
         raise SettingsError(
-            f"the model to start from has a vocabulary of {parent.vocabulary.kind}; use --vocabulary {parent.vocabulary.kind}"
+            f"the model to start from has a vocabulary of {parent.vocabulary.kind}; "
+            f"use --vocabulary {parent.vocabulary.kind}"
         )
     return Vocabulary.of([vocabulary.characters, parent.vocabulary.characters], vocabulary.kind)
 
 
 @torch.no_grad()
 def inherit(model: LanguageModel, parent: LanguageModel) -> None:
-    """Copy the parent's weights; the row of a symbol moves to the symbol's new id."""
+    """Copy the parent's weights into `model`; the row of each symbol moves to the symbol's new id."""
     symbols = {character: place for place, character in enumerate(model.vocabulary.characters)}
     known = [symbols[character] for character in parent.vocabulary.characters] or list(range(256))
     reads = torch.tensor([*known, model.vocabulary.boundary])

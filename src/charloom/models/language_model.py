@@ -1,4 +1,4 @@
-"""A language model: a network and the vocabulary that its numbers stand for."""
+"""A language model: a network and the vocabulary that gives its ids a meaning."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,12 +18,12 @@ from charloom.models.state import as_state
 from charloom.storage.tensor_files import Array, Expected
 
 CHUNK = 1024
-"""Symbols read at a time: bounds the memory and changes no figure."""
+"""Symbols read at a time: bounds the memory and does not change any figure."""
 
 
 @dataclass(frozen=True, eq=False)
 class LanguageModel:
-    """A network that predicts the next symbol of a text, and the symbols."""
+    """A network that predicts the next symbol of a text, together with its vocabulary."""
 
     network: CharRNN
     vocabulary: Vocabulary
@@ -33,13 +33,13 @@ class LanguageModel:
         inputs, outputs = sizes(self.vocabulary, self.config.predicts_end)
         if (self.network.inputs, self.network.outputs) != (inputs, outputs):
             raise FolderError(
-                f"the network reads {self.network.inputs} symbols and predicts {self.network.outputs}, but the vocabulary "
-                f"asks for {inputs} and {outputs}; they belong to different models"
+                f"the network reads {self.network.inputs} symbols and predicts {self.network.outputs}, "
+                f"but the vocabulary asks for {inputs} and {outputs}; they belong to different models"
             )
 
     @classmethod
     def new(cls, config: ModelConfig, vocabulary: Vocabulary, *, device: str | torch.device = "cpu") -> "LanguageModel":
-        """A model with fresh weights on `device` ("meta": none at all)."""
+        """A model with freshly initialised weights on `device` ("meta": no weights at all)."""
         inputs, outputs = sizes(vocabulary, config.predicts_end)
         with torch.device(device):
             network = CharRNN(config.network, inputs=inputs, outputs=outputs)
@@ -48,22 +48,23 @@ class LanguageModel:
     @classmethod
     def of(cls, model: ModelArrays) -> "LanguageModel":
         """The model with these weights."""
-        made = cls.new(model.config, model.vocabulary, device="meta")
-        made.network.load_state_dict(as_tensors(model.weights), assign=True)
-        return made
+        loaded = cls.new(model.config, model.vocabulary, device="meta")
+        loaded.network.load_state_dict(as_tensors(model.weights), assign=True)
+        return loaded
 
     def with_network(self, network: CharRNN) -> "LanguageModel":
         """The same model with other weights."""
         return replace(self, network=network)
 
     def encode(self, text: str | Text) -> Ids:
-        """Ids (T,) of a text, with the boundaries that this model knows. Raises `TextError` for an unseen character."""
+        """Ids (T,) of a text, with boundaries where this model expects them. Raises `TextError` for an unseen
+        character."""
         return encode_for(self.config, self.vocabulary, text)
 
     def read(self, text: str | Text, state: Sequence[Any] | None = None) -> State:
-        """The state after `text`, read from the boundary, or from `state` on; with documents, the state of the last one.
+        """The state after `text`, read from the boundary or from `state` on; with documents, the state of the last one.
 
-        A beginning that several texts share is read once; `charloom.generate(model, state=...)` continues from there.
+        Use it to read a shared beginning only once: `charloom.generate(model, state=...)` continues from there.
         Raises `TextError` for an unseen character, `SettingsError` for a state of another model.
         """
         ids = remembered(self.encode(text), self.vocabulary.boundary, begun=state is not None)
@@ -78,12 +79,12 @@ class LanguageModel:
         return kept if kept is not None else self.network.zero_state(1)
 
     def arrays(self) -> ModelArrays:
-        """The model as arrays; on a CPU they share the network's memory."""
+        """The model as arrays, which share the network's memory on a CPU."""
         weights = {name: tensor.detach().cpu().numpy() for name, tensor in self.network.state_dict().items()}
         return ModelArrays(self.config, self.vocabulary, weights)
 
     def weights(self) -> bytes:
-        """The weights as a safetensors file: the same weights give the same bytes."""
+        """The weights as a safetensors file; equal weights give equal bytes."""
         return pack(self.network.state_dict())
 
 
@@ -93,15 +94,15 @@ def pack(tensors: Mapping[str, torch.Tensor]) -> bytes:
 
 
 def as_tensors(arrays: Mapping[str, Array]) -> dict[str, torch.Tensor]:
-    """Arrays as tensors of their own."""
+    """Copies of arrays as tensors."""
     return {name: torch.tensor(array) for name, array in arrays.items()}
 
 
 def expected_of(tensors: Mapping[str, torch.Tensor]) -> Expected:
-    """Shape and type of each of them, as `tensor_files.unpack` asks for."""
+    """Shape and type of each tensor, in the form that `tensor_files.unpack` compares with."""
     return {name: (tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")) for name, tensor in tensors.items()}
 
 
 def load_folder(folder: Path) -> LanguageModel:
-    """The model in `folder`. Raises `FolderError`, with one sentence about what is wrong."""
+    """Load the model in `folder`. Raises `FolderError` with one sentence about what is wrong."""
     return LanguageModel.of(read_model(folder))

@@ -1,7 +1,7 @@
-"""A model folder, read without torch: what kind of model, which symbols, and the weights as arrays.
+"""A model folder, read without torch: the configuration, the vocabulary, and the weights as arrays.
 
-`config.json`, `vocabulary.json`, `model.safetensors` and a card, `README.md`. Nothing in it is ever executed or unpickled,
-and sizes are checked against the configuration before anything is built.
+It holds `config.json`, `vocabulary.json`, `model.safetensors` and a card, `README.md`. Nothing in it is ever executed
+or unpickled, and sizes are checked against the configuration before anything is built.
 """
 
 import stat
@@ -23,7 +23,7 @@ LARGEST_WEIGHTS = 16 << 30
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """What `config.json` of a model folder says."""
+    """The content of a model folder's `config.json`."""
 
     network: NetworkConfig
     documents: DocumentKind
@@ -35,7 +35,7 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class VocabularyRecord:
-    """What `vocabulary.json` says."""
+    """The content of `vocabulary.json`."""
 
     kind: VocabularyKind
     characters: str
@@ -43,24 +43,25 @@ class VocabularyRecord:
 
 @dataclass(frozen=True, eq=False)
 class ModelArrays:
-    """A model as its files hold it."""
+    """A model as it is stored."""
 
     config: ModelConfig
     vocabulary: Vocabulary
     weights: dict[str, Array]
-    "float32, by the names of `shapes`."
+    "float32 arrays, named as in `shapes`."
 
     def arrays(self) -> "ModelArrays":
-        """Itself, so that it can stand in for a model."""
+        """Itself, so that it can be used in place of a model."""
         return self
 
     def encode(self, text: str | Text) -> Ids:
-        """Ids (T,) of a text, with the boundaries that this model knows. Raises `TextError` for an unseen character."""
+        """Ids (T,) of a text, with boundaries where this model expects them. Raises `TextError` for an unseen
+        character."""
         return encode_for(self.config, self.vocabulary, text)
 
 
 def encode_for(config: ModelConfig, vocabulary: Vocabulary, text: str | Text) -> Ids:
-    """Ids (T,) of a text for such a model: boundaries where documents end, and where texts do if it predicts ends."""
+    """Ids (T,) of a text for such a model: boundaries where documents end, and where texts end if it predicts ends."""
     text = text if isinstance(text, Text) else Text.of(text)
     if not config.predicts_end:
         text = Text(text.data, text.characters)
@@ -68,28 +69,29 @@ def encode_for(config: ModelConfig, vocabulary: Vocabulary, text: str | Text) ->
 
 
 def sizes(vocabulary: Vocabulary, predicts_end: bool) -> tuple[int, int]:
-    """Numbers of input and output symbols: the boundary is an output only where training saw texts end."""
+    """Numbers of input and output symbols: the boundary is an output only if training saw texts end."""
     return len(vocabulary), len(vocabulary) - (not predicts_end)
 
 
 def shapes(network: NetworkConfig, *, inputs: int, outputs: int) -> Expected:
     """Name, shape and type of each tensor of a network that reads `inputs` symbols and predicts `outputs`."""
     size, gates = network.hidden_size, {"lstm": 4, "gru": 3}.get(network.cell, 1)
-    found: dict[str, tuple[int, ...]] = {"output.bias": (outputs,)}
+    all_shapes: dict[str, tuple[int, ...]] = {"output.bias": (outputs,)}
     if network.embedding_size:
-        found["embedding.weight"] = (inputs, network.embedding_size)
+        all_shapes["embedding.weight"] = (inputs, network.embedding_size)
     if not network.tied:
-        found["output.weight"] = (outputs, size)
+        all_shapes["output.weight"] = (outputs, size)
     for number in range(network.layers):
         below = size if number else network.embedding_size or inputs
-        found[f"layers.{number}.weight_ih_l0"] = (gates * size, below)
-        found[f"layers.{number}.weight_hh_l0"] = (gates * size, size)
-        found[f"layers.{number}.bias_ih_l0"] = found[f"layers.{number}.bias_hh_l0"] = (gates * size,)
-    return {name: (shape, "float32") for name, shape in found.items()}
+        all_shapes[f"layers.{number}.weight_ih_l0"] = (gates * size, below)
+        all_shapes[f"layers.{number}.weight_hh_l0"] = (gates * size, size)
+        all_shapes[f"layers.{number}.bias_ih_l0"] = (gates * size,)
+        all_shapes[f"layers.{number}.bias_hh_l0"] = (gates * size,)
+    return {name: (shape, "float32") for name, shape in all_shapes.items()}
 
 
 def is_run(path: Path) -> bool:
-    """Whether `path` is a run directory and not a model folder: its config.json has a plan."""
+    """Whether `path` is a run directory and not a model folder."""
     return (path / "model").is_dir() or (path / "checkpoints").is_dir()
 
 
@@ -105,7 +107,7 @@ def model_folder(path: str | Path) -> Path:
 
 
 def read_model(folder: Path) -> ModelArrays:
-    """The model in `folder`. Raises `FolderError`, with one sentence about what is wrong."""
+    """Read the model in `folder`. Raises `FolderError` with one sentence about what is wrong."""
     where = str(folder / "config.json")
     data = read_model_file(folder, "config.json", strict_json.LARGEST_JSON)
     config = strict_json.load(ModelConfig, of_language_model(strict_json.parse(data, where), folder), where)
@@ -128,10 +130,10 @@ def read_vocabulary(folder: Path) -> Vocabulary:
 
 
 def of_language_model(config: Any, path: Path) -> Any:
-    """The content of a config.json, unless it says that it belongs to a classifier. Raises `FolderError`."""
+    """The content of a config.json, unless it belongs to a classifier. Raises `FolderError`."""
     kind = config.get("format") if isinstance(config, dict) else None
     if isinstance(kind, str) and kind.startswith("charloom-classifier-"):
-        raise FolderError(f"{shown(path)} holds a classifier and no language model; use it with: charloom classify")
+        raise FolderError(f"{shown(path)} holds a classifier, not a language model; use it with: charloom classify")
     return config
 
 
@@ -149,6 +151,6 @@ def read_model_file(folder: Path, name: str, largest: int) -> bytes:
         raise FolderError(f"{path} cannot be read ({str(reason).lower()}); restore it from a copy") from None
     if size > largest:
         raise FolderError(
-            f"{path} is no file of at most {largest:,} bytes, so it is not one of ours; restore it from a copy"
+            f"{path} is not a file of at most {largest:,} bytes, so charloom did not write it; restore it from a copy"
         )
     return data

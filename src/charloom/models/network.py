@@ -1,11 +1,11 @@
-"""The network: characters in, the next character's logits out, with the state handed in and out.
+"""The network: characters in, logits of the next character out, with an explicit state.
 
     e_t = embedding(c_t)                           (one-hot: the symbol's own unit vector)
     h_t = f(W_hh h_{t-1} + W_xh e_t + b)           f: tanh, ReLU, or the gates of an LSTM or GRU
     logits_t = W_ho h_t + b_o                      softmax(logits_t) is the distribution of c_{t+1}
 
-Elman 1990 (RNN); Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000 (LSTM); Cho et al. 2014 (GRU).
-Axes: T time, B streams, E embedding, H hidden, V symbols that can be predicted.
+Elman 1990 (RNN); Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000 (LSTM); Cho et al. 2014
+(GRU). Axes: T time, B streams, E embedding, H hidden, V symbols that can be predicted.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,14 +19,14 @@ from charloom.models.dropout import Dropout
 from charloom.settings import NetworkConfig
 
 State = tuple[torch.Tensor, ...]
-"""What the network remembers: (h,) of shape (layers, B, H), for an LSTM (h, c). The same type for every cell."""
+"""The memory of a network: (h,) of shape (layers, B, H), for an LSTM (h, c). The same type for every cell."""
 
 LayerState = torch.Tensor | tuple[torch.Tensor, ...] | None
-"""One layer's part of the state, in the form of torch's modules."""
+"""One layer's part of the state, in the form that torch's modules use."""
 
 
 class Recurrent(nn.Module):
-    """The base of all networks here: a configuration, recurrent `layers`, and an `output`."""
+    """The base of all networks: a configuration, recurrent `layers`, and an `output`."""
 
     config: NetworkConfig
     output: nn.Linear
@@ -34,7 +34,7 @@ class Recurrent(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return self.output.bias.device
 
     @property
@@ -47,14 +47,14 @@ class Recurrent(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters())
 
     def _read(self, layer: nn.Module, values: torch.Tensor, state: LayerState) -> tuple[torch.Tensor, LayerState]:
-        """One layer applied to the sequence; while training, with weight dropout if configured."""
+        """Apply one layer to a sequence, with weight dropout while training if configured."""
         return self._reader(layer)(values, state)
 
     def _reader(self, layer: nn.Module) -> Callable[[torch.Tensor, LayerState], tuple[torch.Tensor, LayerState]]:
-        """A layer as a function that keeps the same recurrent weights at zero however often it is called.
+        """A layer as a function that drops the same recurrent weights at every call.
 
-        DropConnect on the recurrent matrix, the same weights for all steps of a batch: Merity, Keskar and Socher 2018
-        (arXiv 1708.02182).
+        DropConnect on the recurrent matrix, with the same weights dropped at all steps of a batch: Merity, Keskar and
+        Socher 2018 (arXiv 1708.02182).
         """
         if not self.training or self.config.weight_dropout == 0:
             return layer
@@ -65,8 +65,8 @@ class Recurrent(nn.Module):
 class CharRNN(Recurrent):
     """Embedding, recurrent layers, output.
 
-    `inputs` symbols can be read (the boundary among them), `outputs` symbols can be predicted: where a model never saw
-    the end of a text the boundary has no output at all, so it can be neither drawn nor given a share of the probability.
+    `inputs` symbols can be read (the boundary among them) and `outputs` symbols can be predicted. A model that never
+    saw the end of a text has no output for the boundary, so it can neither draw it nor give it any probability.
     """
 
     def __init__(self, config: NetworkConfig, *, inputs: int, outputs: int) -> None:
@@ -78,18 +78,20 @@ class CharRNN(Recurrent):
         self.dropout, self.weight_dropout = Dropout(config.dropout), Dropout(config.weight_dropout)
         self.output = nn.Linear(config.hidden_size, outputs, bias=True)
         if config.tied:
-            del self.output.weight  # the embedding's first rows take its place, see forward
+            del self.output.weight  # forward uses the embedding's first rows instead
         self._initialize()
 
     def forward(self, ids: torch.Tensor, state: State | None = None) -> tuple[torch.Tensor, State]:
-        """ids (T, B), state (zero if None) -> logits (T, B, V), state after the last symbol."""
+        """ids (T, B), state (None: zero) -> logits (T, B, V), state after the last symbol."""
         logits, after = self.read_pieces([ids], state)
         return logits.view(*ids.shape, -1), after
 
     def read_pieces(self, pieces: Sequence[torch.Tensor], state: State | None = None) -> tuple[torch.Tensor, State]:
-        """Pieces of ids (T, B), one after the other, B never growing: logits (places, V), state after the last piece.
+        """Read pieces of ids (T, B), one after the other, where B never grows: logits (places, V), state after the last
+        piece.
 
-        A piece goes on with the first rows of the one before; the places of all pieces stand one behind the other.
+        Each piece continues the first rows of the piece before. The logits of all pieces are concatenated along
+        `places`.
         """
         ids = _joined([piece.flatten() for piece in pieces])
         if self.embedding is not None:
@@ -102,10 +104,10 @@ class CharRNN(Recurrent):
                 values = self.dropout(values)
             read, after = self._reader(layer), self._state_of(state, number)
             outputs: list[torch.Tensor] = []
-            for piece, given in zip(pieces, values.split([piece.numel() for piece in pieces]), strict=True):
+            for piece, part in zip(pieces, values.split([piece.numel() for piece in pieces]), strict=True):
                 if outputs:
                     after = _first_rows(after, piece.shape[1])
-                output, after = read(given.view(*piece.shape, -1), after)
+                output, after = read(part.view(*piece.shape, -1), after)
                 outputs.append(output.flatten(0, 1))
             values = _joined(outputs)
             parts.append(after if isinstance(after, tuple) else (after,))  # type: ignore[arg-type]
@@ -140,7 +142,7 @@ class CharRNN(Recurrent):
         if self.output.bias.is_meta:
             return
         if self.config.tied and self.embedding is not None:
-            nn.init.normal_(self.embedding.weight, std=size**-0.5)  # else the first logits are far from zero
+            nn.init.normal_(self.embedding.weight, std=size**-0.5)  # otherwise the first logits would be far from zero
         if self.config.initialization == "uniform":
             return
         for layer in self.layers:
@@ -153,14 +155,14 @@ def _joined(parts: list[torch.Tensor]) -> torch.Tensor:
 
 
 def _first_rows(state: LayerState, count: int) -> LayerState:
-    """A layer's state (1, B, H) of its first `count` rows."""
-    assert state is not None, "a piece was read before"
+    """The first `count` rows of a layer's state (1, B, H)."""
+    assert state is not None, "a piece has been read before"
     return tuple(part[:, :count] for part in state) if isinstance(state, tuple) else state[:, :count]
 
 
 @torch.no_grad()
 def start_layer(layer: nn.Module, config: NetworkConfig) -> None:
-    """Give a layer the weights with which it starts; on the device "meta" there are none."""
+    """Initialise a layer's weights in place; does nothing on the device "meta"."""
     if config.initialization == "uniform" or layer.weight_hh_l0.is_meta:
         return
     size = config.hidden_size
@@ -176,7 +178,8 @@ def start_layer(layer: nn.Module, config: NetworkConfig) -> None:
 
 
 def make_embedding(symbols: int, size: int) -> nn.Embedding:
-    """A vector of normal numbers for each symbol; none on the device "meta": there torch would import its compiler to draw."""
+    """An embedding with normal weights, which are not drawn on the device "meta": torch would import its compiler for
+    that."""
     vectors = torch.empty(symbols, size)
     if not vectors.is_meta:
         nn.init.normal_(vectors)
@@ -184,7 +187,7 @@ def make_embedding(symbols: int, size: int) -> nn.Embedding:
 
 
 def make_layer(config: NetworkConfig, inputs: int) -> nn.Module:
-    """One recurrent layer, (T, B, inputs) -> (T, B, H), in torch's fused kernel."""
+    """One recurrent layer, (T, B, inputs) -> (T, B, H), computed by torch's fused kernel."""
     if config.cell == "lstm":
         return nn.LSTM(inputs, config.hidden_size)
     if config.cell == "gru":
@@ -194,7 +197,7 @@ def make_layer(config: NetworkConfig, inputs: int) -> nn.Module:
 
 @contextmanager
 def reading(network: nn.Module) -> Iterator[None]:
-    """The network without dropout, without gradients, in float32; afterwards as it was."""
+    """Use the network without dropout and gradients, in float32; afterwards it is as it was before."""
     training = network.training
     network.eval()
     try:

@@ -1,4 +1,4 @@
-"""A network's state as arrays, for code that needs no torch."""
+"""A network's state as arrays, for code that does without torch."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,17 +10,18 @@ from charloom.models.step_weights import Floats
 from charloom.settings import NetworkConfig
 
 Arrays = tuple[Floats, ...]
-"""A state as arrays: (h,) of shape (layers, B, H), for an LSTM (h, c); a `charloom.State` whose tensors are numpy's."""
+"""A state as arrays: (h,) of shape (layers, B, H), for an LSTM (h, c); `charloom.State` in numpy."""
 
 
 def as_state(config: NetworkConfig, state: Sequence[Any]) -> Arrays:
-    """The state of one text, given as arrays or tensors, copied into arrays (layers, 1, H). Raises `SettingsError`."""
+    """Copy the state of one text, arrays or tensors, into arrays (layers, 1, H). Raises `SettingsError` if shapes
+    differ."""
     tensors = [part.detach().float().cpu().numpy() if hasattr(part, "detach") else part for part in state]
     parts = tuple(np.array(part, np.float32) for part in tensors)
     expected = [(config.layers, 1, config.hidden_size)] * (2 if config.cell == "lstm" else 1)
     if [part.shape for part in parts] != expected:
         raise SettingsError(
-            f"the state has parts of the shapes {[part.shape for part in parts]}, but this model remembers {expected}; "
-            "take one that read gave for this model"
+            f"the state has parts of the shapes {[part.shape for part in parts]}, but this model's state has {expected}; "
+            "use one that this model's read returned"
         )
     return parts

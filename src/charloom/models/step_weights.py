@@ -1,7 +1,7 @@
-"""A layer's weights laid out for single steps: in the order of the step, with constant sums precomputed.
+"""A layer's weights laid out for single steps, with constant sums precomputed.
 
-The gates' sigmoid is taken as (1 + tanh(z / 2)) / 2, its half already in the weights, so one tanh serves all gates of an LSTM.
-Axes: G gates, H hidden.
+A gate's sigmoid is computed as (1 + tanh(z / 2)) / 2 with the inner half already in the weights, so one tanh serves all
+gates of an LSTM. Axes: G gates, H hidden.
 """
 
 import math
@@ -25,13 +25,14 @@ class Gates:
     """One layer's weights, G blocks of H rows each."""
 
     start: Floats
-    "Initial values of the gates: in the first layer a row (G H,) for each symbol, in the others one row, the biases."
+    """Initial values of the gates: in the first layer one row (G H,) for each symbol, in the others a single row, the
+    biases."""
     below: Floats | None
-    "(G H, H), from the layer below; the first layer has none, its inputs are in `start`."
+    "(G H, H), from the layer below; None in the first layer, whose inputs are in `start`."
     recurrent: Floats
     "(G H, H), from the layer itself."
     recurrent_bias: Floats
-    "(H,): only a GRU's candidate needs its two biases apart, because the reset gate multiplies the second."
+    "(H,): the second bias of a GRU's candidate, which the reset gate multiplies; zero for other cells."
 
 
 def gates(config: NetworkConfig, weights: Mapping[str, Array], number: int) -> Gates:
@@ -66,16 +67,16 @@ def output_weights(config: NetworkConfig, weights: Mapping[str, Array]) -> tuple
 
 
 def aligned(array: Array) -> Array:
-    """An array aligned to a cache line, copied if necessary: up to a tenth faster to read."""
+    """An array aligned to a cache line, copied if necessary, which makes it up to a tenth faster to read."""
     if array.ctypes.data % _LINE == 0 and array.flags.c_contiguous:
         return array
-    found = aligned_empty(array.shape, array.dtype)
-    found[...] = array
-    return found
+    copy = aligned_empty(array.shape, array.dtype)
+    copy[...] = array
+    return copy
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> Array:
-    """Uninitialised space for an array aligned to a cache line."""
+    """An uninitialised array aligned to a cache line."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
     space = np.empty(size + _LINE, np.uint8)
     begin = -space.ctypes.data % _LINE
@@ -83,7 +84,10 @@ def aligned_empty(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> Arra
 
 
 _ORDERS: dict[Cell, tuple[tuple[int, ...], tuple[float, ...]]] = {
-    "lstm": ((0, 1, 3, 2), (0.5, 0.5, 0.5, 1)),  # torch's: input, forget, candidate, output; here the candidate last
+    "lstm": (
+        (0, 1, 3, 2),
+        (0.5, 0.5, 0.5, 1),
+    ),  # torch has input, forget, candidate, output; here the candidate comes last
     "gru": ((0, 1, 2), (0.5, 0.5, 1)),  # reset, update, candidate
     "rnn-tanh": ((0,), (1,)),
     "rnn-relu": ((0,), (1,)),

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from charloom.data.batches import IGNORED
 from charloom.data.vocabulary import Ids
-from charloom.evaluation.score import side_by_side
+from charloom.evaluation.reading import read, side_by_side
 from charloom.models.language_model import LanguageModel
-from charloom.models.network import State, reading
 from charloom.plotting import style
 from charloom.report.predictions import Floats, Integers, Predictions
 
@@ -109,20 +107,14 @@ def draw(context: Context) -> bytes:
 
 
 def _nats(model: LanguageModel, ids: Ids, starts: Integers, lengths: Integers) -> Floats:
-    """Nats (windows, T) of each target in windows of equal length, each read from a zero state and the previous symbol."""
-    parts: list[list[torch.Tensor]] = []
-    state: State | None = None
-    with reading(model.network):
-        for batch in side_by_side(ids, starts, lengths, 256, model.vocabulary.boundary):
-            logits, state = model.network(batch.inputs.to(model.network.device), None if batch.begins else state)
-            losses = torch.nn.functional.cross_entropy(
-                logits.flatten(0, 1).float().cpu(), batch.targets.flatten(), ignore_index=IGNORED, reduction="none"
-            )
-            if batch.begins:
-                parts.append([])
-            parts[-1].append(losses.view(batch.targets.shape))
-    found: Floats = torch.cat([torch.cat(part) for part in parts], 1).T.double().numpy()
-    return found
+    """Nats (windows, T) of each target in windows of one length, each read from a zero state and the symbol before."""
+    groups: list[list[torch.Tensor]] = []
+    for part in read(model, side_by_side(ids, starts, lengths, 256, model.vocabulary.boundary)):
+        if part.group == len(groups):
+            groups.append([])
+        groups[-1].append(part.nats.cpu())
+    nats: Floats = torch.cat([torch.cat(parts) for parts in groups], 1).T.double().numpy()
+    return nats
 
 
 def _doublings(size: int) -> list[int]:

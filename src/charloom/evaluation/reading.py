@@ -1,0 +1,130 @@
+"""A model reads a text: the one loop behind every score, surprisal and report.
+
+A text is cut into spans, each read from a zero state and the symbol before it. The functions here say which spans there
+are, how many are read side by side, and how many symbols at a time; `read` goes through them and gives what the network
+predicts. Everything is computed in float32, whatever the precision of training.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from charloom.data.batches import IGNORED, Batch, Integers, Streams, rows, spans
+from charloom.data.vocabulary import Ids
+from charloom.models.language_model import LanguageModel
+from charloom.models.network import State, reading
+
+ROWS = 64
+"""Spans that are read side by side."""
+
+SIDE_BY_SIDE_CHUNK = 256
+"""Symbols of each span that are read at a time, where many spans are read side by side."""
+
+FOLDS = 16
+"""Rows into which a text is folded for a quick estimate."""
+
+
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """What a network predicts at T places of each of B spans."""
+
+    group: int
+    "Counts the groups of spans that are read side by side, from 0."
+    symbols: int
+    "Predictions that count."
+    targets: torch.Tensor
+    "(T, B): the symbols that follow; `IGNORED` behind the end of a span."
+    logits: torch.Tensor
+    "(T, B, V)"
+
+    @property
+    def correct(self) -> int:
+        """Predictions whose most probable symbol is the true one."""
+        return int((self.logits.argmax(-1) == self.targets).sum())
+
+    @property
+    def nats(self) -> torch.Tensor:
+        """Surprisal (T, B) of the targets; zero where they are ignored."""
+        losses = torch.nn.functional.cross_entropy(
+            self.logits.flatten(0, 1), self.targets.flatten(), ignore_index=IGNORED, reduction="none"
+        )
+        return losses.view(self.targets.shape)
+
+
+def read(model: LanguageModel, batches: Iterable[Batch]) -> Iterator[Predicted]:
+    """What the model predicts at each place, on its own device; the state is carried until a batch begins new spans."""
+    network, device = model.network, model.network.device
+    state: State | None = None
+    group = -1
+    for batch in batches:
+        if batch.begins:
+            state, group = None, group + 1
+        with reading(network):
+            logits, state = network(batch.inputs.to(device), state)
+        yield Predicted(group, batch.symbols, batch.targets.to(device), logits)
+
+
+def in_order(model: LanguageModel, ids: Ids, chunk: int) -> Iterator[Batch]:
+    """One span after the other in the order of the text: the whole text, or each of its documents."""
+    boundary = model.vocabulary.boundary
+    for start, length in zip(*_documents(model, ids), strict=True):
+        yield from _chunks(ids, np.array([start]), np.array([length]), chunk, boundary)
+
+
+def carried_batches(model: LanguageModel, ids: Ids, chunk: int) -> Iterator[Batch]:
+    """The whole text as one span; or, with documents, many of them side by side."""
+    if model.config.documents == "none":
+        return in_order(model, ids, chunk)
+    return side_by_side(ids, *_documents(model, ids), chunk, model.vocabulary.boundary)
+
+
+def window_batches(model: LanguageModel, ids: Ids, context: int, chunk: int) -> Iterator[Batch]:
+    """Windows of `context` symbols side by side; the end of a document ends its window too."""
+    context = min(context, max(1, len(ids)))
+    if model.config.documents == "none":
+        starts = np.arange(0, len(ids), context)
+        lengths = np.minimum(context, len(ids) - starts)
+    else:
+        begins, sizes = _documents(model, ids)
+        counts = -(-sizes // context)
+        number = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+        starts = np.repeat(begins, counts) + number * context
+        lengths = np.minimum(context, np.repeat(begins + sizes, counts) - starts)
+    return side_by_side(ids, starts, lengths, chunk, model.vocabulary.boundary)
+
+
+def folded_batches(model: LanguageModel, ids: Ids) -> Iterator[Batch]:
+    """Sixteen spans of about equal length side by side; with documents the same as `carried_batches`."""
+    if model.config.documents != "none":
+        return carried_batches(model, ids, SIDE_BY_SIDE_CHUNK)
+    boundary = model.vocabulary.boundary
+    streams = Streams(ids, boundary=boundary, batch_size=FOLDS, sequence_length=SIDE_BY_SIDE_CHUNK)
+    return (streams[k] for k in range(len(streams)))
+
+
+def side_by_side(ids: Ids, starts: Integers, lengths: Integers, chunk: int, boundary: int) -> Iterator[Batch]:
+    """Spans (N,) in groups of `ROWS`, the longest first; spans of equal length stay in order."""
+    order = longest_first(lengths)
+    for first in range(0, len(order), ROWS):
+        chosen = order[first : first + ROWS]
+        yield from _chunks(ids, starts[chosen], lengths[chosen], min(chunk, SIDE_BY_SIDE_CHUNK), boundary)
+
+
+def longest_first(lengths: Integers) -> Integers:
+    """The order (N,) in which `side_by_side` reads spans of these lengths."""
+    return np.argsort(-lengths, kind="stable")
+
+
+def _documents(model: LanguageModel, ids: Ids) -> tuple[Integers, Integers]:
+    """Starts and lengths of the documents of a text; of its whole where the model knows no documents."""
+    if model.config.documents == "none":
+        return np.zeros(1, np.int64), np.array([len(ids)], np.int64)
+    return spans(ids, model.vocabulary.boundary)
+
+
+def _chunks(ids: Ids, starts: Integers, lengths: Integers, chunk: int, boundary: int) -> Iterator[Batch]:
+    longest = int(lengths.max(initial=0))
+    for first in range(0, longest, chunk):
+        yield rows(ids, starts, lengths, first, min(first + chunk, longest), boundary=boundary)
