@@ -37,14 +37,20 @@ TAKES_A_TEXT: list[Callable[[Any, Any], Any]] = [
 @pytest.mark.parametrize("wrong", WRONG)
 @pytest.mark.parametrize("call", range(len(TAKES_A_TEXT)))
 def test_what_is_no_text_gets_a_sentence(call: int, wrong: object, made: Any) -> None:
-    with pytest.raises(charloom.CharloomError, match=r"expected a text|list of strings") as caught:
+    with pytest.raises(charloom.CharloomError, match=r"expected a text|list of strings|no file or folder") as caught:
         TAKES_A_TEXT[call](made[1], wrong)
     assert "\n" not in str(caught.value)
 
 
-def test_a_path_for_a_text_is_met_with_the_way_to_its_content(made: Any) -> None:
+def test_a_path_as_a_prompt_is_answered_with_the_way_to_its_content(made: Any) -> None:
     with pytest.raises(charloom.CharloomError, match=r"'t\.txt' is a path; pass its content, with \.read_text\(\)"):
-        charloom.evaluate(made[1], Path("t.txt"))  # type: ignore[arg-type]
+        charloom.generate(made[1], Path("t.txt"))  # type: ignore[arg-type]
+
+
+def test_a_writer_where_a_model_is_read_gets_a_sentence(made: Any) -> None:
+    for call in (charloom.evaluate, charloom.surprisal):
+        with pytest.raises(charloom.CharloomError, match=r"the model is .*\(Writer\); give a model"):
+            call(charloom.Writer(made[1]), "abc")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("wrong", [*WRONG, "one string"])
@@ -67,7 +73,6 @@ def test_what_is_no_path_gets_a_sentence(wrong: Any) -> None:
         {"length": 1.5},
         {"length": "3"},
         {"length": True},
-        {"seed": None},
         {"seed": 1.5},
         {"stop": "abc"},
         {"stop": 5},
@@ -98,8 +103,10 @@ def test_a_wrong_type_among_the_settings_of_writing_is_named(settings: dict[str,
         (lambda: charloom.train("ab\n" * 99, run=5), "expected a path"),  # type: ignore[arg-type]
         (lambda: charloom.train(None), "a text is a string or"),  # type: ignore[arg-type]
         (lambda: charloom.train("ab\n" * 99, steps=1, run="a\0b"), "no name that a folder can have"),
-        (lambda: charloom.evaluate("runs/my", "abc"), "give a language model"),  # type: ignore[arg-type]
-        (lambda: list(charloom.generate("runs/my", "abc")), "give a model"),  # type: ignore[arg-type]
+        (lambda: charloom.evaluate("runs/my", "abc"), "there is no run or model folder runs/my"),
+        (lambda: charloom.evaluate(5, "abc"), "the model is 5 .int.; give a model"),  # type: ignore[arg-type]
+        (lambda: charloom.generate("runs/my", "abc"), "there is no run or model folder runs/my"),
+        (lambda: charloom.generate(5, "abc"), "the model is 5 .int.; give a model"),  # type: ignore[arg-type]
         (lambda: charloom.TextClassifier(hidden_size="a").fit(["a", "b"], [0, 1]), "whole number"),  # type: ignore[arg-type]
     ],
 )

@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -25,7 +25,7 @@ def generate(
     endless: bool = False,
     sampling: Annotated[SamplingConfig, Parameter(name="*")] = SamplingConfig(),
     stop: list[str] | None = None,
-    seed: int = 0,
+    seed: int | Literal["random"] = 0,
     samples: int = 1,
     new: bool = False,
     compare: Path | None = None,
@@ -55,7 +55,7 @@ def generate(
     stop
         Stop before this string would appear; it is not printed. Can be given several times.
     seed
-        Seed of the draws; text i of several uses seed + i.
+        Seed of the draws; text i of several uses seed + i. With random a new one is drawn, and said.
     samples
         How many texts to write for each prompt.
     new
@@ -75,9 +75,9 @@ def generate(
     """
     from charloom.cli.generate_code import write_code
     from charloom.cli.generate_lines import known_lines, write_compared
-    from charloom.cli.output import print_json
+    from charloom.cli.output import print_json, say
     from charloom.generation.batched_generation import write_samples
-    from charloom.generation.generate import generate_pieces
+    from charloom.generation.generate import generate_pieces, new_seed
     from charloom.generation.writer import Writer
 
     if endless and json:
@@ -105,6 +105,9 @@ def generate(
         raise SettingsError(
             "with a syntax a text has a length and no compiled loop; leave out --endless and --compiled"
         )
+    if seed == "random":
+        seed = new_seed()
+        say(f"seed {seed}")
     writer = Writer.load(run, compiled=compiled)
     if syntax:
         write_code(writer, prompts, sampling, length, stop or [], seed, finish=finish, json=json)

@@ -23,7 +23,8 @@ from charloom.compress.reader import Reader
 from charloom.data.vocabulary import UNSEEN
 from charloom.errors import FolderError, MissingExtraError
 from charloom.generation.sampling import distributions, draw
-from charloom.generation.writer import HasArrays, Writer
+from charloom.generation.writer import Writer
+from charloom.models.model_source import ModelSource, arrays_of
 from charloom.settings import SamplingConfig
 from charloom.storage.tensor_files import Array
 
@@ -60,13 +61,13 @@ class Compressed:
 class Codec:
     """A model made ready to compress and decompress. Raises `MissingExtraError` without the extra."""
 
-    def __init__(self, model: HasArrays) -> None:
+    def __init__(self, model: ModelSource) -> None:
         try:
             import threadpoolctl  # noqa: F401
             from constriction import stream
         except ImportError:
             raise MissingExtraError("compressing", "compress") from None
-        arrays = model.arrays()
+        arrays = arrays_of(model)
         self._stream, self._arrays, self._stepper = stream, arrays, Writer(arrays).stepper
         self._vocabulary, self._lines = arrays.vocabulary, arrays.config.documents == "lines"
         self._outputs = self._stepper.outputs

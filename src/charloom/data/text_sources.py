@@ -4,9 +4,11 @@ import re
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
+from typing import Union
 
-from charloom.data.corpus import Corpus, make_corpus, read_file, read_folder
+from charloom.data.corpus import Corpus, Text, make_corpus, read_file, read_folder
 from charloom.data.datasets import DATASETS, dataset
 from charloom.errors import TextError, shown
 from charloom.settings import CorpusConfig
@@ -39,6 +41,17 @@ def open_text(text: str | Path, config: CorpusConfig) -> Corpus:
     read_once = not (folder or path.is_file())  # a pipe cannot be read twice, like standard input
     source = STANDARD_INPUT if read_once else str(path.resolve())
     return make_corpus(documents, config, name=text_name(path.resolve()), source=source, in_folder=folder)
+
+
+AnyText = Union[str, PathLike[str], Text]  # noqa: UP007
+"""A text, or the path of a file or folder."""
+
+
+def as_text(text: AnyText) -> Text:
+    """The text itself, or the content of a file or folder. Raises `TextError`."""
+    if isinstance(text, PathLike):
+        return open_text(Path(text), CorpusConfig(split=(1.0, 0.0, 0.0))).text
+    return text if isinstance(text, Text) else Text.of(text)
 
 
 def string_corpus(text: str, config: CorpusConfig) -> Corpus:

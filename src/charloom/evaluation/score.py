@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from charloom.data.batches import IGNORED, spans
 from charloom.data.corpus import Text
+from charloom.data.text_sources import AnyText, as_text
 from charloom.data.vocabulary import Ids
 from charloom.errors import NotFiniteError, SettingsError, TextError, arguments
 from charloom.evaluation.dynamic_evaluation import LEARNING_RATE, SEGMENT, Learner
@@ -27,7 +28,8 @@ from charloom.evaluation.reading import (
     window_batches,
 )
 from charloom.evaluation.reading import carried_batches as carried_batches
-from charloom.models.language_model import CHUNK, LanguageModel
+from charloom.machine.notebook import table
+from charloom.models.language_model import CHUNK, AnyModel, LanguageModel, as_model
 from charloom.models.network import State
 
 
@@ -55,10 +57,12 @@ class Score:
 
     @property
     def nats_per_character(self) -> float:
+        """Nats for each character of the text."""
         return self.nats / self.characters
 
     @property
     def bits_per_character(self) -> float:
+        """Bits for each character of the text."""
         return self.nats / self.characters / math.log(2)
 
     @property
@@ -76,14 +80,25 @@ class Score:
         """Share of symbols whose most probable prediction was the true one."""
         return self.correct / self.symbols
 
+    def _repr_markdown_(self) -> str:
+        return table(
+            f"{self.characters:,} characters, each counted once",
+            {
+                "bits per character": f"{self.bits_per_character:.4f}",
+                "nats per character": f"{self.nats_per_character:.4f}",
+                "perplexity": f"{self.perplexity:.3f}",
+                "accuracy": f"{self.accuracy:.1%}",
+            },
+        )
+
     def summary(self) -> dict[str, float]:
         """The ratios by their names in JSON."""
         names = ("nats_per_character", "bits_per_character", "bits_per_byte", "perplexity", "accuracy")
         return {name: getattr(self, name) for name in names}
 
 
-def evaluate(model: LanguageModel, text: str | Text, *, context: int | None = None, chunk: int = CHUNK) -> Score:
-    """Score a text: every character counts once.
+def evaluate(model: AnyModel, text: AnyText, *, context: int | None = None, chunk: int = CHUNK) -> Score:
+    """Score a text: every character counts once. A path stands for the model or text that lies there.
 
     Without `context` the state is carried: the text is read in order from its beginning and the state is never reset
     (with documents, at the beginning of each). With `context` the state is fresh: the text is cut every `context`
@@ -92,8 +107,7 @@ def evaluate(model: LanguageModel, text: str | Text, *, context: int | None = No
     Raises `TextError` for an empty text or an unseen character, `SettingsError` for a context below 1,
     `NotFiniteError`.
     """
-    text = text_to_score(text)
-    arguments.kind(model, LanguageModel, "the model", "give a language model, as charloom.load(RUN) does")
+    model, text = as_model(model), text_to_score(text)
     ids = model.encode(text)
     if context is None:
         return _score(read(model, carried_batches(model, ids, chunk)), text)
@@ -104,7 +118,7 @@ def evaluate(model: LanguageModel, text: str | Text, *, context: int | None = No
 
 
 def evaluate_dynamic(
-    model: LanguageModel, text: str | Text, *, learning_rate: float = LEARNING_RATE, segment: int = SEGMENT
+    model: AnyModel, text: AnyText, *, learning_rate: float = LEARNING_RATE, segment: int = SEGMENT
 ) -> Score:
     """The carried score of a copy of the model that learns from each segment after predicting it.
 
@@ -113,7 +127,7 @@ def evaluate_dynamic(
     """
     if segment < 1 or not 0 <= learning_rate < math.inf:
         raise SettingsError(f"segment is {segment} and learning rate {learning_rate}; give at least 1, and at least 0")
-    text = text_to_score(text)
+    model, text = as_model(model), text_to_score(text)
     return _score(_read_while_learning(model, model.encode(text), learning_rate, segment), text)
 
 
@@ -164,27 +178,28 @@ def evaluate_pieces(
     return Score(float(nats.sum()), symbols, correct, characters, size), nats
 
 
-def surprisal(model: LanguageModel, text: str) -> NDArray[np.float64]:
+def surprisal(model: AnyModel, text: AnyText) -> NDArray[np.float64]:
     """The surprisal of each character of `text` in nats (characters,), with the state carried; their sum is the score.
 
     With a byte vocabulary a character's surprisal is the sum over its bytes. Raises `TextError` for an unseen
     character.
     """
-    arguments.kind(model, LanguageModel, "the model", "give a language model, as charloom.load(RUN) does")
+    model, text = as_model(model), as_text(text)
+    text = Text(text.data, text.characters)  # without the ends of several texts: they are no characters
     parts = [
         predicted.nats[predicted.targets != IGNORED].double().cpu().numpy()
         for predicted in read(model, in_order(model, model.encode(text), CHUNK))
     ]
     nats = np.concatenate(parts) if parts else np.zeros(0)
     if model.vocabulary.kind == "bytes":
-        starts = np.flatnonzero((np.frombuffer(text.encode(), np.uint8) & 0xC0) != 0x80)
+        starts = np.flatnonzero((np.frombuffer(text.data, np.uint8) & 0xC0) != 0x80)
         return np.add.reduceat(nats, starts) if len(starts) else nats
     return nats
 
 
-def text_to_score(text: str | Text) -> Text:
+def text_to_score(text: AnyText) -> Text:
     """The text, unless it is empty. Raises `TextError`."""
-    text = text if isinstance(text, Text) else Text.of(text)
+    text = as_text(text)
     if text.characters == 0:
         raise TextError("there is no character to score: the text is empty; give a longer one")
     return text

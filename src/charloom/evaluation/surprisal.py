@@ -10,12 +10,12 @@ from typing import NamedTuple
 import torch
 
 from charloom.data.batches import IGNORED
-from charloom.data.corpus import Text
+from charloom.data.text_sources import AnyText
 from charloom.data.vocabulary import Ids
 from charloom.errors import NotFiniteError, SettingsError
 from charloom.evaluation.reading import in_order, read
 from charloom.evaluation.score import Score, text_to_score
-from charloom.models.language_model import CHUNK, LanguageModel
+from charloom.models.language_model import CHUNK, AnyModel, LanguageModel, as_model
 
 
 class Surprise(NamedTuple):
@@ -33,12 +33,12 @@ class Surprise(NamedTuple):
 class Surprises:
     """A record for each character of a text, in order: iterate once, then `score` is the score of the whole text."""
 
-    def __init__(self, model: LanguageModel, text: str | Text, *, candidates: int = 5) -> None:
+    def __init__(self, model: AnyModel, text: AnyText, *, candidates: int = 5) -> None:
         """Raises `TextError` for an empty text or an unseen character, `SettingsError` for a negative number of
         candidates."""
         if candidates < 0:
             raise SettingsError(f"candidates is {candidates}; it must be at least 0")
-        text = text_to_score(text)
+        model, text = as_model(model), text_to_score(text)
         self._model, self._ids = model, model.encode(text)
         self._candidates = min(candidates, model.network.outputs)
         self._names = [_name(model, symbol) for symbol in range(len(model.vocabulary))]

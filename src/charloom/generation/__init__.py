@@ -6,7 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from charloom.generation.batched_generation import Sample, generate_many
     from charloom.generation.beam import Continuation, beam_search
-    from charloom.generation.generate import Piece, generate_pieces
+    from charloom.generation.generate import Piece, TextStream, generate_pieces
     from charloom.generation.novelty import Lines, Novelty, compare, new_samples
     from charloom.generation.writer import Writer
 
@@ -16,6 +16,7 @@ __all__ = [
     "Novelty",
     "Piece",
     "Sample",
+    "TextStream",
     "Writer",
     "beam_search",
     "compare",
@@ -29,7 +30,7 @@ __getattr__, __dir__ = _public(
     {
         "batched_generation": ("Sample", "generate_many"),
         "beam": ("Continuation", "beam_search"),
-        "generate": ("Piece", "generate_pieces"),
+        "generate": ("Piece", "TextStream", "generate_pieces"),
         "novelty": ("Lines", "Novelty", "compare", "new_samples"),
         "writer": ("Writer",),
     },

@@ -13,7 +13,7 @@ from typing import Unpack
 import numpy as np
 
 from charloom.errors import NotFiniteError, SettingsError, arguments
-from charloom.generation.generate import check
+from charloom.generation.generate import check, new_seed
 from charloom.generation.numpy_steps import StepRows
 from charloom.generation.sampling import REPETITION_WINDOW, SamplingKeywords, distributions, draws
 from charloom.generation.stopping import Outlet, StopReason
@@ -38,6 +38,8 @@ class Sample:
     stop_reason: StopReason
     seconds: float
     "From the start of its batch until it was complete."
+    seed: int | None = None
+    "What it was drawn with."
 
 
 def generate_many(
@@ -46,19 +48,20 @@ def generate_many(
     *,
     length: int = 500,
     stop: Sequence[str] = (),
-    seed: int = 0,
+    seed: int | None = 0,
     seeds: Sequence[int] | None = None,
     **sampling: Unpack[SamplingKeywords],
 ) -> list[Sample]:
     """Generate one text for each prompt and return them in the same order.
 
-    Text i is drawn with `seeds[i]`, or with `seed + i`. To continue one prompt several times, repeat it. The other
-    settings, such as `temperature` and `top_p`, are those of `generate`.
+    Text i is drawn with `seeds[i]`, or with `seed + i`; `seed=None` draws a new seed. To continue one prompt several
+    times, repeat it. The other settings, such as `temperature` and `top_p`, are those of `generate`.
 
     Raises `SettingsError` for a setting outside its range, `TextError` for a prompt with an unseen character.
     """
     config = SamplingConfig(**sampling)
     arguments.texts(prompts, "generate_many")
+    seed = new_seed() if seed is None else seed
     arguments.whole("seed", seed)
     seeds = range(seed, seed + len(prompts)) if seeds is None else seeds
     return list(write_samples(model, prompts, config, length=length, stop=stop, seeds=seeds))
@@ -103,7 +106,7 @@ class _Growing:
         self.recent: deque[int] = deque(ids[1:].tolist()[-REPETITION_WINDOW:], maxlen=REPETITION_WINDOW)
         self.reason: StopReason | None = None if length else "length"
         self._uniform, self._numbers = np.random.Generator(np.random.PCG64(seed)), np.empty(0)
-        self._prompt, self._pieces, self._seconds = prompt, [""], 0.0
+        self._prompt, self._seed, self._pieces, self._seconds = prompt, seed, [""], 0.0
 
     def numbers(self, count: int) -> Array:
         """The next uniform numbers (count,), one for each symbol; `push` uses them up."""
@@ -123,7 +126,7 @@ class _Growing:
 
     def sample(self) -> Sample:
         assert self.reason is not None
-        return Sample(self._prompt, "".join(self._pieces), self.reason, self._seconds)
+        return Sample(self._prompt, "".join(self._pieces), self.reason, self._seconds, self._seed)
 
 
 def _write_batch(writer: Writer, texts: list[_Growing], config: SamplingConfig) -> list[Sample]:

@@ -4,6 +4,7 @@ The whole prompt is read; the length counts new characters only; a stop string n
 part; the same seed gives the same text. An empty prompt starts from the boundary symbol, as every text does.
 """
 
+import secrets
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Unpack
 
@@ -27,16 +28,28 @@ class Piece(NamedTuple):
     stop_reason: StopReason | None = None
 
 
+class TextStream(Iterator[str]):
+    """The pieces of a text as they are written."""
+
+    def __init__(self, pieces: Iterator[Piece], seed: int) -> None:
+        self.seed = seed
+        "What the symbols are drawn with: the same seed gives the same text."
+        self._pieces = (piece.text for piece in pieces if piece.text)
+
+    def __next__(self) -> str:
+        return next(self._pieces)
+
+
 def generate(
     model: Model,
     prompt: str = "",
     *,
     length: int | None = 500,
     stop: Sequence[str] = (),
-    seed: int = 0,
+    seed: int | None = 0,
     state: Sequence[Any] | None = None,
     **sampling: Unpack[SamplingKeywords],
-) -> Iterator[str]:
+) -> TextStream:
     """Generate text that continues `prompt`, and yield it in pieces; the prompt is not repeated.
 
     There are `length` new characters, or fewer if a stop string or the end of the text comes first. With `length=None`
@@ -46,16 +59,15 @@ def generate(
 
     The symbols are drawn as `SamplingConfig` describes: `temperature` (1.0), `top_k` (0, off), `top_p` (1.0, off),
     `min_p` (0.0, off), `repetition_penalty` (1.0, off), and `greedy` (False), which always takes the most probable
-    symbol.
+    symbol. The same `seed` gives the same text; `seed=None` draws a new one, the `seed` of the result.
 
     >>> print("".join(charloom.generate(model, "ROMEO:", length=300, temperature=0.8, seed=1)))  # doctest: +SKIP
 
     Raises `SettingsError` for a setting outside its range, `TextError` for a prompt with an unseen character.
     """
-    pieces = generate_pieces(
-        model, prompt, SamplingConfig(**sampling), length=length, stop=stop, seed=seed, state=state
-    )
-    return (piece.text for piece in pieces if piece.text)
+    seed = new_seed() if seed is None else seed
+    config = SamplingConfig(**sampling)
+    return TextStream(generate_pieces(model, prompt, config, length=length, stop=stop, seed=seed, state=state), seed)
 
 
 def generate_pieces(
@@ -73,6 +85,11 @@ def generate_pieces(
     writer = Writer.of(model)
     (ids,) = writer.prompts([prompt], state)
     return _write(writer, ids, state, config, length, stop, seed)
+
+
+def new_seed() -> int:
+    """A seed that nobody has chosen: 0 <= seed < 2**32."""
+    return secrets.randbelow(1 << 32)
 
 
 def check(length: int | None, stop: Sequence[str], seeds: Sequence[int]) -> None:

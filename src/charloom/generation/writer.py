@@ -5,7 +5,7 @@ import itertools
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Union
+from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 
@@ -14,7 +14,8 @@ from charloom.errors import MissingExtraError, SettingsError, arguments
 from charloom.generation.numpy_steps import Stepper, StepRows
 from charloom.generation.sampling import REPETITION_WINDOW, distributions, draw
 from charloom.machine.threads import alone, shared, working
-from charloom.models.model_folder import ModelArrays, encode_for, model_folder, read_model
+from charloom.models.model_folder import encode_for
+from charloom.models.model_source import ModelSource, arrays_of
 from charloom.models.state import Arrays, as_state
 from charloom.models.step_weights import Floats
 from charloom.settings import SamplingConfig, Weights
@@ -38,24 +39,17 @@ _LOOK = 64
 """Symbols after which the guard of threads is told again that there is work."""
 
 
-class HasArrays(Protocol):
-    """A `LanguageModel`, or the arrays of its files."""
-
-    def arrays(self) -> ModelArrays:
-        """The model as arrays."""
-
-
 class Writer:
     """A model prepared once for generating many texts; `charloom.generate` accepts it in place of a model.
 
-    It holds a copy of the current weights. `Writer.load` needs no torch. If the extra `fast` is installed, a compiled
-    loop takes over in long texts; with `compiled` it writes every single text from the start, its weights in "float32"
-    or rounded to "int8". Preparing the loop takes half a second, and several seconds the first time on a machine.
-    `read` and several texts at once always use numpy.
+    `model` is a `LanguageModel`, a run, or a path; a path needs no torch. The writer holds a copy of the current
+    weights. If the extra `fast` is installed, a compiled loop takes over in long texts; with `compiled` it writes every
+    single text from the start, its weights in "float32" or rounded to "int8". Preparing the loop takes half a second,
+    and several seconds the first time on a machine. `read` and several texts at once always use numpy.
     """
 
-    def __init__(self, model: HasArrays, *, compiled: Weights | None = None) -> None:
-        arrays = model.arrays()
+    def __init__(self, model: ModelSource, *, compiled: Weights | None = None) -> None:
+        arrays = arrays_of(model)
         self.config, self.vocabulary = arrays.config, arrays.vocabulary
         self.stepper = Stepper(self.config.network, arrays.weights)
         self.parameters = sum(array.size for array in arrays.weights.values())
@@ -69,14 +63,13 @@ class Writer:
     @classmethod
     def of(cls, model: "Model") -> "Writer":
         """The model itself if it is a writer, otherwise a writer for it. Raises `CharloomError` for anything else."""
-        if not hasattr(model, "arrays"):
-            arguments.kind(model, cls, "the model", "give a model, as charloom.load(RUN) does")
-        return model if isinstance(model, cls) else cls(model)  # type: ignore[arg-type]
+        return model if isinstance(model, Writer) else cls(model)
 
     @classmethod
     def load(cls, path: str | Path, *, compiled: Weights | None = None) -> "Writer":
         """A writer for the model of a run directory or a model folder. Raises `FolderError`."""
-        return cls(read_model(model_folder(path)), compiled=compiled)
+        arguments.path(path)
+        return cls(path, compiled=compiled)
 
     def read(self, text: str, state: Sequence[Any] | None = None) -> Arrays:
         """The state after `text`, read from the boundary or from `state` on; see `LanguageModel.read`."""
@@ -183,5 +176,5 @@ class Writer:
         return Loop(self.stepper, self.vocabulary.boundary, kind, self._never)
 
 
-Model = Union[HasArrays, Writer]  # noqa: UP007
-"""What can generate text: a `LanguageModel`, the arrays of its files, or a `Writer`."""
+Model = Union[ModelSource, Writer]  # noqa: UP007
+"""What can generate text: a model, where it lies, or a `Writer`."""

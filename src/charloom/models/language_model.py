@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Union
 
 import safetensors.torch
 import torch
@@ -11,8 +11,10 @@ import torch
 from charloom.data.corpus import Text
 from charloom.data.text_ids import remembered
 from charloom.data.vocabulary import Ids, Vocabulary
-from charloom.errors import FolderError
-from charloom.models.model_folder import ModelArrays, ModelConfig, encode_for, read_model, sizes
+from charloom.errors import FolderError, arguments
+from charloom.machine.notebook import table
+from charloom.models.model_folder import ModelArrays, ModelConfig, encode_for, model_folder, read_model, sizes
+from charloom.models.model_source import REMEDY, ModelPlace, place_of
 from charloom.models.network import CharRNN, State, reading
 from charloom.models.state import as_state
 from charloom.storage.tensor_files import Array, Expected
@@ -51,6 +53,23 @@ class LanguageModel:
         loaded = cls.new(model.config, model.vocabulary, device="meta")
         loaded.network.load_state_dict(as_tensors(model.weights), assign=True)
         return loaded
+
+    def __repr__(self) -> str:
+        shape = self.config.network
+        sizes = f"{shape.cell} {shape.layers}x{shape.hidden_size}, {self.network.parameter_count():,} parameters"
+        return f"<LanguageModel: {sizes}, {self.vocabulary.boundary} {self.vocabulary.kind}>"
+
+    def _repr_markdown_(self) -> str:
+        shape, vocabulary = self.config.network, self.vocabulary
+        return table(
+            "A character-level language model",
+            {
+                "network": f"{shape.layers} x {shape.hidden_size} {shape.cell}",
+                "parameters": f"{self.network.parameter_count():,}",
+                "vocabulary": f"{vocabulary.boundary} {vocabulary.kind}",
+                "trained on": "lines, each a text" if self.config.documents == "lines" else "running text",
+            },
+        )
 
     def with_network(self, network: CharRNN) -> "LanguageModel":
         """The same model with other weights."""
@@ -101,6 +120,20 @@ def as_tensors(arrays: Mapping[str, Array]) -> dict[str, torch.Tensor]:
 def expected_of(tensors: Mapping[str, torch.Tensor]) -> Expected:
     """Shape and type of each tensor, in the form that `tensor_files.unpack` compares with."""
     return {name: (tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")) for name, tensor in tensors.items()}
+
+
+AnyModel = Union[LanguageModel, ModelPlace]  # noqa: UP007
+"""A model, a run, or the path of a run directory or model folder."""
+
+
+def as_model(source: AnyModel) -> LanguageModel:
+    """The model itself, or the one of a run or a path. Raises `CharloomError` for what stands for no model."""
+    place = place_of(source)
+    if place is not None:
+        return load_folder(model_folder(place))
+    arguments.kind(source, LanguageModel, "the model", REMEDY)
+    assert isinstance(source, LanguageModel)
+    return source
 
 
 def load_folder(folder: Path) -> LanguageModel:

@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from charloom.data.corpus import Text
-from charloom.errors import NotFiniteError, TextError
+from charloom.data.text_sources import AnyText
+from charloom.errors import NotFiniteError
+from charloom.evaluation.score import text_to_score
 from charloom.evaluation.surprisal import predicted
-from charloom.models.language_model import LanguageModel
+from charloom.models.language_model import AnyModel, LanguageModel, as_model
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -44,10 +45,9 @@ class Predictions:
         return found
 
 
-def predict(model: LanguageModel, text: Text) -> Predictions:
+def predict(model: AnyModel, text: AnyText) -> Predictions:
     """Predictions for all of `text`. Raises `TextError` for an empty text or an unseen character."""
-    if text.characters == 0:
-        raise TextError("the text is empty; give a longer one")
+    model, text = as_model(model), text_to_score(text)
     temperatures = torch.tensor(TEMPERATURES)
     parts = []
     for targets, logs in predicted(model, model.encode(text)):

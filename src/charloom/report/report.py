@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from charloom.data.corpus import Text
+from charloom.data.text_sources import AnyText, as_text
 from charloom.errors import MissingExtraError
+from charloom.evaluation.score import text_to_score
 from charloom.generation.batched_generation import write_samples
 from charloom.generation.writer import Writer
-from charloom.models.language_model import LanguageModel
+from charloom.models.language_model import AnyModel, LanguageModel, as_model
 from charloom.plotting.heat_map import glyph
 from charloom.plotting.pages import Page
 from charloom.report import calibration, classes, context, copying, embeddings, mistakes, units, words
@@ -37,11 +39,11 @@ class Report:
 
 
 def write_report(
-    model: LanguageModel,
-    held_out: Text,
-    train: Text | None,
+    model: AnyModel,
+    held_out: AnyText,
+    train: AnyText | None = None,
     *,
-    title: str,
+    title: str = "What a model knows",
     written: int = 100_000,
     temperature: float = 1.0,
     seed: int = 0,
@@ -52,6 +54,7 @@ def write_report(
     `written` characters are drawn at `temperature` with `seed`. Raises `TextError` for an empty text or an unseen
     character.
     """
+    model, held_out = as_model(model), text_to_score(held_out)
     made = Report(Page(title), {})
     progress("reading the text")
     found = predict(model, held_out)
@@ -73,7 +76,7 @@ def write_report(
         progress(f"writing {written:,} characters")
         text = write_text(model, written, temperature, seed)
         progress("looking for copies")
-        _copies(made, str(train), str(held_out), text, temperature)
+        _copies(made, str(as_text(train)), str(held_out), text, temperature)
     return made
 
 
