@@ -1,4 +1,4 @@
-"""charloom generate --syntax: texts that can always be completed to one of the language."""
+"""charloom generate --syntax: texts that can always be completed to valid source."""
 
 import time
 from collections.abc import Iterator
@@ -25,14 +25,14 @@ def write_code(
     finish: bool,
     json: bool,
 ) -> None:
-    """Texts one after the other, each a statement at a time."""
+    """Write the texts one after the other, each one statement at a time."""
     from charloom.code import writing as code
 
-    made = [
+    writings = [
         code.Writing(writer, prompt, sampling, length=length, stop=stop, seed=seed + number)
         for number, prompt in enumerate(prompts)
     ]
-    for number, (prompt, writing) in enumerate(zip(prompts, made, strict=True)):
+    for number, (prompt, writing) in enumerate(zip(prompts, writings, strict=True)):
         began = time.monotonic()
         if not json:
             if number:
@@ -45,7 +45,7 @@ def write_code(
 
 
 def _finished(prompt: str, writing: "Writing") -> "Iterator[Piece]":
-    """The pieces of a text, and what finishes it as a further one."""
+    """The pieces of a text, and as the last piece what finishes it."""
     from charloom.code.writing import finish
     from charloom.generation.generate import Piece
 
