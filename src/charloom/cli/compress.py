@@ -29,11 +29,11 @@ def compress(
     Parameters
     ----------
     run
-        A run directory or a model folder. Decompressing needs the same model: keep a copy of a run's model/ if you train
-        the run further.
+        A run directory or a model folder. Decompressing needs the same model: keep a copy of a run's model/ if you
+        train the run further.
     file
-        The file to compress; - for standard input. FILE.cl may not open on another machine, with another numpy or torch,
-        or with another number of threads, where sums are rounded differently: keep the original too.
+        The file to compress; - for standard input. FILE.cl may not open on another machine, with another numpy or
+        torch, or with another number of threads, where sums are rounded differently: keep the original too.
     output
         Name of the compressed file; - for standard output, with the report on standard error.
     adaptive

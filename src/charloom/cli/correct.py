@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from charloom.correct.lexicon import Lexicon
 
 
-MOVED = 'name where it is now with --text beside a passage: charloom correct {run} "a passage" --text NEW'
+MOVED = 'name where it is now with --text after a passage: charloom correct {run} "a passage" --text NEW'
 
 
 def correct(
@@ -43,8 +43,8 @@ def correct(
     passage
         The text itself.
     text
-        Instead of a passage: a file, or - for standard input; everything but the corrections stays as it is. Together with
-        a passage (or -): where the run's training text is now, if it was moved.
+        Instead of a passage: a file, or - for standard input; all but the corrections stays as it is. Together with a
+        passage (or -): where the run's training text is now, if it was moved.
     words
         A file with further known words, one per line, with or without a count.
     aggressive
@@ -52,8 +52,8 @@ def correct(
     confidence
         The probability that a correction needs, from 0 to 1. Of changes made at 90 %, nine in ten are right.
     json
-        Print one JSON value: the corrected text, and for each change its position, both words, both probabilities and the
-        reason.
+        Print one JSON value: the corrected text, and for each change its position, both words, both probabilities and
+        the reason.
     """
     from charloom.cli.output import print_json, say
     from charloom.correct.corrector import Corrector

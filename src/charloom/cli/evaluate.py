@@ -31,18 +31,19 @@ def evaluate(
     split
         Which part of the run's own text; validation by default.
     text
-        Another text: a file, a folder, - for standard input, or the name of a corpus. If it is the run's own text, moved
-        or renamed, --split says which part of it.
+        Another text: a file, a folder, - for standard input, or the name of a corpus. If it is the run's own text,
+        moved or renamed, --split says which part of it.
     encoding
         Encoding of that other text.
     context
         Symbols in a window of the fresh figure: characters, or bytes of UTF-8 if the model's vocabulary is bytes.
     baselines
-        Also measure n-grams and general compressors, primed with the run's training text: xz, bz2, zlib, and if installed
-        PPMd (pip install pyppmd) and zpaq (a program). Those two learn while they code: compare them with --dynamic.
+        Also measure n-grams and general compressors, primed with the run's training text: xz, bz2, zlib, and if
+        installed PPMd (pip install pyppmd) and zpaq (a program). Those two learn while they code: compare them with
+        --dynamic.
     verify
-        Prove the carried figure: compress the text, decompress it, and compare the size with the score (without what the
-        ends cost if the text is made of several).
+        Prove the carried figure: compress the text, decompress it, and compare the size with the score (without what
+        the ends cost if the text is made of several).
     dynamic
         Also measure a copy of the model that keeps learning from what it has predicted.
     json

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from charloom.cli import files
 from charloom.cli.sources import Chosen
-from charloom.cli.text_output import gathered, stream, told
+from charloom.cli.text_output import collected, record, stream
 from charloom.errors import SettingsError
 from charloom.settings import SamplingConfig, Syntax, Weights
 
@@ -59,15 +59,15 @@ def generate(
     samples
         How many texts to write for each prompt.
     new
-        For a model of lines: write only lines that its training text does not contain, each only once; others are redrawn.
+        For a model of lines: write only lines that its training text does not contain, each once; others are redrawn.
     compare
         Report how many lines are new compared with this list; with --new, use this list instead of the training text.
     compiled
         Write a single text with the compiled loop from its first character (needs the extra fast and several seconds to
         prepare), with weights in float32 or rounded to int8. In long texts the loop takes over in any case.
     syntax
-        With python, prompt and text can always be completed to valid Python: invalid characters are not drawn, and invalid
-        lines are drawn again.
+        With python, prompt and text can always be completed to valid Python: invalid characters are not drawn, and
+        invalid lines are drawn again.
     finish
         Continue beyond --length to the end of the statement, and close everything open (with --syntax).
     json
@@ -115,13 +115,13 @@ def generate(
         if not json:
             stream(prompts[0], pieces)
             return
-        print_json(told(gathered(prompts[0], pieces, began)))
+        print_json(record(collected(prompts[0], pieces, began)))
         return
     seeds = range(seed, seed + len(prompts))
     several = write_samples(writer, prompts, sampling, length=length, stop=stop or (), seeds=seeds)
     for number, sample in enumerate(several):
         if json:
-            print_json(told(sample))
+            print_json(record(sample))
             continue
         if number and writer.config.documents != "lines":
             print(f"--- sample {number + 1}")

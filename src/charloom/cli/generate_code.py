@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from charloom.cli.output import print_json
-from charloom.cli.text_output import gathered, stream, told
+from charloom.cli.text_output import collected, record, stream
 from charloom.settings import SamplingConfig
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def write_code(
                 print(f"--- sample {number + 1}")
             stream(prompt, _finished(prompt, writing) if finish else writing.pieces())
             continue
-        sample = gathered(prompt, writing.pieces(), began)
-        value = {**told(sample), "redrawn": writing.redrawn, "replaced": writing.replaced}
+        sample = collected(prompt, writing.pieces(), began)
+        value = {**record(sample), "redrawn": writing.redrawn, "replaced": writing.replaced}
         print_json(value | ({"finish": code.finish(prompt, sample.text, writing.more)} if finish else {}))
 
 

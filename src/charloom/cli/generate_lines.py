@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from charloom.cli import files
 from charloom.cli.output import print_json, say
-from charloom.cli.text_output import told
+from charloom.cli.text_output import record
 from charloom.errors import SettingsError, shown
 from charloom.settings import SamplingConfig
 
@@ -58,7 +58,7 @@ def write_compared(
     for sample in samples:
         lines.append(line_of(sample))
         if json:
-            print_json({**told(sample), "new": not known.alike(lines[-1])})
+            print_json({**record(sample), "new": not known.alike(lines[-1])})
         else:
             print(sample.prompt + sample.text, flush=True)
     if new and len(lines) < len(prompts):
@@ -69,6 +69,7 @@ def write_compared(
     elif not new:
         counts = compare(lines, known)
         say(
-            f"{counts.new:,} of {counts.lines:,} lines are new, {counts.repeated:,} repeat one of the {len(known):,} known "
-            f"ones, {counts.alike:,} apart from capitals or accents; {counts.distinct:,} are different from each other"
+            f"{counts.new:,} of {counts.lines:,} lines are new, {counts.repeated:,} repeat one of the {len(known):,} "
+            f"known ones, {counts.alike:,} apart from capitals or accents; "
+            f"{counts.distinct:,} are different from each other"
         )

@@ -118,11 +118,11 @@ def _print_hints(run: Path, passage: str | None, text: str | None, hints: int, e
         if file.ends:
             raise SettingsError("hints are for one file; name one in the folder")
         passage = str(file)
-    found = find_hints(Writer.load(run), passage, hints)
+    suspicious = find_hints(Writer.load(run), passage, hints)
     if json:
-        print_json({"hints": [asdict(hint) | {"gain": hint.gain} for hint in found]})
+        print_json({"hints": [asdict(hint) | {"gain": hint.gain} for hint in suspicious]})
         return
-    for hint in found:
+    for hint in suspicious:
         print(
             f"{hint.line}:{hint.column}\t{shown(hint.text)} ({hint.nats:.1f} nats) -> {shown(hint.best)} "
             f"({hint.best_nats:.1f})\t{hint.kind}"

@@ -124,6 +124,6 @@ class Checker:
         return parses(before + line + self.outline.closing)
 
     def _string_stands(self) -> bool:
-        """Whether the string that has just ended is valid, because nothing else checks its fields and character names."""
+        """Whether the string that has just ended is valid; nothing else checks its fields and character names."""
         text = self.line[self._string_start :]
         return not ("{" in text and ("\\" in text or "f" in self.lexer.prefix)) or parses(text)

@@ -50,8 +50,8 @@ _WORDS = """
 abs all any ascii bin bool bytearray bytes callable chr classmethod complex delattr dict dir divmod enumerate filter
 float format frozenset getattr hasattr hash hex input int isinstance issubclass iter len list locals map max memoryview
 min next object oct open ord pow print property range repr reversed round self set setattr slice sorted staticmethod
-str sum super tuple type vars zip AttributeError Exception ImportError IndexError KeyError NotImplementedError OSError RuntimeError
-StopIteration TypeError ValueError
+str sum super tuple type vars zip AttributeError Exception ImportError IndexError KeyError NotImplementedError OSError
+RuntimeError StopIteration TypeError ValueError
 """
 _BUILT_IN = frozenset(_WORDS.split())
 """Names that are known although they do not occur in the file."""

@@ -46,7 +46,7 @@ class FileNames:
             self._rescale()
 
     def shares(self, before: str, typed: str = "") -> dict[str, float]:
-        """The share of each name after `before` that begins with `typed`; the shares of all names add up to at most 1."""
+        """The share of each name after `before` that begins with `typed`; all shares add up to at most 1."""
         keys = [key for key in (before, _kind(before)) if self._totals.get(key)]
         shares: dict[str, float] = {}
         for key in keys:

@@ -123,7 +123,7 @@ class Lexer:
 
     @property
     def may_indent(self) -> bool:
-        """False if another space, or a backslash, would indent the line deeper than any statement of the open blocks."""
+        """False if another space or a backslash would indent the line deeper than any statement of the open blocks."""
         if not self.at_start or self.comment:
             return True
         return self.indented[0] < self.indents[-1][0] + (_STEP if self.expects_block else 0)

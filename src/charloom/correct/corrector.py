@@ -287,7 +287,7 @@ class Corrector:
         return list(dict.fromkeys(like(each, word) for each in [*listed, *split]))
 
     def _may_be_meant(self, other: str, word: str) -> bool:
-        """False where no slip leads: a name in lower case, an apostrophe where nothing is left out, a regular ending."""
+        """False for what is no slip: a name in lower case, an apostrophe with nothing left out, a regular ending."""
         if self.lexicon.english and is_form(plain(word), other):
             return False
         return ("'" in other or "'" not in plain(word)) and (word[0].isupper() or not self.lexicon.is_name(other))

@@ -61,7 +61,7 @@ def _english() -> Mapping[str, int]:
 
 
 def _system(folders: Iterable[Path]) -> Iterator[Mapping[str, int]]:
-    """The system's word lists; of Hunspell's dictionaries the plain entries, without the forms that their flags make."""
+    """The system's word lists; of Hunspell's dictionaries the plain entries, without the forms made by flags."""
     files = {path.resolve() for folder in folders if folder.is_dir() for path in folder.iterdir() if path.is_file()}
     for path in sorted(files):
         if path.suffix == ".dic" or (path.parent.name == "dict" and path.suffix == ""):
