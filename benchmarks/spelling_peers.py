@@ -35,7 +35,7 @@ def read_pairs(file: Path) -> list[Pair]:
 
 
 def peers(counts: Mapping[str, int]) -> Iterator[tuple[str, Peer]]:
-    """Each peer and its name, made ready with these words."""
+    """Each peer and its name, prepared with these words."""
     yield "Norvig's method", norvig(counts)
     yield "pyspellchecker", pyspellchecker(counts)
     yield "symspellpy", symspell(counts)

@@ -357,7 +357,7 @@ def test_a_classifier_is_described(charloom: Command, run: Path) -> None:
 
 @pytest.mark.parametrize("verb", [("generate",), ("evaluate",), ("train", "--resume", "--run")])
 def test_a_classifier_is_no_language_model(charloom: Command, run: Path, verb: tuple[str, ...]) -> None:
-    assert "holds a classifier and no language model" in refused(charloom(*verb, run))
+    assert "holds a classifier, not a language model" in refused(charloom(*verb, run))
 
 
 def test_what_cannot_be_explained_gets_a_sentence(charloom: Command, run: Path) -> None:

@@ -164,9 +164,11 @@ REFUSED = {
     ),
     "weights that are not finite": Example("model-lstm", "model.safetensors", with_data(b"\xff"), "load", "not finite"),
     "a folder for a file": Example(
-        "model-lstm", "vocabulary.json", becomes(Subfolder()), "load", "is no file of at most"
+        "model-lstm", "vocabulary.json", becomes(Subfolder()), "load", "is not a file of at most"
     ),
-    "a pipe for a file": Example("model-lstm", "model.safetensors", becomes(Pipe()), "load", "is no file of at most"),
+    "a pipe for a file": Example(
+        "model-lstm", "model.safetensors", becomes(Pipe()), "load", "is not a file of at most"
+    ),
     "a link to itself": Example(
         "model-lstm", "model.safetensors", becomes(Link("model.safetensors")), "load", "cannot be read"
     ),

@@ -80,7 +80,7 @@ def test_a_file_of_a_model_is_read_up_to_its_limit_and_not_beyond(
     if beyond <= 0:
         assert load_folder(folder).vocabulary.characters == Vocabulary.of(["some text"]).characters
     else:
-        refused(lambda: load_folder(folder), f"{name} is no file of at most {limit:,} bytes")
+        refused(lambda: load_folder(folder), f"{name} is not a file of at most {limit:,} bytes")
 
 
 @around
@@ -102,7 +102,7 @@ def test_the_header_of_weights_is_read_up_to_its_limit_and_not_beyond(beyond: in
     if beyond <= 0:
         assert load_folder(folder).weights() == data
     else:
-        refused(lambda: load_folder(folder), r"model\.safetensors is no file of at most")
+        refused(lambda: load_folder(folder), r"model\.safetensors is not a file of at most")
         with pytest.raises(FolderError, match="truncated or not a safetensors file"):
             tensor_files.unpack(path.read_bytes(), expected_of(safetensors.torch.load(data)), "it")
 
@@ -122,7 +122,7 @@ def test_a_file_of_a_run_is_read_up_to_its_limit_and_not_beyond(
     if name == "checkpoint.json":
         folder[full] = bytes_of(folder, full).ljust(strict_json.LARGEST_JSON + beyond)
     run = write(folder, tmp_path / "run")
-    complaint = f"{name} is no file of at most 1,048,576 bytes"
+    complaint = f"{name} is not a file of at most 1,048,576 bytes"
     if beyond <= 0:
         experiment.resume(run)._lock.release()
     elif name == "checkpoint.json":  # the checkpoint that it pointed to is found without it
@@ -138,13 +138,13 @@ def test_the_log_of_a_run_is_not_read_beyond_its_limit(trained: Folder, tmp_path
     run = write(trained, tmp_path / "run")
     assert Run(run).metrics()
     os.truncate(run / "metrics.jsonl", runs.LARGEST_METRICS + 1)
-    refused(Run(run).metrics, r"metrics\.jsonl is no file of at most 1,073,741,824 bytes")
+    refused(Run(run).metrics, r"metrics\.jsonl is not a file of at most 1,073,741,824 bytes")
 
 
 def test_weights_are_not_read_beyond_what_the_configuration_asks_for(folder: Path) -> None:
     load_folder(folder)
     os.truncate(folder / "model.safetensors", 64 << 20)
-    refused(lambda: load_folder(folder), r"model\.safetensors is no file of at most")
+    refused(lambda: load_folder(folder), r"model\.safetensors is not a file of at most")
 
 
 def test_weights_are_not_read_beyond_the_limit_of_all_weights(folder: Path) -> None:
@@ -152,7 +152,7 @@ def test_weights_are_not_read_beyond_the_limit_of_all_weights(folder: Path) -> N
     network = NetworkConfig(hidden_size=16_384, layers=8)
     (folder / "config.json").write_bytes(strict_json.dump(ModelConfig(network, "none", False)))
     os.truncate(folder / "model.safetensors", model_folder.LARGEST_WEIGHTS + 1)
-    with pytest.raises(FolderError, match="is no file of at most 17,179,869,184 bytes"):
+    with pytest.raises(FolderError, match="is not a file of at most 17,179,869,184 bytes"):
         load_folder(folder)
 
 
@@ -163,7 +163,7 @@ def test_a_checkpoint_is_not_read_beyond_what_the_configuration_asks_for(
     run = write(trained, tmp_path / "run")
     (path,) = run.glob(f"checkpoints/*/{group}.safetensors")
     os.truncate(path, 64 << 20)
-    with pytest.raises(FolderError, match=f"{group}.safetensors is no file of at most"):
+    with pytest.raises(FolderError, match=f"{group}.safetensors is not a file of at most"):
         experiment.resume(run)
 
 

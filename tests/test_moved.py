@@ -36,7 +36,7 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
         (("evaluate", "run"), "name where it is now with --text"),
         (("report", "run"), "name where it is now with --text"),
         (("train", "--resume", "--run", "run"), "name where it is now with --text"),
-        (("correct", "run", "teh text"), "name where it is now with --text beside a passage"),
+        (("correct", "run", "teh text"), "name where it is now with --text after a passage"),
         (("evaluate", "run", "--text", "other.txt", "--baselines"), "charloom train --resume --run run --text NEW"),
     ],
 )

@@ -26,15 +26,17 @@ def bench(run: Path | None = None, /, *, seconds: float = 1.0, json: bool = Fals
         return
     machine, training, writing = facts["machine"], facts["training"], facts["writing"]
     megabytes, bandwidth = writing["weight_bytes"] / 1e6, writing["bandwidth"] / 1e9
+    share = f"{writing['share']:.0%} of {writing['limit']:,.0f}"
+    by = writing["bandwidth_by"]
     lines = (
         f"{machine['processor']}, {machine['threads']} threads, torch {machine['torch']}",
         f"precision   {training['precision']}: {training['precision_reason']}",
-        f"training    {training['characters_per_second']:,.0f} characters a second, lstm 1x512, batch 32",
+        f"training    {training['characters_per_second']:,.0f} characters per second, lstm 1x512, batch 32",
         f"writing     {writing['network']}, {writing['parameters']:,} parameters",
-        f"  one text  {writing['one_text']:,.0f} characters a second, {writing['share']:.0%} of {writing['limit']:,.0f}, which",
-        f"            {megabytes:.2f} MB of weights a character allow at {bandwidth:,.1f} GB/s ({writing['bandwidth_by']})",
-        f"  {writing['texts_together']} texts  {writing['together']:,.0f} characters a second together",
-        f"  prompt    {writing['prompt']:,.0f} characters read a second",
+        f"  one text  {writing['one_text']:,.0f} characters per second, {share}, the limit",
+        f"            of {megabytes:.2f} MB of weights per character at {bandwidth:,.1f} GB/s ({by})",
+        f"  {writing['texts_together']} texts  {writing['together']:,.0f} characters per second together",
+        f"  prompt    {writing['prompt']:,.0f} characters read per second",
     )
     print("\n".join(lines))
 
@@ -49,7 +51,7 @@ def _measure(run: Path | None, seconds: float) -> dict[str, Any]:
     writer = Writer.load(run) if run else Writer(speed.fresh_model(NetworkConfig()))
     device = choose_device("auto")
     precision = choose_precision("auto", device.name, "lstm", 512)
-    found, network = speed.writing(writer, seconds=seconds), writer.config.network
+    measured, network = speed.writing(writer, seconds=seconds), writer.config.network
     return {
         "machine": machine(),
         "training": {
@@ -61,14 +63,14 @@ def _measure(run: Path | None, seconds: float) -> dict[str, Any]:
         "writing": {
             "network": f"{network.cell} {network.layers}x{network.hidden_size}",
             "parameters": writer.parameters,
-            "one_text": found.one_text,
-            "texts_together": found.texts_together,
-            "together": found.together,
-            "prompt": found.prompt,
-            "weight_bytes": found.weight_bytes,
-            "bandwidth": found.bandwidth,
-            "bandwidth_by": found.bandwidth_by,
-            "limit": found.limit,
-            "share": found.share,
+            "one_text": measured.one_text,
+            "texts_together": measured.texts_together,
+            "together": measured.together,
+            "prompt": measured.prompt,
+            "weight_bytes": measured.weight_bytes,
+            "bandwidth": measured.bandwidth,
+            "bandwidth_by": measured.bandwidth_by,
+            "limit": measured.limit,
+            "share": measured.share,
         },
     }

@@ -26,29 +26,29 @@ def complete(
 ) -> None:
     """Show the most probable ways to finish a word or a line.
 
-    Each with its probability as the rest of the word (or the line), its end included; a word that may be complete as it
-    stands is not among them. Words are foreseen by the model together with counts: of the words of the run's training
-    text, and of those that were typed before. With --model-only, for lines and by a model folder it is the model alone,
-    and the probability is that its own writing continues like this.
+    Each is given with its probability as the rest of the word or line, its end included; a word that is already
+    complete is not suggested. Words are predicted by the model together with counts: of the words of the run's training
+    text, and of those typed before. With --model-only, for lines, and for a model folder, the model predicts alone, and
+    the probability is that it would write exactly this.
 
     Parameters
     ----------
     run
         A run directory or a model folder.
     prefix
-        What was typed so far; "" for nothing.
+        The text typed so far; "" for none.
     suggestions
-        How many at most.
+        Most suggestions to show.
     line
         Finish the line, not the word.
     length
-        Characters after which a completion of the model is cut off (default: 32 for a word, 80 for a line).
+        Characters after which a completion by the model is cut off (default: 32 for a word, 80 for a line).
     syntax
-        With python, finish the identifier: the names that the text uses are suggested with what the model would write.
+        With python, finish an identifier: suggest the names that the text uses as well as the model's own.
     text
-        A file that stands before what was typed (with --syntax); - for standard input.
+        A file with the text before the prefix (with --syntax); - for standard input.
     model_only
-        Ask the model alone, and count no words.
+        Use the model alone, without counting words.
     json
         Print one JSON value: for each suggestion its text, without the prefix, its probability, and whether it ends.
     """
@@ -61,12 +61,10 @@ def complete(
 
     if syntax and (line or length is not None or model_only):
         raise SettingsError(
-            "with a syntax an identifier is finished, whole, with the names of the text; leave out --line, --length, --model-only"
+            "--syntax finishes a whole identifier with the names of the text; leave out --line, --length, --model-only"
         )
     if text is not None and not syntax:
-        raise SettingsError(
-            "the file before what was typed is read for its names; give --syntax with --text, or leave it out"
-        )
+        raise SettingsError("--text gives the text before an identifier; give --syntax with it, or leave it out")
     writer = Writer.load(run)
     completer: Completer | MixedCompleter | IdentifierCompleter
     if syntax:
@@ -76,17 +74,16 @@ def complete(
         completer = MixedCompleter(writer, _counts(run), prefix)
     else:
         completer = Completer(writer, prefix, unit="line" if line else "word", length=length)
-    found = completer.suggest(suggestions)
+    completions = completer.suggest(suggestions)
     if json:
-        print_json([{"text": each.text, "probability": each.probability, "ends": each.ends} for each in found])
+        print_json([{"text": each.text, "probability": each.probability, "ends": each.ends} for each in completions])
         return
-    for each in found:
+    for each in completions:
         print(f"{each.probability:.3g}\t{shown(completer.begun + each.text)}{'' if each.ends else ' ...'}")
 
 
 def _counts(run: Path) -> "WordCounts | None":
-    """The words of the run's training text; without that text, which may be elsewhere by now, what was typed is counted
-    alone."""
+    """The counted words of the run's training text; None, with a message, if that text cannot be found."""
     from charloom.cli.output import say
     from charloom.complete.word_counts import WordCounts
     from charloom.training.run_text import same_text

@@ -23,21 +23,21 @@ def compress(
 ) -> None:
     """Compress a file with a model, losslessly.
 
-    Writes FILE.cl beside it. Any file can be compressed; text like the one that the model learned from becomes
-    smallest. The file is decoded again before it is written.
+    Writes FILE.cl in the same folder. Any file can be compressed; text like the model's training text becomes smallest.
+    The result is decoded as a check before it is written.
 
     Parameters
     ----------
     run
-        A run directory or a model folder. The same model is needed to decompress: keep a copy of a run's model/ if the run
-        is to be trained on.
+        A run directory or a model folder. Decompressing needs the same model: keep a copy of a run's model/ if you
+        train the run further.
     file
-        The file to compress; - for standard input. FILE.cl may not open on another machine, with another numpy or torch, or
-        with another number of threads, where sums are rounded differently: keep the original too.
+        The file to compress; - for standard input. FILE.cl may not open on another machine, with another numpy or
+        torch, or with another number of threads, where sums are rounded differently: keep the original too.
     output
-        Another name for the compressed file; - for standard output, with the report on standard error.
+        Name of the compressed file; - for standard output, with the report on standard error.
     adaptive
-        Let the model keep learning from what it has coded: a smaller file, in several times the time.
+        Let the model keep learning from what it has coded: a smaller file that takes several times as long.
     force
         Overwrite an existing file.
     json
@@ -48,39 +48,43 @@ def compress(
     from charloom.models.model_folder import model_folder, read_model
 
     if output is None and str(file) == HYPHEN:
-        raise SettingsError("say with --output what the compressed file is to be called; - is standard output")
+        raise SettingsError(
+            "standard input has no name; name the compressed file with --output, or give - for standard output"
+        )
     aside = str(output) == HYPHEN
     if aside and sys.stdout.isatty():
-        raise SettingsError("a compressed file is nothing for a terminal; redirect standard output, or name a file")
+        raise SettingsError("a compressed file cannot be shown on a terminal; redirect standard output, or name a file")
     with files.pieces(file) as data:
         target = None if aside else files.target(output or file.with_name(file.name + ENDING), force=force)
         codec = Codec(read_model(model_folder(run)))
         began = time.monotonic()
-        made = codec.encode(data, adaptive=adaptive)
+        compressed = codec.encode(data, adaptive=adaptive)
     coded = time.monotonic()
-    codec.check(made)
+    codec.check(compressed)
     checked = time.monotonic()
     if target is None:
-        files.write_output([made.data])
+        files.write_output([compressed.data])
     else:
-        files.write(target, made.data)
+        files.write(target, compressed.data)
     name = "-" if target is None else str(target)
-    told = {
+    result = {
         "output": name,
-        "original_bytes": made.original_bytes,
-        "compressed_bytes": len(made.data),
-        "coded_bytes": made.coded_bytes,
-        "symbols": made.symbols,
-        "escapes": made.escapes,
-        "nats": made.nats,
+        "original_bytes": compressed.original_bytes,
+        "compressed_bytes": len(compressed.data),
+        "coded_bytes": compressed.coded_bytes,
+        "symbols": compressed.symbols,
+        "escapes": compressed.escapes,
+        "nats": compressed.nats,
         "adaptive": adaptive,
         "seconds": coded - began,
         "check_seconds": checked - coded,
     }
-    share = f", {8 * len(made.data) / made.original_bytes:.3f} bits a byte" if made.original_bytes else ""
+    share = (
+        f", {8 * len(compressed.data) / compressed.original_bytes:.3f} bits a byte" if compressed.original_bytes else ""
+    )
     report = sys.stderr if target is None else sys.stdout
     if json:
-        print_json(told, file=report)
+        print_json(result, file=report)
     else:
-        shown = "standard output" if target is None else name
-        print(f"{shown}: {made.original_bytes:,} bytes became {len(made.data):,}{share}", file=report)
+        where = "standard output" if target is None else name
+        print(f"{where}: {compressed.original_bytes:,} bytes became {len(compressed.data):,}{share}", file=report)

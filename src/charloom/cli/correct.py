@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from charloom.correct.lexicon import Lexicon
 
 
-MOVED = 'name where it is now with --text beside a passage: charloom correct {run} "a passage" --text NEW'
+MOVED = 'name where it is now with --text after a passage: charloom correct {run} "a passage" --text NEW'
 
 
 def correct(
@@ -30,11 +30,11 @@ def correct(
 ) -> None:
     """Correct the spelling of a text.
 
-    Words that are unknown are compared with what else could be meant in their place, by the model and by how people
-    misspell. The words of the run's training text are known, and those of a list of its language: for English
-    symspellpy's, else a dictionary of the system. Nothing is changed into a word that no list has, unless the training
-    text has it often. Names, addresses, code and numbers are left alone. The corrected text goes to standard output,
-    the reasons to standard error.
+    Unknown words are compared with words that may have been meant, by the model in context and by how people misspell.
+    The words of the run's training text are known, and those of a list in its language: for English symspellpy's,
+    otherwise a dictionary of the system. A word that is in no list is suggested only if the training text uses it
+    often. Names, addresses, code and numbers are left alone. The corrected text goes to standard output, the reasons to
+    standard error.
 
     Parameters
     ----------
@@ -43,48 +43,50 @@ def correct(
     passage
         The text itself.
     text
-        Instead of it: a file, or - for standard input. It comes out as it was, its changes aside. Beside a passage (or -):
-        where the run's training text is now, if it was moved.
+        Instead of a passage: a file, or - for standard input; all but the corrections stays as it is. Together with a
+        passage (or -): where the run's training text is now, if it was moved.
     words
-        A file of further words that are known: one a line, with a count or without.
+        A file with further known words, one per line, with or without a count.
     aggressive
-        Judge known words too: those that were meant otherwise (form for from).
+        Judge known words too, which may be the wrong ones (form for from).
     confidence
-        Probability that a correction needs, from 0 to 1. Of changes made at 90 %, nine in ten are right.
+        The probability that a correction needs, from 0 to 1. Of changes made at 90 %, nine in ten are right.
     json
-        Print one JSON value: the corrected text, and for each change its place, both words, both probabilities and the reason.
+        Print one JSON value: the corrected text, and for each change its position, both words, both probabilities and
+        the reason.
     """
     from charloom.cli.output import print_json, say
     from charloom.correct.corrector import Corrector
     from charloom.generation.writer import Writer
 
     if (passage is None and text is None) or (passage is not None and str(text) == HYPHEN):
-        raise SettingsError("give one text: a passage behind the run, or a file with --text")
+        raise SettingsError("give one text: a passage after the run, or a file with --text")
     source, moved = (text, None) if passage is None else (Path(HYPHEN) if passage == HYPHEN else None, text)
-    given = passage if source is None else _decoded(files.read(source), source)
-    assert given is not None
+    original = passage if source is None else _decoded(files.read(source), source)
+    assert original is not None
     writer, lexicon = Writer.load(run), _lexicon(run, words, moved)
     corrector = Corrector(writer, lexicon, aggressive=aggressive, confidence=confidence)
-    corrected, changes = corrector.correct(given)
+    corrected, changes = corrector.correct(original)
     if not lexicon.has_list:
         say(_without_list(lexicon))
     if json:
-        print_json({"text": corrected, "changes": [_told(given, change) for change in changes]})
+        print_json({"text": corrected, "changes": [_record(original, change) for change in changes]})
         return
     if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(newline="")  # line ends as they were, on every system
+        sys.stdout.reconfigure(newline="")  # keep line ends on every system
     sys.stdout.write(corrected if source else corrected + "\n")
     sys.stdout.flush()
     for change in changes:
-        told = _told(given, change)
+        record = _record(original, change)
         say(
-            f"line {told['line']}, column {told['column']}: {shown(change.before)} ({change.before_probability:.1%}) -> "
+            f"line {record['line']}, column {record['column']}: "
+            f"{shown(change.before)} ({change.before_probability:.1%}) -> "
             f"{shown(change.after)} ({change.after_probability:.1%}), {change.reason}"
         )
 
 
 def _lexicon(run: Path, words: Path | None, moved: Path | None) -> "Lexicon":
-    """The words of the run's training text, which may have been moved, and of lists."""
+    """The words of the run's training text, which may have moved, and of word lists."""
     from charloom.correct.lexicon import Lexicon, read_words
     from charloom.correct.word_lists import known_words
     from charloom.models.model_folder import is_run
@@ -94,9 +96,11 @@ def _lexicon(run: Path, words: Path | None, moved: Path | None) -> "Lexicon":
     listed = read_words(_decoded(files.read(words), words), str(words)) if words else {}
     if not is_run(run):
         if moved:
-            raise SettingsError("give one text: a passage behind the model, or a file with --text")
+            raise SettingsError("give one text: a passage after the model, or a file with --text")
         if not listed:
-            raise SettingsError(f"{shown(run)} is a model folder and has no text whose words are known; give --words")
+            raise SettingsError(
+                f"{shown(run)} is a model folder, which has no training text; give known words with --words"
+            )
         return Lexicon(listed)
     try:
         own = same_text(Run(run), Run(run).config(), moved, remedy=MOVED)
@@ -106,12 +110,12 @@ def _lexicon(run: Path, words: Path | None, moved: Path | None) -> "Lexicon":
 
 
 def _without_list(lexicon: "Lexicon") -> str:
-    """Why little is corrected without a list of words; how many words would be new only where that is the reason."""
+    """Why little is corrected without a word list, with the share of new words if there are any."""
     new = round(1000 * (lexicon.unseen or 0))
     share = f" (of 1,000 further words of such a text about {new} would be new)" if new else ""
     return (
-        f"there is no list of words in the language of the run's text, so only the surest slips are corrected{share}; give a list "
-        "with --words, one word a line, or for English install the extra: pip install 'charloom[text]'"
+        f"there is no list of words in the language of the run's text, so only the surest slips are corrected{share}; "
+        "give a list with --words, one word a line, or for English install the extra: pip install 'charloom[text]'"
     )
 
 
@@ -123,7 +127,7 @@ def _decoded(data: bytes, source: Path) -> str:
         raise TextError(f"{name} is not UTF-8: byte at offset {error.start:,}; {advice(data, flag=False)}") from None
 
 
-def _told(text: str, change: "Change") -> dict[str, object]:
+def _record(text: str, change: "Change") -> dict[str, object]:
     line_start = text.rfind("\n", 0, change.start) + 1
     return {
         "start": change.start,

@@ -18,12 +18,12 @@ def decompress(
     Parameters
     ----------
     run
-        The model that it was compressed with, wherever it lies.
+        The model that it was compressed with, wherever it is now.
     file
-        The compressed file, FILE.cl; - for standard input. It may not open on another machine than the one that made it,
-        with another numpy or torch, or with another number of threads; the message then says what it was made with.
+        The compressed file, FILE.cl; - for standard input. It may not open on another machine, with another numpy or
+        torch, or with another number of threads; the message then says what it was made with.
     output
-        Another name for the original than FILE; - for standard output, with the report on standard error.
+        Name of the decompressed file instead of FILE; - for standard output, with the report on standard error.
     force
         Overwrite an existing file.
     json
@@ -35,14 +35,14 @@ def decompress(
 
     if output is None and file.suffix != ENDING:
         named = "standard input" if str(file) == HYPHEN else file
-        raise SettingsError(f"{named} does not end in {ENDING}; say with --output what the original is to be called")
+        raise SettingsError(f"{named} does not end in {ENDING}; name the decompressed file with --output")
     data = files.read(file)
     target = None if str(output) == HYPHEN else files.target(output or file.with_suffix(""), force=force)
     codec = Codec(read_model(model_folder(run)))
     began = time.monotonic()
     try:
-        made = codec.decode(data)
-        size = files.write_output(made) if target is None else files.write(target, made)
+        original = codec.decode(data)
+        size = files.write_output(original) if target is None else files.write(target, original)
     except FolderError as error:
         named = "standard input" if str(file) == HYPHEN else file
         raise FolderError(f"{named} cannot be decompressed: {error}") from None

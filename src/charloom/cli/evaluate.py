@@ -21,30 +21,31 @@ def evaluate(
 ) -> None:
     """Measure a model on text that it was not trained on.
 
-    Every character is counted once. Carried: the text is read from its beginning and the state is never reset. Fresh:
-    the text is cut every CONTEXT symbols and each window starts with a zero state and the one symbol before it.
+    Every character counts once. Carried: the text is read from its beginning and the state is never reset. Fresh: the
+    text is cut every CONTEXT symbols, and each window starts from a zero state and the one symbol before it.
 
     Parameters
     ----------
     run
         A run directory, or a model folder together with --text.
     split
-        Which part of the run's own text; without it, validation.
+        Which part of the run's own text; validation by default.
     text
-        Another text: a file, a folder, - for standard input, or the name of a corpus. If it is the run's own, moved or
-        renamed, --split says which part of it.
+        Another text: a file, a folder, - for standard input, or the name of a corpus. If it is the run's own text,
+        moved or renamed, --split says which part of it.
     encoding
         Encoding of that other text.
     context
-        Symbols in a window of the fresh figure: characters, or bytes of UTF-8 where the model's vocabulary is bytes.
+        Symbols in a window of the fresh figure: characters, or bytes of UTF-8 if the model's vocabulary is bytes.
     baselines
-        Also what n-grams and general compressors reach, primed with the run's training text: xz, bz2, zlib, and where they are
-        installed PPMd (pip install pyppmd) and zpaq (a program). Those two learn while they code: compare them with --dynamic.
+        Also measure n-grams and general compressors, primed with the run's training text: xz, bz2, zlib, and if
+        installed PPMd (pip install pyppmd) and zpaq (a program). Those two learn while they code: compare them with
+        --dynamic.
     verify
-        Prove the carried figure: compress the text, decompress it, and compare the size with the score (where a text is made
-        of several, without what their ends cost).
+        Prove the carried figure: compress the text, decompress it, and compare the size with the score (without what
+        the ends cost if the text is made of several).
     dynamic
-        Also the figure of a copy of the model that keeps learning from what it has predicted.
+        Also measure a copy of the model that keeps learning from what it has predicted.
     json
         Print one JSON value.
     """
@@ -95,17 +96,17 @@ def _show(result: dict[str, Any], title: str) -> None:
         table.add_row(name.replace("_", " "), *(f"{result[way][name]:.4f}" for way in ("carried", "fresh")))
     console.print(table)
     if "dynamic" in result:
-        found = result["dynamic"]
+        dynamic = result["dynamic"]
         console.print(
-            f"dynamic, the model learning from what it has read: {found['nats_per_character']:.4f} nats, "
-            f"{found['bits_per_character']:.4f} bits per character; not to be compared with figures of a model that stays as it is",
+            f"dynamic, the model learning from what it has read: {dynamic['nats_per_character']:.4f} nats, "
+            f"{dynamic['bits_per_character']:.4f} bits per character; not comparable with figures of a fixed model",
             soft_wrap=True,
         )
     if "compressed" in result:
-        found = result["compressed"]
+        archive = result["compressed"]
         console.print(
-            f"compressed and decompressed: {found['coded_bytes']:,} bytes of code for {found['nats']:,.1f} nats, which are "
-            f"{found['nats'] / 8 / math.log(2):,.1f} bytes; {found['excess']:+.3%}",
+            f"compressed and decompressed: {archive['coded_bytes']:,} bytes of code for {archive['nats']:,.1f} nats, "
+            f"which are {archive['nats'] / 8 / math.log(2):,.1f} bytes; {archive['excess']:+.3%}",
             soft_wrap=True,
         )
     if "baselines" not in result:

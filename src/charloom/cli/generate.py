@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from charloom.cli import files
 from charloom.cli.sources import Chosen
-from charloom.cli.text_output import gathered, stream, told
+from charloom.cli.text_output import collected, record, stream
 from charloom.errors import SettingsError
 from charloom.settings import SamplingConfig, Syntax, Weights
 
@@ -37,39 +37,39 @@ def generate(
 ) -> None:
     """Write text with a model.
 
-    A single text streams as it is made, the prompt first; several are made together and shown in their order. The same
-    seed gives the same text.
+    A single text is printed as it is generated, after the prompt; several are generated together and printed in order.
+    The same seed gives the same text.
 
     Parameters
     ----------
     run
         A run directory or a model folder.
     prompt
-        Text to continue; without it the model begins a text of its own. Given several times, each is continued.
+        Text to continue; without it the model begins a new text. Can be given several times; each prompt is continued.
     prompt_file
         A file with the text to continue; - for standard input.
     length
-        New characters at most, and exactly as many where nothing stops it; the prompt does not count.
+        Most new characters, and exactly as many if nothing stops the text; the prompt does not count.
     endless
         Write until you stop it.
     stop
         Stop before this string would appear; it is not printed. Can be given several times.
     seed
-        Seed of the draws; text i of several uses seed + i. With random a new one is drawn, and said.
+        Seed of the random draws; text i of several uses seed + i. With random a new seed is chosen and printed.
     samples
         How many texts to write for each prompt.
     new
-        For a model of lines: only lines that its training text does not have, each only once; others are redrawn.
+        For a model of lines: write only lines that its training text does not contain, each once; others are redrawn.
     compare
-        Say how many lines are new compared with this list; with --new, use this list instead of the training text.
+        Report how many lines are new compared with this list; with --new, use this list instead of the training text.
     compiled
-        Write a single text by the compiled loop from its first character on, after some seconds of preparation (needs the
-        extra fast), with weights in float32 or rounded to int8. Long texts are written on by it in any case.
+        Write a single text with the compiled loop from its first character (needs the extra fast and several seconds to
+        prepare), with weights in float32 or rounded to int8. In long texts the loop takes over in any case.
     syntax
-        With python, what is written, the prompt included, can always be completed to a Python text: characters that cannot stand
-        are not drawn, lines that cannot stand are drawn again.
+        With python, prompt and text can always be completed to valid Python: invalid characters are not drawn, and
+        invalid lines are drawn again.
     finish
-        Write on to the end of the statement, and close what is open (with --syntax): beyond --length.
+        Continue beyond --length to the end of the statement, and close everything open (with --syntax).
     json
         Print one JSON value for each text.
     """
@@ -88,23 +88,17 @@ def generate(
     if endless and "length" in chosen:
         raise SettingsError("a text has a length or is endless; give only one of --length and --endless")
     if len(prompts) > 1 and endless:
-        raise SettingsError("an endless text is followed by no other; leave out --endless, or ask for one text")
+        raise SettingsError("no other text can follow an endless one; leave out --endless, or ask for one text")
     if (new or compare is not None) and (endless or compiled):
-        raise SettingsError("lines are compared when they are whole; leave out --endless and --compiled")
+        raise SettingsError("only complete lines can be compared; leave out --endless and --compiled")
     if len(prompts) > 1 and compiled:
-        raise SettingsError("several texts are written together, without a compiled loop; leave out --compiled")
+        raise SettingsError("several texts are written together, without the compiled loop; leave out --compiled")
     if finish and (syntax is None or stop):
-        raise SettingsError(
-            "a text is finished by the rules of a syntax and ends at its length; give --syntax, and no --stop"
-        )
+        raise SettingsError("--finish needs --syntax and does not go with --stop; give --syntax, and leave out --stop")
     if syntax and (new or compare is not None):
-        raise SettingsError(
-            "lines are compared, and code is no list of lines; leave out --syntax, or --new and --compare"
-        )
+        raise SettingsError("only lines can be compared, not code; leave out --syntax, or --new and --compare")
     if syntax and (endless or compiled):
-        raise SettingsError(
-            "with a syntax a text has a length and no compiled loop; leave out --endless and --compiled"
-        )
+        raise SettingsError("--syntax does not go with --endless and --compiled; leave out either")
     if seed == "random":
         seed = new_seed()
         say(f"seed {seed}")
@@ -124,13 +118,13 @@ def generate(
         if not json:
             stream(prompts[0], pieces)
             return
-        print_json(told(gathered(prompts[0], pieces, began)))
+        print_json(record(collected(prompts[0], pieces, began)))
         return
     seeds = range(seed, seed + len(prompts))
     several = write_samples(writer, prompts, sampling, length=length, stop=stop or (), seeds=seeds)
     for number, sample in enumerate(several):
         if json:
-            print_json(told(sample))
+            print_json(record(sample))
             continue
         if number and writer.config.documents != "lines":
             print(f"--- sample {number + 1}")

@@ -1,11 +1,11 @@
-"""charloom generate --syntax: texts that can always be completed to one of the language."""
+"""charloom generate --syntax: texts that can always be completed to valid source."""
 
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from charloom.cli.output import print_json
-from charloom.cli.text_output import gathered, stream, told
+from charloom.cli.text_output import collected, record, stream
 from charloom.settings import SamplingConfig
 
 if TYPE_CHECKING:
@@ -25,27 +25,27 @@ def write_code(
     finish: bool,
     json: bool,
 ) -> None:
-    """Texts one after the other, each a statement at a time."""
+    """Write the texts one after the other, each one statement at a time."""
     from charloom.code import writing as code
 
-    made = [
+    writings = [
         code.Writing(writer, prompt, sampling, length=length, stop=stop, seed=seed + number)
         for number, prompt in enumerate(prompts)
     ]
-    for number, (prompt, writing) in enumerate(zip(prompts, made, strict=True)):
+    for number, (prompt, writing) in enumerate(zip(prompts, writings, strict=True)):
         began = time.monotonic()
         if not json:
             if number:
                 print(f"--- sample {number + 1}")
             stream(prompt, _finished(prompt, writing) if finish else writing.pieces())
             continue
-        sample = gathered(prompt, writing.pieces(), began)
-        value = {**told(sample), "redrawn": writing.redrawn, "replaced": writing.replaced}
+        sample = collected(prompt, writing.pieces(), began)
+        value = {**record(sample), "redrawn": writing.redrawn, "replaced": writing.replaced}
         print_json(value | ({"finish": code.finish(prompt, sample.text, writing.more)} if finish else {}))
 
 
 def _finished(prompt: str, writing: "Writing") -> "Iterator[Piece]":
-    """The pieces of a text, and what finishes it as a further one."""
+    """The pieces of a text, and as the last piece what finishes it."""
     from charloom.code.writing import finish
     from charloom.generation.generate import Piece
 

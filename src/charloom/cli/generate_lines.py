@@ -1,4 +1,4 @@
-"""charloom generate --new and --compare: lines beside those that are known."""
+"""charloom generate --new and --compare: generated lines compared with known ones."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from charloom.cli import files
 from charloom.cli.output import print_json, say
-from charloom.cli.text_output import told
+from charloom.cli.text_output import record
 from charloom.errors import SettingsError, shown
 from charloom.settings import SamplingConfig
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def known_lines(run: Path, writer: "Writer", compare: Path | None) -> "Lines":
-    """The lines that a line is compared with: those of a list, or of the run's training text."""
+    """The lines to compare with: those of a list, or of the run's training text. Raises `SettingsError`."""
     from charloom.generation.novelty import Lines
     from charloom.models.model_folder import is_run
     from charloom.training.run_text import same_text
@@ -24,12 +24,12 @@ def known_lines(run: Path, writer: "Writer", compare: Path | None) -> "Lines":
 
     if writer.config.documents != "lines":
         raise SettingsError(
-            f"{shown(run)} is no model of lines; train one with --documents lines, or leave out --new and --compare"
+            f"{shown(run)} is not a model of lines; train one with --documents lines, or leave out --new and --compare"
         )
     if compare is not None:
         return Lines(files.read_text(compare).split("\n"))
     if not is_run(run):
-        raise SettingsError(f"{shown(run)} is a model folder and has no text of its own; give the list with --compare")
+        raise SettingsError(f"{shown(run)} is a model folder, which has no training text; give a list with --compare")
     return Lines.of(same_text(Run(run), Run(run).config()).train)
 
 
@@ -45,7 +45,7 @@ def write_compared(
     new: bool,
     json: bool,
 ) -> None:
-    """Write lines, those that are new alone if asked, and say on standard error how they compare with what is known."""
+    """Write lines, with `new` only new ones, and report on standard error how they compare with the known ones."""
     from charloom.generation.batched_generation import write_samples
     from charloom.generation.novelty import TRIES, compare, line_of, new_samples
 
@@ -58,17 +58,18 @@ def write_compared(
     for sample in samples:
         lines.append(line_of(sample))
         if json:
-            print_json({**told(sample), "new": not known.alike(lines[-1])})
+            print_json({**record(sample), "new": not known.alike(lines[-1])})
         else:
             print(sample.prompt + sample.text, flush=True)
     if new and len(lines) < len(prompts):
         say(
-            f"{len(lines):,} new lines of {len(prompts):,}: for the others {TRIES} draws each brought nothing new; "
-            "a higher --temperature writes more that is"
+            f"{len(lines):,} new lines of {len(prompts):,}: the others were not new in {TRIES} draws each; "
+            "a higher --temperature writes more new lines"
         )
     elif not new:
-        found = compare(lines, known)
+        counts = compare(lines, known)
         say(
-            f"{found.new:,} of {found.lines:,} lines are new, {found.repeated:,} repeat one of the {len(known):,} that are known, "
-            f"{found.alike:,} but for capitals or accents; {found.distinct:,} are different from each other"
+            f"{counts.new:,} of {counts.lines:,} lines are new, {counts.repeated:,} repeat one of the {len(known):,} "
+            f"known ones, {counts.alike:,} apart from capitals or accents; "
+            f"{counts.distinct:,} are different from each other"
         )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from charloom.evaluation.surprisal import Surprise, Surprises
 
 PICTURED = 384
-"""Characters that a picture shows at most."""
+"""Most characters that a picture shows."""
 
 
 def score(
@@ -37,8 +37,8 @@ def score(
 ) -> None:
     """Show how much each character of a text surprises a model, and what it expected.
 
-    The text is read once from its beginning, the state carried. On a terminal it is shown coloured by surprise; with
-    --html as a page that stands alone, with --png as a picture of predictions against truth.
+    The text is read once from its beginning with the state carried. A terminal shows it coloured by surprisal; --html
+    writes a page that needs no other file, --png a picture of the predictions next to the text.
 
     Parameters
     ----------
@@ -47,17 +47,17 @@ def score(
     passage
         The text itself.
     text
-        Instead of it: a file, a folder, - for standard input, or the name of a corpus.
+        Instead of a passage: a file, a folder, - for standard input, or the name of a corpus.
     encoding
         Encoding of that file.
     candidates
-        How many of the most probable characters to show at each place.
+        How many of the most probable characters to give for each position.
     html
-        Write a page, to be opened in a browser.
+        Write a page for a browser.
     png
         Write a picture of the first characters.
     hints
-        Instead of the score, show this many places of Python source where the model expected something else.
+        Instead of the score, show this many places in Python source where the model expected something else.
     json
         Print one JSON value.
     """
@@ -68,45 +68,45 @@ def score(
     from charloom.training.runs import load
 
     if (passage is None) == (text is None):
-        raise SettingsError("give one text: a passage behind the run, or a file with --text")
+        raise SettingsError("give one text: a passage after the run, or a file with --text")
     if hints is not None and (html or png):
-        raise SettingsError("hints are told, not drawn; leave out --html and --png")
+        raise SettingsError("hints are only printed; leave out --html and --png")
     targets = {path: files.target(path, force=True) for path in (html, png) if path is not None}
     if len(set(targets.values())) < len(targets) or (
         targets and text not in (None, HYPHEN) and Path(str(text)).resolve() in targets.values()
     ):
-        raise SettingsError("the page, the picture and the text are files of their own; give each its own name")
+        raise SettingsError("the page, the picture and the text must be different files; give each its own name")
     if hints is not None:
-        _tell_hints(run, passage, text, hints, encoding, json=json)
+        _print_hints(run, passage, text, hints, encoding, json=json)
         return
     model = load(run)
     if passage is not None:
-        read, name = Text.of(passage), "a passage"
+        scored, name = Text.of(passage), "a passage"
     else:
         other = open_text(str(text), CorpusConfig(split=(1.0, 0.0, 0.0), encoding=encoding))
-        read, name = other.text, other.name
-    found = Surprises(model, read, candidates=candidates)
+        scored, name = other.text, other.name
+    surprises = Surprises(model, scored, candidates=candidates)
     if not targets:
-        _tell(found, found, json=json)
+        _print(surprises, surprises, json=json)
         return
-    rows = iter(found)
+    rows = iter(surprises)
     kept = list(rows if html or json else itertools.islice(rows, PICTURED))
-    deque(rows, 0)  # a picture shows the beginning and tells the score of all
+    deque(rows, 0)  # a picture shows the beginning, but the score is of the whole text
     title = f"{shown(run)} on {name}"
-    made = {}
+    contents = {}
     if html:
-        made[targets[html]] = "".join(_page(kept, title, found)).encode()
+        contents[targets[html]] = "".join(_page(kept, title, surprises)).encode()
     if png:
-        made[targets[png]] = _picture(kept, title, found)
-    for path, data in made.items():
+        contents[targets[png]] = _picture(kept, title, surprises)
+    for path, data in contents.items():
         files.write(path, data)
     if json:
-        _tell(kept, found, json=True)
+        _print(kept, surprises, json=True)
     else:
-        print(_summary(found))
+        print(_summary(surprises))
 
 
-def _tell_hints(run: Path, passage: str | None, text: str | None, hints: int, encoding: str, *, json: bool) -> None:
+def _print_hints(run: Path, passage: str | None, text: str | None, hints: int, encoding: str, *, json: bool) -> None:
     from charloom.cli.output import print_json
     from charloom.code.hints import find_hints
     from charloom.data.text_sources import open_text
@@ -114,57 +114,56 @@ def _tell_hints(run: Path, passage: str | None, text: str | None, hints: int, en
     from charloom.settings import CorpusConfig
 
     if passage is None:
-        read = open_text(str(text), CorpusConfig(split=(1.0, 0.0, 0.0), encoding=encoding)).text
-        if read.ends:
-            raise SettingsError("hints are given for one file; name one of the folder")
-        passage = str(read)
-    found = find_hints(Writer.load(run), passage, hints)
+        file = open_text(str(text), CorpusConfig(split=(1.0, 0.0, 0.0), encoding=encoding)).text
+        if file.ends:
+            raise SettingsError("hints are for one file; name one in the folder")
+        passage = str(file)
+    suspicious = find_hints(Writer.load(run), passage, hints)
     if json:
-        print_json({"hints": [asdict(hint) | {"gain": hint.gain} for hint in found]})
+        print_json({"hints": [asdict(hint) | {"gain": hint.gain} for hint in suspicious]})
         return
-    for hint in found:
+    for hint in suspicious:
         print(
             f"{hint.line}:{hint.column}\t{shown(hint.text)} ({hint.nats:.1f} nats) -> {shown(hint.best)} "
             f"({hint.best_nats:.1f})\t{hint.kind}"
         )
 
 
-def _summary(found: "Surprises") -> str:
-    score = found.score
+def _summary(surprises: "Surprises") -> str:
+    score = surprises.score
     return (
         f"{score.bits_per_character:.3f} bits ({score.nats_per_character:.4f} nats) per character on "
         f"{score.characters:,} characters, {score.accuracy:.1%} of the symbols were the most probable; state carried"
     )
 
 
-def _page(kept: "list[Surprise]", title: str, found: "Surprises") -> Iterator[str]:
+def _page(kept: "list[Surprise]", title: str, surprises: "Surprises") -> Iterator[str]:
     from charloom.plotting.heat_map import page
 
-    return page(kept, title, _summary(found))
+    return page(kept, title, _summary(surprises))
 
 
-def _picture(kept: "list[Surprise]", title: str, found: "Surprises") -> bytes:
+def _picture(kept: "list[Surprise]", title: str, surprises: "Surprises") -> bytes:
     from charloom.plotting.heat_map import draw_heat_map
 
-    part = (
-        f", the first {PICTURED:,} of {found.score.characters:,} characters"
-        if found.score.characters > PICTURED
-        else ""
-    )
-    return draw_heat_map(kept[:PICTURED], f"{title}{part}: {found.score.bits_per_character:.2f} bits per character")
+    score = surprises.score
+    part = f", the first {PICTURED:,} of {score.characters:,} characters" if score.characters > PICTURED else ""
+    return draw_heat_map(kept[:PICTURED], f"{title}{part}: {score.bits_per_character:.2f} bits per character")
 
 
-def _tell(rows: "Iterable[Surprise]", found: "Surprises", *, json: bool) -> None:
+def _print(rows: "Iterable[Surprise]", surprises: "Surprises", *, json: bool) -> None:
     if not json:
         _colour(rows)
-        print(_summary(found))
+        print(_summary(surprises))
         return
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as waiting:  # where it fails half way, nothing has been printed
+    with tempfile.TemporaryFile(
+        "w+", encoding="utf-8"
+    ) as waiting:  # if scoring fails halfway, nothing has been printed
         separator = '{"characters": ['
         for surprise in rows:
             waiting.write(separator + json_module.dumps(_plain(surprise), ensure_ascii=False))
             separator = ", "
-        waiting.write(f'], "score": {json_module.dumps(found.score.summary())}}}\n')
+        waiting.write(f'], "score": {json_module.dumps(surprises.score.summary())}}}\n')
         waiting.seek(0)
         shutil.copyfileobj(waiting, sys.stdout)
 
@@ -179,7 +178,7 @@ def _plain(surprise: "Surprise") -> dict[str, Any]:
 
 
 def _colour(rows: "Iterable[Surprise]") -> None:
-    """The text coloured by surprise; where there are no colours, with a mark beneath each character."""
+    """Print the text coloured by surprisal; without colours, with a mark below each character."""
     from rich.cells import cell_len
     from rich.console import Console
     from rich.text import Text
@@ -206,5 +205,5 @@ def _colour(rows: "Iterable[Surprise]") -> None:
             scale.append(f" {step}{'+' if step == 7 else ''} ", f"{ink(step)} on {colour}")
         console.print(scale, soft_wrap=True)
     else:
-        told = ", ".join(f"{step}{'+' if step == 7 else ''} {mark!r}" for step, mark in enumerate(MARKS))
-        print(f"marks: bits of surprise: {told}")
+        meanings = ", ".join(f"{step}{'+' if step == 7 else ''} {mark!r}" for step, mark in enumerate(MARKS))
+        print(f"marks: bits of surprise: {meanings}")

@@ -1,4 +1,4 @@
-"""Written text: streamed to a terminal, or as a JSON value."""
+"""Output of a generated text: streamed to a terminal, or as a JSON value."""
 
 import sys
 import time
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from charloom.generation.generate import Piece
 
 FLUSH_SECONDS = 0.03
-"""Text that arrives faster than this is shown together: thirty times a second looks continuous."""
+"""Seconds between two flushes: thirty a second look continuous."""
 
 
-def gathered(prompt: str, pieces: "Iterator[Piece]", began: float) -> "Sample":
-    """All pieces of a text that started at the monotonic time `began`."""
+def collected(prompt: str, pieces: "Iterator[Piece]", began: float) -> "Sample":
+    """All pieces of a text that was started at the monotonic time `began`, as one sample."""
     from charloom.generation.batched_generation import Sample
 
     written = list(pieces)
@@ -23,8 +23,8 @@ def gathered(prompt: str, pieces: "Iterator[Piece]", began: float) -> "Sample":
     return Sample(prompt, "".join(piece.text for piece in written), reason, time.monotonic() - began)
 
 
-def told(sample: "Sample") -> dict[str, object]:
-    """A text as a JSON value."""
+def record(sample: "Sample") -> dict[str, object]:
+    """The JSON value of a text."""
     return {
         "prompt": sample.prompt,
         "text": sample.text,
@@ -35,7 +35,7 @@ def told(sample: "Sample") -> dict[str, object]:
 
 
 def stream(prompt: str, pieces: "Iterator[Piece]") -> None:
-    """Print the prompt and then the text as it streams; nothing if even the first piece fails."""
+    """Print the prompt and then the text piece by piece; print nothing if the first piece already fails."""
     first = next(pieces)
     sys.stdout.write(prompt + first.text)
     sys.stdout.flush()

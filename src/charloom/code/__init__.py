@@ -1,4 +1,4 @@
-"""Python source: written so that it can be completed, completed name by name, and searched for what looks wrong."""
+"""Python source: generated so that it parses, completed name by name, and searched for suspicious places."""
 
 from charloom import _public
 

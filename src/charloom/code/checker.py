@@ -1,9 +1,9 @@
-"""Whether a Python text that is being written can still be completed, and how.
+"""Whether an unfinished Python text can still be completed, and how.
 
-Three judges, the cheap one first. The lexer judges each character; CPython's parser is asked at each token's end
-whether the line can continue, and at each logical line's end whether the text, with everything open closed, is valid.
-None of them refuses what can become a text; and what a line's end has passed is certain to have an end, which `closing`
-names.
+Three checks, the cheapest first. The lexer judges each character; CPython's parser judges at the end of each token
+whether the line can continue, and at the end of each logical line whether the text is valid once everything open is
+closed. None of them refuses a text that can be completed; and a text that has passed the end of a line certainly can,
+as `closing` shows.
 """
 
 import copy
@@ -16,45 +16,44 @@ from charloom.code.outline import Outline
 from charloom.code.parser import may_go_on, parses
 
 _DELIMITERS = frozenset(" \n()[]{},;")
-"""Characters that end a token and that no token continues with."""
+"""Characters that end a token and that no token can continue with."""
 
 _SHORT, _LONG = 400, 4000
-"""Up to so many characters a line that goes on is parsed at each token; up to so many at its line breaks, for it grows.
-"""
+"""Up to the first length an unfinished line is parsed at each token, up to the second at its line breaks only."""
 
 _FILLERS = (
     *("", "0", " 0", "_", " _", ":0", "=0", " 0:0", " in 0", " _ in 0", " else 0", " 0 else 0"),
     *("(): pass", " _(): pass", " import _", " as _", " def _(): pass"),
 )
-"""What is put where something is missing before brackets can be closed, tried in this order."""
+"""What can stand for a missing part before brackets are closed, tried in this order."""
 
 
 _FIELDS = ("", "}", "0}", ")}", "]}", "r}", "0)}", "0]}")
-"""What ends the field of an f-string where the lexer does not see it."""
+"""What can end the field of an f-string that the lexer does not see."""
 
 
 class Checker:
-    """A text, fed a character at a time."""
+    """Reads a text one character at a time."""
 
     def __init__(self) -> None:
         self.lexer, self.outline = Lexer(), Outline()
         self.line = ""
-        "What was written since a logical line ended."
+        "The text since the end of the last logical line."
         self._string_start = 0
 
     def copy(self) -> "Checker":
-        """Another one that has read the same text."""
+        """A copy that has read the same text."""
         twin = copy.copy(self)
         twin.lexer, twin.outline = self.lexer.copy(), self.outline.copy()
         return twin
 
     @property
     def complete(self) -> bool:
-        """Whether a text may end here, at the beginning of a line."""
+        """Whether the text is complete here, at the beginning of a line."""
         return not self.line and not self.outline.closing
 
     def push(self, character: str) -> bool:
-        """Read a character; False where it is certain that no Python text begins so. It is read in any case."""
+        """Read a character, in any case; False if certainly no Python text begins so."""
         lexer = self.lexer
         permitted, outside = permits(lexer.situation, character), not lexer.strings
         before = self.line[-1:]
@@ -78,7 +77,7 @@ class Checker:
         return True
 
     def read(self, text: str) -> bool:
-        """Read characters; False where one of them was refused."""
+        """Read all characters; False if one of them was refused."""
         refused = 0
         for character in text:
             refused += not self.push(character)
@@ -86,11 +85,11 @@ class Checker:
 
     @property
     def closing(self) -> str:
-        """What makes a whole text of it: strings and brackets closed, the statement ended, `pass` in an empty block.
+        """What completes the text: closed strings and brackets, an ended statement, `pass` in an empty block.
 
-        Where a line begins that is all a text needs that was accepted so far. A statement that breaks off in its middle
-        gets the first of a few fillers with which it parses. A text that was refused may stay one that does not parse:
-        nothing of it is taken away.
+        At the beginning of a line this is all that an accepted text needs. A statement that breaks off in the middle
+        gets the first of a few fillers with which it parses. A text that was refused may still not parse, because
+        nothing is removed from it.
         """
         if self.lexer.at_start:
             return "\n" * (bool(self.line) + self.lexer.continued) + self.outline.closing
@@ -102,7 +101,7 @@ class Checker:
         return f"{inner}{outer}\n" + self._after(f"{inner}{outer}\n")
 
     def _endings(self, inner: str, outer: str) -> Iterator[str]:
-        """Ways to end the line: what closes the string, a filler, and what closes the brackets around it."""
+        """Ways to end the line: what closes the string, a filler, and what closes the surrounding brackets."""
         fields = _FIELDS if self.lexer.string and "f" in self.lexer.prefix else ("",)
         around = dict.fromkeys((outer, outer.replace("}", ":0}", 1)))
         word = self.lexer.word
@@ -111,7 +110,7 @@ class Checker:
             yield f"{rest}{field}{inner}{filler}{closers}{tail}\n"
 
     def _after(self, ending: str) -> str:
-        """What closes the blocks once the line has this ending."""
+        """What closes the blocks after the line has this ending."""
         lexer, outline = self.lexer.copy(), self.outline.copy()
         for character in ending:
             lexer.push(character)
@@ -125,6 +124,6 @@ class Checker:
         return parses(before + line + self.outline.closing)
 
     def _string_stands(self) -> bool:
-        """Whether the string that has just ended is valid: nothing else checks its fields and character names."""
+        """Whether the string that has just ended is valid; nothing else checks its fields and character names."""
         text = self.line[self._string_start :]
         return not ("{" in text and ("\\" in text or "f" in self.lexer.prefix)) or parses(text)

@@ -1,12 +1,12 @@
-"""Where a file looks wrong: tokens in whose place the model would rather have read another one of the same kind.
+"""Suspicious places in a file: tokens in whose place the model expected another one of the same kind.
 
-For each operator the others that could stand there, for a name that stands once those of the file (or built in) that
-are spelt almost alike, for two plain arguments their exchange. A token is compared with each alternative by the
-surprise of its characters and of the ten that follow, for what follows tells much about what stood before:
+The alternatives are: for an operator, the others of its kind; for a name that occurs once, names of the file (or
+built-in ones) that are spelt almost alike; for two plain arguments, their exchange. A token is compared with each
+alternative by the surprisal of its characters and of the ten that follow, which say much about what came before:
 
     gain = nats(token, what follows) - min over alternatives of nats(alternative, what follows)
 
-A large gain is a hint, not an error: code may be surprising and right.
+A large gain is a hint, not an error: code can be surprising and right.
 """
 
 import difflib
@@ -33,33 +33,33 @@ OPERATORS = (
     ("and", "or"),
     ("True", "False"),
 )
-"""Operators, and words that work like them, by kind."""
+"""Operators, and keywords that work like them, by kind."""
 
 FOLLOWING = 10
-"""Characters after a token that are scored with it."""
+"""Characters after a token that are scored together with it."""
 
 MOST = 1000
-"""Hints that can be asked for."""
+"""Most hints that can be requested."""
 
 _ROWS = 64
 _ALIKE, _MOST_NAMES = 0.75, 3
 _GAIN = 1.0
-"""A gain below this many nats is no hint."""
+"""Least gain of a hint, in nats."""
 
 _WORDS = """
-abs all any ascii bin bool bytearray bytes callable chr classmethod complex delattr dict dir divmod enumerate filter float
-format frozenset getattr hasattr hash hex input int isinstance issubclass iter len list locals map max memoryview min next
-object oct open ord pow print property range repr reversed round self set setattr slice sorted staticmethod str sum super
-tuple type vars zip AttributeError Exception ImportError IndexError KeyError NotImplementedError OSError RuntimeError
-StopIteration TypeError ValueError
+abs all any ascii bin bool bytearray bytes callable chr classmethod complex delattr dict dir divmod enumerate filter
+float format frozenset getattr hasattr hash hex input int isinstance issubclass iter len list locals map max memoryview
+min next object oct open ord pow print property range repr reversed round self set setattr slice sorted staticmethod
+str sum super tuple type vars zip AttributeError Exception ImportError IndexError KeyError NotImplementedError OSError
+RuntimeError StopIteration TypeError ValueError
 """
 _BUILT_IN = frozenset(_WORDS.split())
-"""Names that are known without standing in the file."""
+"""Names that are known although they do not occur in the file."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """A part of a text that might have been meant otherwise."""
+    """A part of a text that has plausible alternatives."""
 
     start: int
     text: str
@@ -70,7 +70,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Hint:
-    """A place where an alternative surprises less than what stands there."""
+    """A place where the model finds an alternative more probable than the actual text."""
 
     line: int
     column: int
@@ -78,23 +78,23 @@ class Hint:
     text: str
     kind: str
     nats: float
-    "Surprise of what stands there and of the characters behind it."
+    "Surprisal of the actual text and of the characters after it."
     best: str
     best_nats: float
     "The same for the best alternative."
 
     @property
     def gain(self) -> float:
-        """How many nats less the best alternative surprises."""
+        """How much smaller the surprisal of the best alternative is, in nats."""
         return self.nats - self.best_nats
 
 
 def places(text: str) -> list[Place]:
-    """The parts of a Python text for which there are alternatives. Raises `TextError` where it has no tokens."""
+    """The parts of a Python text that have alternatives. Raises `TextError` for a text that cannot be tokenized."""
     try:
         tokens = [token for token in tokenize.generate_tokens(io.StringIO(text).readline) if token.string.strip()]
     except (tokenize.TokenError, SyntaxError, IndentationError) as error:
-        raise TextError(f"the text cannot be cut into Python's tokens ({error.args[0]}); mend it first") from None
+        raise TextError(f"the text cannot be cut into Python's tokens ({error.args[0]}); fix it first") from None
     lines = _line_starts(text)
     starts = [lines[token.start[0] - 1] + token.start[1] for token in tokens]
     counts = Counter(token.string for token in tokens if token.type == tokenize.NAME)
@@ -113,7 +113,7 @@ def places(text: str) -> list[Place]:
 
 
 def _line_starts(text: str) -> list[int]:
-    """Where each line begins, and the last ends; a line ends with a newline alone, as for the tokenizer."""
+    """Where each line begins, and the last ends; only a newline ends a line, as for the tokenizer."""
     return [0, *itertools.accumulate(len(line) + 1 for line in text.split("\n"))]
 
 
@@ -130,14 +130,14 @@ def _operator(tokens: Sequence[tokenize.TokenInfo], number: int, start: int) -> 
 
 
 def _is_operand(token: tokenize.TokenInfo | None) -> bool:
-    """Whether an operator between two operands can follow."""
+    """Whether a binary operator can follow this token."""
     if token is None or (token.type == tokenize.NAME and keyword.iskeyword(token.string)):
         return False
     return token.type in (tokenize.NAME, tokenize.NUMBER, tokenize.STRING) or token.string in (")", "]", "}")
 
 
 def _name(tokens: Sequence[tokenize.TokenInfo], number: int, start: int, known: Mapping[str, None]) -> Place | None:
-    """A name that is not known, where some that are `known`, in their order, are spelt almost alike."""
+    """A name that is not `known`, if some known names are spelt almost alike."""
     token = tokens[number]
     if token.type != tokenize.NAME or keyword.iskeyword(token.string) or len(token.string) < 3:
         return None
@@ -149,7 +149,7 @@ def _name(tokens: Sequence[tokenize.TokenInfo], number: int, start: int, known: 
 
 
 def _arguments(text: str, tokens: Sequence[tokenize.TokenInfo], number: int, starts: Sequence[int]) -> Place | None:
-    """Two plain names that are the only arguments of a call."""
+    """Two plain names as the only arguments of a call."""
     if number < 2 or number + 4 > len(tokens):
         return None
     before, opening, first, comma, second, closing = tokens[number - 2 : number + 4]
@@ -159,30 +159,30 @@ def _arguments(text: str, tokens: Sequence[tokenize.TokenInfo], number: int, sta
     if number > 2 and tokens[number - 3].string in ("def", "class"):
         return None
     stop = starts[number + 2] + len(second.string)
-    there = text[starts[number] : stop]
+    both = text[starts[number] : stop]
     between = text[starts[number] + len(first.string) : starts[number + 2]]
-    return Place(starts[number], there, "arguments", (second.string + between + first.string,))
+    return Place(starts[number], both, "arguments", (second.string + between + first.string,))
 
 
 def find_hints(model: Model, text: str, hints: int = 10) -> list[Hint]:
-    """The most suspicious places of a Python text, at most `hints`, the one with the greatest gain first.
+    """The most suspicious places of a Python text, at most `hints`, the one with the largest gain first.
 
-    Raises `TextError` for a text without tokens or with a character that the model does not know, `SettingsError` for a
-    number of hints outside its range.
+    Raises `TextError` for a text that cannot be tokenized or has a character that the model does not know,
+    `SettingsError` for a number of hints outside its range.
     """
     if not 1 <= hints <= MOST:
         raise SettingsError(f"hints is {hints}; it must be at least 1 and at most {MOST:,}")
     writer = Writer.of(model)
-    found = list(_judged(writer, text, places(text)))
-    return sorted(found, key=lambda hint: (-hint.gain, hint.line, hint.column))[:hints]
+    judged = list(_judged(writer, text, places(text)))
+    return sorted(judged, key=lambda hint: (-hint.gain, hint.line, hint.column))[:hints]
 
 
-def _judged(writer: Writer, text: str, wanted: Sequence[Place]) -> Iterator[Hint]:
+def _judged(writer: Writer, text: str, candidates: Sequence[Place]) -> Iterator[Hint]:
     """The places where an alternative is better, in order."""
     (ids,) = writer.prompts([text])
     ids = ids[1:] if len(ids) and ids[0] == writer.vocabulary.boundary else ids
     by_start: dict[int, list[Place]] = {}
-    for place in wanted:
+    for place in candidates:
         by_start.setdefault(place.start, []).append(place)
     rows, surprises, states = writer.begin([np.array([writer.vocabulary.boundary])]), np.zeros(len(ids)), {}
     for time, symbol in enumerate(ids.tolist()):
@@ -194,7 +194,7 @@ def _judged(writer: Writer, text: str, wanted: Sequence[Place]) -> Iterator[Hint
     characters = set(writer.vocabulary.characters)
     waiting: list[tuple[Place, str, NDArray[np.int64]]] = []
     nats: dict[tuple[Place, str], float] = {}
-    for place in wanted:
+    for place in candidates:
         stop = min(place.start + len(place.text) + FOLLOWING, len(ids))
         if sums[stop] - sums[place.start] < _GAIN:
             continue  # no alternative can be better by that much
@@ -211,7 +211,7 @@ def _judged(writer: Writer, text: str, wanted: Sequence[Place]) -> Iterator[Hint
         totals = surprisals(writer, rows, [symbols for _, _, symbols in part])
         nats |= {(place, other): total for (place, other, _), total in zip(part, totals.tolist(), strict=True)}
     lines = _line_starts(text)
-    for place in wanted:
+    for place in candidates:
         others = [other for other in place.alternatives if (place, other) in nats]
         if not others:
             continue

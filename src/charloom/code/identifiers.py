@@ -1,16 +1,17 @@
-"""Completion of identifiers: what the model would write, together with the names that the file uses.
+"""Completion of identifiers: the model's own suggestions together with the names that the file uses.
 
-A model of characters knows how people name things, and forgets the names of this file after some hundred characters. A
-count of the file's names remembers them, and knows nothing else. The two are mixed as probabilities of whole words w:
+A character model knows how people name things but forgets the names of this file after some hundred characters. A count
+of the file's names remembers them but knows nothing else. The two are mixed as probabilities of whole words w:
 
     P(w | typed) = (1 - m) P_model(w) + m P_file(w), divided by the same sum for what was typed of w
 
-P_model is that of `charloom.complete.completer`: exactly these characters and then an end. P_file counts the names
-before this place, each occurrence 0.995 times as much as the next one, by half those behind the same object (`self.`),
-by half those behind a dot, or without one, as here. So the completions exclude each other, and their probabilities add
-up to 1 at most.
+P_model is the probability of `charloom.complete.completer`: exactly these characters and then an end. P_file counts the
+names so far, each occurrence 0.995 times as much as the next one; half of it is the share among names after the same
+object (`self.`), half the share among names after any dot, or after none. So the completions exclude each other, and
+their probabilities add up to at most 1.
 """
 
+import copy
 import math
 from collections import defaultdict
 
@@ -19,23 +20,23 @@ from charloom.complete.completer import Completer, Completion, check_number
 from charloom.generation.writer import Model
 
 MIXTURE = 0.5
-"""m: how much of the probability the file's names have, before anything of the identifier is typed."""
+"""m: the weight of the file's names before any letter of the identifier is typed."""
 
 DECAY = 0.995
 
 _KNOWN = 40
-"""Names of the file that are considered, those with the greatest share first."""
+"""How many names of the file are considered, those with the largest share first."""
 
 
 class FileNames:
-    """P_file: the shares of the names in a text that grows."""
+    """P_file: the shares of the names in a growing text."""
 
     def __init__(self) -> None:
         self._counts: dict[str, dict[str, float]] = defaultdict(dict)
         self._scale, self._totals = 1.0, defaultdict[str, float](float)
 
     def add(self, name: str, before: str) -> None:
-        """Count a name, with what stands before its dot; those before it count a little less from now on."""
+        """Count a name; `before`: the object before its dot. Earlier names count a little less from now on."""
         self._scale /= DECAY
         for key in {before, _kind(before)}:
             counts = self._counts[key]
@@ -45,14 +46,14 @@ class FileNames:
             self._rescale()
 
     def shares(self, before: str, typed: str = "") -> dict[str, float]:
-        """The share of each name that begins with what was typed, behind this; all names together have at most 1."""
+        """The share of each name after `before` that begins with `typed`; all shares add up to at most 1."""
         keys = [key for key in (before, _kind(before)) if self._totals.get(key)]
-        found: dict[str, float] = {}
+        shares: dict[str, float] = {}
         for key in keys:
             for name, count in self._counts[key].items():
                 if name.startswith(typed):
-                    found[name] = found.get(name, 0.0) + count / self._totals[key] / len(keys)
-        return found
+                    shares[name] = shares.get(name, 0.0) + count / self._totals[key] / len(keys)
+        return shares
 
     def _rescale(self) -> None:
         for counts in self._counts.values():
@@ -68,9 +69,9 @@ def _kind(before: str) -> str:
 
 
 class IdentifierCompleter:
-    """A Python text up to the cursor: what the identifier there may become.
+    """Completes the identifier at the end of a Python text; `type` returns the completer after further keystrokes.
 
-    `type` gives that of some keys later; the names are those of the text before.
+    Only names in the text before the identifier count.
     """
 
     def __init__(self, model: Model, text: str, *, mixture: float = MIXTURE) -> None:
@@ -86,11 +87,10 @@ class IdentifierCompleter:
         self._take(begun)
 
     def type(self, keys: str) -> "IdentifierCompleter":
-        """The completer after further letters of the same identifier."""
-        made = object.__new__(IdentifierCompleter)
-        made.__dict__.update(self.__dict__)
-        made._take(keys)
-        return made
+        """The completer after further letters of the same identifier; this one does not change."""
+        later = copy.copy(self)
+        later._take(keys)
+        return later
 
     def _take(self, keys: str) -> None:
         if keys:
@@ -99,7 +99,7 @@ class IdentifierCompleter:
             self.begun += keys
 
     def suggest(self, suggestions: int = 5) -> list[Completion]:
-        """The most probable ways to finish the identifier, each with what is to be added, at most `suggestions`.
+        """The most probable ways to finish the identifier, at most `suggestions`, the most probable first.
 
         Raises `SettingsError` for a number of suggestions outside its range.
         """
@@ -114,16 +114,17 @@ class IdentifierCompleter:
         model |= dict(zip(left, self._here.nats(left).tolist(), strict=True))
         begun = math.exp(-self._nats)
         total = (1 - mixture) * begun + mixture * sum(shares.values())
-        found = []
+        completions = []
         for rest, nats in model.items():
             share = shares.get(self.begun + rest, 0.0)
             probability = ((1 - mixture) * begun * math.exp(-nats) + mixture * share) / total if total > 0 else 0.0
             if probability > 0:
-                found.append(Completion(rest, -math.log(probability), True))
-        return sorted(found, key=lambda each: (each.nats, each.text))[:suggestions]
+                completions.append(Completion(rest, -math.log(probability), True))
+        return sorted(completions, key=lambda each: (each.nats, each.text))[:suggestions]
 
 
 def _behind(text: str) -> str:
-    """What `names` would say of a name that followed."""
-    found = list(names(text[text.rfind("\n", 0, max(0, len(text) - 1)) + 1 :] + "x"))
-    return found[-1].before if found else ""
+    """The `before` of a name that would follow the text."""
+    last_line = text[text.rfind("\n", 0, max(0, len(text) - 1)) + 1 :]
+    known = list(names(last_line + "x"))
+    return known[-1].before if known else ""

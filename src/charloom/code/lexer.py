@@ -1,12 +1,11 @@
-"""Where a Python text that is being written stands after each character, and which characters would spoil it.
+"""The lexical state of an unfinished Python text after each character, and which characters would make it invalid.
 
 The lexer follows CPython's tokenizer as far as a character can be judged at once: strings of all kinds with their
-escapes, comments, brackets by kind, continued lines, indentation. It never refuses what the tokenizer takes; what it
+escapes, comments, brackets by kind, continued lines, indentation. It never refuses what the tokenizer accepts; what it
 cannot judge (is `x = =` a statement?) it leaves to the parser. From Python 3.12 on the fields of f-strings are code
-with quotes of their own (PEP 701), before they are part of the string: the lexer does as the Python that runs it.
+with quotes of their own (PEP 701); before, they are part of the string. The lexer follows the Python that runs it.
 
-It also reads texts that are wrong, for they have to be closed too: what was refused is taken for what it most likely
-means.
+It also reads invalid texts, which have to be closed too: a refused character is taken for what it most likely means.
 """
 
 import copy
@@ -20,7 +19,7 @@ NESTED: Final = sys.version_info >= (3, 12)
 
 CLOSERS = {"(": ")", "[": "]", "{": "}"}
 _STEP = 8
-"""Most columns by which a block is indented, where there is a choice."""
+"""Most columns by which a new block is indented."""
 
 _FIELD = "{field"
 _PREFIXES = {"r", "u", "b", "f", "br", "rb", "fr", "rf"} | ({"t", "tr", "rt"} if sys.version_info >= (3, 14) else set())
@@ -30,71 +29,71 @@ _HEX = frozenset("0123456789abcdefABCDEF")
 
 @dataclass(frozen=True)
 class String:
-    """A string that is open."""
+    """An open string."""
 
     quote: str
     "One quote or three."
     raw: bool
     bytes: bool
     nested: bool
-    "Whether braces in it hold code."
+    "Whether its braces hold code."
     spec: bool = False
-    "The format of a field, which ends with the field."
+    "Whether it is the format of a field, which ends with the field."
 
 
 Situation = tuple[Hashable, ...]
-"""All that decides which characters can follow."""
+"""Everything that decides which characters can follow."""
 
 
 class Lexer:
-    """A text's state, fed a character at a time."""
+    """The state of a text that is read one character at a time."""
 
     def __init__(self) -> None:
         self.open: list[str | String] = []
-        "Brackets and strings that are open, the outermost first."
+        "Open brackets and strings, the outermost first."
         self.indents: list[tuple[int, int]] = [(0, 0)]
-        "Columns of the open blocks, with tabs of eight and of one: both must agree."
+        "Columns of the open blocks, with tabs counted as eight and as one: both must agree."
         self.indented = (0, 0)
-        "Where the line that begins stands so far."
+        "The indentation of the current line so far."
         self.at_start, self.expects_block = True, False
-        "Whether no token of the logical line has come yet; whether the line before it opened a block."
+        "Whether the logical line has no token yet; whether the line before opened a block."
         self.ended = self.string_ended = False
-        "Whether the last character ended a logical line with something in it; or a string."
+        "Whether the last character ended a logical line that is not empty; whether it ended a string."
         self.comment = self.continued = False
         self.last, self.word = "", ""
-        "The last character of code that is no space, and the letters and digits up to here."
+        "The last character of code that is not a space, and the letters and digits directly before this position."
         self.prefix = ""
-        "The letters before the last string, in small letters."
+        "The prefix of the last string, in lower case."
         self.escape = ""
-        "What was begun with a backslash: itself, `N`, `N{`, or as many `x` as hexadecimal digits are missing."
+        "An unfinished escape: the backslash itself, `N`, `N{`, or one `x` for each missing hexadecimal digit."
         self._held = 0
-        "The place of a backslash in the indentation."
+        "The column of a backslash in the indentation."
         self._bang, self._brace, self._fresh, self._empty, self._run = False, False, False, "", 0
 
     def copy(self) -> "Lexer":
-        """Another one in the same state."""
+        """A copy in the same state."""
         twin = copy.copy(self)
         twin.open, twin.indents = self.open.copy(), self.indents.copy()
         return twin
 
     @property
     def string(self) -> String | None:
-        """The string in which the text stands."""
+        """The string that the text is in."""
         return self.open[-1] if self.open and isinstance(self.open[-1], String) else None
 
     @property
     def strings(self) -> bool:
-        """Whether a string is open, even if the text is inside the code of one of its fields."""
+        """Whether a string is open, even if the text is in the code of one of its fields."""
         return any(isinstance(item, String) for item in self.open)
 
     @property
     def between(self) -> bool:
-        """Whether the text is in code where a token may begin, and no token can continue past the last character."""
+        """Whether the text is in code between two tokens: one may begin, and none can continue."""
         return not (self.comment or self.continued or self._bang or self.string or self.word or self._empty)
 
     @property
     def situation(self) -> Situation:
-        """What decides which characters can follow; see `permits`."""
+        """What decides which characters can follow; for `permits`."""
         if self.comment:
             return ("any",)
         string = self.string
@@ -111,8 +110,8 @@ class Lexer:
 
     @property
     def _stands(self) -> tuple[int, int]:
-        """The column of the line that begins; if it begins with a backslash, where the first of them stands, unless
-        that is 0."""
+        """The indentation of the current line; if it begins with backslashes, the column of the first, unless that is
+        0."""
         return (self._held, self._held) if self._held else self.indented
 
     @property
@@ -124,15 +123,14 @@ class Lexer:
 
     @property
     def may_indent(self) -> bool:
-        """False where a further space, or a backslash, would take the line further in than a statement of the open
-        blocks."""
+        """False if another space or a backslash would indent the line deeper than any statement of the open blocks."""
         if not self.at_start or self.comment:
             return True
         return self.indented[0] < self.indents[-1][0] + (_STEP if self.expects_block else 0)
 
     @property
     def closing(self) -> tuple[str, str]:
-        """What ends the string, comment or continuation in which the text stands; and what closes all around it."""
+        """What ends the current string, comment or continuation; and what closes everything around it."""
         ends = [_end(item) for item in reversed(self.open)]
         if self.comment or self.continued:
             return "\n", "".join(ends)
@@ -200,7 +198,7 @@ class Lexer:
             self.word = word + character
 
     def _begin(self, character: str) -> bool:
-        """Read a character of the indentation; whether it is one of a statement instead."""
+        """Read a character of the indentation; True if it belongs to a statement instead."""
         column, tabs_of_one = self.indented
         if character == " ":
             self.indented = column + 1, tabs_of_one + 1
@@ -293,7 +291,7 @@ def _end(item: str | String) -> str:
 
 
 def permits(situation: Situation, character: str) -> bool:
-    """Whether this character can stand there in a text that can still become a Python text."""
+    """Whether a text can still become valid Python if this character follows in this situation."""
     kind = situation[0]
     if character == "\0":
         return False

@@ -8,16 +8,16 @@ from charloom.code.lexer import Lexer
 
 
 class Name(NamedTuple):
-    """A place where an identifier stands."""
+    """An occurrence of an identifier."""
 
     start: int
     text: str
     before: str
-    "The identifier and the dot in front of it, as `self.`; `.` behind something else; empty where no dot is."
+    "The identifier and dot in front of it, such as `self.`; `.` after something else; empty without a dot."
 
 
 def names(text: str) -> Iterator[Name]:
-    """The identifiers in code, in order, without keywords; text in strings and comments does not count."""
+    """The identifiers in code, in order, without keywords; strings and comments are ignored."""
     lexer, start, dot = Lexer(), 0, ""
     before = ""
     for place, character in enumerate(text + "\n"):

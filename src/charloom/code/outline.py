@@ -1,8 +1,8 @@
-"""The blocks in which a text stands, with no more of each than decides what may follow.
+"""The open blocks of a text, reduced to what decides what may follow.
 
-Of a block that is open its header is kept, of the statement before the clauses that others may follow (`if` before
-`else`, `try` before `except`, decorators); the bodies that are closed are `pass`. So what the parser reads at a line's
-end does not grow with the text.
+Of an open block the header is kept, and of the statement before it the clauses that others may follow (`if` before
+`else`, `try` before `except`, decorators); closed bodies become `pass`. So what the parser reads at the end of a line
+does not grow with the text.
 """
 
 import copy
@@ -16,16 +16,16 @@ _FIRST_WORD = re.compile(r"@|\w*")
 
 @dataclass(frozen=True)
 class _Clause:
-    """A logical line that something may follow."""
+    """A logical line that further clauses may follow."""
 
     text: str
     word: str
     opens: bool
-    "Whether a block follows, on lines of its own."
+    "Whether a block follows on the next lines."
 
     @property
     def body(self) -> str:
-        """What stands for its block."""
+        """A placeholder for its block."""
         return "case _: pass\n" if self.word == "match" else "pass\n"
 
 
@@ -35,7 +35,7 @@ class _Level:
     clauses: tuple[_Clause, ...] = ()
 
     def followed_by(self, clause: _Clause) -> "_Level":
-        """The level after a further line of it."""
+        """The level after one more of its lines."""
         kept = self.clauses
         if clause.word in _FOLLOWING and kept:
             if kept[-1].word == clause.word:
@@ -46,7 +46,7 @@ class _Level:
 
     @property
     def missing(self) -> str:
-        """What the statement at this level cannot do without."""
+        """What the statement at this level still needs."""
         words = {clause.word for clause in self.clauses}
         if self.clauses and self.clauses[-1].word == "@":
             return f"{self.indent}def _(): pass\n"
@@ -56,23 +56,23 @@ class _Level:
 
 
 class Outline:
-    """The open blocks of a text after its first logical lines."""
+    """The open blocks after the logical lines read so far."""
 
     def __init__(self) -> None:
         self._levels: list[_Level] = [_Level("")]
 
     def copy(self) -> "Outline":
-        """Another one of the same blocks."""
+        """A copy with the same blocks."""
         twin = copy.copy(self)
         twin._levels = self._levels.copy()
         return twin
 
     def add(self, line: str, depth: int, *, opens: bool) -> None:
-        """Take a logical line, with its newline, inside `depth` blocks; whether it opens another one."""
+        """Add a logical line, with its newline, inside `depth` blocks; `opens`: whether it opens another one."""
         body = line.lstrip(" \t\f\n")
         indent = line[: len(line) - len(body)].rpartition("\n")[2].rpartition("\f")[2]
-        found = _FIRST_WORD.match(body)
-        word = found[0] if found else ""
+        first_word = _FIRST_WORD.match(body)
+        word = first_word[0] if first_word else ""
         kept = line if opens or word == "@" or word in _COMPOUND or word in _FOLLOWING else f"{indent}pass\n"
         del self._levels[depth + 1 :]
         while len(self._levels) <= depth:
@@ -81,7 +81,7 @@ class Outline:
 
     @property
     def context(self) -> str:
-        """A short text after which the same lines may follow as after the whole."""
+        """A short text that the same lines may follow as the whole text."""
         out = []
         for level in self._levels:
             for place, clause in enumerate(level.clauses):
@@ -93,7 +93,7 @@ class Outline:
 
     @property
     def closing(self) -> str:
-        """Lines that make a whole text of it, as few as there must be; none where it is one."""
+        """The fewest lines that complete the text; none if it is complete."""
         out = []
         deepest = self._levels[-1]
         if deepest.clauses and deepest.clauses[-1].opens:

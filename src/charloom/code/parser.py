@@ -7,11 +7,10 @@ import ast
 import warnings
 
 _ALLOW_INCOMPLETE_INPUT = 0x4000
-"""The flag with which interactive Python asks whether a statement is incomplete (`codeop.PyCF_ALLOW_INCOMPLETE_INPUT`).
-"""
+"""With this flag interactive Python recognises an incomplete statement (`codeop.PyCF_ALLOW_INCOMPLETE_INPUT`)."""
 
 _NO_TEXT = (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError)
-"""What the parser raises for a text that is none, or too deep for it."""
+"""What the parser raises for a text that is invalid, or nested too deeply."""
 
 
 def parses(text: str) -> bool:
@@ -26,11 +25,11 @@ def parses(text: str) -> bool:
 
 
 def may_go_on(text: str) -> bool:
-    """Whether a text that ends between two tokens, in code, is the beginning of one that the parser accepts.
+    """Whether a text that ends in code, between two tokens, may be the beginning of a valid one.
 
-    A line that is continued and then is not there makes the tokenizer meet the end of the text just behind the last
-    token. If the parser asked for that token, all before it could stand. So it never says no to a beginning that has an
-    end; it may say yes too often where an error is found late (two kinds of strings side by side).
+    A continuation line that is missing makes the tokenizer meet the end of the text right after the last token. If the
+    parser asks for another token there, everything before it is valid. So a beginning that can be completed is never
+    refused; an invalid one may be accepted if the parser notices the error late (two kinds of strings side by side).
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,15 +1,14 @@
-"""Python source that can be completed, whatever the model would have liked to write.
+"""Generating Python source that can always be completed to a valid text.
 
-The constraint works at two scales. A character that no Python text can have in its place is not drawn: its probability
-is zero, and the others share what it had. Nor is a space that would take a line further in than the block it can stand
-in, be it for a comment, which might. A line that the parser refuses, at the token where it does, is drawn again from
-its beginning, the network's state restored: so lines come with the model's probabilities, given that they can stand.
-After eight refusals a line is drawn at a lower temperature; after four more the statement is started again, since the
-mistake may be a bracket that an earlier line left open. In the third round it is closed where it stands, or, where
-there is nothing to close, `pass` is put in its place.
+The constraint works on two levels. A character that cannot stand in its place gets probability zero, and the others
+share what it had; so does a space that would indent a line too deeply for its block, even for a comment. A line that
+the parser refuses, at the token where it does, is drawn again from its beginning with the network's state restored, so
+lines follow the model's probabilities given that they are valid. After eight refusals a line is drawn at a lower
+temperature; after four more the whole statement is restarted, because the mistake may be a bracket that an earlier line
+left open. In the third round the statement is closed as it is, or replaced by `pass` if there is nothing to close.
 
-One uniform number a character from `PCG64(seed)`, those of refused lines included. So a text in which the model itself
-makes no mistake is the one that it writes without the constraint.
+Each character uses one uniform number from `PCG64(seed)`, including those of refused lines. So a text in which the
+model makes no mistake is the one that it writes without the constraint.
 """
 
 import string
@@ -33,23 +32,23 @@ from charloom.settings import SamplingConfig
 from charloom.storage.tensor_files import Array
 
 TRIES, CALMER_TRIES, ROUNDS = 8, 4, 3
-"""How often a line is drawn as asked for; how often at a lower temperature; how often a statement is restarted."""
+"""How often a line is drawn as requested; how often at a lower temperature; how often a statement is started."""
 
 CALM = 0.5
-"""What the temperature is multiplied with, then."""
+"""The factor of the lower temperature."""
 
 LONGEST = 2000
-"""Characters after which a statement that has not ended is closed."""
+"""Characters after which an unfinished statement is closed."""
 
 FINISH = 1000
-"""Characters that a text may take to reach the end of its statement."""
+"""Most characters for reaching the end of the last statement."""
 
 _NEEDED = frozenset(string.ascii_lowercase + string.digits + "\n \"'()[]{}:=_,.#{}N")
-"""Characters with which everything can be closed."""
+"""Characters that are needed to close everything."""
 
 
 class Writing:
-    """A text that is being written: iterate over `pieces` once; the rest is known afterwards."""
+    """A text in the making: iterate over `pieces` once; the other attributes are final afterwards."""
 
     def __init__(
         self,
@@ -62,23 +61,24 @@ class Writing:
         seed: int = 0,
         state: Sequence[Any] | None = None,
     ) -> None:
-        """With `state`, from `model.read(text)`, the model has read another text before, of which the new one is no
-        part.
+        """`state`, from `model.read(text)`: the model has read another text before, which the new one does not
+        continue.
 
         Raises `TextError` for a prompt that no Python text begins with, `SettingsError` for a model that cannot write
-        any."""
+        Python.
+        """
         check(length, stop, [seed])
         self._writer, self._config, self._length, self._stop = Writer.of(model), config, length, stop
         vocabulary = self._writer.vocabulary
         if vocabulary.kind != "characters" or self._writer.config.documents != "none":
             raise SettingsError(
-                "only a model of characters, of texts that are no single lines, can write Python; train one"
+                "only a model of characters whose texts are not single lines can write Python; train one"
             )
         lacking = sorted(_NEEDED - set(vocabulary.characters))
         if lacking:
             raise SettingsError(
-                f"this model does not know {shown(lacking[0])!r}, without which Python cannot be written; train it on source, "
-                "such as the corpus python-library"
+                f"this model does not know {shown(lacking[0])!r}, without which Python cannot be written; "
+                "train it on source, such as the corpus python-library"
             )
         self._checker = checked(prompt)
         (ids,) = self._writer.prompts([prompt], state)
@@ -86,14 +86,14 @@ class Writing:
         self._indents = [place for place, character in enumerate(vocabulary.characters) if character in " \t\f\\"]
         self._masks: dict[Situation, NDArray[np.bool_]] = {}
         self.more = ""
-        "What would have followed, up to the end of the statement or comment in which the length was reached."
+        "What the model wrote beyond the length, up to the end of the statement or comment."
         self.redrawn = 0
-        "Lines that were refused and drawn again."
+        "How many lines were refused and drawn again."
         self.replaced = 0
-        "Statements that the writer ended, or wrote, in the model's place."
+        "How many statements were closed or replaced instead of being finished by the model."
 
     def pieces(self) -> Iterator[Piece]:
-        """The new text, a statement at a time, with the reason on the last piece."""
+        """The new text, one statement at a time, with the reason on the last piece."""
         if self._length == 0:
             yield Piece("", "length")
             return
@@ -111,7 +111,7 @@ class Writing:
             yield Piece("".join(pieces), reason)
 
     def _statement(self) -> list[int]:
-        """Symbols up to the end of a logical line, or of a line with nothing in it, or of the text."""
+        """Symbols up to the end of a logical line, an empty line, or the text."""
         start = self._save()
         for attempt in range(ROUNDS):
             symbols = list[int]()
@@ -136,7 +136,7 @@ class Writing:
         return ending
 
     def _line(self, *, begun: bool) -> list[int] | None:
-        """Symbols up to the end of a line, or very many, drawn until they can stand; None where they never can."""
+        """Symbols up to the end of a line (or very many), drawn until they are valid; None if no draw is."""
         start = self._save()
         calm = replace(
             self._config, greedy=False, temperature=CALM * (1 if self._config.greedy else self._config.temperature)
@@ -165,7 +165,7 @@ class Writing:
         return symbols
 
     def _permitted(self, logits: NDArray[np.float32]) -> None:
-        """Take from the logits (1, V) what cannot follow."""
+        """Exclude from the logits (1, V) the symbols that cannot follow."""
         situation = self._checker.lexer.situation
         mask = self._masks.get(situation)
         if mask is None:
@@ -181,7 +181,7 @@ class Writing:
             logits[0, boundary] = NEVER
 
     def _closed(self) -> list[int] | None:
-        """The symbols of what closes the text here, read; None where that does not make it one."""
+        """Read what closes the text here and return its symbols; None if that does not make it valid."""
         start = self._save()
         symbols = self._feed(self._checker.closing)
         if symbols is None:
@@ -216,7 +216,7 @@ class _Memory:
 
 
 class _Source:
-    """The model, drawing a symbol at a time; its memory can be taken back, the numbers drawn cannot."""
+    """The model as a source of symbols; its memory can be restored, the random numbers cannot."""
 
     def __init__(self, writer: Writer, ids: Array, seed: int, state: Sequence[Any] | None) -> None:
         self._writer, self._rows = writer, writer.begin([ids], state)
@@ -225,7 +225,7 @@ class _Source:
         self._recent = deque[int](recent, maxlen=REPETITION_WINDOW)
 
     def draw(self, restrict: Callable[[NDArray[np.float32]], None], config: SamplingConfig) -> int:
-        """The next symbol, read."""
+        """Draw the next symbol and read it."""
         logits = self._writer.logits(self._rows)
         restrict(logits)
         symbol = draw(distributions(logits, config, (self._recent,))[0], self._uniform.random())
@@ -238,11 +238,11 @@ class _Source:
         self._rows.advance(np.array([symbol]))
 
     def save(self) -> _Memory:
-        """What it remembers."""
+        """A copy of the current memory."""
         return _Memory(self._rows.keep(np.array([0])), tuple(self._recent))
 
     def restore(self, memory: _Memory) -> None:
-        """Remember that again."""
+        """Go back to a saved memory."""
         self._rows = memory.rows.keep(np.array([0]))
         self._recent = deque(memory.recent, maxlen=REPETITION_WINDOW)
 
@@ -257,11 +257,10 @@ def generate_code(
     finished: bool = False,
     **sampling: Unpack[SamplingKeywords],
 ) -> str:
-    """New Python source that continues `prompt`, which is not repeated; prompt and text can be completed to a Python
-    text.
+    """Generate Python source that continues `prompt` and can be completed to a valid text; the prompt is not repeated.
 
-    At most `length` characters, exactly as many where neither a stop string nor the end of the text comes first; if it
-    is to be `finished`, what `finish` adds comes after them. The settings are those of `charloom.generate`. Raises
+    There are `length` characters, or fewer if a stop string or the end of the text comes first; with `finished`, what
+    `finish` adds follows. The other settings, such as `temperature`, are those of `charloom.generate`. Raises
     `TextError` for a prompt that no Python text begins with, `SettingsError` for a setting outside its range.
     """
     writing = Writing(model, prompt, SamplingConfig(**sampling), length=length, stop=stop, seed=seed)
@@ -270,13 +269,12 @@ def generate_code(
 
 
 def finish(prompt: str, text: str, more: str = "") -> str:
-    """What is to be added to a text: on to the end of the statement, in the model's words, and what closes all that is
-    open.
+    """What completes a text: the rest of the statement in the model's words, and what closes everything open.
 
-    `more`: what the model wrote next, of which at most `FINISH` characters are taken, none where the text ends between
-    two statements. Then strings and brackets that are open are closed, an empty block gets `pass`, a lone `try` its
-    `finally`, a decorator its function. The same for texts that were written with the constraint and without. Nothing
-    is taken away, so a text that has a mistake in it does not parse afterwards either.
+    `more`: what the model wrote next, of which at most `FINISH` characters are used, and none if the text ends between
+    two statements. Then open strings and brackets are closed, an empty block gets `pass`, a lone `try` its `finally`, a
+    decorator its function. It works for texts written with and without the constraint. Nothing is removed, so a text
+    with a mistake still does not parse.
     """
     checker = Checker()
     checker.read(prompt + text)
@@ -288,14 +286,14 @@ def finish(prompt: str, text: str, more: str = "") -> str:
 
 
 def checked(prompt: str) -> Checker:
-    """What has read the prompt. Raises `TextError` where no Python text begins so."""
+    """A checker that has read the prompt. Raises `TextError` if no Python text begins so."""
     checker = Checker()
     for place, character in enumerate(prompt):
         if not checker.push(character):
             line = prompt.count("\n", 0, place) + 1
             column = place - (prompt.rfind("\n", 0, place) + 1) + 1
             raise TextError(
-                f"the prompt cannot become a Python text: it stops being one at line {line}, column {column}; mend it, or leave "
-                "out the syntax"
+                f"the prompt is not the beginning of a Python text: line {line}, column {column} is invalid; "
+                "fix it, or leave out the syntax"
             )
     return checker

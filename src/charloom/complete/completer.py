@@ -1,15 +1,16 @@
-"""Completion as you type: the most probable ways to finish a word, or a line, with probabilities that mean something.
+"""Completion as you type: the most probable ways to finish a word or a line, with meaningful probabilities.
 
-The probability of a completion is that of the event that what the model itself writes next is exactly these characters
-and then an end: for a word any character that no word contains, for an identifier any that no identifier contains, for
-a line the newline, for all the end of the text. So the completions exclude each other; with the event that the word is
-complete as it stands (`Completer.complete`), and those that are cut off at the longest length, their probabilities add
-up to 1.
+The probability of a completion is the probability that the model itself writes exactly these characters next and then
+an end: for a word any character that is not part of words, for an identifier any that is not part of identifiers, for a
+line the newline, and for all of them the end of the text. So completions exclude each other. Together with the event
+that the word is already complete (`Completer.complete`), and with those cut off at the longest length, their
+probabilities add up to 1.
 
-The state of what was typed is kept: a keystroke costs one step of the network, and the beam.
+The state after the typed text is kept, so a keystroke costs one step of the network, and the beam search.
 """
 
 import contextlib
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,20 +28,20 @@ from charloom.generation.writer import NEVER, Model, Writer
 Unit = Literal["word", "line", "identifier"]
 
 LONGEST: dict[Unit, int] = {"word": 32, "line": 80, "identifier": 40}
-"""Characters after which a completion is cut off, unless another length is asked for."""
+"""Characters after which a completion is cut off by default."""
 
 MOST = 1000
-"""Suggestions that can be asked for."""
+"""Most suggestions that can be requested."""
 
 MOST_LENGTH = 10_000
-"""Characters that a completion can have."""
+"""Most characters of a completion."""
 
 _WIDTH = 32
-"""Beginnings of the same length that are followed at least."""
+"""Least number of beginnings of the same length that are followed."""
 
 
 def in_word(character: str) -> bool:
-    """Whether this character continues a word: a letter, a digit, an underscore or an apostrophe."""
+    """Whether a character can be part of a word: a letter, a digit, an underscore or an apostrophe."""
     return character.isalnum() or character in "_'’"
 
 
@@ -53,18 +54,18 @@ def check_number(suggestions: int) -> None:
 
 @dataclass(frozen=True)
 class Completion:
-    """A way to finish what was typed."""
+    """A way to finish the typed text."""
 
     text: str
-    "What is to be added; never empty."
+    "The characters to add; never empty."
     nats: float
-    "The surprisal of all of it, its end included; smaller is more probable."
+    "Surprisal of the completion, its end included; smaller is more probable."
     ends: bool
-    "False where it was cut off at the longest length: then the probability is that of a text that begins so."
+    "False if it was cut off at the longest length; the probability is then that of all texts that begin so."
 
     @property
     def probability(self) -> float:
-        """Probability that the model's own writing continues with exactly this."""
+        """Probability that the model writes exactly this next."""
         return math.exp(-self.nats)
 
 
@@ -72,11 +73,11 @@ class Completion:
 class _Beginning:
     text: str
     decoder: Decoder
-    "What has been read of a character of several bytes."
+    "Holds the bytes of an unfinished character."
 
 
 class Completer:
-    """What was typed so far, read once; `type` gives the completer of one keystroke, or more, later."""
+    """Completes the text typed so far, which is read once; `type` returns the completer after further keystrokes."""
 
     def __init__(self, model: Model, typed: str = "", *, unit: Unit = "word", length: int | None = None) -> None:
         """Raises `TextError` for a character that the model does not know, `SettingsError` for a length outside its
@@ -89,15 +90,14 @@ class Completer:
         self._take(typed, None)
 
     def type(self, text: str) -> "Completer":
-        """The completer after these further characters; this one stays as it is, so that a key can be taken back.
+        """The completer after further characters; this one does not change, so keystrokes can be undone.
 
         Raises `TextError` for a character that the model does not know.
         """
-        made = object.__new__(Completer)
-        made._writer, made._unit, made._length, made._ends = self._writer, self._unit, self._length, self._ends
-        made._take(text, self._rows.state)
-        made.typed = self.typed + text
-        return made
+        later = copy.copy(self)
+        later._take(text, self._rows.state)
+        later.typed = self.typed + text
+        return later
 
     def _take(self, text: str, state: Sequence[Any] | None) -> None:
         self.typed = text
@@ -105,17 +105,17 @@ class Completer:
 
     @property
     def complete(self) -> float:
-        """Probability that the word, or line, is complete as it stands: that its end comes next."""
+        """Probability that the word or line is already complete: that its end comes next."""
         return math.exp(self._search(MOST, 1)["", True])
 
     @property
     def begun(self) -> str:
-        """The part of what was typed that belongs to the unit that is to be finished."""
+        """The beginning of the unfinished unit: the end of the typed text."""
         return self.begun_in(self.typed, self._unit)
 
     @staticmethod
     def begun_in(text: str, unit: Unit = "word") -> str:
-        """The part of a text that belongs to an unfinished unit."""
+        """The part of a text that belongs to the unfinished unit at its end."""
         place = len(text)
         while place and not _ends_it(text[place - 1], unit):
             place -= 1
@@ -131,31 +131,30 @@ class Completer:
     def suggest(self, suggestions: int = 5) -> list[Completion]:
         """The most probable completions, at most `suggestions`, the most probable first.
 
-        A beam search over the one-step path that ends as soon as no beginning is as probable as the last suggestion;
-        what it gives is exact but where more than 32 (or two for each suggestion) beginnings of one length are. Raises
-        `SettingsError` for a number of suggestions outside its range.
+        A beam search that ends as soon as no beginning is as probable as the last suggestion. The result is exact
+        unless more than 32 beginnings of one length (or two for each suggestion) compete. Raises `SettingsError` for a
+        number of suggestions outside its range.
         """
         check_number(suggestions)
         done = self._search(suggestions, self._length)
-        found = [Completion(text, -log, ends) for (text, ends), log in done.items() if text and log > -np.inf]
-        return sorted(found, key=lambda completion: (completion.nats, completion.text))[:suggestions]
+        completions = [Completion(text, -log, ends) for (text, ends), log in done.items() if text and log > -np.inf]
+        return sorted(completions, key=lambda completion: (completion.nats, completion.text))[:suggestions]
 
     def nats(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """Surprisal (B,) of each of these as a completion, its end included: exact, whatever the beam drops; "" for
-        `complete`.
+        """Exact surprisal (B,) of each text as a completion, its end included; "" stands for `complete`.
 
-        Infinite where the model does not know a character.
+        Infinite if the model does not know a character.
         """
-        found, ids = np.full(len(texts), math.inf), {}
+        nats, ids = np.full(len(texts), math.inf), {}
         for place, text in enumerate(texts):
             with contextlib.suppress(TextError):
                 ids[place] = self._writer.vocabulary.encode(text).astype(np.int64)
         if ids:
-            found[list(ids)] = self._surprisals(list(ids.values()), self._ends)
-        return found
+            nats[list(ids)] = self._surprisals(list(ids.values()), self._ends)
+        return nats
 
     def surprise(self, text: str) -> float:
-        """Surprisal of what is typed next, its end not included. Raises `TextError`."""
+        """Surprisal of further characters, without an end. Raises `TextError`."""
         return float(self._surprisals([self._writer.vocabulary.encode(text).astype(np.int64)])[0])
 
     def _surprisals(
@@ -164,7 +163,7 @@ class Completer:
         return surprisals(self._writer, self._rows.keep(np.zeros(len(texts), np.int64)), texts, ends)
 
     def _search(self, suggestions: int, length: int) -> dict[tuple[str, bool], float]:
-        """Log-probabilities of completions, by their texts and whether they end; the empty one is among them."""
+        """Log-probabilities of completions by (text, whether it ends), including the empty one."""
         width = max(_WIDTH, 2 * suggestions)
         alive, logs = [_Beginning("", self._writer.vocabulary.decoder())], np.zeros(1)
         rows, done = self._rows, dict[tuple[str, bool], float]()
@@ -188,19 +187,20 @@ class Completer:
         width: int,
         least: float,
     ) -> tuple[list[_Beginning], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-        """The beginnings that are one symbol longer, their log-probabilities, parents and symbols; what is cut is done."""
+        """Beginnings one symbol longer, with their log-probabilities, parents and symbols; finished ones go into
+        `done`."""
         grown, logs, parents, symbols = list[_Beginning](), list[float](), list[int](), list[int]()
         best = np.argsort(-following, axis=None, kind="stable")[:width].tolist()
         for place in best:
             parent, symbol = divmod(place, following.shape[1])
             log = float(following[parent, symbol])
             if log <= max(least, float(NEVER) / 2):
-                break  # neither it nor what begins with it, nor those after it, can be among the suggestions
+                break  # this one, those after it, and whatever begins with them cannot be among the suggestions
             decoder = alive[parent].decoder.fork()
             piece = decoder.push(symbol)
             text = alive[parent].text + piece
             end = next((at for at, character in enumerate(piece) if _ends_it(character, self._unit)), None)
-            if end is not None:  # a character of several bytes that no word contains
+            if end is not None:  # a character of several bytes that is not part of words
                 _add(done, alive[parent].text + piece[:end], True, log)
             elif len(text) >= length:
                 _add(done, text, False, log)
@@ -212,7 +212,7 @@ class Completer:
         return grown, np.array(logs), np.array(parents, np.int64), np.array(symbols, np.int64)
 
     def _symbols_that_end(self) -> NDArray[np.bool_]:
-        """Which symbols (V,) end the unit whatever came before; of a vocabulary of bytes those that are characters."""
+        """Which symbols (V,) always end the unit; in a byte vocabulary only those that are whole characters."""
         vocabulary = self._writer.vocabulary
         ends = np.zeros(self._writer.stepper.outputs, bool)
         characters = vocabulary.characters if vocabulary.kind == "characters" else map(chr, range(128))
@@ -232,12 +232,12 @@ def _ends_it(character: str, unit: Unit) -> bool:
 
 
 def _add(done: dict[tuple[str, bool], float], text: str, ends: bool, log: float) -> None:
-    """Add to the probability of a completion: one that ends with a character of several bytes comes to it by several
+    """Add to the probability of a completion; one that ends with a character of several bytes is reached in several
     ways."""
     done[text, ends] = float(np.logaddexp(done.get((text, ends), -np.inf), log))
 
 
 def _least(done: dict[tuple[str, bool], float], suggestions: int) -> float:
     """The log-probability that a further suggestion must exceed."""
-    found = sorted((log for (text, _), log in done.items() if text), reverse=True)
-    return found[suggestions - 1] if len(found) >= suggestions else -np.inf
+    logs = sorted((log for (text, _), log in done.items() if text), reverse=True)
+    return logs[suggestions - 1] if len(logs) >= suggestions else -np.inf

@@ -1,13 +1,14 @@
-"""Completion of words by a model and by what can be counted: in a text, and in what was typed so far.
+"""Completion of words by a model together with counts: of a text, and of what was typed so far.
 
     P(word | before) = sum over i of s_i P_i(word | before)
 
-where i is the model, the counts of a text, the words typed recently, and those of them that followed the same word; and
-of that what the characters of the word already typed leave over, so that a component that predicted them better counts
-for more from then on. A model of characters knows how words are made and what a sentence is about; counts know words
-and turns of phrase by heart; and what was written once is written again (a cache: Kuhn and De Mori 1990).
+where i is the model, the counts of a text, the words typed recently, and those of them that followed the same word.
+Once characters of the word are typed, the mixture is conditioned on them, so a component that predicted them better
+counts for more. A character model knows how words are built and what a sentence is about; counts know words and phrases
+by heart; and what was written once is often written again (a cache: Kuhn and De Mori 1990).
 """
 
+import copy
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -22,15 +23,16 @@ from charloom.errors import SettingsError
 from charloom.generation.writer import Model
 
 _MORE = 4
-"""Words beyond the suggestions that each side puts forward."""
+"""Words beyond the requested number that each component proposes."""
 
 _LATELY, _FADING = 1000, 0.997
-"""Words and marks before the last that are remembered, and how much less each counts than the one behind it."""
+"""How many recent words and marks are remembered, and the weight of each relative to the one after it."""
 
 
 @dataclass(frozen=True)
 class Shares:
-    """How much each side counts before a word's first character; sides that know nothing leave theirs to the others."""
+    """The weight of each component before a word's first character; one that knows nothing leaves its weight to the
+    others."""
 
     model: float = 0.4
     counts: float = 0.35
@@ -45,24 +47,26 @@ class Shares:
             if not 0 <= getattr(self, name) <= 1:
                 raise SettingsError(f"{name} is {getattr(self, name):g}; a share is at least 0 and at most 1")
         if self.model == 0:
-            raise SettingsError("model is 0; the model's share must be above 0, because it alone knows every word")
+            raise SettingsError(
+                "model is 0; the model's share must be above 0, because only the model knows every word"
+            )
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a word begins, and what is expected there: everything but the model."""
+    """The beginning of a word, and what every component except the model expects there."""
 
     counted: Floats
-    "Probability (W,) of each word that is counted; all 0 where there are no counts."
+    "Probability (W,) of each counted word; all 0 without counts."
     typed: tuple[Mapping[str, float], ...]
-    "Probability of words typed before: recently, and after the same word."
+    "Probabilities of words typed before: recently, and after the same word."
 
 
 class MixedCompleter:
-    """What was typed so far; `type` gives the completer of one keystroke, or more, later.
+    """Completes the word typed so far; `type` returns the completer after further keystrokes.
 
-    Suggestions are `Completion`s of words, whose probabilities exclude each other as those of a `Completer` do and add
-    up to 1 with `complete`. Without `counts` what was typed is counted alone.
+    Suggestions are `Completion`s of words that exclude each other, as those of a `Completer` do; with `complete` their
+    probabilities add up to 1. Without `counts` only what was typed is counted.
     """
 
     def __init__(
@@ -81,50 +85,49 @@ class MixedCompleter:
 
     @property
     def begun(self) -> str:
-        """The part of what was typed that belongs to the word that is to be finished."""
+        """The beginning of the unfinished word: the end of the typed text."""
         return self._begun
 
     def type(self, text: str) -> "MixedCompleter":
-        """The completer after these further characters; this one stays as it is. Raises `TextError`."""
-        made = object.__new__(MixedCompleter)
-        made.__dict__.update(self.__dict__)
+        """The completer after further characters; this one does not change. Raises `TextError`."""
+        later = copy.copy(self)
         rest = Completer.begun_in(text)
         if len(rest) < len(text):
-            made._begin(self._completer.type(text[: len(text) - len(rest)]))
+            later._begin(self._completer.type(text[: len(text) - len(rest)]))
         if rest:
-            made._read(rest)
-        return made
+            later._read(rest)
+        return later
 
     @property
     def complete(self) -> float:
-        """Probability that the word is complete as it stands: that its end comes next."""
+        """Probability that the word is already complete: that its end comes next."""
         return self._probability("", self._completer.complete, self._weights())
 
     def suggest(self, suggestions: int = 5) -> list[Completion]:
         """The most probable ways to finish the word, at most `suggestions`, the most probable first. Raises
         `SettingsError`."""
         check_number(suggestions)
-        more, weights, found = min(suggestions + _MORE, MOST), self._weights(), list[Completion]()
+        more, weights, completions = min(suggestions + _MORE, MOST), self._weights(), list[Completion]()
         words, cut = dict[str, float](), set[str]()
         for each in self._completer.suggest(more):
             if each.ends:
                 words[each.text] = each.probability
             else:
                 cut.add(each.text)
-                found.append(Completion(each.text, each.nats - math.log(weights[0]), False))
+                completions.append(Completion(each.text, each.nats - math.log(weights[0]), False))
         missing = [word for word in self._foreseen(more) if word not in words and self._completer.knows(word)]
         missing = sorted(missing, key=lambda word: -self._probability(word, 0.0, weights))[:more]
         for word, nats in zip(missing, self._completer.nats(missing).tolist(), strict=True):
-            told = any(word.startswith(text) for text in cut)  # then the model's part is in what was cut off
-            words[word] = 0.0 if told else math.exp(-nats)
+            in_cut = any(word.startswith(text) for text in cut)  # the completion that was cut off includes it
+            words[word] = 0.0 if in_cut else math.exp(-nats)
         for text, probability in words.items():
             mixed = self._probability(text, probability, weights)
             if mixed > 0:
-                found.append(Completion(text, -math.log(mixed), True))
-        return sorted(found, key=lambda completion: (completion.nats, completion.text))[:suggestions]
+                completions.append(Completion(text, -math.log(mixed), True))
+        return sorted(completions, key=lambda completion: (completion.nats, completion.text))[:suggestions]
 
     def _foreseen(self, most: int) -> list[str]:
-        """Ways to finish the word that the counts, or what was typed, find most probable."""
+        """The most probable ways to finish the word by the counts and by what was typed."""
         span, size = self._counts.beginning_with(self._begun), len(self._begun)
         counted = self._place.counted[span]
         best = np.argpartition(-counted, most)[:most] if len(counted) > most else np.arange(len(counted))
@@ -135,7 +138,7 @@ class MixedCompleter:
         return list(dict.fromkeys(word[size:] for word in words if len(word) > size))
 
     def _probability(self, text: str, model: float, weights: tuple[float, ...]) -> float:
-        """Probability of a completion, of which the model's is `model`."""
+        """Mixed probability of a completion; `model`: the model's own."""
         word = self._begun + text
         place = self._counts.number(word)
         counted = 0.0 if place is None else float(self._place.counted[place])
@@ -145,8 +148,7 @@ class MixedCompleter:
         )
 
     def _weights(self) -> tuple[float, ...]:
-        """What each side's probability of a whole word is multiplied by, now that the word is begun; first the model's
-        share."""
+        """The factor of each component's probability of a whole word, now that the word is begun; the model's first."""
         begun, place = self._begun, self._place
         left = [
             float(place.counted[self._counts.beginning_with(begun)].sum()),
@@ -162,7 +164,7 @@ class MixedCompleter:
 
     @property
     def _knowing(self) -> tuple[bool, ...]:
-        """Which sides know anything at this place."""
+        """Which components besides the model know anything here."""
         return len(self._counts) > 0, bool(self._place.typed[0]), bool(self._place.typed[1])
 
     def _begin(self, completer: Completer) -> None:
@@ -170,14 +172,14 @@ class MixedCompleter:
         self._place = _Place(self._counts.after(completer.typed), typed_before(completer.typed))
 
     def _read(self, text: str) -> None:
-        """Characters of the word."""
+        """Read further characters of the word."""
         self._nats += self._completer.surprise(text)
         self._completer = self._completer.type(text)
         self._begun += text
 
 
 def typed_before(text: str) -> tuple[Mapping[str, float], Mapping[str, float]]:
-    """Probability of a text's recent words, and of those that followed its last word before."""
+    """Probabilities of a text's recent words, and of the words that followed its last word earlier."""
     tokens = TOKEN.findall(text[-12 * _LATELY :])[-_LATELY:]
     recent, weight = Counter[str](), 1.0
     for token in reversed(tokens):

@@ -1,13 +1,12 @@
-"""Which words came after which, counted in a text: a Kneser-Ney model that is worked out for one place at a time.
+"""Which words follow which in a text: a Kneser-Ney model computed for one position at a time.
 
-Nothing is tabulated beforehand but where each word stands. The words that followed the same one, two, ... words are
-looked up when they are asked for, so a text of 10 MB is ready in a second or two, and contexts can be as long as one
-likes.
+Only the positions of each word are tabulated beforehand. The words that followed a context are looked up on demand, so
+a text of 10 MB is ready in a second or two, and contexts can be of any length.
 
     p_k(w | h) = max(0, a(hw) - D) / a(h) + D n(h) / a(h) p_{k-1}(w | h'),        p_0 = 1 / W
 
-with a(hw) how often w followed the k - 1 words h, or, below the highest order, after how many different words it did
-so; n(h) the number of different followers (Kneser and Ney 1995; absolute discounting, interpolated).
+with a(hw) how often w followed the k - 1 words h, or, below the highest order, after how many different words it did;
+n(h) the number of different followers (Kneser and Ney 1995; absolute discounting, interpolated).
 """
 
 import bisect
@@ -20,25 +19,25 @@ from numpy.typing import NDArray
 from charloom.complete.completer import in_word
 
 TOKEN = re.compile(r"[\w'’]+|[^\w\s]")
-"""A word, or a mark."""
+"""A word, or a punctuation mark."""
 
 ORDER = 3
-"""Words that are counted together at most, the predicted one among them."""
+"""Longest sequence of words that is counted, including the predicted one."""
 
 DISCOUNT = 0.75
 
 _REMEMBERED = 20_000
-"""Contexts whose followers are kept."""
+"""Contexts whose followers are cached."""
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
 
 
 class WordCounts:
-    """The words and marks of a text, sorted, and where they stand."""
+    """The sorted words and marks of a text, and their positions."""
 
     def __init__(self, pieces: Iterable[str], order: int = ORDER) -> None:
-        """`pieces`: the text, cut anywhere."""
+        """`pieces`: the text, which may be cut anywhere."""
         seen = dict[str, int]()
         parts = [
             np.fromiter((seen.setdefault(token, len(seen)) for token in tokens), np.int32) for tokens in _tokens(pieces)
@@ -60,15 +59,15 @@ class WordCounts:
         return len(self._text)
 
     def beginning_with(self, begun: str) -> slice:
-        """Places in `words` of those that begin so."""
+        """The slice of `words` that begin with `begun`."""
         return slice(bisect.bisect_left(self.words, begun), bisect.bisect_left(self.words, begun + "\U0010ffff"))
 
     def number(self, word: str) -> int | None:
-        """The place of a word in `words`."""
+        """The position of a word in `words`; None if it does not occur."""
         return self._numbers.get(word)
 
     def after(self, before: str) -> Floats:
-        """Probability (W,) of each word as the next after a text, if a word comes next; marks have 0.
+        """Probability (W,) of each word as the next one after `before`, given that a word comes next; 0 for marks.
 
         `before` ends where the next word begins.
         """
@@ -91,7 +90,7 @@ class WordCounts:
         return probability / total if total > 0 else probability
 
     def _counts(self, context: tuple[int, ...]) -> tuple[Places, Floats]:
-        """The words that followed a context, and how often, or after how many different words."""
+        """The words that followed a context, and how often or after how many different words."""
         if context not in self._followers:
             if len(self._followers) >= _REMEMBERED:
                 self._followers.clear()
@@ -113,7 +112,7 @@ class WordCounts:
         return words, counts.astype(np.float64)
 
     def _lowest(self) -> Floats:
-        """Probability (W,) of each word with nothing known of what stands before it."""
+        """Probability (W,) of each word without context."""
         size = len(self.words)
         pairs = np.unique(self._text[1:].astype(np.int64) * size + self._text[:-1])
         counts = np.bincount(pairs // size, minlength=size).astype(np.float64)
@@ -124,12 +123,12 @@ class WordCounts:
 
 
 def is_word(token: str) -> bool:
-    """Whether a token is a word, and no mark."""
+    """Whether a token is a word and not a mark."""
     return in_word(token[0])
 
 
 def _tokens(pieces: Iterable[str]) -> Iterator[list[str]]:
-    """The words and marks of a text that comes in pieces, many at a time."""
+    """The words and marks of a text given in pieces, a list for each piece."""
     left = ""
     for piece in pieces:
         whole = left + piece

@@ -1,6 +1,6 @@
-"""A reader whose network keeps learning from what it has read: what `evaluate --dynamic` measures, a symbol at a time.
+"""A reader whose network keeps learning from what it reads, as `evaluate --dynamic` measures it.
 
-Reading the same symbols gives the same weights, so a text can be coded and decoded with them.
+Reading the same symbols gives the same weights, so a text can be encoded and decoded with them.
 """
 
 import torch
@@ -14,14 +14,14 @@ from charloom.models.network import State
 
 
 class AdaptiveReader(Reader):
-    """As `Reader`; after each segment, and at each boundary, the weights take a step."""
+    """Like `Reader`, but the weights take a step after each segment and at each boundary."""
 
     def __init__(self, model: ModelArrays, stepper: Stepper) -> None:
         super().__init__(stepper, model.vocabulary.boundary)
         self._learner = Learner(LanguageModel.of(model).network)
         self._inputs, self._targets = [self._boundary], list[int]()
         self._began: State | None = None
-        "What the network remembered before the first of the inputs."
+        "The state before the first of the inputs."
 
     def advance(self, symbol: int) -> None:
         self._targets.append(symbol)

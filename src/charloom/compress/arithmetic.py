@@ -1,7 +1,6 @@
-"""What a machine computes with, in a few bytes and in words: named in an archive, so that a refusal can say what
-differs.
+"""A short description of what a machine computes with, stored in archives so that a refusal can say what differs.
 
-It is a description, not the proof: whether the sums come out the same is decided by `Codec`, which computes some.
+It is only a description. Whether two machines compute the same sums is decided by `Codec`, which computes some.
 """
 
 import platform
@@ -17,12 +16,12 @@ from charloom.errors import FolderError
 _FORMAT = struct.Struct("<BBBBBBHH14s")
 
 SIZE = _FORMAT.size
-"""Bytes of a packed description."""
+"""Size of a packed description in bytes."""
 
 _SYSTEMS = ("another system", "Linux", "macOS", "Windows")
 _PROCESSORS = ("another processor", "x86-64", "arm64")
 _EXTENSIONS = ("no vector extension that is listed", "AVX2", "AVX-512", "NEON", "SVE", "VSX", "LSX", "RVV")
-"""Positions in these lists are what is stored: new names go to their ends."""
+"""Positions in these lists are stored in archives, so new names go to the end."""
 
 _EXTENSION_NAMES = (
     ("AVX512", 2),
@@ -37,19 +36,19 @@ _EXTENSION_NAMES = (
     ("LSX", 6),
     ("RVV", 7),
 )
-"""The strongest first: how numpy and torch spell them, and their positions."""
+"""Names as numpy and torch spell them, the strongest extension first, and their positions in `_EXTENSIONS`."""
 
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """Libraries, instructions and threads that a model was computed with; those of torch are None where it had no part."""
+    """The libraries, instructions and threads that a model was computed with; `torch` is None if it was not used."""
 
     system: int
     processor: int
     numpy: tuple[int, int]
     numpy_extension: int
     blas_kernel: str
-    "OpenBLAS's name for the processor that its products are written for; another library's own name; empty if unknown."
+    "OpenBLAS's name for the processor that its kernel is written for, or another library's own name; empty if unknown."
     blas_threads: int
     "0 if unknown."
     torch: tuple[int, int] | None = None
@@ -75,7 +74,7 @@ class Arithmetic:
         place, extensions, *versions, blas_threads, torch_threads, kernel = _FORMAT.unpack(data)
         name = kernel.rstrip(b"\0")
         torch = (versions[2], versions[3])
-        found = cls(
+        arithmetic = cls(
             place >> 4,
             place & 15,
             (versions[0], versions[1]),
@@ -87,39 +86,39 @@ class Arithmetic:
             torch_threads,
         )
         listed = (
-            found.system < len(_SYSTEMS)
-            and found.processor < len(_PROCESSORS)
-            and max(found.numpy_extension, found.torch_extension) < len(_EXTENSIONS)
+            arithmetic.system < len(_SYSTEMS)
+            and arithmetic.processor < len(_PROCESSORS)
+            and max(arithmetic.numpy_extension, arithmetic.torch_extension) < len(_EXTENSIONS)
             and name.isascii()
-            and (found.blas_kernel.isprintable())
-            and (found.torch is not None or found.torch_extension == found.torch_threads == 0)
+            and arithmetic.blas_kernel.isprintable()
+            and (arithmetic.torch is not None or arithmetic.torch_extension == arithmetic.torch_threads == 0)
         )
         if not listed:
             raise FolderError("it names a machine that this version does not know; use a newer charloom")
-        return found
+        return arithmetic
 
     def words(self) -> list[str]:
         """Each part in words."""
-        said = [
+        parts = [
             f"{_SYSTEMS[self.system]} on {_PROCESSORS[self.processor]}",
             f"numpy {self.numpy[0]}.{self.numpy[1]} with {_EXTENSIONS[self.numpy_extension]}",
             f"matrix products of {self.blas_kernel or 'an unknown library'} in {_threads(self.blas_threads)}",
         ]
         if self.torch is not None:
             extension = _EXTENSIONS[self.torch_extension]
-            said.append(f"torch {self.torch[0]}.{self.torch[1]} with {extension} in {_threads(self.torch_threads)}")
-        return said
+            parts.append(f"torch {self.torch[0]}.{self.torch[1]} with {extension} in {_threads(self.torch_threads)}")
+        return parts
 
 
 def arithmetic_here(*, with_torch: bool) -> Arithmetic:
     """What this process computes with at this moment."""
     kernel, threads = _blas()
-    found = np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found", [])
-    described: dict[str, Any] = {}
+    extensions = np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found", [])
+    of_torch: dict[str, Any] = {}
     if with_torch:
         import torch
 
-        described = {
+        of_torch = {
             "torch": _version(torch.__version__),
             "torch_extension": _extension([torch.backends.cpu.get_cpu_capability()]),
             "torch_threads": min(torch.get_num_threads(), 65535),
@@ -129,24 +128,24 @@ def arithmetic_here(*, with_torch: bool) -> Arithmetic:
         systems.get(sys.platform, 0),
         processors.get(platform.machine().lower(), 0),
         _version(np.__version__),
-        _extension(found),
+        _extension(extensions),
         kernel,
         threads,
-        **described,
+        **of_torch,
     )
 
 
 def difference(there: Arithmetic, here: Arithmetic) -> str:
     """Where two machines differ, as far as an archive says."""
-    made, now = there.words(), here.words()
-    pairs = [(one, other) for one, other in zip(made, now, strict=True) if one != other]
+    theirs, ours = there.words(), here.words()
+    pairs = [(one, other) for one, other in zip(theirs, ours, strict=True) if one != other]
     if not pairs:
-        return f"made with {', '.join(made)}, and so is this; the processors or versions differ in finer ways"
+        return f"made with {', '.join(theirs)}, like this one; the processors or versions differ in finer ways"
     return f"made with {', '.join(one for one, _ in pairs)}; here {', '.join(other for _, other in pairs)}"
 
 
 def remedy(there: Arithmetic, here: Arithmetic) -> str:
-    """What may open an archive that was made elsewhere."""
+    """What may help to open an archive that was made elsewhere."""
     if (
         there != here
         and there.blas_threads
@@ -159,7 +158,7 @@ def remedy(there: Arithmetic, here: Arithmetic) -> str:
 
 
 def _blas() -> tuple[str, int]:
-    """The library that computes numpy's matrix products, by the name of its kernel, and its threads."""
+    """The kernel name of the library that computes numpy's matrix products, and its number of threads."""
     from threadpoolctl import threadpool_info  # of the extra compress, as the coder is
 
     libraries = [library for library in threadpool_info() if library["user_api"] == "blas"]

@@ -1,10 +1,10 @@
-"""Lossless compression: the model says how likely each character is, an entropy coder turns that into bits.
+"""Lossless compression: the model predicts each character, and an entropy coder turns the probabilities into bits.
 
-Both directions read the text with the one-step path, a symbol at a time, because both must compute the same
-probabilities to the last bit. A character that the model does not know is coded as an escape, which has a share of
-2^-16 of each distribution, and its code point (21 bits); bytes that are no UTF-8 are kept as such. The header names the
-model by its content, and the arithmetic by what it makes of that model: a file that was coded where sums are rounded
-differently is refused instead of decoded into something else. What is held in memory is the code, never the text.
+Both directions read the text symbol by symbol with the one-step path, because both must compute the same probabilities
+to the last bit. A character that the model does not know is coded as an escape, which has a share of 2^-16 of each
+distribution, followed by its code point (21 bits); bytes that are not UTF-8 are preserved. The header identifies the
+model by its content, and the arithmetic by its results on that model: a file from a machine that rounds sums
+differently is refused instead of being decoded wrongly. Memory holds the code, never the text.
 """
 
 import codecs
@@ -29,10 +29,11 @@ from charloom.settings import SamplingConfig
 from charloom.storage.tensor_files import Array
 
 ESCAPE = 2.0**-16
-"""Share of each distribution that is kept for characters that the model does not know: costs 2e-5 bits a character."""
+"""Share of each distribution reserved for characters that the model does not know: costs 2e-5 bits per character."""
 
 PROBED, PROBED_ADAPTIVE = 4096, 2048
-"""Pseudo-random symbols that tell one arithmetic from another; 2,048 are 32 steps of a model that goes on learning."""
+"""Pseudo-random symbols that distinguish one arithmetic from another; 2,048 are 32 steps of a model that keeps
+learning."""
 
 _CODE_POINTS = 0x110000
 
@@ -46,20 +47,20 @@ _PLAIN = SamplingConfig()
 
 @dataclass(frozen=True)
 class Compressed:
-    """A compressed file, and what it cost."""
+    """A compressed file and its figures."""
 
     data: bytes
     original_bytes: int
     symbols: int
     escapes: int
     nats: float
-    "Surprisal of the symbols, escapes and their code points included: what an ideal coder would need."
+    "Surprisal of the symbols, including escapes and code points: what an ideal coder would need."
     coded_bytes: int
     "What the coder needed, without header and checksum."
 
 
 class Codec:
-    """A model made ready to compress and decompress. Raises `MissingExtraError` without the extra."""
+    """A model prepared for compressing and decompressing. Raises `MissingExtraError` without the extra `compress`."""
 
     def __init__(self, model: ModelSource) -> None:
         try:
@@ -78,40 +79,40 @@ class Codec:
         self._arithmetic = dict[bool, bytes]()
 
     def compress(self, data: bytes | Iterable[bytes], *, adaptive: bool = False) -> Compressed:
-        """The compressed form of any bytes, decoded again before it is given. Raises `NotFiniteError`.
+        """Compress any bytes, and decode the result once as a check. Raises `NotFiniteError`.
 
-        The bytes may come in pieces. With `adaptive` the model keeps learning from what it has coded: smaller, and
+        The bytes may come in pieces. With `adaptive` the model keeps learning from what it has coded: smaller but
         slower.
         """
-        made = self.encode(data, adaptive=adaptive)
-        self.check(made)
-        return made
+        compressed = self.encode(data, adaptive=adaptive)
+        self.check(compressed)
+        return compressed
 
-    def check(self, made: Compressed) -> None:
-        """Decode it, to see that it comes back."""
+    def check(self, compressed: Compressed) -> None:
+        """Decode a compressed file to make sure that it is lossless."""
         try:
-            for _ in self.decode(made.data):
+            for _ in self.decode(compressed.data):
                 pass
         except FolderError:
-            raise AssertionError("what was coded is not what is decoded") from None
+            raise AssertionError("the decoded bytes differ from the original") from None
 
     def encode(self, data: bytes | Iterable[bytes], *, adaptive: bool = False) -> Compressed:
-        """The compressed form of any bytes, without verification."""
+        """Compress any bytes without checking the result. Raises `NotFiniteError`."""
         encoder, reader = self._stream.queue.RangeEncoder(), self._reader(adaptive)
         nats, size, symbols, unknown, digest = 0.0, 0, 0, 0, hashlib.sha256()
 
-        def watched() -> Iterator[bytes]:
+        def counted() -> Iterator[bytes]:
             nonlocal size
             for piece in (data,) if isinstance(data, bytes) else data:
                 size += len(piece)
                 digest.update(piece)
                 yield piece
 
-        for block, points in self._blocks(watched()):
+        for block, points in self._blocks(counted()):
             table = np.empty((len(block), self._outputs + (self._escape is not None)))
             for place, symbol in enumerate(block.tolist()):
                 table[place] = self._probabilities(reader)
-                if symbol != self._escape:  # the network does not read it
+                if symbol != self._escape:  # the network does not read an escape
                     reader.advance(symbol)
             nats -= float(np.log(np.maximum(table[np.arange(len(block)), block], _LEAST)).sum())
             escapes = np.flatnonzero(block == self._escape) if self._escape is not None else np.empty(0, np.int64)
@@ -134,14 +135,14 @@ class Codec:
         return Compressed(pack(header, coded), size, symbols, unknown, nats, len(coded))
 
     def decompress(self, data: bytes) -> bytes:
-        """The original. Raises `FolderError` for a file that is damaged, of another model or of another arithmetic."""
+        """The original bytes. Raises `FolderError` for a damaged file, another model or another arithmetic."""
         return b"".join(self.decode(data))
 
     def decode(self, data: bytes) -> Iterator[bytes]:
-        """The original in pieces.
+        """The original bytes in pieces.
 
-        Raises `FolderError`: for a file that is damaged, of another model or of another arithmetic before there is a
-        piece; for one that decodes to something else than was coded, after the last.
+        Raises `FolderError` at once for a damaged file, another model or another arithmetic, and after the last piece
+        if the result is not the original.
         """
         header, coded = unpack(data)
         if header.model != self._model:
@@ -162,34 +163,34 @@ class Codec:
                 size += len(piece)
                 digest.update(piece)
                 yield piece
-        except (AssertionError, ValueError):  # constriction's, and what is no text
+        except (AssertionError, ValueError):  # from constriction, or because the symbols are not a text
             size = -1
         if size != header.bytes or digest.digest()[:ORIGINAL_BYTES] != header.original:
-            raise FolderError("it decodes to something else than was compressed; decompress it where it was made")
+            raise FolderError("it does not decode to what was compressed; decompress it where it was made")
 
     def _symbols(self, coded: Any, header: Header) -> Iterator[list[int]]:
-        """The symbols that were coded, a block at a time; a code point after an escape as -1 - it."""
+        """The coded symbols, one block at a time; an escaped code point c as -1 - c."""
         decoder, reader = self._stream.queue.RangeDecoder(coded), self._reader(header.adaptive)
         for first in range(0, header.symbols, _BLOCK):
-            found = list[int]()
+            symbols = list[int]()
             for _ in range(min(_BLOCK, header.symbols - first)):
                 family = self._stream.model.Categorical(self._probabilities(reader), perfect=False)
                 symbol = int(decoder.decode(family))
                 if symbol == self._escape:
-                    found.append(-1 - int(decoder.decode(self._points)))
+                    symbols.append(-1 - int(decoder.decode(self._points)))
                 else:
-                    found.append(symbol)
+                    symbols.append(symbol)
                     reader.advance(symbol)
-            yield found
+            yield symbols
 
     def _blocks(self, pieces: Iterable[bytes]) -> Iterator[tuple[Array, list[int]]]:
-        """Ids of a file, a block at a time, the escape where a character is unknown, and the code points of those."""
+        """Ids of a file, one block at a time, with escapes for unknown characters, and the code points of those."""
         decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         for piece in itertools.chain(pieces, (None,)):
             if self._escape is None:
                 ids, codes = np.frombuffer(piece or b"", np.uint8).astype(np.int64), np.empty(0, np.int64)
                 newlines = ids == 10
-            else:  # a byte that is no UTF-8 becomes half of a pair, and comes back
+            else:  # a byte that is not UTF-8 becomes a lone surrogate, which encodes back to it
                 text = decoder.decode(piece or b"", final=piece is None)
                 codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4").astype(np.int64)
                 ids = self._vocabulary.find(codes)
@@ -202,13 +203,13 @@ class Codec:
                 unknown = codes[block][ids[block] == self._escape] if self._escape is not None else codes
                 yield ids[block], unknown.tolist()
 
-    def _bytes(self, found: list[int]) -> bytes:
-        """The part of the file that symbols stand for; negative ones are code points of escapes."""
+    def _bytes(self, symbols: list[int]) -> bytes:
+        """The bytes of the file that symbols stand for; negative ones are escaped code points."""
         characters, boundary = self._vocabulary.characters, self._vocabulary.boundary
         if self._escape is None:
-            return bytes([10 if symbol == boundary else symbol for symbol in found])
+            return bytes([10 if symbol == boundary else symbol for symbol in symbols])
         text = "".join(
-            chr(-1 - symbol) if symbol < 0 else "\n" if symbol == boundary else characters[symbol] for symbol in found
+            chr(-1 - symbol) if symbol < 0 else "\n" if symbol == boundary else characters[symbol] for symbol in symbols
         )
         return text.encode("utf-8", "surrogateescape")
 
@@ -220,15 +221,16 @@ class Codec:
         return AdaptiveReader(self._arrays, self._stepper)
 
     def _probabilities(self, reader: Reader) -> Array:
-        """Probabilities of the symbols, and last of the escape."""
-        found = distributions(reader.logits(), _PLAIN)[0]
-        return found if self._escape is None else np.append(found * (1 - ESCAPE), ESCAPE)
+        """Probabilities of the symbols, the escape last."""
+        probabilities = distributions(reader.logits(), _PLAIN)[0]
+        return probabilities if self._escape is None else np.append(probabilities * (1 - ESCAPE), ESCAPE)
 
     def _fingerprint(self, adaptive: bool) -> bytes:
-        """What this machine's arithmetic makes of the model: its tables, and the probabilities of a pseudo-random text.
+        """A digest of this machine's arithmetic on the model: its tables, and the probabilities of a pseudo-random
+        text.
 
-        Each symbol is drawn half from the model and half from all symbols alike, so the text passes through what the
-        model expects as well as what it does not. One probability that differs in its last bit changes all.
+        Each symbol is drawn half from the model and half uniformly, so the text visits both what the model expects and
+        what it does not. A single probability that differs in its last bit changes the digest.
         """
         if adaptive not in self._arithmetic:
             digest = hashlib.sha256()
@@ -245,14 +247,14 @@ class Codec:
 
 
 def _uniforms(count: int) -> list[float]:
-    """Pseudo-random numbers in [0, 1), the same for ever: SHAKE-256 of a fixed word, 53 bits each."""
+    """Pseudo-random numbers in [0, 1) that never change: SHAKE-256 of a fixed word, 53 bits each."""
     words = np.frombuffer(hashlib.shake_256(b"charloom").digest(8 * count), "<u8")
     numbers: list[float] = ((words >> 11) * 2.0**-53).tolist()
     return numbers
 
 
 def _parts(size: int, ends: Array) -> Iterator[tuple[int, int]]:
-    """Parts of a block, each up to one of the ends or to the block's own."""
+    """Parts (first, last) of a block, each up to one of `ends` or to the end of the block."""
     first = 0
     for last in [*ends.tolist(), size]:
         if last > first:

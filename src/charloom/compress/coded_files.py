@@ -1,19 +1,19 @@
-"""The file that a compressed text is: a header that says what is needed to decode it, the code, and a checksum.
+"""The format of a compressed file: a header that says what is needed to decode it, the code, and a checksum.
 
     bytes  what
     4      0x8f C L 1
-    1      1 if the model went on learning, else 0
+    1      1 if the model kept learning, else 0
     16     the model: SHA-256 of configuration, vocabulary and weights, cut to 128 bits
-    8      the arithmetic: SHA-256 of what it makes of the model, cut to 64 bits
-    24     the machine that it was made on (charloom.compress.arithmetic)
+    8      the arithmetic: SHA-256 of its results on the model, cut to 64 bits
+    24     the machine that made it (charloom.compress.arithmetic)
     16     the original: SHA-256 of its bytes, cut to 128 bits
-    8      bytes of the original
-    8      coded symbols
+    8      size of the original in bytes
+    8      number of coded symbols
     …      the code: 32-bit words
     8      SHA-256 of everything before, cut to 64 bits
 
-Numbers are little endian. No chance mistakes one model or one text for another, and to make two that are mistaken takes
-2^64 attempts. Arithmetic and checksum guard against accidents alone; whatever passes them still has to come out as the
+Numbers are little endian. Two models or texts are never confused by chance, and constructing two that are takes 2^64
+attempts. The arithmetic and the checksum only guard against accidents: whatever passes them must still decode to the
 original.
 """
 
@@ -40,17 +40,17 @@ _OLD_MAGIC = b"charloom-cl-"
 _FIELDS = struct.Struct(f"<4sB{MODEL_BYTES}s{ARITHMETIC_BYTES}s{arithmetic.SIZE}s{ORIGINAL_BYTES}sQQ")
 
 OVERHEAD = _FIELDS.size + CHECKSUM_BYTES
-"""Bytes of a file that are not code."""
+"""Bytes of a file besides the code."""
 
 _SYMBOLS_A_BIT = 1 << 16
-"""No symbol costs less than 2.1e-5 bits: a share of each distribution is kept for all others."""
+"""Most symbols that a bit can hold: none costs less than 2.1e-5 bits, because the others always keep a share."""
 
 _DAMAGED = "it is damaged: {}; restore it from a copy"
 
 
 @dataclass(frozen=True)
 class Header:
-    """What stands before the coded symbols."""
+    """The content of a file's header."""
 
     model: bytes
     arithmetic: bytes
@@ -59,7 +59,7 @@ class Header:
     bytes: int
     symbols: int
     adaptive: bool
-    "Whether the model went on learning from what it had coded."
+    "Whether the model kept learning from what it had coded."
 
 
 def pack(header: Header, coded: bytes) -> bytes:
@@ -79,7 +79,7 @@ def pack(header: Header, coded: bytes) -> bytes:
 
 
 def unpack(data: bytes) -> tuple[Header, Any]:
-    """The header and the coded words of a file, if not a byte of it has changed. Raises `FolderError`."""
+    """The header and the coded words of an undamaged file. Raises `FolderError` for any other."""
     if data.startswith(_OLD_MAGIC):
         raise FolderError("it is in the format of a charloom before 0.1.0; decompress it with the one that made it")
     if not data.startswith(MAGIC):
@@ -97,7 +97,7 @@ def unpack(data: bytes) -> tuple[Header, Any]:
     possible = (
         adaptive < 2
         and words % 4 == 0
-        and symbols <= size <= 4 * symbols  # a symbol is one to four bytes
+        and symbols <= size <= 4 * symbols  # a symbol takes one to four bytes
         and symbols <= (8 * words + 64) * _SYMBOLS_A_BIT
     )
     if not possible:
@@ -106,11 +106,13 @@ def unpack(data: bytes) -> tuple[Header, Any]:
 
 
 def identity(model: ModelArrays) -> bytes:
-    """What a model is in 128 bits: the same wherever its folder lies."""
+    """A digest of a model in 128 bits, which does not depend on where its folder is."""
     digest = hashlib.sha256()
 
     def add(part: bytes) -> None:
-        digest.update(len(part).to_bytes(8, "little"))  # else the end of one part could be the beginning of the next
+        digest.update(
+            len(part).to_bytes(8, "little")
+        )  # otherwise the end of one part could be taken for the beginning of the next
         digest.update(part)
 
     add(json.dumps(strict_json.plain(model.config), sort_keys=True).encode())

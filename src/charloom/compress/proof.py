@@ -1,4 +1,4 @@
-"""A score proved by an archive: as many bytes as its nats promise."""
+"""Proof of a score: an archive of as many bytes as the nats promise."""
 
 import math
 
@@ -9,15 +9,15 @@ from charloom.models.language_model import LanguageModel
 
 
 def proof(codec: Codec, model: LanguageModel, text: Text, carried: Score) -> dict[str, float]:
-    """The carried score in nats next to the bytes of the coded text, verified by decoding.
+    """Compare the carried score in nats with the bytes of the compressed text, which is decoded as a check.
 
-    Of a text that is several, ends that stand for no character are left out of both.
+    In a text made of several, ends that do not stand for a character are left out of both figures.
     """
     nats = evaluate(model, Text(text.data, text.characters)).nats if text.ends else carried.nats
-    made = codec.compress(bytes(text.data))
+    compressed = codec.compress(bytes(text.data))
     return {
         "nats": nats,
-        "coded_bytes": made.coded_bytes,
-        "file_bytes": len(made.data),
-        "excess": made.coded_bytes * 8 * math.log(2) / nats - 1 if nats else 0.0,
+        "coded_bytes": compressed.coded_bytes,
+        "file_bytes": len(compressed.data),
+        "excess": compressed.coded_bytes * 8 * math.log(2) / nats - 1 if nats else 0.0,
     }

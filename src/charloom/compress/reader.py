@@ -1,4 +1,4 @@
-"""Reading a text a symbol at a time, always asked what comes next."""
+"""Reading a text one symbol at a time, with a prediction before each."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from charloom.models.step_weights import Floats
 
 
 class Reader:
-    """A network that has read the boundary, and then whatever it is given."""
+    """A network that has read the boundary and then the symbols passed to `advance`."""
 
     def __init__(self, stepper: Stepper, boundary: int) -> None:
         self._stepper, self._boundary = stepper, boundary
@@ -16,11 +16,11 @@ class Reader:
         self._rows.advance(self._latest)
 
     def logits(self) -> Floats:
-        """Logits (1, V) of the next symbol; the array is used again."""
+        """Logits (1, V) of the next symbol; the next call overwrites the array."""
         return self._rows.logits()
 
     def advance(self, symbol: int) -> None:
-        """Read a symbol; with the boundary a text begins, of which nothing is remembered yet."""
+        """Read a symbol; the boundary begins a new text with a zero state."""
         if symbol == self._boundary:
             self._rows = self._stepper.begin()
         self._latest[0] = symbol

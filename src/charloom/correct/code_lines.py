@@ -45,7 +45,8 @@ _COMMAND = re.compile(
     r"\s*(?:sudo |nohup )?(?:"
     r"apt|apt-get|aptitude|awk|bash|brew|cargo|charloom|chmod|chown|cmake|conda|cp|curl|cd|df|dnf|docker|"
     r"docker-compose|du|gcc|gdb|git|gh|grep|gunzip|gzip|helm|journalctl|jq|kubectl|ls|mkdir|mv|mypy|npm|npx|"
-    r"pip|pip3|pipx|pnpm|poetry|psql|pytest|python|python3|rm|rmdir|rsync|ruff|rustc|rustup|scp|sed|sqlite3|ssh|sudo|systemctl|tar|tmux"
+    r"pip|pip3|pipx|pnpm|poetry|psql|pytest|python|python3|"
+    r"rm|rmdir|rsync|ruff|rustc|rustup|scp|sed|sqlite3|ssh|sudo|systemctl|tar|tmux"
     r"|uv|uname|unzip|vim|wc|wget|xargs|yarn|yum|zsh"
     r") \S"
 )

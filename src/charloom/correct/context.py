@@ -72,7 +72,7 @@ class Context:
         return surprisals(self._writer, rows, texts)
 
     def steps(self, state: Arrays, word: str) -> NDArray[np.float64]:
-        """log p (T + 1, V) of all symbols in the place of each symbol of a word, and after the word."""
+        """log p (T + 1, V) of all symbols in place of each symbol of a word, and after the word."""
         ids = self._ids(word)
         rows, logs = self._writer.stepper.take_up(state), list[NDArray[np.float64]]()
         for place in range(len(ids) + 1):

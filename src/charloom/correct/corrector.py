@@ -1,13 +1,13 @@
-"""Which words of a text were meant otherwise: candidates, their probabilities, and a decision for each word.
+"""Find the misspelt words of a text: candidates, their probabilities, and a decision for each word.
 
-Each unknown word is compared with known ones that slips lead from: the surprisal of a candidate and of the characters
-that follow it, after the (corrected) text before, the slips, and what else tells slips from rare words. The weights are
-those of a conditional logit (McFadden 1974) fitted on prose with slips, so the probabilities are calibrated for a text
-in which one word in twenty is a slip. How many are in the text at hand the text itself says: its share of slips is the
-one under which the text is most probable (Saerens, Latinne and Decaestecker 2002), so that what would be changed in a
-careless text may stay in a clean one.
+Each unknown word is compared with known words that could have become it by slips. The evidence: the surprisal of the
+candidate and of the characters that follow it, given the (corrected) text before; the slips; and further signs that
+tell slips from rare words. The weights come from a conditional logit (McFadden 1974) fitted on prose with slips, so the
+probabilities are calibrated for a text in which one word in twenty is a slip. The share of slips in the text at hand is
+estimated from the text itself, as the one under which it is most probable (Saerens, Latinne and Decaestecker 2002): a
+word that would be changed in a careless text may stay in a clean one.
 
-A word that is known is believed unless `aggressive`.
+Known words are left alone unless `aggressive`.
 """
 
 import math
@@ -29,36 +29,33 @@ from charloom.generation.writer import Model
 from charloom.models.state import Arrays
 
 _NEAR, _LISTED, _KNOWN, _PAIRS = 60, 12, 8, 2
-"""Candidates: near words that the error model sees; of those the model sees, for an unknown and for a known word; two
-words run together."""
+"""Numbers of candidates: near words for the error model; for the character model, given an unknown and a known word;
+and pairs of words run together."""
 
 _SOON, _HOPELESS = 6, 12.0
-"""Characters after a word that are scored first, and nats by which a candidate may then trail the best."""
+"""Characters after a word that are scored first, and how many nats behind the best a candidate may then be."""
 
 _USUAL = 6.0
-"""Nats below which a known word is not examined, in aggressive correction."""
+"""In aggressive correction, known words with fewer nats are not examined."""
 
 _NEIGHBOURS, _FOREIGN = 4, 0.375
-"""Words before and after an unknown one, and the share of them that are unknown too where it is taken for another
-language."""
+"""Words before and after an unknown one, and the share of them that must be unknown too for another language."""
 
 SLIPS = 0.05
-"""Share of slips among the words of the texts on which the weights were fitted."""
+"""Share of slips among the words of the texts that the weights were fitted on."""
 
 _SUPPOSED, _WORDS = 0.025, 100
-"""Share of slips that a text is supposed to have before it is seen, and for how many of its words that counts."""
+"""Share of slips expected before the text is seen, and the number of words that this expectation is worth."""
 
 _UNSEEN = 0.0088
-"""Share of new words in the text whose lexicon the weights were fitted with; where more are new, more of them are
-right."""
+"""Share of new words in the text that the weights were fitted on; if more words are new, more of them are right."""
 
 _CLIPPED = re.compile(r"[a-rt-z]['’] [a-z]|\s['’][a-z]{1,5}\b(?!['’])")
 _SPEECH = 200
-"""A clipped word (not the genitive of a plural), and characters around a word in which one is looked for."""
+"""A clipped word (not the genitive of a plural), and how many characters around a word are searched for one."""
 
 _LANGUAGE, _FEW = 1 / 3, 4
-"""Share of the words of a line that must be known for it to be of the language at all, and words from which that is
-asked."""
+"""Share of a line's words that must be known for it to be in this language, and the fewest words to judge that by."""
 
 _FIRST = "the first letter"
 
@@ -67,62 +64,63 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Beliefs:
-    """Weights, in nats: of the evidence for a candidate, and what is believed of an unknown word; fitted (decision 82)."""
+    """Fitted weights in nats: of the evidence for a candidate, and for and against an unknown word (decision 82)."""
 
     word: float = 0.36
-    """Weight of the character model's surprisal of a word; far below 1, because a model is too sure that it knows all
-    words."""
+    """Weight of the character model's surprisal of a word; far below 1, because the model is too sure of the words it
+    knows."""
     following: float = 0.66
-    "Weight of its surprisal of the characters that follow."
+    "Weight of the model's surprisal of the characters that follow."
     slip: float = 0.71
     "Weight of the costs of slips."
     further: float = 3.5
-    "Against a candidate, for each slip beyond the first."
+    "Against a candidate, for each slip after the first."
     pair: float = 1.9
     "Against two words run together."
     frequency: float = 0.27
-    "Weight of the surprisal of a candidate as a word that stands alone."
+    "Weight of a candidate's surprisal by its count."
     capital: float = 1.5
-    "Weight of the surprisal of a capital, for a candidate where a capital within a sentence was typed."
+    "Weight of the surprisal of a capital, for a candidate in place of a word with a capital within a sentence."
     right: float = -6.2
-    "For an unknown word; below 0 that it is wrong."
+    "For an unknown word being right; negative: it is probably wrong."
     letter: float = -0.35
-    "The same for each of its letters, up to nine: long words are not near to others by chance."
+    "The same for each of its letters, up to nine: long words do not resemble others by chance."
     name: float = 2.8
-    "For one with a capital within a sentence."
+    "For an unknown word with a capital within a sentence."
     beginning: float = 2.9
-    "For one with a capital at the beginning of a sentence."
+    "For an unknown word with a capital at the beginning of a sentence."
     repeated: float = 3.2
-    "For each further time that it stands in the text, up to three."
+    "For each further occurrence in the text, up to three."
     foreign: float = 1.5
-    "For one among other unknown words."
+    "For an unknown word among other unknown words."
     dialect: float = 3.0
-    "For one near words that are clipped with an apostrophe (huntin' an' fishin'): such speech is spelt as it sounds."
+    """For an unknown word near words clipped with an apostrophe (huntin' an' fishin'): such speech is spelt as it
+    sounds."""
 
 
 KNOWN = Beliefs(
     word=1.0, following=1.0, slip=1.0, further=0.0, pair=0.0, frequency=0.2, capital=0.0, right=5.0, letter=0.0
 )  # fmt: skip
-"""What is believed of a known word, in aggressive correction."""
+"""The weights for known words, in aggressive correction."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A word that may have been meant."""
+    """A word that may be the intended one."""
 
     word: str
     probability: float
-    "Among the candidates, the word as it was typed included."
+    "Among all candidates, including the word as typed."
     reason: str
-    "The slips that lead to what was typed; empty for the word itself."
+    "The slips that lead to the typed word; empty for the typed word itself."
 
 
 @dataclass(frozen=True)
 class Change:
-    """A word that was corrected."""
+    """A correction of one word."""
 
     start: int
-    "Its place in the original text, in characters."
+    "Position in the original text, in characters."
     before: str
     after: str
     before_probability: float
@@ -132,16 +130,16 @@ class Change:
 
 @dataclass(frozen=True)
 class _Judged:
-    """A word of a text and what may have been meant by it."""
+    """A word of a text and its candidates."""
 
     span: Span
     known: bool
     candidates: list[Candidate]
-    "In a text with the supposed share of slips."
+    "Their probabilities hold for the share of slips that the weights were fitted on."
 
 
 class Corrector:
-    """A model, the known words, and how words are misspelt."""
+    """Corrects spelling with a model, the known words, and a model of errors."""
 
     def __init__(
         self,
@@ -155,8 +153,8 @@ class Corrector:
         confidence: float = 0.5,
         following: int = 24,
     ) -> None:
-        """`beliefs` of unknown words and, where `aggressive`, of `known` ones; `confidence`: probability that a
-        correction needs; `following`: characters behind a word that have a say.
+        """`beliefs`: weights for unknown words; `known`: for known ones, if `aggressive`; `confidence`: the probability
+        that a correction needs; `following`: how many characters after a word are considered.
 
         Raises `SettingsError` for a confidence outside 0 to 1.
         """
@@ -167,16 +165,16 @@ class Corrector:
         self.aggressive, self.confidence, self.following = aggressive, confidence, following
 
     def correct(self, text: str) -> tuple[str, list[Change]]:
-        """The corrected text, and what was changed in it, in order."""
+        """The corrected text and its changes, in order."""
         changes = self.changes(text)
         return apply(text, changes), changes
 
     def changes(self, text: str) -> list[Change]:
-        """What is to be changed in a text, in order."""
+        """The changes to make in a text, in order."""
         words = list(spans(text))
         judged = list(self._judged(text, words))
         odds = slip_odds([_wrong(each.candidates) for each in judged if not each.known], len(words))
-        found = list[Change]()
+        changes = list[Change]()
         for each in judged:
             candidates = each.candidates if each.known else _with_odds(each.candidates, odds)
             best = candidates[0]
@@ -184,11 +182,11 @@ class Corrector:
                 typed = next(other.probability for other in candidates if not other.reason)
                 why = "not usual here" if each.known else "unknown word"
                 reason = f"{why}: {best.reason}"
-                found.append(Change(each.span.start, each.span.word, best.word, typed, best.probability, reason))
-        return found
+                changes.append(Change(each.span.start, each.span.word, best.word, typed, best.probability, reason))
+        return changes
 
     def _judged(self, text: str, words: list[Span]) -> Iterator[_Judged]:
-        """Words with their candidates in the context of the text before them, in which the likeliest changes are made."""
+        """Words with their candidates, in the context of the text before them with the likeliest changes made."""
         times = Counter(plain(span.word) for span in words)
         known = [span.word in self.lexicon for span in words]
         foreign = _foreign_lines(text, words, known)
@@ -210,10 +208,12 @@ class Corrector:
                 belief = self._belief(text, span, times[plain(span.word)]) + self.beliefs.foreign * unknown
             within = span.word[0].isupper() and not begins_sentence(text, span.start)
             after = text[span.end : span.end + self.following]
-            found = self.candidates(span.word, after, state, belief=belief, known=known[number], within_sentence=within)
-            yield _Judged(span, known[number], found)
-            if found[0].reason and found[0].probability >= self.confidence:
-                unread, place = found[0].word, span.end
+            candidates = self.candidates(
+                span.word, after, state, belief=belief, known=known[number], within_sentence=within
+            )
+            yield _Judged(span, known[number], candidates)
+            if candidates[0].reason and candidates[0].probability >= self.confidence:
+                unread, place = candidates[0].word, span.end
 
     def candidates(
         self,
@@ -225,23 +225,22 @@ class Corrector:
         known: bool = False,
         within_sentence: bool = False,
     ) -> list[Candidate]:
-        """What may have been meant by a word between a state and what follows, the most probable first; itself is among
+        """Candidates for a word after a state and before `after`, the most probable first; the word itself is one of
         them.
 
-        `belief`: nats by which it is more probable than its letters say that the word is right; `within_sentence`: a
-        capital at its front is not that of a sentence.
+        `belief`: nats in favour of the word as typed; `within_sentence`: a capital at its front does not begin a
+        sentence.
         """
         weights = self.known if known else self.beliefs
         slips = dict[str, tuple[float, str]]()
         for other in self._others(word, known):
-            found = self.errors.slips(other, word)
-            if found is not None and found.kinds and self.context.knows(other):
-                cost = weights.slip * found.nats + weights.frequency * self.lexicon.nats(other)
-                cost += weights.further * (len(found.kinds) - (_FIRST in found.kinds) - 1) + weights.pair * (
-                    " " in other
-                )
+            path = self.errors.slips(other, word)
+            if path is not None and path.kinds and self.context.knows(other):
+                cost = weights.slip * path.nats + weights.frequency * self.lexicon.nats(other)
+                cost += weights.further * (len(path.kinds) - (_FIRST in path.kinds) - 1)
+                cost += weights.pair * (" " in other)
                 cost += weights.capital * self.lexicon.capital_nats(other) * within_sentence
-                slips[other] = cost, found.reason
+                slips[other] = cost, path.reason
         words = [word, *slips]
         alone = np.array([-belief, *(cost for cost, _ in slips.values())])
         nats = alone + self._nats_in_context(words, alone, self.context.legible(after), state, weights)
@@ -252,10 +251,10 @@ class Corrector:
         return [Candidate(words[at], float(shares[at]), reasons[at]) for at in order]
 
     def _nats_in_context(self, words: list[str], alone: Floats, behind: str, state: Arrays, weights: Beliefs) -> Floats:
-        """Surprisal (B,) of words and what is behind them, weighed; looked at to the end for those alone that can still
-        win.
+        """Weighted surprisal (B,) of words and the text after them, of which only words that can still win are scored
+        to the end.
 
-        For the others the end is taken to cost what it costs the best.
+        For the others the rest is assumed to cost as much as for the best.
         """
         own = self.context.nats(state, words)
         soon = weights.word * own + weights.following * (
@@ -272,7 +271,7 @@ class Corrector:
         return soon
 
     def _others(self, word: str, known: bool) -> list[str]:
-        """Candidates with the capitals and apostrophes of the word: near ones, and pairs of words."""
+        """Near words and pairs of words, with the capitals and apostrophes of the typed word."""
         distance = 1 if known or len(word) <= 3 else 2
         costs = dict[str, float]()
         for each in self.lexicon.near(word, distance, most=_NEAR):
@@ -288,25 +287,25 @@ class Corrector:
         return list(dict.fromkeys(like(each, word) for each in [*listed, *split]))
 
     def _may_be_meant(self, other: str, word: str) -> bool:
-        """Names are not typed in small letters, apostrophes where nothing is left out, nor endings by a slip."""
+        """False for what is no slip: a name in lower case, an apostrophe with nothing left out, a regular ending."""
         if self.lexicon.english and is_form(plain(word), other):
             return False
         return ("'" in other or "'" not in plain(word)) and (word[0].isupper() or not self.lexicon.is_name(other))
 
     def _is_usual(self, word: str, state: Arrays) -> bool:
-        """Whether a known word surprises so little that nothing else can have been meant."""
+        """Whether a known word surprises the model so little that no other can have been meant."""
         return float(self.context.nats(state, [word])[0]) < _USUAL
 
     def _can_be_judged(self, text: str, span: Span, known: bool) -> bool:
-        """Not single letters, words with characters that the model does not know, short words in capitals (acronyms),
-        and unknown words with an apostrophe at an end: huntin', 'cause."""
+        """Excludes single letters, words with unknown characters, short words in capitals (acronyms), and unknown words
+        with an apostrophe at an end (huntin', 'cause)."""
         word = span.word
         if len(word) < 2 or not self.context.knows(word) or (word.isupper() and len(word) < 6):
             return False
         return known or not {text[max(0, span.start - 1) : span.start], text[span.end : span.end + 1]} & {"'", "’"}
 
     def _belief(self, text: str, span: Span, times: int) -> float:
-        """Nats by which it is more probable that an unknown word is right than its letters say."""
+        """Nats in favour of an unknown word being right."""
         beliefs = self.beliefs
         belief = beliefs.right + beliefs.letter * min(len(span.word), 9) + beliefs.repeated * min(times - 1, 3)
         if span.word[0].isupper():
@@ -319,10 +318,10 @@ class Corrector:
 
 
 def slip_odds(wrong: list[float], words: int) -> float:
-    """How the odds of a slip in a text differ from those of the weights, by which each unknown word is one with such a
-    probability.
+    """The odds of a slip in a text relative to those that the weights were fitted on.
 
-    The share of slips among all words that is most probable, found by expectation and maximization.
+    `wrong`: the probability of each unknown word to be a slip, by those weights; `words`: how many words the text has.
+    The most probable share of slips is found by expectation maximisation.
     """
     share, fitted = _SUPPOSED, SLIPS / (1 - SLIPS)
     odds = np.array([each / max(1 - each, 1e-12) for each in wrong])
@@ -333,7 +332,7 @@ def slip_odds(wrong: list[float], words: int) -> float:
 
 
 def _foreign_lines(text: str, words: list[Span], known: list[bool]) -> set[int]:
-    """Numbers of the words that stand in lines of which hardly a word is known: another language, or names."""
+    """Numbers of the words in lines with hardly any known word: another language, or names."""
     lines = list[list[int]]()
     end = -1
     for number, span in enumerate(words):
@@ -348,12 +347,12 @@ def _foreign_lines(text: str, words: list[Span], known: list[bool]) -> set[int]:
 
 
 def _wrong(candidates: list[Candidate]) -> float:
-    """Probability that a word was meant otherwise."""
+    """Probability that another word was meant."""
     return sum(each.probability for each in candidates if each.reason)
 
 
 def _with_odds(candidates: list[Candidate], odds: float) -> list[Candidate]:
-    """Candidates where slips are so many times as probable."""
+    """The candidates if the odds of slips are multiplied by `odds`."""
     shares = [each.probability * (odds if each.reason else 1.0) for each in candidates]
     total = sum(shares)
     moved = [replace(each, probability=share / total) for each, share in zip(candidates, shares, strict=True)]
@@ -361,7 +360,7 @@ def _with_odds(candidates: list[Candidate], odds: float) -> list[Candidate]:
 
 
 def apply(text: str, changes: list[Change]) -> str:
-    """The text with its changes made."""
+    """The text with the changes applied."""
     parts, place = list[str](), 0
     for change in changes:
         assert text.startswith(change.before, change.start)

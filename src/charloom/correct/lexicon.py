@@ -1,5 +1,4 @@
-"""The words that are known, those of them that something may be corrected to, and which of these are near to an unknown
-word."""
+"""The known words, those that may be suggested as corrections, and which of these are near an unknown word."""
 
 import math
 from collections import Counter
@@ -14,17 +13,17 @@ from charloom.errors import MissingExtraError, TextError
 MOST_COUNT = 10**15
 
 ATTESTED = 10
-"""Times that a word of the training text which is in no list must stand there before anything is corrected to it. A
-rarer one may be a name, a term or a misprint; it is known, and that is all."""
+"""How often a word that is in no list must occur in the training text before it is suggested. A rarer one may be a
+name, a term or a misprint: it counts as known, but nothing is corrected to it."""
 
 
 class Lexicon:
-    """Words in small letters and how often each was seen. Raises `MissingExtraError` without rapidfuzz.
+    """Words in lower case and their counts. Raises `MissingExtraError` without rapidfuzz.
 
-    All words that have a count are known; `targets` are those that a word may be corrected to, all of them unless
-    given. `capitals`: how often the training text writes a word with a capital, and how often in all; `unseen`: how
-    probable it is that the next word of such a text is unknown (Good 1953); `has_list`: whether there are words from a
-    list; with `english`, a word is known if its British or American spelling is.
+    All words with a count are known. `targets`: the words that may be suggested, by default all; `capitals`: how often
+    the training text writes a word with a capital, and how often in all; `unseen`: the probability that the next word
+    of such a text is unknown (Good 1953); `has_list`: whether some words come from a list; `english`: a word also
+    counts as known if its British or American spelling is known.
     """
 
     def __init__(
@@ -56,13 +55,12 @@ class Lexicon:
 
     @classmethod
     def of(cls, pieces: Iterable[str], words: Mapping[str, int] | None = None, *, english: bool = False) -> "Lexicon":
-        """The words of a text that comes in pieces, and those of a list with their counts, scaled to the size of the
-        text."""
+        """The words of a text, given in pieces, and those of a list, their counts scaled to the size of the text."""
         return cls.joined(forms_of(pieces), words or {}, english=english)
 
     @classmethod
     def joined(cls, forms: Mapping[str, int], words: Mapping[str, int], *, english: bool = False) -> "Lexicon":
-        """The same, of the words of a text as they are written there."""
+        """Like `of`, from the words of a text as they are written there and their counts."""
         seen, capitals = Counter[str](), Counter[str]()
         for form, count in forms.items():
             word = plain(form)
@@ -88,7 +86,7 @@ class Lexicon:
         return len(self.counts)
 
     def __contains__(self, word: str) -> bool:
-        """Whether a word is known, in whatever case; with a possessive ending if the rest is; in English in either
+        """Whether a word is known: in any case, with or without a possessive ending, and for English in either
         spelling."""
         word = plain(word)
         if word in self.counts or (word.endswith("'s") and word[:-2] in self.counts):
@@ -96,26 +94,26 @@ class Lexicon:
         return self.english and any(other in self.counts for other in other_spellings(word.removesuffix("'s")))
 
     def nats(self, word: str) -> float:
-        """Surprisal of a word that stands alone; one that is not known counts as seen half a time."""
+        """Surprisal of a word by its count; an unknown word counts as seen half a time."""
         return -math.log(max(self.counts.get(plain(word), 0), 0.5) / max(self.total, 1))
 
     def capital_nats(self, word: str) -> float:
-        """Surprisal of a capital at the front of a word, by how often the training text writes it so; 0 where that is
-        not known."""
+        """Surprisal of a capital at the front of a word, by the training text; 0 without one."""
         if self._capitals is None:
             return 0.0
         capitals, seen = self._capitals.get(plain(word), (0, 0))
         return math.log((seen + 2.0) / (capitals + 0.2))
 
     def is_name(self, word: str) -> bool:
-        """Whether a word is known from a training text alone, which always writes it with a capital."""
+        """Whether a word is known only from the training text, which always writes it with a capital."""
         if self._capitals is None:
             return False
         capitals, seen = self._capitals.get(plain(word), (0, 0))
         return 0 < capitals == seen == self.counts.get(plain(word))
 
     def near(self, word: str, distance: int, *, most: int) -> list[str]:
-        """Targets at most so many slips away (optimal string alignment), the nearest and then the commonest first."""
+        """At most `most` targets within a distance (optimal string alignment), the nearest and then the commonest
+        first."""
         key = plain(word), distance, most
         if key not in self._near:
             if len(self._near) > 100_000:
@@ -124,17 +122,17 @@ class Lexicon:
         return self._near[key]
 
     def _find(self, word: str, distance: int, most: int) -> list[str]:
-        found = list[tuple[int, int, str]]()
+        ranked = list[tuple[int, int, str]]()
         for size in range(max(1, len(word) - distance), len(word) + distance + 1):
             words = self._by_length.get(size, [])
             if words:
                 row = self._distances([word], words, scorer=self._osa, score_cutoff=distance)[0]
                 for place in np.flatnonzero(row <= distance).tolist():
-                    found.append((int(row[place]), -self.counts[words[place]], words[place]))
-        return [each for _, _, each in sorted(found)[:most]]
+                    ranked.append((int(row[place]), -self.counts[words[place]], words[place]))
+        return [each for _, _, each in sorted(ranked)[:most]]
 
     def pairs(self, word: str) -> Iterator[str]:
-        """Two targets that give this word when they are run together."""
+        """Pairs of targets that make this word when written without a space."""
         word = plain(word)
         for place in range(1, len(word)):
             first, second = word[:place], word[place:]
@@ -143,12 +141,12 @@ class Lexicon:
 
 
 def plain(word: str) -> str:
-    """A word as it is looked up: in small letters, apostrophes straight."""
+    """A word as it is looked up: in lower case, with straight apostrophes."""
     return word.lower().replace("’", "'")
 
 
 def forms_of(pieces: Iterable[str]) -> Counter[str]:
-    """The words of a text that comes in pieces, as they are written there, with their counts."""
+    """The words of a text, given in pieces, as they are written there, with their counts."""
     forms = Counter[str]()
     for piece in pieces:
         forms.update(WORD.findall(piece))
@@ -156,7 +154,7 @@ def forms_of(pieces: Iterable[str]) -> Counter[str]:
 
 
 def read_words(text: str, name: str) -> dict[str, int]:
-    """A list of words, one a line, each with its count behind it or without. Raises `TextError`."""
+    """Parse a list of words, one per line, each optionally followed by its count. Raises `TextError`."""
     counts = dict[str, int]()
     for number, line in enumerate(text.splitlines(), 1):
         parts = line.split()

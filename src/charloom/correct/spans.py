@@ -1,4 +1,4 @@
-"""The words of a text that can be judged: not those in addresses, code, paths and numbers, which follow other rules."""
+"""The words of a text that can be judged, leaving out addresses, code, paths and numbers, which follow other rules."""
 
 import itertools
 import re
@@ -11,10 +11,10 @@ WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 """Letters, with apostrophes between them."""
 
 _MARKED_UP = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|<[^<>\n]*>", re.DOTALL)
-"""Code between fences, code in a line, and tags."""
+"""Fenced code, inline code, and tags."""
 
 _PIECE = re.compile(r"[^\s—–―]+")
-"""What stands between spaces and dashes."""
+"""A stretch between spaces and dashes."""
 
 _NOT_WORDS = re.compile(
     r"[\d_@#$&\\/=<>{}|^~+%]"  # numbers, addresses, paths, names with marks, assignments, operators
@@ -22,22 +22,22 @@ _NOT_WORDS = re.compile(
     r"|\w[(\[]"  # a call, an index
     r"|^[\"'(\[]*-"  # an option
 )
-"""Where a piece has this, none of its words is judged."""
+"""No word of a piece that contains this is judged."""
 
 LONGEST = 32
-"""Nobody typed a longer word."""
+"""Longest word that is judged, in letters."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """A word and where it stands."""
+    """A word and its position in the text."""
 
     start: int
     word: str
 
     @property
     def end(self) -> int:
-        """The place behind it."""
+        """The position after the word."""
         return self.start + len(self.word)
 
 
@@ -51,12 +51,12 @@ def spans(text: str) -> Iterator[Span]:
 
 
 def _skipped(text: str) -> list[tuple[int, int]]:
-    """Places of code: marked up, or lines of it."""
+    """Positions of code: marked up, or whole lines."""
     return sorted([*(match.span() for match in _MARKED_UP.finditer(text)), *code_lines(text)])
 
 
 def _words(text: str, start: int, end: int) -> Iterator[Span]:
-    """The words between two places where there is no code; each step is bounded, however long a piece is."""
+    """The words between two positions without code; each step is bounded, however long a piece is."""
     for piece in _PIECE.finditer(text, start, end):
         if _NOT_WORDS.search(piece.group()):
             continue
@@ -67,12 +67,12 @@ def _words(text: str, start: int, end: int) -> Iterator[Span]:
 
 
 def _has_inner_capitals(word: str) -> bool:
-    """Whether it is written likeThis or LikeThis; a word in capitals altogether is not."""
+    """Whether a word is written likeThis or LikeThis, but not in capitals throughout."""
     return any(one.islower() and other.isupper() for one, other in itertools.pairwise(word))
 
 
 def like(word: str, shape: str) -> str:
-    """`word` with the capitals of `shape`: all, the first, or as it is; and with curly apostrophes if it has any."""
+    """`word` capitalised like `shape` (throughout, at the front, or not), with curly apostrophes if `shape` has any."""
     if "’" in shape:
         word = word.replace("'", "’")
     if len(shape) > 1 and shape.isupper():
@@ -81,6 +81,6 @@ def like(word: str, shape: str) -> str:
 
 
 def begins_sentence(text: str, start: int) -> bool:
-    """Whether a word that stands there is the first of a sentence, a line or a quotation."""
+    """Whether a word at this position begins a sentence, a line or a quotation."""
     before = text[:start].rstrip(" \t") if start < 200 else text[start - 200 : start].rstrip(" \t")
     return not before or before[-1] in "\n.!?:\"'“”‘’(["

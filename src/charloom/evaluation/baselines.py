@@ -120,7 +120,7 @@ class NGram:
 
 @dataclass(frozen=True)
 class _Table:
-    """One order: its sequences, what each keeps after the discount, and the weight of the lower order in each context."""
+    """One order: its sequences, what each keeps after the discount, and each context's weight of the lower order."""
 
     types: Places
     kept: NDArray[np.float64]
@@ -144,7 +144,7 @@ class _Table:
 
 
 def best_order(train: Ids, symbols: int, *, highest: int = 12) -> int:
-    """The order that best predicts the last tenth of the training text from the rest; the held-out text plays no part."""
+    """The order that best predicts the last tenth of the training text from the rest, without the held-out text."""
     cut = max(1, int(0.9 * len(train)))
     best, least = 1, math.inf
     for order in range(1, highest + 1):

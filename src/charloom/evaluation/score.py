@@ -141,7 +141,7 @@ def _read_while_learning(model: LanguageModel, ids: Ids, learning_rate: float, s
 
 
 def evaluate_folded(model: LanguageModel, text: Text) -> Score:
-    """A quick estimate: like the carried score, but of the text folded into 16 rows that each start from a zero state."""
+    """A quick estimate: the carried score of the text folded into 16 rows that each start from a zero state."""
     return _score(read(model, folded_batches(model, model.encode(text))), text)
 
 

@@ -144,7 +144,7 @@ def _write_batch(writer: Writer, texts: list[_Growing], config: SamplingConfig) 
 
 
 def _write_block(writer: Writer, rows: StepRows, growing: list[_Growing], config: SamplingConfig) -> Array:
-    """The next symbols (B, block) of all rows; fewer if a logit is not finite, because that text may have ended before."""
+    """The next symbols (B, block) of all rows; fewer if a logit is not finite, for that text may end before."""
     block = min(BLOCK, max(text.outlet.missing for text in growing))
     uniforms = np.array([text.numbers(block) for text in growing])
     symbols = np.empty((len(growing), block), np.int64)

@@ -106,8 +106,6 @@ class Loop:
         """`boundary`: the symbol after which nothing is remembered; `never`: symbols that are never drawn."""
         network, layers = stepper.config, stepper.gates
         self._network = network
-        bias = np.concatenate([layer.start[:1] for layer in layers])  # the first layer's is in its table
-        candidate_bias = np.stack([layer.recurrent_bias for layer in layers])
         recurrent, recurrent_scale = _stored([layer.recurrent for layer in layers], kind)
         matrices = [layer.below for layer in layers if layer.below is not None]
         below, below_scale = _stored(matrices or [np.zeros((1, 1), np.float32)], kind)
@@ -115,22 +113,21 @@ class Loop:
         with _computing():  # numba starts its threads when it is asked for their number
             self._most_parts = max(1, min(numba.get_num_threads(), recurrent[0].nbytes // _BYTES_A_THREAD))
         self._weights = _Weights(
-            _CELLS[network.cell],
-            layers[0].start,
-            bias,
-            candidate_bias,
-            recurrent,
-            recurrent_scale,
-            below,
-            below_scale,
+            cell=_CELLS[network.cell],
+            table=layers[0].start,
+            bias=np.concatenate([layer.start[:1] for layer in layers]),
+            candidate_bias=np.stack([layer.recurrent_bias for layer in layers]),
+            recurrent=recurrent,
+            recurrent_scale=recurrent_scale,
+            below=below,
+            below_scale=below_scale,
         )
         self._output = _Output(aligned(output), output_bias, np.ones_like(output_bias), np.array(never, np.int64))
         self._boundary = boundary
 
     @property
     def _parts(self) -> int:
-        """How many threads share a layer; one on a machine that other work shares, where they would wait for each
-        other."""
+        """How many threads share a layer; only one if the machine is shared, where they would wait for each other."""
         return 1 if shared() else self._most_parts
 
     def symbols(
@@ -146,33 +143,22 @@ class Loop:
         ring[: len(recent)] = recent
         place = len(recent) % len(ring)
         sampling = _Sampling(
-            float(config.repetition_penalty),
-            float(config.temperature),
-            float(config.top_p),
-            float(config.min_p),
-            int(config.top_k),
-            bool(config.greedy),
+            repetition_penalty=float(config.repetition_penalty),
+            temperature=float(config.temperature),
+            top_p=float(config.top_p),
+            min_p=float(config.min_p),
+            top_k=int(config.top_k),
+            greedy=bool(config.greedy),
         )
         scratch, symbols = self._scratch(), np.empty(BLOCK, np.int64)
+        fixed = self._weights, self._output, memory, scratch, sampling
         uniforms, used = np.empty(0), 0
         while True:
             if used + BLOCK > len(uniforms):
                 uniforms, used = np.concatenate((uniforms[used:], uniform.random(4 * BLOCK))), 0
             numbers = uniforms[used : used + BLOCK]
             with _computing():
-                count, place = _write(
-                    self._weights,
-                    self._output,
-                    memory,
-                    scratch,
-                    sampling,
-                    numbers,
-                    symbols,
-                    ring,
-                    place,
-                    self._boundary,
-                    self._parts,
-                )
+                count, place = _write(*fixed, numbers, symbols, ring, place, self._boundary, self._parts)
             yield from symbols[: count if count >= 0 else -1 - count].tolist()
             if count < 0:
                 raise NotFiniteError

@@ -99,8 +99,8 @@ class Writer:
         start = self.stepper.begin(len(distinct)).state
         if state is not None:
             goes_on = [not len(ids) or ids[0] != self.vocabulary.boundary for ids in distinct.values()]
-            for part, given in zip(start, as_state(self.config.network, state), strict=True):
-                part[:, goes_on] = given
+            for part, before in zip(start, as_state(self.config.network, state), strict=True):
+                part[:, goes_on] = before
         rows = self.stepper.read(list(distinct.values()), start)
         if len(distinct) == len(prompts):
             return rows

@@ -21,7 +21,7 @@ def as_state(config: NetworkConfig, state: Sequence[Any]) -> Arrays:
     expected = [(config.layers, 1, config.hidden_size)] * (2 if config.cell == "lstm" else 1)
     if [part.shape for part in parts] != expected:
         raise SettingsError(
-            f"the state has parts of the shapes {[part.shape for part in parts]}, but this model's state has {expected}; "
-            "use one that this model's read returned"
+            f"the state has parts of the shapes {[part.shape for part in parts]}, but this model needs {expected}; "
+            "use a state that this model's read returned"
         )
     return parts
