@@ -1,13 +1,14 @@
-"""How many misspelt words are corrected, each alone, beside Norvig's method, pyspellchecker, symspellpy and hunspell?
+"""How many single misspelt words are corrected, compared with Norvig's method, pyspellchecker, symspellpy and hunspell?
 
 Usage: python benchmarks/spelling_words.py PAIRS [--words LIST] [--time-budget 2m] [--run RUN] [--quick] [--output JSON]
 
     pip install pyspellchecker symspellpy spylls
 
-PAIRS is a file of lines `right: wrong wrong`. All take the same word list, that of symspellpy unless another is named, and
-hunspell its own. Ours: a character model trained here on words drawn from the list (each as often as the square root of its
-count says), the counts, and slips whose costs and weights are learned in five folds: each pair is corrected with what the pairs
-of other words taught. "Not learned" is the error model with its default costs, and the counts, without a character model.
+PAIRS is a file of lines `right: wrong wrong`. All take the same word list, that of symspellpy unless another is named,
+and hunspell its own. Ours: a character model trained here on words drawn from the list (each as often as the square
+root of its count says), the counts, and slips whose costs and weights are learned in five folds: each pair is corrected
+with what the pairs of other words taught. "Not learned" is the error model with its default costs, and the counts,
+without a character model.
 """
 
 import argparse
@@ -31,11 +32,11 @@ from spelling_peers import Peer, peers, symspell_list
 
 FOLDS = 5
 ALONE = Beliefs(slip=1.0, further=0.0, pair=0.0, capital=0.0)
-"""Which of the candidates for a word is the best, apart from whether the word is right, which nobody asks here."""
+"""Which candidate for a word is the best, regardless of whether the word is right, which is not the question here."""
 
 
 def sampled(counts: Mapping[str, int], lines: int) -> str:
-    """Words drawn from a list, a line each, as often as the square roots of their counts say."""
+    """Words drawn from a list, one per line, in proportion to the square roots of their counts."""
     words = sorted(counts)
     shares = np.sqrt(np.array([counts[word] for word in words], np.float64))
     draw = np.random.Generator(np.random.PCG64(0))
@@ -43,12 +44,12 @@ def sampled(counts: Mapping[str, int], lines: int) -> str:
 
 
 def folds(pairs: list[Pair]) -> dict[str, int]:
-    """The fold of each word that was meant; all its misspellings are in one."""
+    """The fold of each intended word; all its misspellings are in one fold."""
     return {word: number % FOLDS for number, word in enumerate(sorted({pair.meant for pair in pairs}))}
 
 
 class Ours:
-    """The library's corrector on words that stand alone."""
+    """The library's corrector on single words."""
 
     def __init__(self, writer: Writer, lexicon: Lexicon) -> None:
         self._writer, self._lexicon = writer, lexicon
@@ -60,7 +61,7 @@ class Ours:
         return [float(nats) for nats in self._asked.nats(self._begin, [f"{word}\n" for word in words])]
 
     def ranked(self, word: str, learned: Learned | None) -> list[str]:
-        """Candidates, the most probable first; a known word is left alone."""
+        """Candidates, most probable first; a known word is left alone."""
         if word in self._lexicon:
             return [word]
         if learned is None:

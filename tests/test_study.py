@@ -69,7 +69,7 @@ def result(swept: Path) -> dict[str, Any]:
 def test_ctrl_c_stops_and_says_how_to_go_on(swept: Path) -> None:
     code, out, err, _ = json.loads((swept / "stopped.json").read_text())
     assert (code, out) == (130, "")
-    assert "go on with: charloom study --run study" in err
+    assert "continue with: charloom study --run study" in err
     assert "Traceback" not in err
 
 
