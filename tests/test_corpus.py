@@ -1,4 +1,4 @@
-"""Texts as they lie on disks: read strictly, cut by position, remembered by their SHA-256."""
+"""Text files: read strictly, split by position, identified by their SHA-256."""
 
 import codecs
 import hashlib
@@ -444,9 +444,7 @@ def test_another_seed_gives_another_order_and_none_keeps_it() -> None:
     text = "".join(f"{number}\n" for number in range(100))
     assert lines_of(text, seed=1) != lines_of(text, seed=2)
     assert lines_of(text, seed=0) == text
-    assert corpus_of(b"b\na\n", documents="lines", shuffle=3).notes == (
-        "name: shuffled the lines with seed 3",
-    )
+    assert corpus_of(b"b\na\n", documents="lines", shuffle=3).notes == ("name: shuffled the lines with seed 3",)
 
 
 def test_a_sorted_list_that_is_shuffled_holds_out_lines_from_all_of_it() -> None:

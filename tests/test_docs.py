@@ -1,4 +1,4 @@
-"""What the documents tell a reader to type is something that the command line understands."""
+"""The command line understands every command in the documentation."""
 
 import re
 import shlex
@@ -40,7 +40,7 @@ def test_a_command_in_the_documents_is_understood(document: str, command: str) -
     if arguments[-1] in ("--help", "--version"):
         return
     app = build()
-    app.config = ()  # the files that a command names are not here
+    app.config = ()  # the files named by a command do not exist here
     app.parse_args(arguments, exit_on_error=False, print_error=False)
 
 

@@ -22,7 +22,7 @@ def joined(texts: list[str]) -> Text:
 
 
 def expected(texts: list[str], vocabulary: Vocabulary, documents: Documents) -> list[int]:
-    """The ids, put together a text and a character at a time."""
+    """The ids, assembled one text and one character at a time."""
     ids: list[int] = []
     for text in texts:
         for character in text:

@@ -1,4 +1,4 @@
-"""A search: its space, its storage, what is kept of it, and what it says."""
+"""A search: its space, its storage, what it keeps, and what it reports."""
 
 import json
 import os
@@ -135,7 +135,7 @@ def test_a_trial_that_was_running_when_all_stopped_is_tried_again_with_its_setti
     found = journal(tmp_path, 3)
     with pytest.raises(KeyboardInterrupt):
         found.run(1, train)
-    dead = found._search.ask()  # what a worker leaves that is killed
+    dead = found._search.ask()  # what a killed worker leaves
     dead.suggest_float("training.learning_rate", 0.001, 0.1, log=True)
     again = journal(tmp_path, 3)
     again.abandon()
@@ -178,9 +178,9 @@ def test_a_line_of_the_journal_that_was_not_written_whole_is_cut_off(tmp_path: P
 
 def test_a_worker_that_is_killed_while_it_writes_leaves_no_lock_that_is_waited_for(tmp_path: Path) -> None:
     journal(tmp_path, 1)
-    (left := tmp_path / "j.lock").touch()  # as optuna's own lock would be left
+    (left := tmp_path / "j.lock").touch()  # as left by optuna's own lock
     journal(tmp_path, 1).run(1, lambda trial, name: give(trial, name, outcome(2.0)))
-    assert left.exists()  # optuna's would be waited for for 30 seconds, and then removed
+    assert left.exists()  # optuna would wait 30 seconds for it, and then remove it
 
 
 def test_a_defect_in_training_ends_the_search_instead_of_going_round(tmp_path: Path) -> None:
