@@ -89,18 +89,18 @@ def main() -> None:
         networks = [name for name in options.networks.split(",") if name]
         for name, command in commands(networks, options.steps, options.length, options.text, Path(folder)).items():
             seconds(command)  # warms up: reads files from the disk, and compiles
-            alone, beside = [], []
+            alone, crowded = [], []
             for _ in range(options.rounds):
                 alone.append(seconds(command))
                 with busy():
                     taken, others = seconds(command)
-                    beside.append((taken, max(0.0, others - 1)))
-            ratios = [quiet / loaded for (quiet, _), (loaded, _) in zip(alone, beside, strict=True)]
-            report[name] = {"alone": alone, "beside": beside, "ratios": ratios}
+                    crowded.append((taken, max(0.0, others - 1)))
+            ratios = [quiet / loaded for (quiet, _), (loaded, _) in zip(alone, crowded, strict=True)]
+            report[name] = {"alone": alone, "crowded": crowded, "ratios": ratios}
             print(
                 f"{name:20} alone {statistics.median(taken for taken, _ in alone):6.2f} s, next to it "
-                f"{statistics.median(taken for taken, _ in beside):6.2f} s, ratio {statistics.median(ratios):.2f} "
-                f"({min(ratios):.2f} to {max(ratios):.2f}); others used {max(other for _, other in alone + beside):.2f}",
+                f"{statistics.median(taken for taken, _ in crowded):6.2f} s, ratio {statistics.median(ratios):.2f} "
+                f"({min(ratios):.2f} to {max(ratios):.2f}); others used {max(other for _, other in alone + crowded):.2f}",
                 flush=True,
             )
     if options.output:

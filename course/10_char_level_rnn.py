@@ -1837,7 +1837,7 @@ floor = {
 }
 for baseline in compressors(train_text.encode(), validation_text.encode(), len(validation_text)):
     if baseline.name == "xz":
-        floor["xz, told of the training text"] = baseline.bits_per_character * math.log(2)
+        floor["xz, primed with the training text"] = baseline.bits_per_character * math.log(2)
 floor["our network, by hand"] = nats
 floor["charloom's defaults (chapter 1)"] = first_score.nats_per_character
 
@@ -1861,7 +1861,7 @@ say(
 say(
     f"A perplexity of {perplexity:.2f} *per character* is one of **{perplexity**length_of_word:,.0f} per word** here, "
     "because a word has "
-    f"{length_of_word:.1f} characters, its space included. Whoever quotes a perplexity without saying per what has "
+    f"{length_of_word:.1f} characters, its space included. Anyone who quotes a perplexity without saying per what has "
     "said nothing."
 )
 
@@ -2130,7 +2130,7 @@ say(
     f"**{large_size // small_size} times the units: {means[small_size] - means[large_size]:.2f} nats better, in "
     f"{times[large_size] / times[small_size]:.1f} times the time** (the seeds differ by up to "
     f"{largest_spread(sizes):.3f}). That is at an equal number of characters. At an equal *time* the smaller one could "
-    "have read so many times as much, which is another experiment."
+    "have read that many times as much, which is another experiment."
 )
 
 # %% [markdown]
@@ -2249,7 +2249,7 @@ print(
 # ### What was learned
 
 # %%
-by_counting, by_xz = floor["the 4 characters before (5-gram)"], floor["xz, told of the training text"]
+by_counting, by_xz = floor["the 4 characters before (5-gram)"], floor["xz, primed with the training text"]
 best_size = min(mean_of(sizes), key=mean_of(sizes).get)
 learned = [
     f"**From {math.log(OUTPUT_SIZE):.2f} to {nats:.2f} nats.** Our own program of less than 200 lines takes the perplexity "
@@ -2302,13 +2302,13 @@ else:
 | minLSTM ([arXiv 2410.01201](https://arxiv.org/abs/2410.01201), its own split, test) | | 1.555 |
 | minGRU (same paper) | | 1.548 |
 | a 5-gram model | the same text | {math.log(2) * record["baselines"]["5-gram"]:.4f} |
-| xz, told of the training text | | {math.log(2) * record["baselines"]["xz"]:.4f} |
+| xz, primed with the training text | | {math.log(2) * record["baselines"]["xz"]:.4f} |
 """
     )
     say(
         f"charloom: perplexity {carried['perplexity']:.2f} per character, {carried['accuracy']:.1%} of the characters "
         f"guessed, {record['parameters']:,} parameters, one seed. nanoGPT is judged on random windows of 256 characters, so "
-        "the fresh figure is the one to put beside it. We know of no published recurrent network below 1.52 nats on this "
+        "the fresh figure is the one to compare with it. We know of no published recurrent network below 1.52 nats on this "
         "split, other than those of this project."
     )
     show_text(record["sample"])

@@ -74,9 +74,9 @@ class Case:
     name: str
     run: TinyRun
     kills: tuple[Kill, ...]
-    "One for each of the first sittings."
+    "One for each of the first sessions."
     stop: int | None = None
-    "Step at which the user stops the first sitting, if it lives so long."
+    "Step at which the user stops the first session, if it lives that long."
 
 
 @dataclass
@@ -91,7 +91,7 @@ class Result:
     killed: int = 0
     differences: list[Difference] = field(default_factory=list)
     error: str = ""
-    "Why it could not be gone on with."
+    "Why it could not be resumed."
 
 
 class KillingDisk(WatchedDisk):
@@ -129,7 +129,7 @@ class Unbroken:
     "What a case starts from; None for nothing."
     operations: list[str]
     stopped: list[str]
-    "Operations of a sitting that the user stopped at step `stop`."
+    "Operations of a session that the user stopped at step `stop`."
     stopped_from: int
     "How many of them came before the user stopped it."
     stop: int

@@ -102,7 +102,7 @@ class Commands:
             again = self._run(self._command(case.cell, path), (), own_process=False)
             if again.code == 0:
                 break
-            found.wrong = found.wrong or f"it cannot be gone on with: exit code {again.code}: {again.said[-500:]}"
+            found.wrong = found.wrong or f"it cannot be resumed: exit code {again.code}: {again.said[-500:]}"
         found.differences = differences(path, self.unbroken(case.cell))
         return found
 

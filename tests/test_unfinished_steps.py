@@ -56,7 +56,7 @@ def broken_off_at_each_line(trainer: Trainer, error: Callable[[], BaseException]
             trainer.advance()
         try:
             kept.append(trainer.state())
-            assert equal(kept[-1], before) or equal(kept[-1], after), f"broken off at {seen[-1]}"
+            assert equal(kept[-1], before) or equal(kept[-1], after), f"interrupted at {seen[-1]}"
         except UnfinishedStepError:
             halfway.append(seen[-1])
             with pytest.raises(UnfinishedStepError, match="broken off halfway"):
@@ -135,7 +135,7 @@ def check_broken_off_runs(folder: Path, unbroken: Path, error: Callable[[], Base
         step = checkpoints.saved_step(path)
         assert step in (0, 2, 3), lines[-1]
         finish(TINY.go_on(path))
-        assert differences(path, unbroken) == [], f"broken off at {lines[-1]}, saved up to {step}"
+        assert differences(path, unbroken) == [], f"interrupted at {lines[-1]}, saved up to {step}"
         shutil.rmtree(path)
     return len(whole)
 

@@ -35,7 +35,7 @@ class TinyRun:
     validations: int = 3
     save_every: int = 3
     extended_to: int | None = None
-    "Steps that are asked for when the run is gone on with."
+    "Steps that are requested when the run is resumed."
 
     def begin(self, path: Path | None, disk: Disk | None = None, corpus: Corpus | None = None) -> Session:
         config = CorpusConfig(documents=self.documents)
