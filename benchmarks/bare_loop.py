@@ -2,10 +2,10 @@
 
 Usage: python benchmarks/bare_loop.py [SECONDS TO MEASURE]
 
-The loop that an expert writes by hand, with nothing around it: one `nn.LSTM` of 512 over embeddings of 128, 65 symbols,
-batch 32, sequence length 128, torch's dropout 0.3, fused AdamW, clipping, bfloat16 where `--precision auto` takes it. It
-prints R, the seconds for the 2,940 steps of twelve epochs of Tiny Shakespeare: the unit in which budgets are stated, because
-machines differ by a factor of two and more.
+This is the loop that an expert writes by hand, with nothing around it: one `nn.LSTM` of 512 over embeddings of 128, 65
+symbols, batch 32, sequence length 128, torch's dropout 0.3, fused AdamW, clipping, bfloat16 if `--precision auto` takes
+it. It prints R, the seconds for the 2,940 steps of twelve epochs of Tiny Shakespeare: the unit for budgets, because
+machines differ by a factor of two or more.
 """
 
 import sys
@@ -40,7 +40,7 @@ def reference_seconds(measured: float = 30.0) -> float:
     ids = torch.randint(0, SYMBOLS, (TIME + 1, STREAMS))
     state, steps, began = None, -5, time.perf_counter()
     while steps <= 0 or time.perf_counter() - began < measured:
-        if steps == 0:  # the ones before set up kernels
+        if steps == 0:  # earlier steps set up kernels
             began = time.perf_counter()
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
             logits, state = model(ids[:-1], state)

@@ -1,12 +1,13 @@
-"""How much speed is left beside one busy process?
+"""How much speed is left next to one busy process?
 
 Usage: python benchmarks/busy.py [--rounds 3] [--steps 60] [--networks 1x128,1x256,1x512,2x64-rnn-relu] [--length 3000]
                                  [--text tiny-shakespeare] [--output JSON]
 
-By turns, alone and beside a process that burns one processor (a loop in Python): whole commands, `charloom train TEXT --steps N`
-of several networks (LSTM, but for 2x64) and `charloom generate` with a 1x512 of random weights, a text short enough for numpy
-and one for the compiled loop. Each line: seconds alone, beside the busy process, and the ratio, medians and the range of the
-rounds. On Linux it also says how many processors other processes used meanwhile: figures beside others are worth little.
+Alternates between running alone and next to a process that burns one processor (a loop in Python). Whole commands are
+timed: `charloom train TEXT --steps N` for several networks (LSTM, except 2x64) and `charloom generate` with a 1x512 of
+random weights, for a text short enough for numpy and one for the compiled loop. Each line has the seconds alone, next
+to the busy process, and the ratio: medians and the range of the rounds. On Linux it also shows how many processors
+other processes used: figures taken next to other work are worth little.
 """
 
 import argparse
@@ -29,7 +30,7 @@ from writing import save
 
 @contextmanager
 def busy() -> Iterator[int]:
-    """A process that burns one processor; gives its id."""
+    """A process that burns one processor; yields its id."""
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:
         time.sleep(0.5)
         try:
@@ -39,7 +40,7 @@ def busy() -> Iterator[int]:
 
 
 def commands(networks: list[str], steps: int, length: int, text: str, folder: Path) -> dict[str, list[str]]:
-    """What is measured, by name."""
+    """The commands that are measured, by name."""
     found = {}
     for network in networks:
         shape, _, cell = network.partition("-")
@@ -52,7 +53,7 @@ def commands(networks: list[str], steps: int, length: int, text: str, folder: Pa
 
 
 def seconds(arguments: list[str]) -> tuple[float, float]:
-    """Seconds that a whole command takes, and how many processors it and all others but it used, itself subtracted."""
+    """Seconds that a whole command takes, and how many processors all other processes used."""
     with tempfile.TemporaryDirectory() as run:
         more = ["--run", str(Path(run) / "run")] if arguments[0] == "train" else []
         began, used, own = time.perf_counter(), _used(), os.times()
@@ -63,7 +64,7 @@ def seconds(arguments: list[str]) -> tuple[float, float]:
 
 
 def _used() -> float:
-    """Seconds of all processors that were used since the machine started; 0 where the system does not say."""
+    """Seconds of all processors that were used since the machine started; 0 if the system does not report them."""
     try:
         line = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
     except OSError:
@@ -73,7 +74,7 @@ def _used() -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Speed beside one busy process.")
+    parser = argparse.ArgumentParser(description="Speed next to one busy process.")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--networks", default="1x128,1x256,1x512,2x64-rnn-relu")
@@ -87,19 +88,19 @@ def main() -> None:
         save(fresh_model(NetworkConfig()), Path(folder))
         networks = [name for name in options.networks.split(",") if name]
         for name, command in commands(networks, options.steps, options.length, options.text, Path(folder)).items():
-            seconds(command)  # reads the files from the disk, and compiles
-            alone, beside = [], []
+            seconds(command)  # warms up: reads files from the disk, and compiles
+            alone, crowded = [], []
             for _ in range(options.rounds):
                 alone.append(seconds(command))
                 with busy():
                     taken, others = seconds(command)
-                    beside.append((taken, max(0.0, others - 1)))
-            ratios = [quiet / loaded for (quiet, _), (loaded, _) in zip(alone, beside, strict=True)]
-            report[name] = {"alone": alone, "beside": beside, "ratios": ratios}
+                    crowded.append((taken, max(0.0, others - 1)))
+            ratios = [quiet / loaded for (quiet, _), (loaded, _) in zip(alone, crowded, strict=True)]
+            report[name] = {"alone": alone, "crowded": crowded, "ratios": ratios}
             print(
-                f"{name:20} alone {statistics.median(taken for taken, _ in alone):6.2f} s, beside "
-                f"{statistics.median(taken for taken, _ in beside):6.2f} s, ratio {statistics.median(ratios):.2f} "
-                f"({min(ratios):.2f} to {max(ratios):.2f}); others used {max(other for _, other in alone + beside):.2f}",
+                f"{name:20} alone {statistics.median(taken for taken, _ in alone):6.2f} s, next to it "
+                f"{statistics.median(taken for taken, _ in crowded):6.2f} s, ratio {statistics.median(ratios):.2f} "
+                f"({min(ratios):.2f} to {max(ratios):.2f}); others used {max(other for _, other in alone + crowded):.2f}",
                 flush=True,
             )
     if options.output:

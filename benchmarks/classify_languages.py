@@ -1,13 +1,13 @@
-"""The language of a text: charloom beside n-grams trained on the same sentences, and beside ready-made detectors.
+"""The language of a text: charloom compared with n-grams trained on the same sentences, and with ready-made detectors.
 
 Usage: python benchmarks/classify_languages.py [ROWS.tsv] [--test 60] [--quick] [--only NAMES] [--output FILE.json]
 
-A tenth of each language's sentences is held out, sentences that differ in case or punctuation on one side; of it TEST a
-language are asked for: the whole sentence, its first twenty characters, and one word of it. Trained on the other nine tenths:
-charloom and the n-gram models, these also on the sentences together with a part of each, cut as charloom's `crops` cuts it.
-Ready-made detectors were trained on other text, so each is asked only about the languages it has, is told that no others
-occur where it can be told, and stands beside charloom on the same rows, which is also told. Chinese is one language where a
-detector has one. Needs: pip install 'charloom[bench]'.
+A tenth of each language's sentences is held out (sentences that differ only in case or punctuation go to one side).
+TEST of them per language are classified: the whole sentence, its first twenty characters, and one word of it. charloom
+and the n-gram models are trained on the other nine tenths; the n-gram models also on the sentences plus a part of each,
+cropped like charloom's `crops`. Ready-made detectors were trained on other text. So each is asked only about the
+languages it has, is told, if possible, that no others occur, and is compared with charloom on the same rows, which is
+told the same. Chinese counts as one language if a detector has only one. Needs: pip install 'charloom[bench]'.
 """
 
 import argparse
@@ -33,7 +33,7 @@ Detect = Callable[[str], str]
 
 
 def word(text: str) -> str:
-    """One word of a text, the longest among its first ten, at most twelve characters of it; where there is none, its beginning."""
+    """The longest of a text's first ten words, cut to twelve characters; without words, the beginning of the text."""
     words = re.findall(r"[^\W\d_]+(?:[^\W\d_]|[\u0300-\u036f'’])*", text)[:10]
     return max(words, key=len)[:12] if words else text[:12]
 
@@ -51,13 +51,13 @@ def plain(label: str) -> str:
 
 
 def detectors(wanted: set[str]) -> dict[str, tuple[set[str], Detect]]:
-    """Ready-made detectors that are installed: the languages that each shares with `wanted`, and what it says of a text."""
+    """The installed ready-made detectors: the languages that each shares with `wanted`, and its answer for a text."""
     made: dict[str, tuple[set[str], Detect]] = {}
     for add in (_langdetect, _langid, _py3langid, _lingua, _fasttext):
         try:
             name, shared, detect = add(wanted)
         except ImportError as error:
-            print(f"left out: {error}", file=sys.stderr)
+            print(f"skipped: {error}", file=sys.stderr)
             continue
         made[name] = shared, detect
     return made
@@ -128,7 +128,7 @@ def _fasttext(wanted: set[str]) -> tuple[str, set[str], Detect]:
 
 
 def among(model: Classifier, texts: Sequence[str], languages: set[str]) -> list[str]:
-    """What charloom says where only `languages` (without regions) occur; classes of one language are added up."""
+    """charloom's answers if only `languages` (without regions) occur; classes of one language are added up."""
     names = sorted(languages)
     found = model.probabilities(texts)
     sums = np.stack(
@@ -155,13 +155,13 @@ def share(labels: Sequence[str], predicted: Sequence[str]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="The language of a text, beside what people use.")
+    parser = argparse.ArgumentParser(description="The language of a text, compared with common tools.")
     parser.add_argument("rows", type=Path, nargs="?", default=DATA)
     parser.add_argument("--test", type=int, default=60)
     parser.add_argument(
-        "--quick", action="store_true", help="100 sentences a language: whether it works, not how good it is"
+        "--quick", action="store_true", help="100 sentences per language: shows that it works, not how good it is"
     )
-    parser.add_argument("--only", nargs="+", default=[], help="only ways whose names hold one of these")
+    parser.add_argument("--only", nargs="+", default=[], help="only methods with one of these in their names")
     parser.add_argument("--output", type=Path, default=None)
     options = parser.parse_args()
     rows = read_rows(options.rows)
@@ -193,7 +193,9 @@ def main() -> None:
         "charloom, its n-grams alone": lambda: alone(models[0], train, network=False),
     }
     results: dict[str, Any] = {"trained on the same sentences": {}, "ready-made": {}}
-    print(f"{len(train):,} sentences of {len(rows.classes)} languages to train on, {len(test):,} to ask for; {title()}")
+    print(
+        f"{len(train):,} training sentences in {len(rows.classes)} languages, {len(test):,} test sentences; {title()}"
+    )
     print(f"{'':<44}" + "".join(name.rjust(22) for name in QUERIES) + "texts a second".rjust(18) + "seconds".rjust(10))
     for name, make in ways.items():
         if not chosen(name, options.only):

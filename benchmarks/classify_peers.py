@@ -1,7 +1,7 @@
-"""What else can be trained on the same rows: n-gram naive Bayes, linear SVM, the network of PyTorch's tutorial; and charloom, whole
-and by halves.
+"""Other models trained on the same rows: n-gram naive Bayes, linear SVM, the network of PyTorch's tutorial; and
+charloom, whole and by halves.
 
-Every entry takes rows to train on and gives a function from texts to labels. scikit-learn is needed (the extra `bench`).
+Every entry takes training rows and returns a function from texts to labels. Needs scikit-learn (the extra `bench`).
 """
 
 import random
@@ -33,14 +33,14 @@ Predict = Callable[[Sequence[str]], Sequence[str]]
 
 @dataclass(frozen=True)
 class Trained:
-    """A way to classify, and how long it took to train."""
+    """A classification method, and how long it took to train."""
 
     predict: Predict
     seconds: float
 
 
 def naive_bayes(rows: Rows, *, longest: int, analyzer: str = "char", prior: bool = True) -> Trained:
-    """Multinomial naive Bayes over counts of character n-grams up to `longest`; the smoothing is the best of four on a tenth."""
+    """Multinomial naive Bayes over character n-gram counts up to `longest`; smoothing is the best of four on a tenth."""
 
     def made(alpha: float) -> Any:
         counts = CountVectorizer(analyzer=analyzer, ngram_range=(1, longest))
@@ -60,7 +60,7 @@ def linear_svm(rows: Rows, *, longest: int, analyzer: str = "char", balanced: bo
 
 
 def stochastic_svm(rows: Rows, *, longest: int, analyzer: str = "char_wb") -> Trained:
-    """The same by stochastic gradients, for many classes; how strongly it is kept small is the better of two on a tenth."""
+    """The same by stochastic gradients, for many classes; the regularisation is the better of two on a tenth."""
 
     def made(alpha: float) -> Any:
         weights = TfidfVectorizer(analyzer=analyzer, ngram_range=(1, longest), sublinear_tf=True, min_df=2)
@@ -79,7 +79,7 @@ def _best(rows: Rows, candidates: list[Any]) -> Trained:
 
 
 def classifier(rows: Rows, *, name: str, seed: int, settings: dict[str, Any]) -> tuple[Trained, Classifier]:
-    """charloom's: what `charloom classify train` does with these settings."""
+    """charloom: what `charloom classify train` does with these settings."""
 
     def part(kind: type[Any]) -> Any:
         return kind(**{key: value for key, value in settings.items() if key in kind.__dataclass_fields__})
@@ -103,7 +103,7 @@ def classifier(rows: Rows, *, name: str, seed: int, settings: dict[str, Any]) ->
 
 
 def alone(model: Classifier, rows: Rows, *, network: bool) -> Trained:
-    """Half of a classifier, on the rows that it was trained on: its network, or its n-grams and Bayes' rule."""
+    """One half of a trained classifier: its network, or its n-grams with Bayes' rule."""
     counts = dict(zip(rows.classes, rows.counts, strict=True))
     prior = np.log([counts[name] / len(rows) for name in model.classes])
 
@@ -137,13 +137,13 @@ class Tutorial(nn.Module):
 
 
 def letters(name: str) -> list[int]:
-    """A name in the tutorial's 58 letters: accents are taken off, what is still none of them becomes the last."""
+    """A name in the tutorial's 58 letters: accents are stripped, and any other character becomes the last letter."""
     plain = (character for character in unicodedata.normalize("NFD", name) if unicodedata.category(character) != "Mn")
     return [LETTERS.find(character) % len(LETTERS) for character in plain] or [LETTERS.index(" ")]
 
 
 def tutorial(rows: Rows, *, epochs: int = 27, seed: int = 0) -> Trained:
-    """It, trained as there: 27 epochs of batches of 64, SGD at 0.15, gradients clipped to 3, the accents of names taken off."""
+    """That network, trained as there: 27 epochs, batches of 64, SGD at 0.15, gradients clipped to 3, accents stripped."""
     began = time.perf_counter()
     torch.manual_seed(seed)
     draw = random.Random(seed)
@@ -169,7 +169,7 @@ def tutorial(rows: Rows, *, epochs: int = 27, seed: int = 0) -> Trained:
 
 
 def folds(rows: Rows, count: int, seed: int) -> list[np.ndarray]:
-    """Places of the rows of each fold: each class spread evenly, near-duplicates together."""
+    """Indices of the rows of each fold: classes are spread evenly, near-duplicates stay together."""
     groups: dict[str, list[int]] = defaultdict(list)
     for place, text in enumerate(rows.texts):
         groups[folded(text)].append(place)
@@ -186,12 +186,12 @@ def folds(rows: Rows, count: int, seed: int) -> list[np.ndarray]:
 
 
 def chosen(name: str, only: Sequence[str]) -> bool:
-    """Whether a way to classify is among those asked for: of its name a part is in `only`, or nothing is."""
+    """Whether a method is requested: its name contains one of `only`, or `only` is empty."""
     return not only or any(part in name for part in only)
 
 
 def figures(labels: Sequence[str], predicted: Sequence[str], positive: str | None = None) -> dict[str, float]:
-    """Accuracy, balanced accuracy, macro F1, and F1 of one class where it is named, in percent."""
+    """Accuracy, balanced accuracy, macro F1, and F1 of one class if it is named, in percent."""
     from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
     found = {
@@ -205,7 +205,7 @@ def figures(labels: Sequence[str], predicted: Sequence[str], positive: str | Non
 
 
 def table(results: dict[str, list[dict[str, float]]]) -> str:
-    """Mean and range over the splits, a row for each way to classify."""
+    """Mean and range over the splits, one row per method."""
     names = list(next(iter(results.values()))[0])
     width = max(map(len, results)) + 2
     lines = ["".ljust(width) + "".join(name.rjust(26) for name in names)]

@@ -1,10 +1,11 @@
-"""Spam among short messages: charloom, whole and by halves, beside n-gram naive Bayes and linear SVMs, five folds.
+"""Spam among short messages: charloom, whole and by halves, compared with n-gram naive Bayes and linear SVMs, five
+folds.
 
 Usage: python benchmarks/classify_spam.py [ROWS.tsv] [--folds 5] [--quick] [--only NAMES] [--output FILE.json]
 
-Every message is classified once, by what was trained on the other folds; messages that differ in digits, case and punctuation only
-are in one fold. F1 is that of spam. Peers choose smoothing and C on a tenth of the training rows. Needs: pip install
-'charloom[bench]'.
+Every message is classified once, by a model trained on the other folds; messages that differ only in digits, case and
+punctuation are in one fold. F1 is that of spam. Peers choose smoothing and C on a tenth of the training rows. Needs:
+pip install 'charloom[bench]'.
 """
 
 import argparse
@@ -25,7 +26,7 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "spam" / "sms.t
 
 
 def ways(train: Rows, number: int, *, quick: bool) -> dict[str, Callable[[], Trained]]:
-    """Ways to classify, each trained when it is called."""
+    """The methods, each trained when it is called."""
     epochs: dict[str, Any] = {"epochs": 2} if quick else {}
     models: list[Classifier] = []
 
@@ -49,13 +50,13 @@ def ways(train: Rows, number: int, *, quick: bool) -> dict[str, Callable[[], Tra
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Spam among short messages, beside what people use.")
+    parser = argparse.ArgumentParser(description="Spam among short messages, compared with common tools.")
     parser.add_argument("rows", type=Path, nargs="?", default=DATA)
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument(
-        "--quick", action="store_true", help="one fold, short trainings: whether it works, not how good it is"
+        "--quick", action="store_true", help="one fold, short trainings: shows that it works, not how good it is"
     )
-    parser.add_argument("--only", nargs="+", default=[], help="only ways whose names hold one of these")
+    parser.add_argument("--only", nargs="+", default=[], help="only methods with one of these in their names")
     parser.add_argument("--output", type=Path, default=None)
     options = parser.parse_args()
     rows = read_rows(options.rows)

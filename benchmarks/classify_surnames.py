@@ -1,11 +1,13 @@
-"""The origin of a surname: charloom, whole and by halves, n-grams, a linear SVM, PyTorch's tutorial, on the same splits.
+"""The origin of a surname: charloom, whole and by halves, n-grams, a linear SVM, PyTorch's tutorial, on the same
+splits.
 
 Usage: python benchmarks/classify_surnames.py [ROWS.tsv] [--splits 3] [--quick] [--only NAMES] [--output FILE.json]
 
-Each split holds a fifth of every language out, names that differ in case or punctuation on one side; everything is trained on the
-rest and asked for the held fifth once. Peers choose smoothing, C and the length of n-grams on a tenth of the training rows.
-Accuracy favours whoever knows that half of the names are Russian, balanced accuracy whoever forgets it, so peers and charloom stand
-here twice where they can be told to count classes alike. Needs: pip install 'charloom[bench]'.
+Each split holds out a fifth of every language (names that differ only in case or punctuation go to one side);
+everything is trained on the rest and tested on the held-out fifth once. Peers choose smoothing, C and the length of
+n-grams on a tenth of the training rows. Accuracy favours a model that knows that half of the names are Russian,
+balanced accuracy one that ignores it. So peers and charloom appear twice here if they can be told to weight classes
+equally. Needs: pip install 'charloom[bench]'.
 """
 
 import argparse
@@ -24,7 +26,7 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "names" / "surn
 
 
 def ways(train: Rows, split: int, *, quick: bool) -> dict[str, Callable[[], Trained]]:
-    """Ways to classify, each trained when it is called."""
+    """The methods, each trained when it is called."""
     epochs: dict[str, Any] = {"epochs": 2} if quick else {}
     words = {"analyzer": "char_wb"}
     models: list[Classifier] = []
@@ -54,13 +56,13 @@ def ways(train: Rows, split: int, *, quick: bool) -> dict[str, Callable[[], Trai
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="The origin of a surname, beside what people use.")
+    parser = argparse.ArgumentParser(description="The origin of a surname, compared with common tools.")
     parser.add_argument("rows", type=Path, nargs="?", default=DATA)
     parser.add_argument("--splits", type=int, default=3)
     parser.add_argument(
-        "--quick", action="store_true", help="one split, short trainings: whether it works, not how good it is"
+        "--quick", action="store_true", help="one split, short trainings: shows that it works, not how good it is"
     )
-    parser.add_argument("--only", nargs="+", default=[], help="only ways whose names hold one of these")
+    parser.add_argument("--only", nargs="+", default=[], help="only methods with one of these in their names")
     parser.add_argument("--output", type=Path, default=None)
     options = parser.parse_args()
     rows = read_rows(options.rows)

@@ -1,32 +1,35 @@
-"""What is a model of Python source good for: text that parses, names completed, mistakes found?
+"""How good is a model of Python source at writing text that parses, completing names, and finding mistakes?
 
 Usage: python benchmarks/code.py [--run RUN | --time-budget 15m] [--rows parse,grid,...] [--quick] [--output JSON]
 
-The model is one of `charloom train python-library`: the installed standard library without tests and tables. Held out are the whole
-files behind the split; the first file there, which the split may cut, counts nowhere.
+The model comes from `charloom train python-library`: the installed standard library without tests and tables. The whole
+files after the split are held out; the first file there, which the split may cut, never counts.
 
 parse, grid, beginnings
              Snippets of 400 characters at temperature 0.7 (200 of them), and of 100, 200, 400, 800 characters at
-             temperatures 0.5, 0.7, 1.0 (50 each), with the constraint and without, with the
-             same seeds. Each goes on from a place in a held-out file where a statement begins at the left margin: the
-             model reads the 1,000 characters before it and the statement's beginning (`def `, `class `, `x = `), and what is
-             parsed is the text from that statement on, alone; so it needs nothing that stands before. In the last row each
-             begins a file of its own, after no prompt. A snippet ends early where the model ends the file. Then both are
-             written on by the same model in the same way (constrained or not) to the end of the statement, at most 1,000
-             characters, and `charloom.code.writing.finish` closes what is open, for both. A snippet counts where
-             `ast.parse` accepts all of it: the characters asked for and what was added. Also told: the share that the
-             compiler accepts, and how much of the text is code, not strings and comments.
-speed        Characters a second, one text at a time, with the constraint and without, in pairs.
-identifiers  Names of three characters or more, drawn from the held-out files: how often the right one is first, or among
-             five, after so many typed characters; and the keys saved on these names when one key takes a suggestion out of
-             five. Beside it the names of the file so far, the most recent first, and jedi, in its own order.
+             temperatures 0.5, 0.7, 1.0 (50 each), with and without the constraint, from the same seeds. Each continues
+             from a place in a held-out file where a statement begins at the left margin. The model reads the 1,000
+             characters before it and the beginning of the statement (`def `, `class `, `x = `); only the text from that
+             statement on is parsed, so it needs nothing from before. In the last row each snippet begins a new file,
+             without a prompt. A snippet ends early if the model ends the file. Then the same model continues both in
+             the same way (constrained or not) to the end of the statement, for at most 1,000 characters, and
+             `charloom.code.writing.finish` closes whatever is open, for both. A snippet counts if `ast.parse` accepts
+             all of it: the requested characters and the additions. Also reported: the share that compiles, and how much
+             of the text is code rather than strings and comments.
+speed        Characters a second, one text at a time, with and without the constraint, in pairs.
+identifiers  Names of three characters or more, drawn from the held-out files: how often the right one is first, or
+             among five, after n typed characters; and the keys saved on these names if one key accepts one of five
+             suggestions. Compared with the names of the file so far, most recent first, and with jedi, in its own
+             order.
 operators, misspelt, arguments
-             One change in each of so many held-out files of 1,500 characters or more (of longer ones the first 4,000, to a
-             line's end): an operator swapped for another of its kind, a name misspelt (two letters exchanged, one left out,
-             doubled or replaced), two plain arguments exchanged. How often the changed file has a higher surprise, in all
-             and per character, than the original; and whether the change is among the first hints of the changed file.
+             One change in each of n held-out files of 1,500 characters or more (of longer files the first 4,000, up to
+             a line end): an operator swapped for another of its kind, a name misspelt (two letters exchanged, one left
+             out, doubled or replaced), two plain arguments exchanged. How often the changed file has a higher surprise,
+             in total and per character, than the original; and whether the change is among the first hints for the
+             changed file.
 
-Measured on the held-out files; the mixture and the decay of identifiers were chosen on files of the training part.
+Everything is measured on held-out files; the mixture and the decay of identifiers were chosen on files of the training
+part.
 """
 
 import argparse
@@ -69,7 +72,7 @@ MARGIN = re.compile(r"^(?:def |class |@|import |from |if |for |try:|[A-Za-z_]\w*
 
 
 def held_out(corpus: Corpus) -> list[str]:
-    """The whole files behind the split."""
+    """The whole files after the split."""
     part = corpus.validation
     return [str(part.slice(first, last)) for first, last in itertools.pairwise(part.ends)]
 
@@ -81,14 +84,14 @@ def training_files(corpus: Corpus) -> list[str]:
 
 
 Place = tuple[str, str]
-"""What stands before a statement at the left margin, and the beginning of the statement."""
+"""The text before a statement at the left margin, and the beginning of the statement."""
 
 Snippet = tuple[str, str]
 """A text, and what the model would write next."""
 
 
 def prompts(files: list[str], count: int, seed: int) -> list[Place]:
-    """Places where a statement begins at the margin, and where the text before parses alone."""
+    """Places where a statement begins at the margin, and the text before it parses by itself."""
     draw = random.Random(seed)
     found: list[Place] = []
     while len(found) < count:
@@ -111,9 +114,9 @@ def free(writer: Writer, places: list[Place], length: int, temperature: float, s
 def constrained(
     writer: Writer, places: list[Place], length: int, temperature: float, seed: int
 ) -> tuple[list[Snippet], int, int]:
-    """The same under it, and how many lines were drawn again and statements replaced.
+    """The same with the constraint, and how many lines were redrawn and statements replaced.
 
-    The context is read as what stands before a new text, so that the constraint judges what is parsed.
+    The context is read as preceding a new text, so that the constraint checks exactly the text that is parsed.
     """
     made, redrawn, replaced = [], 0, 0
     config = SamplingConfig(temperature=temperature)
@@ -148,7 +151,7 @@ def parse_row(writer: Writer, places: list[Place], length: int, temperature: flo
 
 
 def code_characters(begun: str, text: str) -> int:
-    """How many of a snippet's characters stand in no string and no comment."""
+    """How many of a snippet's characters are outside strings and comments."""
     lexer, count = Lexer(), 0
     for place, character in enumerate(begun + text):
         lexer.push(character)
@@ -185,18 +188,18 @@ def speed(writer: Writer, places: list[Place]) -> dict[str, float]:
 
 
 def recent(known: list[str], begun: str) -> list[str]:
-    """Of these names, the most recent first, what is to be added to those with that beginning."""
+    """The rest of each of these names with the given beginning, most recent first."""
     return [name[len(begun) :] for name in known if name.startswith(begun) and name != begun]
 
 
 def of_jedi(text: str, begun: str) -> list[str]:
-    """What jedi suggests."""
+    """jedi's suggestions."""
     import jedi
 
     lines = (text + begun).split("\n")
     try:
         found = jedi.Script(text + begun).complete(len(lines), len(lines[-1]))
-    except Exception:  # it fails on some unfinished files: then it has nothing to say
+    except Exception:  # it fails on some unfinished files, and then suggests nothing
         return []
     return [each.complete for each in found if each.complete]
 
@@ -263,7 +266,7 @@ def identifiers(
 
 
 def misspelt(name: str, draw: random.Random) -> str:
-    """The name with one slip, another name than before."""
+    """The name with one slip, which makes it a different name."""
     while True:
         at = draw.randrange(1, len(name))
         slip = draw.randrange(4)
@@ -307,7 +310,7 @@ def changes(files: list[str], kind: str, count: int) -> Iterator[tuple[str, str,
                 start, old, new = place.start, place.text, draw.choice(place.alternatives)
             changed = text[:start] + new + text[start + len(old) :]
             places(changed)
-        except TextError:  # a long file was cut within a statement
+        except TextError:  # a long file was cut inside a statement
             continue
         made += 1
         yield text, changed, start
@@ -342,11 +345,11 @@ def hints(model: Any, writer: Writer, files: list[str], kind: str, count: int) -
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What a model of Python source is good for.")
+    parser = argparse.ArgumentParser(description="How good a model of Python source is.")
     parser.add_argument("--run", type=Path)
     parser.add_argument("--time-budget", default="15m")
     parser.add_argument("--rows", default=",".join(ROWS))
-    parser.add_argument("--quick", action="store_true", help="few of everything: shows that it runs")
+    parser.add_argument("--quick", action="store_true", help="a little of everything: shows that it runs")
     parser.add_argument(
         "--tune", action="store_true", help="only the mixture of identifiers, on files of the training part"
     )
@@ -405,7 +408,7 @@ def _has_jedi() -> bool:
     try:
         import jedi  # noqa: F401
     except ImportError:
-        print("jedi is not installed and left out: pip install 'charloom[bench]'", flush=True)
+        print("jedi is not installed, so it is skipped: pip install 'charloom[bench]'", flush=True)
         return False
     return True
 

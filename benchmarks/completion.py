@@ -1,14 +1,15 @@
-"""How many keystrokes does completion save, beside a trigram of words and an n-gram of characters?
+"""How many keystrokes does completion save, compared with a word trigram and a character n-gram?
 
 Usage: python benchmarks/completion.py TEXT [--run RUN] [--time-budget 4m] [--characters 10000] [--start 0] [--quick]
 
-The rule, the same for all: before each character of a word, the first one included, k suggestions are shown. If the rest of
-the word is among them, one key takes it, and with it the space behind the word if there is one. All else costs a key a character.
-Saved is the share of characters that needed no key. All learn from the training part of the text (its first nine tenths), and
-are measured on the beginning of the rest, or from `--start` characters on (shares of the mixtures were chosen from 500,000 on);
-capitals count. The model is trained here unless a run of that text is named. Two tables of rows: those that know the training
-text alone, and those that count what was typed before too, ours and the peers alike.
-Latency: a key typed and five suggestions given, one core or more as the machine has them.
+The rule is the same for all: before each character of a word, including the first, k suggestions are shown. If the rest
+of the word is among them, one key accepts it, along with the following space if there is one. Everything else costs one
+key per character. The figure is the share of characters that needed no key. All methods learn from the training part of
+the text (its first nine tenths) and are measured on the beginning of the rest, or from `--start` characters on (the
+shares of the mixtures were chosen from 500,000 on); capitals count. The model is trained here unless a run of that text
+is given. There are two groups of rows: methods that know only the training text, and methods that also count what was
+typed before, ours and the peers alike. Latency: one typed key and five suggestions, on as many cores as the machine
+has.
 """
 
 import argparse
@@ -30,13 +31,13 @@ from word_peers import CharacterGrams, Suggester, WordTrigram
 SHOWN = (1, 3, 5)
 
 STATIC = Shares(model=0.5, counts=0.5, recent=0, following=0)
-"""The model and the counts of the training text, without what was typed."""
+"""The model and the counts of the training text, without the typed text."""
 
 Suggest = Callable[[str, str, int], list[str]]
 
 
 def saved(text: str, start: int, suggest: Suggest) -> tuple[dict[int, float], list[float]]:
-    """Share of the keys for text[start:] that each number of suggestions saves, and the seconds of each answer."""
+    """The share of keys saved on text[start:] by each number of suggestions, and the seconds of each answer."""
     keys, seconds = dict.fromkeys(SHOWN, 0), list[float]()
     place = start
     while place < len(text):
@@ -68,7 +69,7 @@ def saved(text: str, start: int, suggest: Suggest) -> tuple[dict[int, float], li
 
 
 class Typist:
-    """Asks the model as somebody who types would: what was typed is read once."""
+    """Asks the model as someone typing would: the typed text is read once."""
 
     def __init__(self, completer: Completer | MixedCompleter) -> None:
         self._completer = completer

@@ -1,15 +1,15 @@
-"""How small does a model make the text that it was not trained on, beside what people use to compress text?
+"""How small does a model compress text that it was not trained on, compared with common compressors?
 
 Usage: python benchmarks/compression.py RUN [--no-adaptive] [--output FILE.json]
 
-The file is the run's own validation text. Each compressor takes it alone, and once more primed with the training text: what the
-training text takes by itself is subtracted from what both take in a row, compress(train + held-out) - compress(train). xz, PPMd
-and zpaq get all of the training text, bz2 the end of it that fits into one block with the held-out text, zstd all of it by
-`--patch-from`, which is made for that. Ours is `charloom compress`, the whole file with header and checksum, decoded again (times:
-coding alone, and the check). PPMd (pyppmd), zpaq and zstd are left out where they are not installed.
+The file is the run's own validation text. Each compressor takes it alone, and once more primed with the training text:
+the size of both in a row minus that of the training text, compress(train + held-out) - compress(train). xz, PPMd and
+zpaq get all of the training text, bz2 the end of it that fits into one block with the held-out text, and zstd all of it
+through `--patch-from`, which is made for that. Ours is `charloom compress`: the whole file with header and checksum,
+decoded again (times: coding alone, and the check). PPMd (pyppmd), zpaq and zstd are skipped if they are not installed.
 
-PPMd and zpaq learn while they code, as `--adaptive` does; the others and plain `compress` do not. The size of the model is not
-counted, and no compressor needs training.
+PPMd and zpaq learn while they code, as `--adaptive` does; the others and plain `compress` do not. The size of the model
+is not counted, and no compressor needs training.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def xz(data: bytes) -> int:
 
 
 def zstd(file: Path, told: Path | None = None) -> int:
-    """Bytes of `zstd --ultra -22`, told of another file or not."""
+    """Bytes of `zstd --ultra -22`, primed with another file or not."""
     command = [
         "zstd",
         "--ultra",
@@ -50,7 +50,7 @@ def zstd(file: Path, told: Path | None = None) -> int:
 
 
 def ours(run: Path, file: Path, adaptive: bool) -> dict[str, Any]:
-    """What `charloom compress --json` says."""
+    """The output of `charloom compress --json`."""
     command = [sys.executable, "-m", "charloom", "compress", str(run), str(file), "--force", "--json"]
     done = subprocess.run([*command, *(["--adaptive"] if adaptive else [])], check=True, stdout=subprocess.PIPE)
     return dict(json.loads(done.stdout))

@@ -1,10 +1,11 @@
-"""The longest run that the course tells of: Tiny Shakespeare with a time budget, into course/record.json.
+"""The longest run in the course: Tiny Shakespeare with a time budget, into course/record.json.
 
 Usage: python benchmarks/course_record.py [--time-budget 229s] [--text tiny-shakespeare] [--output course/record.json]
 
-Without a budget it is R, the time of a plain loop for the reference recipe on this machine (benchmarks/bare_loop.py). The run
-is `charloom train TEXT --time-budget D`, nothing else set; the figures are those of `charloom evaluate` on the last tenth of
-the text, carried and fresh; the sample is what `charloom generate` writes with one seed, not chosen among several.
+The default budget is R, the time of a plain loop for the reference recipe on this machine (benchmarks/bare_loop.py).
+The run is `charloom train TEXT --time-budget D`, nothing else set; the figures are those of `charloom evaluate` on the
+last tenth of the text, carried and fresh; the sample is what `charloom generate` writes with one seed, not chosen among
+several.
 """
 
 import argparse
@@ -22,7 +23,7 @@ CONTEXT = 256
 
 
 def record(text: str, budget: float) -> dict:
-    """Train, evaluate, write; what came out."""
+    """Train, evaluate and write; returns the results."""
     with tempfile.TemporaryDirectory() as folder:
         run = str(Path(folder) / "run")
         trained, spent = charloom("train", text, "--run", run, "--time-budget", f"{budget:.1f}s")

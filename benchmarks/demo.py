@@ -1,4 +1,4 @@
-"""The main job from beginning to end: train on the embedded corpus, write, measure, compare.
+"""The main task from start to finish: train on the embedded corpus, write, measure, compare.
 
 Usage: python benchmarks/demo.py [--time-budget 100s]      (make demo)
 
@@ -25,7 +25,7 @@ def show(*arguments: str) -> None:
 
 
 def new_folder() -> Path:
-    """runs/demo, or the first of runs/demo-2, runs/demo-3, … that is free."""
+    """runs/demo, or the first free one of runs/demo-2, runs/demo-3, …."""
     number = 1
     while (path := Path("runs") / (f"demo-{number}" if number > 1 else "demo")).exists():
         number += 1
@@ -59,7 +59,7 @@ def main() -> None:
     print("\nTry next:")
     print(f'  {sys.prefix}/bin/charloom generate {run} --prompt "Lists " --temperature 1.0 --seed 2')
     print(f"  {sys.prefix}/bin/charloom plot {run} --output loss.png")
-    print(f"  {sys.prefix}/bin/charloom train my.txt --time-budget 4m        (a text of your own)")
+    print(f"  {sys.prefix}/bin/charloom train my.txt --time-budget 4m        (your own text)")
     print(f"\nbits per character: {model:.3f} (xz {figures['xz']:.3f}, 5-gram {figures['5-gram']:.3f})")
 
 

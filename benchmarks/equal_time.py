@@ -2,12 +2,13 @@
 
 Usage: python benchmarks/equal_time.py [--seconds 266] [--seeds 3] [--text tiny-shakespeare] [--output FILE.json]
 
-The two others are rewritten from their published figures and train in this process for SECONDS of training time; start-up
-and scoring are not counted for them. They train in float32, as published, and where this processor multiplies bfloat16 itself,
-which charloom then uses, once more in bfloat16 (autocast), a row each. charloom gets a time budget for its whole command:
-SECONDS, and a tenth of it, so that the second row says whether it is ten times as fast. All are scored in float32 on every
-character of the last tenth of the text: the transformer with at least half of its window as context, which is more than its own
-protocol gives it; both LSTMs in one piece, state carried; the middle of the seeds is reported. All take turns, seed by seed.
+The two others are reimplemented from their published figures and train in this process for SECONDS of training time;
+start-up and scoring do not count for them. They train in float32, as published; if this processor multiplies bfloat16
+natively, which charloom then uses, they train once more in bfloat16 (autocast), in separate rows. charloom gets a time
+budget for its whole command: SECONDS, and a tenth of it, so that the second row shows whether it is ten times as fast.
+All are scored in float32 on every character of the last tenth of the text: the transformer with at least half of its
+window as context, which is more than its own protocol gives it; both LSTMs in one piece with carried state. The median
+of the seeds is reported. All take turns, seed by seed.
 """
 
 import argparse
@@ -33,7 +34,7 @@ from time_to_quality import measured
 
 
 class Block(nn.Module):
-    """Attention and a four times wider layer, each after a norm and beside a residual (the plain GPT-2 block)."""
+    """Attention and a four times wider layer, each after a norm and with a residual (the plain GPT-2 block)."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -121,7 +122,7 @@ class Tutorial(nn.Module):
 
 
 def train(model: Transformer | Tutorial, ids: torch.Tensor, seconds: float, seed: int, precision: str) -> int:
-    """Train for so many seconds, as the recipe says, in float32 or with the products in bfloat16; the steps that were taken."""
+    """Train by the recipe for a number of seconds, in float32 or bfloat16 products; returns the number of steps."""
     optimizer, step, began = model.optimizer(), 0, time.perf_counter()
     first = [group["lr"] for group in optimizer.param_groups]
     draw = torch.Generator().manual_seed(seed)
@@ -143,7 +144,7 @@ def train(model: Transformer | Tutorial, ids: torch.Tensor, seconds: float, seed
 
 
 def split_ids(name: str) -> tuple[torch.Tensor, torch.Tensor, int]:
-    """The training ids; those of the validation text with the one before it, which is read and not scored; how many symbols."""
+    """The training ids; the validation ids and the one before them, which is only read; the number of symbols."""
     corpus = open_text(name, CorpusConfig())
     vocabulary = Vocabulary.of(corpus.text.pieces(), "characters")
     ids = torch.from_numpy(encode(corpus.text, vocabulary).astype("int64"))
@@ -152,7 +153,7 @@ def split_ids(name: str) -> tuple[torch.Tensor, torch.Tensor, int]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Quality at equal time, against two recipes that people know.")
+    parser = argparse.ArgumentParser(description="Quality at equal time, compared with two well-known recipes.")
     parser.add_argument("--seconds", type=float, default=240.0)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--text", default="tiny-shakespeare")

@@ -1,11 +1,12 @@
-"""Quality on text that chose nothing: neither a recipe, nor a setting, nor the checkpoint that is kept.
+"""Quality on text that nothing was chosen on: no recipe, no setting, no checkpoint.
 
-Usage: python benchmarks/held_out_that_chose_nothing.py TEXT... [--rotate TEXT...] [--seconds 66] [--seeds 2] [--megabytes 1]
+Usage: python benchmarks/held_out_that_chose_nothing.py TEXT... [--rotate TEXT...] [--seconds 66] [--seeds 2]
+                                                        [--megabytes 1]
 
-`charloom train TEXT --split 0.85,0.05,0.1 --time-budget D`, nothing else set. The validation part, a twentieth, chooses the
-checkpoint; the figure is that of the test part, the last tenth, which is read once, at the end. The recipes were found on the
-last tenth of Tiny Shakespeare and on small parts of Great Expectations, so those texts may not be used as they are: with
---rotate, the first tenth of a text is moved to its end and becomes the test part.
+`charloom train TEXT --split 0.85,0.05,0.1 --time-budget D`, with no other settings. The checkpoint is chosen on the
+validation part, a twentieth; the figure is that of the test part, the last tenth, which is read once, at the end. The
+recipes were found on the last tenth of Tiny Shakespeare and on small parts of Great Expectations, so those texts may
+not be used directly: with --rotate, the first tenth of a text is moved to its end and becomes the test part.
 """
 
 import argparse
@@ -31,7 +32,7 @@ def charloom(*arguments: object) -> Any:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Quality on text that chose nothing.")
+    parser = argparse.ArgumentParser(description="Quality on text that nothing was chosen on.")
     parser.add_argument("texts", nargs="*", type=Path)
     parser.add_argument("--rotate", nargs="*", type=Path, default=[])
     parser.add_argument("--seconds", type=float, default=66.0)

@@ -2,8 +2,8 @@
 
 Usage: python benchmarks/memory.py [--megabytes 1,10,100] [--output FILE.json]
 
-The text is the embedded corpus, repeated; the command is `charloom train TEXT --steps 50` with the default network. The peak
-is the largest resident size that the system saw of the process.
+The text is the embedded corpus, repeated; the command is `charloom train TEXT --steps 50` with the default network. The
+peak is the largest resident size of the process that the system saw.
 """
 
 import argparse
@@ -24,7 +24,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 
 
 def peak(arguments: list[str]) -> int:
-    """Bytes; measured from a small process, because a child counts its parent's pages as its own at first."""
+    """Peak memory in bytes; measured from a small process, because a child first counts its parent's pages."""
     command = [sys.executable, "-c", _PEAK, sys.executable, "-m", "charloom", *arguments]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
     unit = 1 if sys.platform == "darwin" else 1024

@@ -1,4 +1,4 @@
-"""What written names are compared with: n-grams of characters with modified Kneser-Ney smoothing, and judges of what is real."""
+"""Baselines for written names: character n-grams with modified Kneser-Ney smoothing, and judges of what is real."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ Floats = NDArray[np.float64]
 
 
 class NameGrams:
-    """An n-gram of names: what stands before a name's first letter is the boundary, as often as the order asks for."""
+    """An n-gram of names; before a name's first letter comes the boundary, as often as the order requires."""
 
     def __init__(self, names: Sequence[str], vocabulary: Vocabulary, order: int) -> None:
         self._vocabulary, self._order = vocabulary, order
@@ -27,7 +27,7 @@ class NameGrams:
         return np.concatenate(encoded)
 
     def following(self, begun: str) -> Floats:
-        """Probability (V + 1,) of what follows the beginning of a name, the boundary for its end last."""
+        """Probability (V + 1,) of the symbol after the beginning of a name; the last one is the boundary."""
         begun = begun[-(self._order - 1) :] if len(begun) >= self._order - 1 else "\0" + begun
         if begun not in self._known:
             size = self._vocabulary.boundary + 1
@@ -43,7 +43,7 @@ class NameGrams:
 
 
 class Grams:
-    """The n-gram of all names, and, where names have a language, that of the language mixed in."""
+    """The n-gram of all names, mixed with that of the language if names have one."""
 
     def __init__(self, names: Sequence[tuple[str, str]], vocabulary: Vocabulary, order: int, own: float = 0.0) -> None:
         """`names`: language and name; `own`: weight of the language's own n-gram."""
@@ -81,10 +81,10 @@ class Grams:
 
 
 def told_apart(real: Sequence[str], written: Sequence[str]) -> float:
-    """Share of names of which a linear model over 1- to 4-grams, cross-validated, says rightly whether they are real.
+    """Share of names that a cross-validated linear model over 1- to 4-grams classifies correctly as real or written.
 
-    0.5 is what names that cannot be told from real ones give (Lopez-Paz and Oquab 2017, arXiv 1610.06545). As many of one as of
-    the other are taken, each name once, at most 2,000.
+    Names that cannot be told from real ones give 0.5 (Lopez-Paz and Oquab 2017, arXiv 1610.06545). Equal numbers of
+    both are used, each name once, at most 2,000.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
@@ -117,6 +117,6 @@ class Origin:
         self._judge.fit([name for _, name in names], [language for language, _ in names])
 
     def right(self, names: Sequence[tuple[str, str]]) -> float:
-        """Share of the names that are given back their language."""
+        """Share of the names that are assigned their own language."""
         found = self._judge.predict([name for _, name in names])
         return float(np.mean([language == label for (language, _), label in zip(names, found, strict=True)]))

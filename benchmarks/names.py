@@ -1,18 +1,19 @@
-"""Do written names look like names, and are they new? Beside n-grams of characters of orders 3 to 5.
+"""Do written names look like names, and are they new? Compared with character n-grams of orders 3 to 5.
 
 Usage: python benchmarks/names.py FOLDER [--steps 1500] [--seed 1] [--quick] [--output JSON]
 
-FOLDER holds `first-names.txt`, a name a line, and `surnames-by-language.tsv`, `language<TAB>surname`. First names are put in
-the order and split that makemore's lectures use (Python's `random`, seed 42; 80 % to train, 10 % dev, 10 % test), so that the
-loss may stand beside theirs; surnames in the order that `--shuffle 1` gives, with the same shares. The model of surnames reads
-the language and a tab as its prompt. The loss is nats for each character of a name and its end, given the language; the n-grams
-of surnames mix one of all languages with the language's own, the weight chosen on the dev names. Settings were chosen on the
-dev names too.
+FOLDER holds `first-names.txt`, one name per line, and `surnames-by-language.tsv`, `language<TAB>surname`. First names
+get the order and split of makemore's lectures (Python's `random`, seed 42; 80 % to train, 10 % dev, 10 % test), so that
+the loss is comparable with theirs; surnames get the order of `--shuffle 1`, with the same shares. The model of surnames
+reads the language and a tab as its prompt. The loss is nats per character of a name and its end, given the language;
+the n-grams of surnames mix one of all languages with the language's own, with a weight chosen on the dev names.
+Settings were also chosen on the dev names.
 
-Written are as many names as are held out (dev and test), in the same languages, at each temperature. New: not in the training
-list, capitals and accents apart. Held out: of all, real names that were not trained on. Distinct: when each is counted once.
-Right language: what a linear model trained on the training list says, beside what it says of the held-out names. Told apart:
-how often a linear model knows a written name from a held-out one (50 % if they cannot be told apart).
+As many names are written as are held out (dev and test), in the same languages, at each temperature. New: not in the
+training list, apart from capitals and accents. Held out: share of all that are real names not trained on. Distinct:
+share when each is counted once. Right language: the verdict of a linear model trained on the training list, next to its
+verdict on the held-out names. Told apart: how often a linear model distinguishes a written name from a held-out one (50
+% if they cannot be told apart).
 """
 
 import argparse
@@ -42,7 +43,7 @@ PUBLISHED = (
 )
 
 Names = list[tuple[str, str]]
-"""Language, empty where there is none, and name."""
+"""Language (or an empty string) and name."""
 
 
 def split(names: Names) -> tuple[Names, Names, Names]:
@@ -69,7 +70,7 @@ def text(names: Names) -> str:
 
 
 def train(parts: tuple[Names, Names, Names], run: Path, steps: int, network: NetworkConfig, seed: int) -> LanguageModel:
-    """A model of the training names; the best at the dev names is kept. The shares are those that cut between two names."""
+    """A model of the training names; the best one on the dev names is kept. The shares cut between two names."""
     whole = [text(part) for part in parts]
     size = sum(map(len, whole))
     first, second = ((len(whole[0]) + 0.5) / size, len(whole[1]) / size)
@@ -86,7 +87,7 @@ def train(parts: tuple[Names, Names, Names], run: Path, steps: int, network: Net
 
 
 def nats(model: LanguageModel, names: Names) -> float:
-    """Surprisal of names and their ends, given their languages: that of the lines, less that of what stands before the names."""
+    """Surprisal of names and their ends, given their languages: that of the lines, minus that of their prefixes."""
     surprise = charloom.surprisal(model, text(names))
     total, place = 0.0, 0
     for language, name in names:
@@ -198,7 +199,7 @@ def main() -> None:
     parser.add_argument("--hidden-size", type=int, default=256)
     parser.add_argument("--dropout", type=float, default=0.5)
     parser.add_argument(
-        "--seed", type=int, default=1, help="of the network's weights, its dropout and the names' order"
+        "--seed", type=int, default=1, help="seed of the network's weights, its dropout and the order of names"
     )
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--output", type=Path)

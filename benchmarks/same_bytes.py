@@ -2,11 +2,11 @@
 
 Usage: python benchmarks/same_bytes.py OLD [NEW]
 
-OLD and NEW are commits or folders with a checkout; NEW is this working tree unless it is named. Both run the same commands, each
-in a process of its own, on a text that comes with Python. Every file they write and everything they print is compared by its
-SHA-256. Left out: durations, paths, and the files that hold nothing else (`clock.jsonl`, locks). Then NEW reads the runs that
-OLD made: its figures and texts must be those of OLD.
-Exit code 1 and a list of what differs, or 0. About two minutes for each version.
+OLD and NEW are commits or folders with a checkout; NEW defaults to this working tree. Both run the same commands, each
+in its own process, on a text that comes with Python. Every file they write and everything they print is compared by its
+SHA-256, except durations, paths, and the files that hold nothing else (`clock.jsonl`, locks). Then NEW reads the runs
+that OLD made; figures and texts must be the same. Exit code 1 and a list of what differs, or 0. About two minutes for
+each version.
 """
 
 import argparse
@@ -35,7 +35,7 @@ Digests = dict[str, str]
 
 
 def commands(folder: Path) -> dict[str, list[str]]:
-    """What is run, in this order, each by its name."""
+    """The commands to run, in this order, by name."""
     text, lines, rows, words = (folder / name for name in ("text.txt", "lines.txt", "rows.tsv", "words.txt"))
     network = ["--network.hidden-size", "24", "--network.embedding-size", "8"]
     small = [*network, "--training.batch-size", "4", "--training.sequence-length", "32"]
@@ -95,11 +95,11 @@ READING = (
     "classify predict",
     "classify evaluate",
 )
-"""Commands that change no run."""
+"""Commands that do not change a run."""
 
 
 def printed(checkout: Path, folder: Path, todo: dict[str, list[str]]) -> Digests:
-    """The SHA-256 of what each of these commands prints with this version."""
+    """The SHA-256 of the output of each command with this version."""
     made: Digests = {}
     fixed = {"PYTHONPATH": str(checkout / "src"), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
     environment = os.environ | fixed
@@ -115,7 +115,7 @@ def printed(checkout: Path, folder: Path, todo: dict[str, list[str]]) -> Digests
 
 
 def digests(checkout: Path, folder: Path) -> Digests:
-    """What this version makes: the SHA-256 of each file and of what each command prints."""
+    """The SHA-256 of each file that this version makes, and of each command's output."""
     write_inputs(folder)
     made = printed(checkout, folder, commands(folder))
     for path in sorted(folder.rglob("*")):
@@ -132,7 +132,7 @@ def sha256(data: bytes) -> str:
 
 
 def checkout(version: str, folder: Path) -> Path:
-    """The folder with this version: itself, or a copy of the commit."""
+    """The folder with this version: the folder itself, or a copy of the commit."""
     if (Path(version) / "src" / "charloom").is_dir():
         return Path(version).resolve()
     folder.mkdir()

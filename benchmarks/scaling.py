@@ -1,10 +1,11 @@
 """Does it scale? Characters a second and nats per character against the size of the network and of the text.
 
-Usage: python benchmarks/scaling.py TEXT... [--seconds 60] [--sizes 128,256,512,768] [--megabytes 0.5,1,2,4,8] [--output docs]
+Usage: python benchmarks/scaling.py TEXT... [--seconds 60] [--sizes 128,256,512,768] [--megabytes 0.5,1,2,4,8]
+                                    [--output docs]
 
-A run is `charloom train` with a time budget. Networks: the whole text and the size, else the recipe. Texts: the first so many
-megabytes and the recipe as it is. Each text's parts are scored on the last tenth of the part, so nats compare along a line of
-networks, and only roughly along a line of texts. Writes scaling-network.png, scaling-text.png and scaling.json.
+A run is `charloom train` with a time budget. Networks: the whole text and a given size, otherwise the recipe. Texts:
+the first n megabytes and the recipe alone. Each part is scored on its own last tenth, so nats are comparable along a
+line of networks, but only roughly along a line of texts. Writes scaling-network.png, scaling-text.png and scaling.json.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from time_to_quality import measured
 
 
 def draw(rows: list[dict], what: str, label: str, path: Path, seconds: float, *, comparable: bool) -> None:
-    """Speed on the left, quality on the right, a line for each text; `comparable`: all points of a line are scored on one text."""
+    """Speed on the left, quality on the right, one line per text; `comparable`: each line is scored on one text."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     speed, quality = figure.subplots(1, 2)
     for text in dict.fromkeys(row["text"] for row in rows):
@@ -45,7 +46,7 @@ def draw(rows: list[dict], what: str, label: str, path: Path, seconds: float, *,
     if comparable:
         found = "Lowest loss at " + ", ".join(f"{value:g} on {text}" for text, value in best.items())
     else:
-        found = "Each point is scored on a tenth of its own, so the losses do not compare"
+        found = "Each point is scored on its own last tenth, so the losses are not comparable"
     figure.suptitle(f"{found}; speed differs up to {max(slower):.1f} times", size=10)
     speed.set_ylim(bottom=0)
     speed.legend(frameon=False)

@@ -1,10 +1,10 @@
-"""Small texts: what `charloom train` with a time budget reaches on the first so many kilobytes of a text, beside n-grams.
+"""Small texts: `charloom train` with a time budget on the first n kilobytes of a text, compared with n-grams.
 
 Usage: python benchmarks/small_texts.py TEXT... [--kilobytes 100] [--seconds 60] [--seeds 2] [--from MODEL] [-- FLAG...]
 
-A run is a whole command; its figure is that of the part's last tenth, carried, which no gradient saw. Flags after `--` are
-added to the command. The n-grams have modified Kneser-Ney smoothing and the same nine tenths; the best order is chosen on
-the end of those.
+A run is a whole command; its figure is that of the part's last tenth, carried, which was not trained on. Flags after
+`--` are added to the command. The n-grams use modified Kneser-Ney smoothing and the same nine tenths; the best order is
+chosen on the end of those.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def charloom(*arguments: object) -> Any:
 
 
 def measured(part: Path, folder: Path, seconds: float, flags: list[str], seed: int) -> dict[str, Any]:
-    """One command: its figure in nats per character, what it planned and kept."""
+    """One command: its figure in nats per character, its plan, and the step it kept."""
     run, began = folder / f"{part.stem}-{seed}", time.monotonic()
     length = ("--time-budget", f"{seconds:g}s", "--training.seed", seed)
     done = charloom("train", part, "--run", run, *length, *flags)

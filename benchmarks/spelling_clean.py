@@ -1,16 +1,18 @@
-"""What does correction spoil? Names, code, addresses and clean prose in which nothing is wrong; and is its confidence what it says?
+"""What does correction spoil in names, code, addresses and correct prose, and is its stated confidence right?
 
-Usage: python benchmarks/spelling_clean.py RUN [--prose FILE...] [--names LIST] [--words N] [--skip SHARE] [--output JSON]
+Usage: python benchmarks/spelling_clean.py RUN [--prose FILE...] [--names LIST] [--words N] [--skip SHARE]
+                                           [--output JSON]
 
     pip install 'charloom[text]'
 
-All as `charloom correct RUN` does it by default, with no list given by hand.
+Everything uses the defaults of `charloom correct RUN`, without an extra list.
 
-prose        N words of each FILE from SHARE of it on, changed at 1,000 words; `--prose own` is the run's own held-out text.
-names        300 names of LIST (each at the end of a line) in the places of the names of the first FILE: how many are changed.
-lines        300 lines of each kind, each by itself, in which every third word has a slip: Python, and indented blocks of it
+prose        N words of each FILE, starting at SHARE of it; changes per 1,000 words; `--prose own` is the run's own
+             held-out text.
+names        300 names of LIST (each at the end of a line) replace names of the first FILE: how many are changed.
+lines        300 lines of each kind, each by itself, with a slip in every third word: Python and indented blocks of it
              (from the standard library), shell, `key=value`, addresses, paths. How many are changed.
-calibration  slips by `spelling_text.py` in the same prose: of the changes, what share is right, by the stated probability.
+calibration  slips by `spelling_text.py` in the same prose: the share of right changes, by stated probability.
 """
 
 import argparse
@@ -69,14 +71,14 @@ pip install numpy pandas""".splitlines()
 
 
 def passage(text: str, skip: float, words: int) -> str:
-    """So many words of a text, from a share of it on."""
+    """A number of words of a text, starting at a share of it."""
     found = list(spans(text))
     found = found[int(skip * len(found)) :][:words]
     return text[found[0].start : found[-1].end]
 
 
 def with_names(text: str, names: list[str], draw: random.Random) -> tuple[str, set[int]]:
-    """The text with other names in the places of its own, and their places: names have capitals within sentences, and always."""
+    """The text with its names replaced, and their places: names are always capitalised, even within sentences."""
     small, within = set[str](), Counter[str]()
     for span in spans(text):
         if span.word[0].islower():
@@ -98,7 +100,7 @@ def misspelt(line: str, draw: random.Random) -> str:
 
 
 def python_lines() -> Iterator[str]:
-    """Lines of the standard library that are code alone: no comment, and no part of a text."""
+    """Lines of the standard library that are only code: no comment, and no part of a string."""
     for path in sorted(LIBRARY.glob("*.py")):
         source = path.read_text(encoding="utf-8", errors="replace")
         texts = set[int]()
@@ -114,7 +116,7 @@ def python_lines() -> Iterator[str]:
 
 
 def kinds_of_lines(draw: random.Random) -> dict[str, list[str]]:
-    """Lines and blocks that are no prose, without slips yet."""
+    """Lines and blocks that are not prose, still without slips."""
     code = list(python_lines())
     settings = [f"{key}={value}" for key, value in sysconfig.get_config_vars().items() if len(str(value)) < 80]
     source = "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in sorted(LIBRARY.glob("*.py")))
@@ -142,7 +144,7 @@ def main() -> None:
     parser.add_argument("--no-lines", action="store_true")
     parser.add_argument("--no-calibration", action="store_true")
     parser.add_argument(
-        "--no-list", action="store_true", help="the words of the training text alone, as without symspellpy"
+        "--no-list", action="store_true", help="only the words of the training text, as without symspellpy"
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", type=Path)

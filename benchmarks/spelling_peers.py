@@ -1,9 +1,10 @@
-"""What correction is compared with: Norvig's method, pyspellchecker, symspellpy and hunspell (as spylls), functions of a word.
+"""Baselines for correction: Norvig's method, pyspellchecker, symspellpy and hunspell (as spylls), as functions of a
+word.
 
     pip install pyspellchecker symspellpy spylls
 
-All but hunspell take the word list that they are given; hunspell knows the words of its en_US dictionary. A word that a peer
-knows it leaves alone, as it does in its documentation; so do we.
+All but hunspell use the given word list; hunspell knows the words of its en_US dictionary. A peer leaves the words it
+knows alone, as its documentation does; so do we.
 """
 
 import json
@@ -55,7 +56,7 @@ def symspell_list() -> dict[str, int]:
 def norvig(counts: Mapping[str, int]) -> Peer:
     """The method of "How to write a spelling corrector" (Norvig 2007), written from its description.
 
-    Of the known words at the least number of simple edits, 0, 1 or 2, the commonest; else the word as it is.
+    The commonest of the known words at the smallest number of simple edits (0, 1 or 2); otherwise the word itself.
     """
 
     def edits(word: str) -> Iterator[str]:

@@ -1,18 +1,21 @@
-"""How many misspelt words of a running text are corrected, and how many right ones spoilt, beside the peers?
+"""How many misspelt words of a running text are corrected, and how many right ones spoilt, compared with the peers?
 
-Usage: python benchmarks/spelling_text.py TEXT [--run RUN | --time-budget 4m] [--words N] [--pairs PAIRS] [--quick] [--output JSON]
+Usage: python benchmarks/spelling_text.py TEXT [--run RUN | --time-budget 4m] [--words N] [--pairs PAIRS] [--quick]
+                                          [--output JSON]
 
     pip install pyspellchecker symspellpy spylls
 
-Held-out text (what the run was not trained on) is corrupted by this model: each word of four letters or more, without capitals
-or with one at its front, gets a slip with probability 1/10; the slip is one of five, equally likely, at a place of the word that is
-drawn: two letters exchanged, a letter left out, a letter doubled, a letter replaced by a neighbouring key, a letter replaced
-by or followed by any other. With --pairs, words for which the file has misspellings get one of those instead, each time.
-All know the same words: those of the training text and symspellpy's list, their counts scaled to one another; hunspell its own.
+Held-out text (which the run was not trained on) is corrupted by this model: each word of four letters or more, without
+capitals or only with a first one, gets a slip with probability 1/10. The slip is one of five, equally likely, at a
+random place in the word: two letters exchanged, a letter left out, a letter doubled, a letter replaced by a
+neighbouring key, a letter replaced or followed by any other. With --pairs, words for which the file has misspellings
+always get one of those instead. All methods know the same words: those of the training text and symspellpy's list, with
+their counts scaled to each other; hunspell has its own.
 
-Corrected: of all misspelt words those that come out as they were. Some slips make another known word; "unknown" is the share
-among the others, which is all that can be found without looking at the context. False alarms: right words that were changed, per
-1,000 right words; the peers judge every unknown word, names too, as they are documented to. Ours is also run with --aggressive.
+Corrected: the share of misspelt words that are restored. Some slips make another known word; "unknown" is the share
+among the others, which is all that can be found without looking at the context. False alarms: right words that were
+changed, per 1,000 right words; the peers check every unknown word, including names, as documented. Ours is also run
+with --aggressive.
 """
 
 import argparse
@@ -38,12 +41,12 @@ KEYS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 
 @dataclass(frozen=True)
 class Corrupted:
-    """A text with slips, and by their places what was meant."""
+    """A text with slips, and the intended words by position."""
 
     text: str
     meant: dict[int, str]
     right: int
-    "Words that were left as they were."
+    "Words that were left alone."
 
 
 def corrupt(text: str, misspellings: dict[str, list[str]], draw: random.Random) -> Corrupted:
@@ -95,7 +98,7 @@ def neighbours(key: str) -> list[str]:
 
 
 def changes_of(peer: Peer, known: Callable[[str], bool], text: str) -> dict[int, str]:
-    """What a function of a word makes of a text: unknown words of two letters or more, their capitals kept."""
+    """A text with a function applied to its unknown words of two letters or more, keeping their capitals."""
     made = dict[int, str]()
     for span in spans(text):
         if len(span.word) > 1 and not known(span.word):
@@ -106,7 +109,7 @@ def changes_of(peer: Peer, known: Callable[[str], bool], text: str) -> dict[int,
 
 
 def merged(train: Lexicon, listed: dict[str, int]) -> dict[str, int]:
-    """The counts of both, the list's scaled down to the size of the text, at least 1."""
+    """The counts of both, with the list's scaled down to the size of the text, at least 1."""
     scale = train.total / sum(listed.values())
     words = train.counts.keys() | listed.keys()
     return {word: train.counts.get(word, 0) + max(1, round(scale * listed.get(word, 0))) for word in words}
@@ -118,9 +121,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path)
     parser.add_argument("--time-budget", default="4m")
     parser.add_argument("--words", type=int, default=10_000)
-    parser.add_argument(
-        "--skip", type=int, default=0, help="words of the held-out text that are left out at its beginning"
-    )
+    parser.add_argument("--skip", type=int, default=0, help="words to skip at the beginning of the held-out text")
     parser.add_argument("--pairs", type=Path)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--quick", action="store_true")

@@ -1,12 +1,13 @@
-"""What a study costs beside its trials: for each trial, for reading 500 of them back, and for a whole sweep.
+"""What a study costs in addition to its trials: for each trial, for reading 500 of them back, and for a whole sweep.
 
 Usage: python benchmarks/study_overhead.py [--sweep] [--text FILE] [--budget 20s]
 
-Overhead of a trial: the time of a study of four trials, each 500 steps of a tiny network, less the seconds that their runs say
-they took from the first step to the last figure, and less the time of the same command when nothing is left to train; divided
-by four. What is left is process, import, text, and the look at each model. Reading: 500 copies of one of those runs, as
-outcomes and as runs, in a process that must not import torch. --sweep runs 4 learning rates, 4 hidden sizes, 3 numbers of
-layers and 5 sequence lengths with two seeds on TEXT and compares the time with the sum of its budgets.
+Overhead of a trial: the time of a study of four trials, each 500 steps of a tiny network, minus the seconds that their
+runs record from the first step to the last figure, and minus the time of the same command with nothing left to train;
+divided by four. The rest is process start, import, reading the text, and measuring each model. Reading: 500 copies of
+one of those runs, as outcomes and as runs, in a process that must not import torch. --sweep runs 4 learning rates, 4
+hidden sizes, 3 numbers of layers and 5 sequence lengths with two seeds on TEXT and compares the time with the sum of
+its budgets.
 """
 
 import argparse
@@ -50,7 +51,7 @@ print(outcomes, runs)
 
 
 def study(folder: Path, *arguments: str) -> tuple[dict[str, list[dict[str, float]]], float]:
-    """What a study prints, and how long its command took."""
+    """The output of a study, and how long its command took."""
     began = time.perf_counter()
     command = [sys.executable, "-m", "charloom", "study", *arguments, "--json", "--run", str(folder)]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
@@ -58,7 +59,7 @@ def study(folder: Path, *arguments: str) -> tuple[dict[str, list[dict[str, float
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What a study costs beside its trials.")
+    parser = argparse.ArgumentParser(description="What a study costs in addition to its trials.")
     parser.add_argument("--sweep", action="store_true")
     parser.add_argument("--text", default=None)
     parser.add_argument("--budget", default="20s")

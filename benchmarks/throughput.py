@@ -1,10 +1,12 @@
-"""Does training from the command line cost anything over a bare loop, and what share of the machine's peak does it reach?
+"""Does training from the command line cost anything over a bare loop, and what share of the machine's peak does it
+reach?
 
 Usage: python benchmarks/throughput.py [--seconds 60] [--rounds 3] [--output FILE.json]
 
-By turns: the bare loop of benchmarks/bare_loop.py (1x512 LSTM, batch 32, sequence length 128, AdamW) and `charloom train`
-with the same network and optimizer on the embedded corpus, whose characters a second count everything from the first step
-to the end: validations, checkpoints, the final figure. The peak is that of one large bfloat16 (else float32) product.
+Alternates between the bare loop of benchmarks/bare_loop.py (1x512 LSTM, batch 32, sequence length 128, AdamW) and
+`charloom train` with the same network and optimizer on the embedded corpus. charloom's characters a second count
+everything from the first step to the end: validations, checkpoints, the final figure. The peak is that of one large
+bfloat16 (otherwise float32) product.
 """
 
 import argparse

@@ -1,11 +1,12 @@
-"""How good is the model that a time budget buys, from a quarter of R to fifteen times R?
+"""How good a model does a time budget buy, from a quarter of R to fifteen times R?
 
-Usage: python benchmarks/time_to_quality.py [--shares 0.25,0.75,1] [--seeds 3] [--text tiny-shakespeare] [--output FILE.json]
+Usage: python benchmarks/time_to_quality.py [--shares 0.25,0.75,1] [--seeds 3] [--text tiny-shakespeare] [--output
+FILE.json]
                                             [-- FLAGS OF charloom train]
 
-R is the time of a plain loop for the reference recipe here (benchmarks/bare_loop.py), measured before and after. A run is
-the whole command `charloom train TEXT --time-budget D`, from its start to its end, with D a little below the share of R so
-that the command ends within it. The figures are those of `charloom evaluate`: every character of the last tenth once.
+R is the time of a plain loop for the reference recipe here (benchmarks/bare_loop.py), measured before and after. A run
+is the whole command `charloom train TEXT --time-budget D`, with D a little below the share of R, so that the command
+ends within it. The figures are those of `charloom evaluate`: every character of the last tenth once.
 """
 
 import argparse
@@ -30,7 +31,7 @@ def charloom(*arguments: str) -> tuple[dict, float]:
 
 
 def measured(text: str, seconds: float, seed: int, flags: list[str]) -> dict:
-    """One run within `seconds`, and what it is worth."""
+    """One run within `seconds`, and its figures."""
     with tempfile.TemporaryDirectory() as folder:
         run = str(Path(folder) / "run")
         length = ["--time-budget", f"{seconds:.1f}s", "--training.seed", str(seed)]

@@ -1,4 +1,4 @@
-"""The model that a benchmark of words measures: one that exists, or one that is trained for it."""
+"""The model for a benchmark of words: an existing one, or one trained for the purpose."""
 
 import tempfile
 from pathlib import Path
@@ -11,7 +11,7 @@ from charloom.training.runs import Run
 
 
 def trained(text: Path, run: Path | None, time_budget: str) -> tuple[Writer, Corpus]:
-    """The model of `run`, or where there is none of a run on `text` that is thrown away; and the text, split as it was."""
+    """The model of `run`, or else of a temporary run on `text`; and the text, split as in training."""
     with tempfile.TemporaryDirectory() as folder:
         path = run or Path(folder) / "run"
         if run is None:

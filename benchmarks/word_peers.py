@@ -1,4 +1,4 @@
-"""What completion is compared with: a trigram of words with back-off, and an n-gram of characters, on the same training text."""
+"""Baselines for completion: a word trigram with back-off, and a character n-gram, on the same training text."""
 
 import bisect
 import re
@@ -18,7 +18,7 @@ TOKEN = re.compile(r"[\w'’]+|[^\w\s]")
 
 
 class WordTrigram:
-    """Interpolated absolute discounting with Kneser-Ney's lower orders (Kneser and Ney 1995), over words and marks."""
+    """Interpolated absolute discounting with Kneser-Ney lower orders (Kneser and Ney 1995), over words and punctuation."""
 
     def __init__(self, text: str, discount: float = 0.75) -> None:
         tokens = TOKEN.findall(text)
@@ -38,7 +38,7 @@ class WordTrigram:
         self._sums = {key: sum(counts.values()) for key, counts in two.items()}
 
     def words(self, before: str, begun: str, most: int) -> dict[str, float]:
-        """The most probable words that begin with `begun` and go on, after a text, and their probabilities."""
+        """The most probable words that begin with `begun` and are longer, after a text, with their probabilities."""
         context = TOKEN.findall(before[-200:])[-2:]
         pair = (context[0], context[1]) if len(context) == 2 else ("", "")
         three, two = self._three.get(pair, Counter()), self._two.get(pair[1], Counter())
@@ -71,7 +71,7 @@ class WordTrigram:
 
 
 class CharacterGrams:
-    """The n-gram of characters with modified Kneser-Ney smoothing, its completions found by a beam."""
+    """The character n-gram with modified Kneser-Ney smoothing; a beam finds its completions."""
 
     def __init__(self, text: str, vocabulary: Vocabulary, order: int, width: int = 16) -> None:
         self._vocabulary, self._order, self._width = vocabulary, order, width
@@ -121,17 +121,17 @@ class CharacterGrams:
 
 
 class Peer(Protocol):
-    """What foresees words."""
+    """Predicts words."""
 
     def words(self, before: str, begun: str, most: int) -> dict[str, float]:
-        """The most probable words that begin with `begun` and go on, after a text, and their probabilities."""
+        """The most probable words that begin with `begun` and are longer, after a text, with their probabilities."""
 
     def probability(self, before: str, word: str) -> float:
         """Probability of a word after a text."""
 
 
 class Suggester:
-    """A peer that suggests words; with `lately`, mixed with the words that were typed before, as charloom mixes them."""
+    """A peer that suggests words; with `lately`, mixed with previously typed words, as in charloom."""
 
     def __init__(self, peer: Peer, *, lately: bool, shares: tuple[float, float] = (0.1, 0.2)) -> None:
         self._peer, self._lately, self._shares = peer, lately, shares

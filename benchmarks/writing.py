@@ -1,15 +1,16 @@
-"""Does a model write as fast as its weights can be read, and how soon is the first character there?
+"""Does a model write as fast as its weights can be read, and how soon does the first character appear?
 
-Usage: python benchmarks/writing.py [--seconds 1] [--processes 5] [--characters 1000000] [--run RUN --text FILE] [--output JSON]
+Usage: python benchmarks/writing.py [--seconds 1] [--processes 5] [--characters 1000000] [--run RUN --text FILE]
+[--output JSON]
 
-By turns in one process, and in several processes, because the tutorials' loop is two or three times as fast in one as in the
-next, characters and draws included: the loop of the tutorials (`nn.LSTM` one step, softmax, `multinomial`,
-`.item()`) and charloom as it is by default on a long text and on a short one (numpy), compiled, and compiled with weights in eight
-bits, for 1x512 and 2x256 over 65 symbols, with
-all cores. Beside them stands a text's limit: the bytes of weights that a character needs (in float32) at the speed at which the
-fastest of numpy's, torch's and numba's products reads them; beside 64 texts at once the best product of that shape. Then whole
-commands: from the start of `charloom generate` to the first character. At last one text of many characters: is the last as
-cheap as the first? With --run and --text also what eight bits cost a trained model, in nats per character.
+Alternates in one process, and repeats in several processes, because the tutorials' loop is two or three times as fast
+in one process as in the next. Characters and draws are included. Compared are the loop of the tutorials (`nn.LSTM` one
+step, softmax, `multinomial`, `.item()`) and charloom: its defaults on a long text and on a short one (numpy), compiled,
+and compiled with eight-bit weights, for 1x512 and 2x256 over 65 symbols, with all cores. The limit for one text is the
+bytes of weights per character (in float32) at the speed at which the fastest of numpy's, torch's and numba's products
+reads them; for 64 texts at once, the best product of that shape. Then whole commands: from the start of `charloom
+generate` to the first character. Finally one text of many characters: does the last cost as little as the first? With
+--run and --text also what eight bits cost a trained model, in nats per character.
 """
 
 import argparse
@@ -45,11 +46,11 @@ from machine import machine, title
 NETWORKS = ((1, 512), (2, 256))
 TEXTS = 64
 KINDS = (None, "float32", "int8")
-"""What is done unless a compiled loop is asked for, the compiled loop, the compiled loop with weights in eight bits."""
+"""The default, the compiled loop, and the compiled loop with eight-bit weights."""
 
 
 class Tutorial(nn.Module):
-    """Embedding, LSTM, output, and the loop that draws from it, as tutorials write them."""
+    """Embedding, LSTM, output, and the loop that draws from it, as in tutorials."""
 
     def __init__(self, layers: int, size: int, symbols: int = 65) -> None:
         super().__init__()
@@ -198,7 +199,7 @@ def save(model: LanguageModel, folder: Path) -> None:
 
 
 def first_character(rounds: int) -> list[float]:
-    """Seconds from the start of the command to the first character that it writes, 1x512."""
+    """Seconds from the start of the command to its first written character, 1x512."""
     times = []
     with tempfile.TemporaryDirectory() as folder:
         save(fresh_model(NetworkConfig()), Path(folder))
@@ -210,7 +211,7 @@ def first_character(rounds: int) -> list[float]:
                 process.stdout.read(1)
                 times.append(time.perf_counter() - began)
                 process.stdout.read()
-    return times[1:]  # the first one read the files from the disk
+    return times[1:]  # the first one reads files from the disk
 
 
 def flatness(characters: int) -> dict[str, float]:

@@ -14,24 +14,22 @@
 # # Character-level recurrent networks, from the first tensor to a good model
 #
 # A network reads a text one character at a time and guesses, after each, what comes next. That is all. From this one habit it
-# learns spelling, grammar, layout, and when to close a bracket; and it can then write, complete, correct, classify and
-# compress.
+# learns spelling, grammar, layout, and when to close a bracket; and then it can write, complete, correct, classify and compress.
 #
 # This notebook answers **thirty-one questions** about such networks with code that runs. Every answer has two depths:
 #
-# * **By hand**: plain PyTorch, a few lines that you can own. Those of questions 12 to 24 together are a complete program.
+# * **By hand**: plain PyTorch, a few lines that you can make your own. Those of questions 12 to 24 together are a complete program.
 # * **With charloom**: the same in one call, and a cell marked ✔ that **checks that both agree**.
 #
-# You need Python and a little PyTorch. An afternoon is enough; a laptop is enough. If you only want the story, read the
-# headings, the pictures and the **bold** sentences. Every figure in the text below was written by the run that you see, never
-# typed in.
+# You need Python and a little PyTorch, an afternoon, and a laptop. If you only want the story, read the headings, the pictures and
+# the **bold** sentences. Every figure in the text below was computed by the run that you see, never typed in.
 #
-# *How it runs.* Nothing is downloaded: the text is the manual that comes with every Python. Another text is one line away, in
+# *How it runs.* Nothing is downloaded: the text is the manual that comes with every Python. To use another text, change one line in
 # the cell below. The environment variable `CHARLOOM_COURSE` is `full` (the default, about ten minutes on two cores) or `fast`
 # (tiny networks, about a minute: it shows that everything runs, not how good it gets).
 
 # %% [markdown]
-# The first cell installs what is missing, for places such as Colab. Where charloom is there, it does nothing.
+# The first cell installs what is missing, for places such as Colab. If charloom is installed, it does nothing.
 
 # %%
 import importlib.util
@@ -40,7 +38,7 @@ import sys
 from pathlib import Path
 
 if importlib.util.find_spec("charloom") is None:
-    clone = Path("..").resolve()  # a clone has the package's source beside this folder
+    clone = Path("..").resolve()  # a clone has the package's source next to this folder
     package = str(clone) if (clone / "src" / "charloom").is_dir() else "charloom[course]"
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
 print("charloom is here")
@@ -49,7 +47,7 @@ print("charloom is here")
 import os
 import tempfile
 
-TEXT = "python-docs"  # the one line to change: the path of a text file of yours, such as "my.txt"
+TEXT = "python-docs"  # the one line to change: the path of your text file, such as "my.txt"
 
 FAST = os.environ.get("CHARLOOM_COURSE", "full") == "fast"
 FOLDER = Path(tempfile.mkdtemp(prefix="charloom-course-"))  # where this notebook keeps its files
@@ -68,7 +66,7 @@ import textwrap
 import matplotlib.pyplot as plt
 from IPython.display import Markdown, display
 
-from charloom.plotting import (  # colours that colour-blind people can tell apart, and a shape for each
+from charloom.plotting import (  # colours that colour-blind people can tell apart, each with its own shape
     COLOURS,
     MARKERS,
 )
@@ -90,17 +88,17 @@ plt.rcParams.update(
 
 
 def say(text):
-    """Show a sentence of the text whose figures come from the run."""
+    """Show a sentence with figures computed by the run."""
     display(Markdown(text))
 
 
 def headline(text, width=95):
-    """A title that says what came out, in as many lines as it needs."""
+    """A title that states the result, wrapped to as many lines as it needs."""
     return textwrap.fill(text, width)
 
 
 def show_text(text):
-    """Show what a model wrote, as it is."""
+    """Show what a model wrote, unchanged."""
     print(textwrap.indent(text, "    | ", lambda line: True))
 
 
@@ -122,14 +120,14 @@ print("ready")
 # %% [markdown]
 # ## 1. Understanding character-level RNNs
 #
-# This chapter shows what there is to understand, with models that charloom trains in one call. From chapter 2 on we build all
-# of it ourselves.
+# This chapter shows the basic ideas, with models that charloom trains in one call. From chapter 2 on we build everything
+# ourselves.
 #
 # ### Why characters?
 #
-# A model of words needs a list of all words, and meets words that are not on it every day. A model of characters needs a list
-# of a hundred signs and can read and write any word there is. **The price: a sentence becomes five times as many steps, and the
-# model has to learn spelling first.**
+# A model of words needs a list of all words, and meets new words every day. A model of characters needs a list of about a hundred
+# characters and can read and write any word. **The price: a sentence becomes five times as many steps, and the model has to learn
+# spelling first.**
 
 # %%
 import re
@@ -160,16 +158,16 @@ say(
 # %% [markdown]
 # ### What the network computes
 #
-# At step *t* a character c_t comes in. Three lines of mathematics turn it into a guess about the next one:
+# At step *t* the network reads a character c_t. Three formulas turn it into a guess about the next one:
 #
 # $$e_t = \mathrm{Embedding}(c_t) \qquad h_t = f(W_{hh}\,h_{t-1} + W_{xh}\,e_t + b_h) \qquad o_t = \mathrm{softmax}(W_{ho}\,h_t + b_o)$$
 #
-# * **e_t, the embedding**: a row of a table, a few numbers that stand for the character.
-# * **h_t, the hidden state**: all that the network remembers. It is made of the state before and of the new character. f is
+# * **e_t, the embedding**: a row of a table, a few numbers that represent the character.
+# * **h_t, the hidden state**: everything the network remembers. It is computed from the previous state and the new character. f is
 #   tanh (every number stays between -1 and 1) or ReLU (negative numbers become 0).
 # * **o_t**: a probability for each character that could come next.
 #
-# Here they are in plain tensors, compared with PyTorch's own `nn.RNN`, which computes the same:
+# Here they are in plain tensors, compared with PyTorch's own `nn.RNN`, which computes the same thing:
 
 # %%
 import torch
@@ -184,7 +182,7 @@ W_ho, b_o = torch.randn(len(letters), 4), torch.randn(len(letters))
 for name, f in (("tanh", torch.tanh), ("relu", torch.relu)):
     rnn = nn.RNN(3, 4, nonlinearity=name)
     W_xh, W_hh, b_h = rnn.weight_ih_l0, rnn.weight_hh_l0, rnn.bias_ih_l0 + rnn.bias_hh_l0
-    h = torch.zeros(4)  # nothing is remembered yet
+    h = torch.zeros(4)  # no memory yet
     for character in word:
         e = embedding(torch.tensor(letters.index(character)))
         h = f(W_hh @ h + W_xh @ e + b_h)
@@ -201,8 +199,8 @@ print("o, with weights that have learned nothing:", {letter: round(p, 2) for let
 # %% [markdown]
 # ### A first model, in one call
 #
-# Training means: change all those numbers, a little at a time, until the right next character gets a high probability. We let
-# charloom do it now and look at what comes out; how it is done is the subject of chapters 3 to 6.
+# Training means changing all those numbers, a little at a time, until the right next character gets a high probability. For now we
+# let charloom do it and look at the result; chapters 3 to 6 show how it is done.
 
 # %%
 import time
@@ -230,11 +228,11 @@ say(
 )
 
 # %% [markdown]
-# **Prediction** is the distribution after some beginning:
+# **Prediction** means computing the distribution after a given beginning:
 
 # %%
 beginning = whole[cut : cut + 400]
-beginning = beginning[: beginning.rfind(" ", 0, 390) + 3]  # break off inside a word
+beginning = beginning[: beginning.rfind(" ", 0, 390) + 3]  # stop inside a word
 ids = torch.tensor([first.vocabulary.boundary, *first.vocabulary.encode(beginning).tolist()])
 with torch.no_grad():
     logits, _ = first.network(ids[:, None])  # (time, 1 text, characters)
@@ -250,15 +248,15 @@ axes.set_title(
 plt.show()
 
 # %% [markdown]
-# **Generation** is prediction in a circle: draw a character from the distribution, feed it back in, and so on. When does it
-# end? There are two conditions:
+# **Generation** is prediction in a loop: draw a character from the distribution, feed it back in, and so on. When does it
+# stop? There are two conditions:
 #
-# 1. **A length**: so many characters, and stop.
-# 2. **An end-of-sequence token**: an extra symbol that stands where a text ends. A model that was trained on many short texts
-#    can *predict* it, and so decides itself when it has finished.
+# 1. **A length**: stop after n characters.
+# 2. **An end-of-sequence token**: an extra symbol that marks the end of a text. A model that was trained on many short texts
+#    can *predict* it, and so decides by itself when it has finished.
 #
-# The model above saw one long text, so it goes by length. A second one is trained on the words of our text, each of them a text
-# of its own, so it learned where words end:
+# The model above saw one long text, so it stops by length. A second one is trained on the words of our text, each as a separate
+# text, so it learns where words end:
 
 # %%
 show_text("".join(charloom.generate(first, "The ", length=choose(400, 100), temperature=0.7, seed=1)))
@@ -290,8 +288,8 @@ say(
 # To learn that a bracket opened 50 characters ago must be closed, the error at the closing bracket has to reach back 50 steps.
 # On its way it is multiplied by the same matrix, and by the slope of tanh, at each step. Where these are smaller than 1, the
 # gradient shrinks exponentially; where they are larger, it explodes. Bengio et al. described this in 1994; Hochreiter and
-# Schmidhuber's **LSTM** (1997) and Cho et al.'s **GRU** (2014) answer it with a memory that is *added to* rather than
-# multiplied, and gates that decide what to keep.
+# Schmidhuber's **LSTM** (1997) and Cho et al.'s **GRU** (2014) solve this with a memory that is *added to* rather than
+# multiplied, and with gates that decide what to keep.
 #
 # We can measure it. Take a window of text, the loss at its last character, and the gradient of that loss with respect to the
 # embedding of each character before: its norm says how much a character *d* steps back can still teach.
@@ -364,10 +362,9 @@ say(
 # %% [markdown]
 # ### A unit that tracks quotation marks
 #
-# Does anything in the hidden state mean something to us? Karpathy, Johnson and Fei-Fei (2015, arXiv 1506.02078) found single
-# units that switch on inside quotation marks. We look for one: let the first model read held-out text, and ask which of its
-# units goes up and down with *being inside double quotes*. To be honest, the unit is chosen on the first half and judged on the
-# second.
+# Does anything in the hidden state have a meaning for us? Karpathy, Johnson and Fei-Fei (2015, arXiv 1506.02078) found single
+# units that switch on inside quotation marks. We look for one: let the first model read held-out text, and see which of its units
+# correlates with *being inside double quotes*. To be fair, the unit is chosen on the first half and judged on the second.
 
 # %%
 import numpy as np
@@ -378,7 +375,7 @@ for position, character in enumerate(passage):
     if character == '"':
         place = not place
     if passage[max(0, position - 1) : position + 1] == "\n\n":
-        place = False  # a blank line ends whatever was left open
+        place = False  # a blank line closes whatever was left open
     inside.append(float(place))
 
 with torch.no_grad():
@@ -387,7 +384,7 @@ with torch.no_grad():
 
 
 def best_unit(feature):
-    """The unit that follows a feature in the first half of the passage, and its correlation with it in the second."""
+    """The unit that best follows a feature in the first half of the passage, and its correlation in the second half."""
     feature, half = np.array(feature), len(passage) // 2
     if feature[:half].std() == 0 or feature[half:].std() == 0:
         return 0, 0.0  # the feature never changes in this text
@@ -433,8 +430,8 @@ say(
 # ### What context costs
 #
 # The state has a fixed size, so **a step costs the same after ten characters and after ten million**. Attention, the other way
-# to use context, looks at all characters before at each step: its cost and memory grow with the context. We time both at the
-# same width.
+# to use context, looks at all previous characters at each step, so its cost and memory grow with the context. We time both at
+# the same width.
 
 # %%
 WIDTH = 256
@@ -457,7 +454,7 @@ state = (torch.zeros(1, WIDTH), torch.zeros(1, WIDTH))
 recurrent_times, attention_times = [], []
 with torch.inference_mode():
     for context in contexts:
-        keys, values = torch.randn(1, context, WIDTH), torch.randn(1, context, WIDTH)  # what attention has to keep
+        keys, values = torch.randn(1, context, WIDTH), torch.randn(1, context, WIDTH)  # what attention has to store
         recurrent_times.append(microseconds(lambda: step_cell(character, state)))
         attention_times.append(
             microseconds(
@@ -493,8 +490,8 @@ say(
 # %% [markdown]
 # ### What such models are good for
 #
-# A model that knows which texts are probable can do more than write. Four uses, each in a few lines; the other lessons of this
-# course go deeper.
+# A model that knows which texts are probable can do more than write. Here are four uses, each in a few lines; the other lessons of
+# this course go deeper.
 #
 # **Spelling: a wrong word is an improbable word.** The surprise of a text is -log p, summed over its characters.
 #
@@ -506,7 +503,7 @@ common = sorted(set(common), key=lambda word: (-common.count(word), word))[: cho
 context = whole[cut : cut + 300] + " the "
 caught = 0
 for word in common:
-    wrong = word[:2] + word[3] + word[2] + word[4:]  # two letters change places
+    wrong = word[:2] + word[3] + word[2] + word[4:]  # swap two letters
     if wrong == word:
         wrong = word[:2] + word[3:]
     right_nats = charloom.surprisal(first, context + word + " ")[len(context) :].sum()
@@ -522,8 +519,8 @@ for found in charloom.beam_search(first, context + prefix, length=12, stop=[" ",
     print(f"{prefix}{found.text:<12} probability {found.probability:.2f}")
 
 # %% [markdown]
-# **Classification: which model finds the text more probable?** One model for each class (languages, spam and ham; here prose
-# and program code), and the smaller surprise wins. **Code modelling** is the same habit on another text: the second of these
+# **Classification: which model finds the text more probable?** Train one model for each class (languages, spam and ham; here prose
+# and program code), and the smaller surprise wins. **Code modelling** is the same task on another text: the second of these
 # models writes Python.
 
 # %%
@@ -537,7 +534,7 @@ for name, content in texts.items():
         source,
         run=FOLDER / f"model of {name}",
         steps=choose(500, 30),
-        corpus=CorpusConfig(vocabulary="bytes"),  # 256 symbols: so both models can read any text
+        corpus=CorpusConfig(vocabulary="bytes"),  # 256 symbols, so both models can read any text
         network=NetworkConfig(hidden_size=choose(128, 32), embedding_size=32, dropout=0.1),
     )
     rivals[name] = charloom.load(rival_run.path)
@@ -562,11 +559,11 @@ show_text(
 #
 # | For | Against |
 # |---|---|
-# | any text, any word, any language: no list of words | a word is several steps, so training sees less text in the same time |
-# | the smallest vocabulary, so small models do well | one step waits for the one before: training cannot go over the whole text in parallel |
-# | a step costs the same after any length of context | all that is remembered must fit into a state of fixed size |
-# | gradients reach back through gates | yet they fade with the distance, as measured above |
-# | writes, scores, completes, corrects, classifies, compresses | what it writes has form long before it has sense |
+# | any text, any word, any language: no word list | a word is several steps, so training sees less text in the same time |
+# | the smallest vocabulary, so small models do well | each step waits for the previous one: training cannot process the whole text in parallel |
+# | a step costs the same after any length of context | all memory must fit into a state of fixed size |
+# | gradients flow back through gates | but they fade with distance, as measured above |
+# | writes, scores, completes, corrects, classifies, compresses | its texts look right long before they make sense |
 
 # %% [markdown]
 # ## 2. Setting up the environment
@@ -574,11 +571,11 @@ show_text(
 # %% [markdown]
 # ### Q1: How do you install the necessary libraries for building and training character-level RNNs in PyTorch?
 #
-# **By hand.** Three packages do: `pip install torch numpy matplotlib`. On Linux, pip takes PyTorch's build for GPUs, some 3 GB;
-# for a machine without one, `pip install torch --index-url https://download.pytorch.org/whl/cpu` brings the small one.
+# **By hand.** You need three packages: `pip install torch numpy matplotlib`. On Linux, pip installs PyTorch's build for GPUs, about
+# 3 GB; `pip install torch --index-url https://download.pytorch.org/whl/cpu` installs the small CPU build.
 #
-# **With charloom.** `pip install "charloom[course]"` brings those, itself, and what opens notebooks. Here is what this run
-# used:
+# **With charloom.** `pip install "charloom[course]"` installs those, charloom itself, and what you need to open notebooks. Here is what
+# this run used:
 
 # %%
 from importlib.metadata import version
@@ -591,7 +588,7 @@ print(f"{'Python':<12} {sys.version.split()[0]}")
 # ### Q2: How do you import the required modules for text processing, model building, and training in PyTorch?
 #
 # **By hand.** The standard library reads and counts, numpy draws random numbers, `torch.nn` has the layers, and `matplotlib`
-# draws. These seven lines are all that chapters 3 to 7 need.
+# draws. Chapters 3 to 7 need nothing but these seven lines.
 
 # %% tags=["by-hand"]
 import math
@@ -606,7 +603,7 @@ from torch.nn import functional as F
 print(f"PyTorch {torch.__version__} has {[name for name in ('RNN', 'GRU', 'LSTM') if hasattr(nn, name)]}")
 
 # %% [markdown]
-# **With charloom.** One import. Its public names are few, and each is loaded when it is first used:
+# **With charloom.** One import. It has few public names, and each is loaded on first use:
 
 # %%
 import charloom
@@ -616,9 +613,9 @@ print(", ".join(charloom.__all__))
 # %% [markdown]
 # ### Q3: How do you set up your environment to use a GPU if available, or fallback to a CPU in PyTorch?
 #
-# **By hand.** Ask for the best device that is there, keep it in one variable, and move both the model and every batch to it.
-# `cuda` is an NVIDIA GPU, `mps` Apple's. For networks as small as ours a GPU gains little: it waits for the next small step
-# most of the time.
+# **By hand.** Ask for the best available device, keep it in one variable, and move both the model and every batch to it. `cuda`
+# is an NVIDIA GPU, `mps` Apple's. For networks as small as ours a GPU helps little: most of the time it waits for the next small
+# step.
 
 # %% tags=["by-hand"]
 if torch.cuda.is_available():
@@ -641,12 +638,12 @@ same("the device", device.type, choose_device("auto").name)
 # %% [markdown]
 # ### Q4: How do you set a random seed in PyTorch to ensure reproducibility of results?
 #
-# **By hand.** `torch.manual_seed(n)` sets the stream from which PyTorch draws: the first weights, dropout. What we draw when we
-# write text gets a stream of its own, with its own seed, so that writing a text never changes a training.
+# **By hand.** `torch.manual_seed(n)` seeds the stream from which PyTorch draws initial weights and dropout. The draws for writing
+# text get their own stream, with its own seed, so that writing a text never changes a training.
 #
 # **A hidden assumption: the same seed gives the same result on the same machine.** Another processor, another number of threads
-# or another version adds numbers in another order, and a training magnifies the last digit. Reproducible means: the same
-# machine exactly, another one closely.
+# or another version adds numbers in a different order, and training magnifies the last digit. Reproducible means: exactly on the
+# same machine, closely on another.
 
 # %% tags=["by-hand"]
 SEED = 1
@@ -658,8 +655,8 @@ print("once ", once.tolist())
 print("again", again.tolist())
 
 # %% [markdown]
-# **With charloom.** `TrainingConfig(seed=1)`, or `--training.seed 1`. Two runs with one seed give the same weights, to the last
-# bit:
+# **With charloom.** `TrainingConfig(seed=1)`, or `--training.seed 1`. Two runs with the same seed give the same weights, to the
+# last bit:
 
 # %%
 few = TrainingConfig(seed=SEED, batch_size=8, sequence_length=32)
@@ -673,11 +670,10 @@ same("two trainings with one seed", *(charloom.load(twin.path).weights() for twi
 # %% [markdown]
 # ### Q5: How do you load a text dataset from a file in Python for use in a character-level RNN?
 #
-# **By hand.** `Path.read_text`, with the encoding named. Never leave it out: what Python assumes otherwise depends on the
-# machine. If the file is not in that encoding, Python says so, and that is good: better an error now than question marks that
-# the model learns.
+# **By hand.** `Path.read_text`, with an explicit encoding. Never leave it out: Python's default depends on the machine. If the file
+# has a different encoding, Python raises an error, and that is good: better an error now than question marks that the model learns.
 #
-# Our text is the manual inside Python's `help()`. It is not a file, so we make it one first.
+# Our text is the manual inside Python's `help()`. It is not a file, so we write it to one first.
 
 # %% tags=["by-hand"]
 file = Path(TEXT)
@@ -693,8 +689,8 @@ if FAST:
 print(f"{len(text):,} characters from {file.name}")
 
 # %% [markdown]
-# **With charloom.** Wherever a text is asked for, it may be a file, a folder, or the name of a corpus (`charloom data list`). A
-# byte order mark and Windows line ends are mended, and it is said that they were.
+# **With charloom.** A text can be a file, a folder, or the name of a corpus (`charloom data list`). A byte order mark and Windows
+# line ends are fixed, with a note that they were.
 
 # %%
 corpus = open_text(file, CorpusConfig())
@@ -704,9 +700,9 @@ same("the text", text, str(corpus.text)[: len(text)])
 # %% [markdown]
 # ### Q6: How do you inspect the contents and length of the loaded text dataset?
 #
-# **By hand.** Look at it. Then count: how long, how many different characters, which are common, which are strange. Five
-# minutes here save hours later: a megabyte of licence headers, or one line ten thousand characters long, is learned as
-# faithfully as anything else.
+# **By hand.** Look at it. Then count: how long is it, how many distinct characters does it have, which are common, which are odd?
+# Five minutes here save hours later: a megabyte of licence headers, or one line of ten thousand characters, is learned as faithfully
+# as anything else.
 
 # %% tags=["by-hand"]
 from collections import Counter
@@ -744,7 +740,7 @@ say(
 )
 
 # %% [markdown]
-# **With charloom.** `charloom data show python-docs` prints the same; in Python:
+# **With charloom.** `charloom data show python-docs` prints the same information; in Python:
 
 # %%
 same("the number of characters", len(text), min(len(text), corpus.text.characters))
@@ -753,7 +749,7 @@ same("the number of different characters", len(counts), len(charloom.Vocabulary.
 # %% [markdown]
 # ### Q7: How do you split the loaded text dataset into training and validation sets?
 #
-# **By hand.** Two slices: the first nine tenths to learn from, the last tenth to be judged on.
+# **By hand.** Two slices: the first nine tenths to train on, the last tenth to evaluate on.
 
 # %% tags=["by-hand"]
 boundary_place = int(0.9 * len(text))
@@ -762,7 +758,7 @@ print(f"training: {len(train_text):,} characters, validation: {len(validation_te
 
 # %% [markdown]
 # **A hidden assumption: the validation text is contiguous.** Many tutorials cut the text into overlapping windows first and
-# then move a random tenth of the windows to validation. How many of those held-out characters has the training seen?
+# then move a random tenth of the windows to validation. How many of those held-out characters were seen in training?
 
 # %%
 WINDOW = 100
@@ -783,8 +779,8 @@ say(
 )
 
 # %% [markdown]
-# **With charloom.** `--split 0.9,0.1,0` (training, validation, test), contiguous, in this order. The cut depends on the text
-# alone: no batch size moves it.
+# **With charloom.** `--split 0.9,0.1,0` (training, validation, test), contiguous, in this order. The split depends only on the
+# text: no batch size moves it.
 
 # %%
 halves = charloom.Corpus(charloom.Text.of(text), (0.9, 0.1, 0.0), "text", "a string")
@@ -797,11 +793,11 @@ same("the validation text", validation_text, str(halves.validation))
 # %% [markdown]
 # ### Q8: How do you create a character-to-index mapping for the text dataset in PyTorch?
 #
-# **By hand.** A network calculates with numbers, so each character gets one: its place in the sorted list of all characters.
-# Sorted, so that the same text always gives the same numbers.
+# **By hand.** A network computes with numbers, so each character gets one: its place in the sorted list of all characters. The list
+# is sorted so that the same text always gives the same numbers.
 #
-# One more symbol is not a character: the **boundary**. It is what the network reads before the first character, so that even
-# that one is predicted from something. It gets the last number.
+# There is one more symbol, which is not a character: the **boundary**. The network reads it before the first character, so that
+# even that one is predicted from something. It gets the last number.
 
 # %% tags=["by-hand"]
 characters = sorted(set(text))
@@ -813,8 +809,8 @@ print(
 )
 
 # %% [markdown]
-# **With charloom.** `Vocabulary.of`. It refuses a character that it does not know, in a sentence that names the character and
-# its place.
+# **With charloom.** `Vocabulary.of`. It refuses an unknown character, with an error that names the character and its
+# place.
 
 # %%
 vocabulary = charloom.Vocabulary.of([text])
@@ -834,7 +830,7 @@ except charloom.CharloomError as error:
 
 
 def decode(indices):
-    """The text that some indices stand for."""
+    """The text for some indices."""
     return "".join(characters[index] for index in indices)
 
 
@@ -850,7 +846,7 @@ same("decoded text", decode(some), vocabulary.decode(some))
 # %% [markdown]
 # ### Q10: How do you encode the entire text dataset into numerical format using the character-to-index mapping?
 #
-# **By hand.** Look each character up and keep the numbers in a tensor. Embeddings and losses in PyTorch want `int64`.
+# **By hand.** Look each character up and keep the numbers in a tensor. Embeddings and losses in PyTorch expect `int64`.
 
 # %% tags=["by-hand"]
 
@@ -864,8 +860,8 @@ train_ids, validation_ids = encode(train_text), encode(validation_text)
 print(train_ids[:20].tolist(), "stands for", repr(train_text[:20]))
 
 # %% [markdown]
-# **With charloom.** `vocabulary.encode` does the same with one table look-up for the whole text, and keeps a byte for each
-# character instead of eight.
+# **With charloom.** `vocabulary.encode` does the same with one table look-up for the whole text, and uses one byte per character
+# instead of eight.
 
 # %%
 same("the encoded text", train_ids.tolist(), vocabulary.encode(train_text).tolist())
@@ -877,10 +873,10 @@ vocabulary.encode(train_text)
 say(f"By hand {1000 * by_hand_seconds:.0f} ms, with charloom {1000 * (time.perf_counter() - began):.1f} ms.")
 
 # %% [markdown]
-# **Exercise.** Is `decode(encode(s)) == s` for every text `s`? Find one for which it is not.
+# **Exercise.** Is `decode(encode(s)) == s` for every text `s`? Find a counterexample.
 #
-# *Solution.* It holds for every text made of the known characters. Any other makes `encode` raise a `KeyError`. A vocabulary of
-# *bytes* knows all of them:
+# *Solution.* It holds for every text made of known characters. Any other character makes `encode` raise a `KeyError`. A vocabulary
+# of *bytes* knows them all:
 
 # %% tags=["solution"]
 assert decode(encode(text[:1000]).tolist()) == text[:1000]
@@ -891,23 +887,23 @@ print("as bytes, ☃ is", snowman.tolist(), "and back:", charloom.Vocabulary("by
 # ### Q11: How do you generate input sequences and corresponding target sequences for training a character-level RNN in PyTorch?
 #
 # **By hand.** The target of each character is the one after it: the same text, shifted by one. But one text is a single, very
-# long sequence. Two things make it digestible:
+# long sequence. Two steps make it manageable:
 #
-# 1. **Fold it into streams.** Cut it into pieces of equal length and lay them side by side: so many places in the text are read
-#    at the same time.
-# 2. **Cut the streams into slices** of 64 characters: the gradient flows back through one slice, and no further.
+# 1. **Fold it into streams.** Cut it into pieces of equal length and put them side by side, so that several places in the text
+#    are read at the same time.
+# 2. **Cut the streams into slices** of 64 characters: the gradient flows back through one slice, but no further.
 #
-# Slice *k + 1* goes on exactly where slice *k* ended, in each stream. So **the state can be carried** from one to the next, and
-# the network knows what stood before although the gradient does not reach there (*truncated backpropagation through time*).
+# Slice *k + 1* starts exactly where slice *k* ended, in each stream. So **the state can be carried** from one to the next, and
+# the network knows what came before, although the gradient does not reach that far (*truncated backpropagation through time*).
 
 # %% tags=["by-hand"]
 
 
 def fold(ids, streams, length):
-    """Inputs and targets, each (slices, length, streams); what does not fill a last slice is left out."""
+    """Inputs and targets, each (slices, length, streams); an incomplete last slice is dropped."""
     slices = len(ids) // (streams * length)
     targets = ids[: slices * streams * length]
-    inputs = torch.cat([torch.tensor([BOUNDARY]), targets[:-1]])  # the same, one place later
+    inputs = torch.cat([torch.tensor([BOUNDARY]), targets[:-1]])  # the same, shifted by one
     return [part.view(streams, slices, length).permute(1, 2, 0).contiguous() for part in (inputs, targets)]
 
 
@@ -934,12 +930,12 @@ axes.set_title("A colour is one batch; the state travels along the arrows, the t
 plt.show()
 
 # %% [markdown]
-# **A hidden assumption: shuffled windows are something else.** The usual `DataLoader(shuffle=True)` over windows makes
-# neighbours in a batch unrelated to the batch before, so each window has to start from an empty state. Such a network
-# practises beginnings, and never sees a state that is older than a window. What difference that makes is measured in Q25.
+# **A hidden assumption: shuffled windows are different.** With the usual `DataLoader(shuffle=True)` over windows, consecutive batches
+# are unrelated, so each window has to start from an empty state. Such a network practises beginnings, and never sees a state older
+# than a window. Q25 measures how much this matters.
 #
-# **With charloom.** `Streams`. It leaves nothing out: where the text does not fill the last slice, its columns differ by one
-# character and what is missing is ignored in the loss. On a text that fills its slices it is the same, number by number:
+# **With charloom.** `Streams`. It drops nothing: if the text does not fill the last slice, the columns differ by one character, and
+# the gap is ignored in the loss. On a text that fills its slices it gives exactly the same numbers:
 
 # %%
 usable = inputs.numel()
@@ -955,15 +951,15 @@ same("the targets of slice 1", targets[1].tolist(), streams[1].targets.tolist())
 # ### Q12: How do you define the architecture of a character-level RNN using PyTorch's `nn.RNN` or `nn.LSTM` module?
 #
 # **By hand.** Three layers, as in the three equations: an embedding, a recurrent layer, an output. `nn.RNN`, `nn.GRU` and
-# `nn.LSTM` are called alike, so the cell can be a choice. They run the whole slice in one call, much faster than a loop in
-# Python.
+# `nn.LSTM` are called the same way, so the cell can be a choice. They run the whole slice in one call, much faster than a Python
+# loop.
 
 # %% tags=["by-hand"]
 CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 
 
 class Architecture(nn.Module):
-    """The layers of a character-level network. How they work together follows in Q15."""
+    """The layers of a character-level network. Q15 shows how they work together."""
 
     def __init__(self, input_size, hidden_size, output_size, embedding_size=64, layers=1, cell="lstm"):
         super().__init__()
@@ -976,8 +972,8 @@ class Architecture(nn.Module):
 print(Architecture(input_size=104, hidden_size=256, output_size=103))
 
 # %% [markdown]
-# **With charloom.** `CharRNN`, the same three layers. `cell` is `lstm`, `gru`, `rnn-tanh` or `rnn-relu`. With the same seed
-# both draw the same first weights, because they make the same layers in the same order:
+# **With charloom.** `CharRNN`, with the same three layers. `cell` is `lstm`, `gru`, `rnn-tanh` or `rnn-relu`. With the same seed,
+# both draw the same initial weights, because they create the same layers in the same order:
 
 # %%
 torch.manual_seed(SEED)
@@ -990,10 +986,10 @@ same("the first weights", ours.recurrent.weight_hh_l0.tolist(), theirs.layers[0]
 # %% [markdown]
 # ### Q13: How do you specify the input size, hidden size, and output size when building the RNN model in PyTorch?
 #
-# **By hand.** Two of the three are given by the text:
+# **By hand.** The text determines two of the three:
 #
-# * **input size**: all symbols that can be read, the boundary among them;
-# * **output size**: all symbols that can be predicted. Our text has no end inside it, so the boundary is not among them;
+# * **input size**: all symbols that can be read, including the boundary;
+# * **output size**: all symbols that can be predicted. Our text has no end inside it, so the boundary is not one of them;
 # * **hidden size**: your choice. It decides how much can be remembered, and nearly all of the cost, which grows with its
 #   square.
 
@@ -1013,7 +1009,7 @@ same("the number of parameters", by_formula, CharRNN(config, inputs=INPUT_SIZE, 
 say(f"**{4 * H * (E + H + 2) / by_formula:.0%} of the {by_formula:,} parameters are in the recurrent layer.**")
 
 # %% [markdown]
-# **Exercise.** How many parameters has the same network with a GRU, which has three gates instead of four? And with `nn.RNN`?
+# **Exercise.** How many parameters does the same network have with a GRU, which has three gates instead of four? And with `nn.RNN`?
 #
 # *Solution.*
 
@@ -1026,14 +1022,14 @@ for cell, gates in (("lstm", 4), ("gru", 3), ("rnn", 1)):
 # %% [markdown]
 # ### Q14: How do you initialize the hidden state of the RNN before passing data through the model?
 #
-# **By hand.** With zeros: nothing has been read, so nothing is remembered. One state for each layer and stream; an LSTM has two
-# parts, h and its cell state c. We always keep them in a tuple, so that later code need not ask which cell it is.
+# **By hand.** With zeros: nothing has been read, so there is nothing to remember. There is one state for each layer and stream; an
+# LSTM's has two parts, h and its cell state c. We always keep them in a tuple, so that later code need not ask which cell it is.
 
 # %% tags=["by-hand"]
 
 
 def zero_state(model, streams):
-    """A state that remembers nothing: (h, c) for an LSTM, else (h,), each (layers, streams, hidden_size)."""
+    """An empty state: (h, c) for an LSTM, else (h,), each (layers, streams, hidden_size)."""
     parts = 2 if model.cell == "lstm" else 1
     shape = (model.layers, streams, model.hidden_size)
     return tuple(torch.zeros(shape, device=model.output.weight.device) for _ in range(parts))
@@ -1042,8 +1038,8 @@ def zero_state(model, streams):
 print([tuple(part.shape) for part in zero_state(model, streams=32)])
 
 # %% [markdown]
-# **A hidden assumption: when is the state set to zero?** Only at the beginning of the text. In between it is *carried*. Here is
-# why: read a text in one piece, then in two pieces with the state carried, then in two pieces with the state set to zero in the
+# **A hidden assumption: when is the state reset to zero?** Only at the beginning of the text. In between it is *carried*. To see
+# why, read a text in one piece, then in two pieces with the state carried, then in two pieces with the state reset in the
 # middle.
 
 # %%
@@ -1057,7 +1053,7 @@ print(f"largest difference with the state carried:  {(in_one_piece[100:] - with_
 print(f"largest difference with the state at zero:  {(in_one_piece[100:] - from_zero).abs().max():.1e}")
 
 # %% [markdown]
-# **With charloom.** `network.zero_state(streams)`; leaving the state out means the same. `model.read(text)` gives the state
+# **With charloom.** `network.zero_state(streams)`; omitting the state means the same. `model.read(text)` returns the state
 # after a text.
 
 # %%
@@ -1071,9 +1067,9 @@ same(
 # %% [markdown]
 # ### Q15: How do you implement the forward pass of the RNN model to process an input sequence and predict the next character?
 #
-# **By hand.** Embed, run, project. In go the indices (time, streams) and the state before; out come a score for each possible
-# next character at each place, and the state after. The scores are called *logits*; softmax would make probabilities of them,
-# and is left to the loss, which does it more precisely.
+# **By hand.** Embed, run, project. The inputs are the indices (time, streams) and the previous state; the outputs are a score for
+# each possible next character at each position, and the new state. The scores are called *logits*; softmax would turn them into
+# probabilities, but that is left to the loss, which does it more precisely.
 
 # %% tags=["by-hand"]
 
@@ -1096,8 +1092,8 @@ chances = torch.softmax(logits[-1, 0], dim=0)
 print(f"an untrained network finds everything about equally likely: from {chances.min():.4f} to {chances.max():.4f}")
 
 # %% [markdown]
-# **With charloom.** The signature is the same, `(ids, state) -> (logits, state)`. We put our weights into charloom's network,
-# which names them a little differently, and compare. The function will serve us in all the checks that follow.
+# **With charloom.** The signature is the same, `(ids, state) -> (logits, state)`. We copy our weights into charloom's network,
+# which names them a little differently, and compare. All further checks use this function.
 
 # %%
 from charloom import LanguageModel
@@ -1131,8 +1127,8 @@ print(f"largest difference between any two logits: {(logits - theirs).abs().max(
 # %% [markdown]
 # ### Q16: How do you define the loss function for training the character-level RNN model in PyTorch?
 #
-# **By hand.** The loss of one prediction is -log p of the character that really came: 0 if the model was sure and right, large
-# if it was sure and wrong. It is called *surprise* or *cross-entropy*; with the natural logarithm it is counted in **nats**
+# **By hand.** The loss of one prediction is -log p of the character that actually came: 0 if the model was sure and right, large
+# if it was sure and wrong. It is called *surprise* or *cross-entropy*; with the natural logarithm it is measured in **nats**
 # (one nat is 1.44 bits). We take the mean over all characters of the batch.
 
 # %% tags=["by-hand"]
@@ -1150,11 +1146,11 @@ print(
 )
 
 # %% [markdown]
-# What `F.cross_entropy` does is no secret:
+# `F.cross_entropy` is no black box:
 
 # %%
 chances = torch.softmax(logits, dim=2)  # (time, streams, output_size)
-of_the_truth = chances.gather(2, targets[0].to(device)[:, :, None])  # the probability that the true character got
+of_the_truth = chances.gather(2, targets[0].to(device)[:, :, None])  # the probability of the true character
 print(f"-log p, worked out by us: {-of_the_truth.log().mean().item():.4f}")
 assert abs(-of_the_truth.log().mean().item() - loss.item()) < 1e-4
 
@@ -1176,15 +1172,15 @@ agree(
 # %% [markdown]
 # ### Q17: How do you select and configure an optimizer for training the RNN model in PyTorch?
 #
-# **By hand.** **AdamW is the safe choice**: it gives each parameter a step size of its own. Two more things matter as much as
-# the name of the optimizer: the learning rate's *peak*, and its *schedule*. It rises for some steps, while the optimizer's
-# averages are still unreliable, and then falls along a cosine to almost nothing, so that the end is fine work.
+# **By hand.** **AdamW is the safe choice**: it gives each parameter its own step size. Two more things matter as much as the name of
+# the optimizer: the *peak* of the learning rate, and its *schedule*. It rises during the first steps, while the optimizer's averages
+# are still unreliable, and then falls along a cosine to almost nothing, so that the last steps are fine-tuning.
 
 # %% tags=["by-hand"]
 
 
 def learning_rate(step, steps, peak):
-    """A straight rise over the first twentieth of the steps, then half a cosine down to a fiftieth of the peak."""
+    """A linear rise over the first twentieth of the steps, then half a cosine down to a fiftieth of the peak."""
     rise = round(0.05 * steps)
     if step < rise:
         return peak * (step + 1) / rise
@@ -1205,15 +1201,15 @@ print(
 
 # %% [markdown]
 # **With charloom.** `TrainingConfig` names optimizer and schedule. Its default is **Muon** for the recurrent matrices (Jordan
-# et al. 2024), which learns faster here, as chapter 10 will show; for our comparison we ask for AdamW, and everything else as
-# by hand.
+# et al. 2024), which learns faster here, as chapter 10 will show. For our comparison we ask for AdamW, and leave everything else
+# as in our own loop.
 
 # %%
 import charloom
 
 
 def as_by_hand(peak=PEAK, streams=STREAMS, length=LENGTH, seed=SEED):
-    """charloom's settings for what our own loop does."""
+    """charloom's settings to match our own loop."""
     return TrainingConfig(
         optimizer="adamw",
         beta1=0.9,
@@ -1240,22 +1236,21 @@ same(
 # %% [markdown]
 # ### Q18: How do you implement a training loop that updates model weights based on the loss in PyTorch?
 #
-# **By hand.** For each slice: predict, measure the loss, send it backwards, limit the gradient (Q19), take a step. Then
-# *detach* the state: its numbers go on into the next slice, the gradient does not. When the text is finished, the next epoch
-# begins at its beginning with an empty state. The loop yields a record after each step, so whoever calls it decides what to do
-# with them.
+# **By hand.** For each slice: predict, compute the loss, backpropagate, clip the gradient (Q19), take a step. Then *detach* the
+# state: its values carry over into the next slice, the gradient does not. At the end of the text, the next epoch starts from the
+# beginning with an empty state. The loop yields a record after each step, so the caller decides what to do with them.
 
 # %% tags=["by-hand"]
 
 
 def train(model, ids, steps, peak, streams=16, length=64, clip=1.0):
-    """Train for so many steps; yields the loss, the gradient's norm and the learning rate of each."""
+    """Train for a number of steps; yields the loss, the gradient norm and the learning rate of each."""
     inputs, targets = (part.to(device) for part in fold(ids, streams, length))
     optimizer = make_optimizer(model)
     for step in range(steps):
         k = step % len(inputs)  # which slice
         if k == 0:
-            state = zero_state(model, streams)  # an epoch begins where the text does
+            state = zero_state(model, streams)  # an epoch starts at the beginning of the text
         rate = learning_rate(step, steps, peak)
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -1283,7 +1278,7 @@ for step, record in enumerate(train(model, train_ids, steps=30, peak=PEAK, strea
 
 
 def losses_of_charloom(steps, seed=SEED, hidden_size=HIDDEN_SIZE, layers=1, peak=PEAK, streams=STREAMS, length=LENGTH):
-    """The losses of charloom's trainer, set to do what our loop does."""
+    """The losses of charloom's trainer, with the settings of our loop."""
     torch.manual_seed(seed)
     config = NetworkConfig(
         hidden_size=hidden_size, layers=layers, embedding_size=EMBEDDING_SIZE, dropout=0, initialization="uniform"
@@ -1303,7 +1298,7 @@ def losses_by_hand(steps, seed=SEED, hidden_size=HIDDEN_SIZE, layers=1, peak=PEA
 
 
 def same_losses(what, **settings):
-    """Check that both loops go through the same losses."""
+    """Check that both loops have the same losses."""
     pairs = list(zip(losses_by_hand(12, **settings), losses_of_charloom(12, **settings), strict=True))
     largest = max(abs(ours - theirs) for ours, theirs in pairs)
     agree(f"the loss of step 12 ({what}; largest difference before: {largest:.1e})", *pairs[-1], 2e-3)
@@ -1314,14 +1309,14 @@ same_losses("standard settings")
 # %% [markdown]
 # ### Q19: How do you implement gradient clipping to prevent exploding gradients during the training of the RNN model in PyTorch?
 #
-# **By hand.** Take all gradients together as one long vector. If it is longer than the limit, shorten it to the limit; its
-# direction stays. That is the line with `clip_grad_norm_` in the loop above; written out, it is this:
+# **By hand.** Treat all gradients together as one long vector. If it is longer than the limit, shorten it to the limit without
+# changing its direction. That is the line with `clip_grad_norm_` in the loop above; written out, it is this:
 
 # %% tags=["by-hand"]
 
 
 def clip_gradients(parameters, largest):
-    """Shorten the gradient to at most `largest`; gives the length that it had."""
+    """Shorten the gradient to at most `largest`; returns its original length."""
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     norm = torch.sqrt(sum((gradient**2).sum() for gradient in gradients))
     if norm > largest:
@@ -1331,14 +1326,14 @@ def clip_gradients(parameters, largest):
 
 
 logits, _ = model(inputs[0].to(device), zero_state(model, STREAMS))
-(1000 * loss_of(logits, targets[0].to(device))).backward()  # a loss made a thousand times as large
+(1000 * loss_of(logits, targets[0].to(device))).backward()  # a loss a thousand times as large
 print(
     f"before: {clip_gradients(model.parameters(), 1.0).item():.3f}, after: "
     f"{clip_gradients(model.parameters(), 1.0).item():.3f}"
 )
 
 # %% [markdown]
-# Does it matter? A network with ReLU, whose numbers have no upper bound, is trained at a high learning rate, with and without:
+# Does it matter? We train a ReLU network, which has no upper bound on its values, at a high learning rate, with and without clipping:
 
 # %%
 norms = {}
@@ -1374,8 +1369,8 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# **With charloom.** `TrainingConfig(clip=1.0)` is the default; every record carries the `gradient_norm` before clipping. And
-# our function does what PyTorch's does:
+# **With charloom.** `TrainingConfig(clip=1.0)` is the default; every record has the `gradient_norm` before clipping. Our function
+# does the same as PyTorch's:
 
 # %%
 torch.manual_seed(SEED)
@@ -1392,11 +1387,11 @@ agree("norm of the output's gradient after clipping", *clipped, 1e-4)
 # %% [markdown]
 # ### Q20: How do you monitor and plot the training loss over epochs in PyTorch?
 #
-# **By hand.** Keep the record of each step, average the loss over each epoch, and look at the validation text once an epoch.
-# Three things are to be seen in such a picture: does the training loss fall; does the validation loss fall with it; and when do
-# they part (*overfitting*: the text is being learned by heart)?
+# **By hand.** Keep the record of each step, average the loss over each epoch, and evaluate on the validation text once an epoch.
+# Such a picture answers three questions: does the training loss fall, does the validation loss fall with it, and when do they part
+# (*overfitting*: the text is being learned by heart)?
 #
-# This is the long run of our own program.
+# This is the long training run of our own program.
 
 # %% tags=["by-hand"]
 
@@ -1458,9 +1453,9 @@ say(
 )
 
 # %% [markdown]
-# **With charloom.** `charloom.train` in one call. It keeps the record on disk, `charloom plot RUN --output loss.png` draws it,
-# and Ctrl-C loses nothing. With our own settings it has to come to the same model, up to rounding, which a thousand steps
-# magnify, and to the end of the text, which it does not leave out:
+# **With charloom.** `charloom.train` in one call. It keeps the record on disk, `charloom plot RUN --output loss.png` plots it, and
+# Ctrl-C loses nothing. With our own settings it should reach the same model, except for rounding, which a thousand steps magnify,
+# and for the end of the text, which it does not drop:
 
 # %%
 from IPython.display import Image
@@ -1490,8 +1485,8 @@ display(Image(FOLDER / "loss.png", width=640))
 # %% [markdown]
 # ### Q21: How do you implement a function to generate text sequences from the trained RNN model in PyTorch?
 #
-# **By hand.** Read the seed, draw a character from the distribution after it, feed it back in, repeat. Drawing needs one
-# uniform number *u* between 0 and 1: line the probabilities up and take the character in whose stretch *u* falls.
+# **By hand.** Read the seed text, draw a character from the distribution after it, feed it back in, repeat. Drawing takes one
+# uniform number *u* between 0 and 1: line up the probabilities and take the character into whose interval *u* falls.
 
 # %% tags=["by-hand"]
 
@@ -1506,7 +1501,7 @@ def draw(logits, temperature, uniform):
 
 @torch.no_grad()
 def generate(model, seed_text, length, temperature=1.0, seed=0, end=None):
-    """New characters after `seed_text`, one after the other: `length` of them, or until the index `end` is drawn."""
+    """New characters after `seed_text`, one at a time: `length` of them, or until the index `end` is drawn."""
     random = np.random.Generator(np.random.PCG64(seed))
     ids = torch.cat([torch.tensor([BOUNDARY]), encode(seed_text)])[:, None].to(device)
     logits, state = model(ids, zero_state(model, 1))  # the whole seed is read, from the boundary on
@@ -1533,8 +1528,8 @@ same("200 characters from one seed", by_hand, with_charloom)
 # %% [markdown]
 # ### Q22: How do you generate text character by character starting from a seed string using the trained model?
 #
-# **By hand.** `generate` yields one character at a time; print each as it comes, and the text appears as if it were typed. The
-# seed string is read first and shapes all that follows: **what you ask is how you are answered.**
+# **By hand.** `generate` yields one character at a time; print each as it arrives, and the text appears as if it were typed. The
+# seed string is read first and shapes everything that follows: **the model answers in the style of the question.**
 
 # %% tags=["by-hand"]
 for seed_text in ("class ", "If the ", text[: min(60, len(text))].splitlines()[-1] + "\n"):
@@ -1546,7 +1541,7 @@ for seed_text in ("class ", "If the ", text[: min(60, len(text))].splitlines()[-
 
 # %% [markdown]
 # **With charloom.** `for piece in charloom.generate(model, "class "): print(piece, end="")`, or `charloom generate RUN --prompt
-# "class "` in a terminal. A beginning that is used often is read once: `model.read` gives the state after it.
+# "class "` in a terminal. If you use a beginning often, read it once: `model.read` returns the state after it.
 
 # %%
 state = library.read("class ")
@@ -1558,7 +1553,7 @@ same(
 # %% [markdown]
 # **Exercise.** How fast is each? Time 500 characters.
 #
-# *Solution.* charloom writes from plain arrays, without PyTorch, whose overhead for each tiny step is most of the time:
+# *Solution.* charloom writes with plain arrays instead of PyTorch, which spends most of its time on overhead for each tiny step:
 
 # %% tags=["solution"]
 speeds = {}
@@ -1574,9 +1569,9 @@ say(", ".join(f"{name}: {speed:,.0f} characters a second" for name, speed in spe
 # %% [markdown]
 # ### Q23: How do you experiment with different temperature values to control the creativity and diversity of the generated text?
 #
-# **By hand.** The temperature divides the logits before softmax. Below 1 the likely becomes likelier; near 0 the most probable
-# character always wins; above 1 the unlikely gets its chance. What does it do to a text? We count two things: how many of the
-# words exist in our text, and how many of the words are different from each other.
+# **By hand.** The temperature divides the logits before softmax. Below 1, likely characters become likelier; near 0, the most
+# probable one always wins; above 1, unlikely ones get a chance. What does it do to a text? We count two things: how many of the
+# words exist in our text, and how many of the words are distinct.
 
 # %% tags=["by-hand"]
 for temperature in (0.2, 0.7, 1.3):
@@ -1588,13 +1583,13 @@ vocabulary_of_words = set(re.findall(r"[a-z]{3,}", text.lower()))
 
 
 def share_of_real_words(written):
-    """How many of the words of a text also stand in ours."""
+    """The share of a text's words that also occur in ours."""
     found = re.findall(r"[a-z]{3,}", written.lower())
     return sum(word in vocabulary_of_words for word in found) / max(1, len(found))
 
 
 def share_of_different_words(written):
-    """How many of the words of a text are different from each other."""
+    """The share of a text's words that are distinct."""
     found = re.findall(r"[a-z]{3,}", written.lower())
     return len(set(found)) / max(1, len(found))
 
@@ -1623,8 +1618,8 @@ axes.set_title(
 plt.show()
 
 # %% [markdown]
-# **With charloom.** `temperature=`, and beside it `top_k`, `top_p`, `min_p` and a repetition penalty, which cut off the
-# unlikely instead of making it rarer. Near 0 both come to the *greedy* text, always the most probable character:
+# **With charloom.** `temperature=`, and also `top_k`, `top_p`, `min_p` and a repetition penalty; most of these cut off unlikely
+# characters instead of making them rarer. Near 0, both give the *greedy* text, always the most probable character:
 
 # %%
 greedy = "".join(charloom.generate(library, "The ", length=100, greedy=True))
@@ -1633,9 +1628,9 @@ same("the greedy text", "".join(generate(model, "The ", length=100, temperature=
 # %% [markdown]
 # ### Q24: How do you ensure that the model generates text with a specific length or number of characters?
 #
-# **By hand.** Count. `generate` yields exactly `length` new characters; the seed text does not count. The other way to end is
-# an **end symbol** that the model itself predicts. For that it has to see ends while it learns: we train a second model on
-# words, with the boundary after each. It stops when it draws the boundary, at a length that it chose.
+# **By hand.** Count. `generate` yields exactly `length` new characters; the seed text does not count. The other way to end is an
+# **end symbol** that the model itself predicts. For that it has to see ends during training: we train a second model on words, with
+# the boundary after each. It stops when it draws the boundary, at a length of its own choice.
 
 # %% tags=["by-hand"]
 for length in (1, 10, 100):
@@ -1653,7 +1648,7 @@ names = ["".join(generate(namer, "", length=40, seed=seed, end=BOUNDARY)) for se
 print(f"loss {record['loss']:.2f} nats; words that end by themselves:", ", ".join(names))
 
 # %% [markdown]
-# **With charloom.** `length=` (exactly so many, where nothing ends the text before), `stop=["\n\n"]` for a string that must not
+# **With charloom.** `length=` (exactly that many, unless something ends the text earlier), `stop=["\n\n"]` for a string that must not
 # appear, and `--documents lines` for a model that learns where texts end.
 
 # %%
@@ -1667,7 +1662,7 @@ same(
 )
 
 # %% [markdown]
-# **Exercise.** Write a paragraph: a text that stops before the first blank line, but has at most 600 characters.
+# **Exercise.** Write a paragraph: a text that stops before the first blank line and has at most 600 characters.
 #
 # *Solution.*
 
@@ -1694,16 +1689,16 @@ show_text("The " + paragraph)
 # %% [markdown]
 # ### Q25: How do you evaluate the model's performance in predicting the next character in a sequence on a validation set in PyTorch?
 #
-# **By hand.** Read the validation text once, from its beginning to its end, in order, with the state carried, and count every
-# character exactly once. Two figures: the mean surprise, and the *accuracy*, the share of characters that were the most
-# probable one. No averaging of batch averages, no dropped tail.
+# **By hand.** Read the validation text once, from beginning to end, with the state carried, and count every character exactly once.
+# We compute two figures: the mean surprise, and the *accuracy*, the share of characters that were the most probable one. There is no
+# averaging of batch averages, and no dropped tail.
 
 # %%
 
 
 @torch.no_grad()
 def evaluate(model, ids):
-    """Mean surprise in nats, and accuracy; the state is carried from the beginning of the text to its end."""
+    """Mean surprise in nats, and accuracy; the state is carried through the whole text."""
     column = torch.cat([torch.tensor([BOUNDARY]), ids])[:, None].to(device)
     state, nats, right = zero_state(model, 1), 0.0, 0
     for start in range(0, len(ids), 1000):
@@ -1728,9 +1723,9 @@ agree("nats per character", nats, score.nats_per_character, 1e-4)
 agree("accuracy", accuracy, score.accuracy, 2e-4)
 
 # %% [markdown]
-# **A hidden assumption: how much context does a prediction get?** *Carried*: all that stands before. *Fresh*: the text is cut
-# into windows, and each begins with an empty state, as models with a window have to be judged. The same model, the same text,
-# different figures:
+# **A hidden assumption: how much context does a prediction get?** *Carried*: everything before it. *Fresh*: the text is cut into
+# windows, and each starts with an empty state, as models with a fixed window have to be evaluated. The same model and the same text
+# give different figures:
 
 # %%
 windows = [8, 16, 32, 64, 128, 256, 512]
@@ -1755,13 +1750,13 @@ plt.show()
 
 # %% [markdown]
 # And does it matter how it was *trained*? Two small networks see the same number of characters: one in streams with the state
-# carried, one in shuffled windows that start from an empty state. Each is judged both ways.
+# carried, one in shuffled windows that start from an empty state. We evaluate each both ways.
 
 # %%
 
 
 def train_on_shuffled_windows(model, ids, steps, peak, streams, length, seed):
-    """The usual DataLoader: random windows, an empty state at the beginning of each."""
+    """The usual DataLoader: random windows, each with an empty state."""
     random = torch.Generator().manual_seed(seed)
     optimizer = make_optimizer(model)
     for step in range(steps):
@@ -1813,7 +1808,7 @@ say(
 # %% [markdown]
 # ### Q26: How do you calculate and interpret the perplexity score for the character-level RNN model?
 #
-# **By hand.** Perplexity is `exp(nats per character)`. Read it as: *the model hesitates as if it had to choose among so many
+# **By hand.** Perplexity is `exp(nats per character)`. Read it as: *the model hesitates as if it had to choose among that many
 # equally likely characters*.
 
 # %%
@@ -1825,9 +1820,9 @@ say(
 agree("perplexity", perplexity, score.perplexity, 1e-3)
 
 # %% [markdown]
-# **A hidden assumption: per character.** A figure per *word* is another world. The perplexity of a word is that of a character
-# to the power of the word's length, because the surprises of its characters add up. To interpret a figure, put others beside
-# it: one that knows nothing, one that counts letters, one that counts sequences of five, and a compressor.
+# **A hidden assumption: per character.** Perplexity per *word* is something else. The perplexity of a word is that of a character
+# to the power of the word's length, because the surprises of its characters add up. To interpret a figure, compare it with others:
+# a model that knows nothing, one that counts letters, one that counts sequences of five, and a compressor.
 
 # %%
 from charloom.evaluation import NGram, compressors
@@ -1841,7 +1836,7 @@ floor = {
 }
 for baseline in compressors(train_text.encode(), validation_text.encode(), len(validation_text)):
     if baseline.name == "xz":
-        floor["xz, told of the training text"] = baseline.bits_per_character * math.log(2)
+        floor["xz, primed with the training text"] = baseline.bits_per_character * math.log(2)
 floor["our network, by hand"] = nats
 floor["charloom's defaults (chapter 1)"] = first_score.nats_per_character
 
@@ -1865,12 +1860,12 @@ say(
 say(
     f"A perplexity of {perplexity:.2f} *per character* is one of **{perplexity**length_of_word:,.0f} per word** here, "
     "because a word has "
-    f"{length_of_word:.1f} characters, its space included. Whoever quotes a perplexity without saying per what has "
+    f"{length_of_word:.1f} characters, its space included. Anyone who quotes a perplexity without saying per what has "
     "said nothing."
 )
 
 # %% [markdown]
-# **Exercise.** A model has a perplexity of 4.2 per character. How many bits does it need for a character, and how many bytes
+# **Exercise.** A model has a perplexity of 4.2 per character. How many bits does it need per character, and how many bytes
 # for a megabyte of such text?
 #
 # *Solution.*
@@ -1885,8 +1880,8 @@ print(
 # %% [markdown]
 # ### Q27: How do you visualize the model's predictions versus the actual next characters in a sequence?
 #
-# **By hand.** For each place of a passage: what really came, and the five most probable characters, the likelier the darker. A
-# frame marks where the truth is among them.
+# **By hand.** For each position of a passage: the true character, and the five most probable ones, darker if likelier. A frame marks
+# the true one if it is among them.
 
 # %%
 start = len(validation_text) // 3
@@ -1935,8 +1930,8 @@ axes.set_title(
 plt.show()
 
 # %% [markdown]
-# **With charloom.** `charloom score RUN --text F --png heat-map.png` for a picture, `--html` for a page to walk through. Each
-# character is coloured by its surprise, with what was expected beneath.
+# **With charloom.** `charloom score RUN --text F --png heat-map.png` for a picture, `--html` for an interactive page. Each character
+# is coloured by its surprise, with the expected characters below.
 
 # %%
 from charloom.evaluation import Surprises
@@ -1962,24 +1957,24 @@ say(
 # %% [markdown]
 # ## 9. Hyperparameter adjustments
 #
-# Four questions of the form *what happens if*. Each is answered by a small experiment, and the same rules hold for all:
+# Four questions of the form *what happens if*. Each is answered by a small experiment, with the same rules for all:
 #
 # * **An equal budget**: every network reads the same number of characters, in the same number of steps.
 # * **One thing at a time**: everything else stays at the shared centre.
 # * **Several seeds**: the same setting is trained several times, and each result is a point. **Differences smaller than those
-#   between the seeds are no result.**
+#   between the seeds mean nothing.**
 #
-# They are small and short, so they show directions. For a larger text, a larger network or more time the best values move.
+# The experiments are small and short, so they show directions. For a larger text, a larger network or more time, the best values shift.
 
 # %%
 BUDGET = choose(600_000, 20_000)  # characters that each network reads
-AT_ONCE = 1024  # characters in each step: streams times sequence length
+AT_ONCE = 1024  # characters per step: streams times sequence length
 CENTRE = {"hidden_size": choose(128, 32), "layers": 1, "peak": 1.6e-2, "length": 64}
 done = {}
 
 
 def experiment(seed, **changes):
-    """Train one small network by hand and judge it; the same settings are trained only once."""
+    """Train one small network by hand and evaluate it; the same settings are trained only once."""
     settings = {**CENTRE, **changes}
     key = (seed, *settings.values())
     if key not in done:
@@ -2003,7 +1998,7 @@ def experiment(seed, **changes):
 
 
 def sweep(name, values):
-    """All seeds for each value of one setting."""
+    """The results of all seeds for each value of one setting."""
     return {value: [experiment(seed, **{name: value}) for seed in SEEDS] for value in values}
 
 
@@ -2057,8 +2052,8 @@ say(
 # %% [markdown]
 # ### Q28: How do you experiment with different learning rates to observe their impact on the model's training performance?
 #
-# **By hand.** Try values that differ by a constant *factor*, from far too small to far too large, so that the best one lies
-# inside and not at an end.
+# **By hand.** Try values that differ by a constant *factor*, from far too small to far too large, so that the best one is
+# inside the range and not at its end.
 
 # %%
 rates = sweep("peak", [1e-3, 4e-3, 1.6e-2, 6.4e-2, 2.56e-1])
@@ -2083,8 +2078,7 @@ say(
 )
 
 # %% [markdown]
-# **With charloom.** `TrainingConfig(learning_rate=...)`, or `--training.learning-rate`. Whatever the rate, both loops go the
-# same way:
+# **With charloom.** `TrainingConfig(learning_rate=...)`, or `--training.learning-rate`. Both loops agree, whatever the rate:
 
 # %%
 same_losses(f"learning rate {best_rate:g}", peak=best_rate)
@@ -2093,7 +2087,7 @@ same_losses(f"learning rate {best_rate:g}", peak=best_rate)
 # ### Q29: How do you adjust the hidden size of the RNN model, and what impact does it have on the model's ability to generate text?
 #
 # **By hand.** One argument. More units remember more, and cost more: the recurrent matrix grows with the square. We look at the
-# loss, at the time, and at what is written: how many of its words exist?
+# loss, at the time, and at the written text: how many of its words exist?
 
 # %%
 sizes = sweep("hidden_size", choose([32, 64, 128, 256], [8, 16, 32, 64]))
@@ -2137,11 +2131,11 @@ say(
     f"**{large_size // small_size} times the units: {means[small_size] - means[large_size]:.2f} nats better, in "
     f"{times[large_size] / times[small_size]:.1f} times the time** (the seeds differ by up to "
     f"{largest_spread(sizes):.3f}). That is at an equal number of characters. At an equal *time* the smaller one could "
-    "have read so many times as much, which is another experiment."
+    "have read that many times as much, which is another experiment."
 )
 
 # %% [markdown]
-# **With charloom.** `NetworkConfig(hidden_size=...)`; with a time budget, charloom chooses it by what your machine can read in
+# **With charloom.** `NetworkConfig(hidden_size=...)`; with a time budget, charloom chooses it by how much your machine can read in
 # that time.
 
 # %%
@@ -2150,8 +2144,8 @@ same_losses(f"hidden size {small_size}", hidden_size=small_size)
 # %% [markdown]
 # ### Q30: How do you experiment with the number of layers in the RNN model to analyze its effect on text generation?
 #
-# **By hand.** One argument again. A second layer reads the states of the first as if they were a text, and doubles the steps
-# through which each gradient must go.
+# **By hand.** One argument again. A second layer reads the states of the first as if they were a text, and doubles the number of
+# steps that each gradient must pass through.
 
 # %%
 depths = sweep("layers", [1, 2, 3])
@@ -2188,8 +2182,8 @@ same_losses("2 layers", layers=2, hidden_size=choose(64, 32))
 # %% [markdown]
 # ### Q31: How do you change the sequence length for input sequences, and what effect does it have on the training process and model performance?
 #
-# **By hand.** The sequence length is how far the gradient flows back. To change nothing else, the number of streams goes the
-# other way, so that each step still holds the same number of characters.
+# **By hand.** The sequence length is how far the gradient flows back. To change nothing else, the number of streams changes
+# inversely, so that each step still holds the same number of characters.
 
 # %%
 lengths = sweep("length", [4, 16, 64, 256])
@@ -2230,10 +2224,10 @@ say(
 same_losses("sequence length 16", length=16, streams=AT_ONCE // 16)
 
 # %% [markdown]
-# **Exercise.** All four experiments changed one thing. Put the best of each together: is the result better than the centre by
+# **Exercise.** All four experiments changed one thing. Combine the best value of each: is the result better than the centre by
 # the sum of the four gains?
 #
-# *Solution.* There is no reason that it should be: the best value of one setting depends on the others.
+# *Solution.* There is no reason why it should be: the best value of one setting depends on the others.
 
 # %% tags=["solution"]
 best = {
@@ -2256,7 +2250,7 @@ print(
 # ### What was learned
 
 # %%
-by_counting, by_xz = floor["the 4 characters before (5-gram)"], floor["xz, told of the training text"]
+by_counting, by_xz = floor["the 4 characters before (5-gram)"], floor["xz, primed with the training text"]
 best_size = min(mean_of(sizes), key=mean_of(sizes).get)
 learned = [
     f"**From {math.log(OUTPUT_SIZE):.2f} to {nats:.2f} nats.** Our own program of less than 200 lines takes the perplexity "
@@ -2282,8 +2276,8 @@ say("\n".join(f"* {finding}" for finding in learned))
 # %% [markdown]
 # ### How good can it get? Tiny Shakespeare
 #
-# The field's small standard text is a megabyte of Shakespeare's plays; the first nine tenths are for training, the last tenth
-# for validation. It is not part of this notebook, which needs no network, so this longest run was made beforehand by one
+# The standard small text of the field is a megabyte of Shakespeare's plays; the first nine tenths are for training, the last tenth
+# for validation. It is not part of this notebook, which needs no internet, so this longest run was made beforehand by one
 # command, `python benchmarks/course_record.py`, which wrote the record that the next cell reads.
 
 # %%
@@ -2309,35 +2303,35 @@ else:
 | minLSTM ([arXiv 2410.01201](https://arxiv.org/abs/2410.01201), its own split, test) | | 1.555 |
 | minGRU (same paper) | | 1.548 |
 | a 5-gram model | the same text | {math.log(2) * record["baselines"]["5-gram"]:.4f} |
-| xz, told of the training text | | {math.log(2) * record["baselines"]["xz"]:.4f} |
+| xz, primed with the training text | | {math.log(2) * record["baselines"]["xz"]:.4f} |
 """
     )
     say(
         f"charloom: perplexity {carried['perplexity']:.2f} per character, {carried['accuracy']:.1%} of the characters "
         f"guessed, {record['parameters']:,} parameters, one seed. nanoGPT is judged on random windows of 256 characters, so "
-        "the fresh figure is the one to put beside it. We know of no published recurrent network below 1.52 nats on this "
+        "the fresh figure is the one to compare with it. We know of no published recurrent network below 1.52 nats on this "
         "split, other than those of this project."
     )
     show_text(record["sample"])
 
 # %% [markdown]
-# ### Where recurrent character models stand today
+# ### Recurrent character models today
 #
 # * **State-space models** brought recurrence back: the step is linear in the state, so a whole text can be trained in parallel.
 #   S4 ([arXiv 2111.00396](https://arxiv.org/abs/2111.00396)), Mamba ([2312.00752](https://arxiv.org/abs/2312.00752)), and on
 #   bytes MambaByte ([2401.13660](https://arxiv.org/abs/2401.13660)).
-# * **Minimal RNNs**: *Were RNNs All We Needed?* ([2410.01201](https://arxiv.org/abs/2410.01201)) takes the hidden state out of
-#   the gates of GRU and LSTM; what is left trains in parallel too.
-# * **xLSTM** ([2405.04517](https://arxiv.org/abs/2405.04517)) gives the LSTM exponential gates and a matrix for a memory;
+# * **Minimal RNNs**: *Were RNNs All We Needed?* ([2410.01201](https://arxiv.org/abs/2410.01201)) removes the hidden state from
+#   the gates of GRU and LSTM; the rest can be trained in parallel too.
+# * **xLSTM** ([2405.04517](https://arxiv.org/abs/2405.04517)) gives the LSTM exponential gates and a matrix memory;
 #   **RWKV** ([2305.13048](https://arxiv.org/abs/2305.13048)) is a recurrent network at the size of large language models.
 # * **Byte-level transformers** do without a tokenizer: character transformers with 64 layers
 #   ([1808.04444](https://arxiv.org/abs/1808.04444)), ByT5 ([2105.13626](https://arxiv.org/abs/2105.13626)), MEGABYTE
 #   ([2305.07185](https://arxiv.org/abs/2305.07185)), the Byte Latent Transformer
 #   ([2412.09871](https://arxiv.org/abs/2412.09871)).
-# * **Among plain recurrent networks** on characters, the Mogrifier LSTM ([1909.01792](https://arxiv.org/abs/1909.01792)) and
-#   the regularised AWD-LSTM ([1803.08240](https://arxiv.org/abs/1803.08240)) are the ones to read.
+# * **Among plain recurrent networks** on characters, read about the Mogrifier LSTM ([1909.01792](https://arxiv.org/abs/1909.01792))
+#   and the regularised AWD-LSTM ([1803.08240](https://arxiv.org/abs/1803.08240)).
 #
-# For large models on large texts, transformers and their hybrids are ahead. **For a megabyte of text, a laptop and some
+# For large models on large texts, transformers and their hybrids are ahead. **For a megabyte of text, a laptop and a few
 # minutes, an LSTM is still hard to beat.**
 #
 # ### Where to go next

@@ -13,8 +13,8 @@
 # %% [markdown]
 # # Your own text
 #
-# **A text, a time budget, a model that writes like it.** This lesson is one screen: put the path of a text of yours into the
-# next cell, and run all. Without one it takes the source code of Python's standard library, which every Python has.
+# **A text, a time budget, a model that writes like it.** This lesson is one screen: put the path of your text into the next
+# cell, and run everything. By default it uses the source code of Python's standard library, which comes with every Python.
 #
 # The same in a terminal: `charloom train my.txt --time-budget 4m`, then `charloom generate runs/my`.
 
@@ -27,10 +27,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-TEXT = "python-source"  # the one line to change: the path of a text file of yours, such as "my.txt"
+TEXT = "python-source"  # the one line to change: the path of your text file, such as "my.txt"
 
 if importlib.util.find_spec("charloom") is None:
-    clone = Path("..").resolve()  # a clone has the package's source beside this folder
+    clone = Path("..").resolve()  # a clone has the package's source next to this folder
     package = str(clone) if (clone / "src" / "charloom").is_dir() else "charloom[course]"
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
 
@@ -41,7 +41,7 @@ print("a fast run" if FAST else "a full run")
 # %% [markdown]
 # ## Look at the text first
 #
-# What is not looked at is learned all the same: licence headers, a wrong encoding, one line ten thousand characters long.
+# Whatever you do not notice is learned all the same: licence headers, a wrong encoding, one line of ten thousand characters.
 
 # %%
 from charloom import CorpusConfig
@@ -60,10 +60,10 @@ for note in corpus.notes:
     print(note)
 
 # %% [markdown]
-# ## Train, with a budget of time
+# ## Train within a time budget
 #
 # You say how long; **charloom measures your machine and chooses the size of the network and how strongly it is kept from
-# learning by heart**, by a recipe that experiments made. A few minutes are good for a megabyte; an hour is better.
+# learning by heart**, by a recipe based on experiments. A few minutes are enough for a megabyte; an hour is better.
 
 # %%
 import charloom
@@ -86,11 +86,11 @@ display(Image(FOLDER / "loss.png", width=640))
 # %% [markdown]
 # ## Let it write
 #
-# Lower temperatures are safe and repeat themselves, higher ones are lively and make words up.
+# Lower temperatures are safe and repetitive; higher ones are lively and make words up.
 
 # %%
 model = charloom.load(run.path)
-prompt = text[:10_000].splitlines()[-1][:12]  # a beginning that stands in the text
+prompt = text[:10_000].splitlines()[-1][:12]  # a beginning that occurs in the text
 for temperature in (0.4, 0.8):
     print(f"--- temperature {temperature}")
     print(
@@ -100,8 +100,8 @@ for temperature in (0.4, 0.8):
 # %% [markdown]
 # ## How good is it?
 #
-# On the last tenth of the text, which it did not train on. A figure says little alone, so two floors stand beside it: a model
-# that counts sequences of five characters, and the compressor xz, both of which know the training text too.
+# Measured on the last tenth of the text, which it did not train on. A figure alone says little, so we put two baselines next to
+# it: a model that counts sequences of five characters, and the compressor xz, both primed with the training text.
 
 # %%
 from charloom.evaluation import NGram, compressors
@@ -137,7 +137,7 @@ display(
 # %% [markdown]
 # ## Texts of one line each
 #
-# Names, titles, messages: with `documents="lines"` (`--documents lines`) each line is a text of its own, and **the model learns
+# Names, titles, messages: with `documents="lines"` (`--documents lines`) each line is a separate text, and **the model learns
 # where one ends**. Here it learns the names of functions.
 
 # %%
@@ -163,5 +163,5 @@ display(
 )
 
 # %% [markdown]
-# **Go on:** a longer budget (`time_budget="15m"`), more text, or start from this model with another text (`origin=run.path`,
-# `--from`). `charloom train --resume --run RUN` goes on with a run that was stopped.
+# **Next:** try a longer budget (`time_budget="15m"`), more text, or start from this model with another text (`origin=run.path`,
+# `--from`). `charloom train --resume --run RUN` continues a run that was stopped.

@@ -14,11 +14,11 @@
 # # Classification: which script does a letter belong to, by the sound of its name?
 #
 # Every letter of every writing system has a name in Unicode: `HANGUL SYLLABLE GYAELG`, `YI SYLLABLE NBAX`, `ETHIOPIC SYLLABLE
-# QHWE`. Take away everything but the last part, and guess the script from it. It is the game of guessing where a surname comes
-# from, and every Python has the data: the module `unicodedata`.
+# QHWE`. Take only the last part, and guess the script from it. It is like guessing where a surname comes from, and the data comes
+# with every Python: the module `unicodedata`.
 #
-# You will train a recurrent network that reads the name from both ends, see where it errs and why, ask how sure it is, and let a
-# second kind of classifier compete with it. The environment variable `CHARLOOM_COURSE=fast` makes everything short.
+# You will train a recurrent network that reads the name in both directions, see where it errs and why, ask how sure it is, and
+# compare it with a second kind of classifier. The environment variable `CHARLOOM_COURSE=fast` makes everything short.
 
 # %%
 import os
@@ -41,7 +41,7 @@ def choose(full, fast):
 
 # %% [markdown]
 # ## The data
-# Sounds with the script that they are written in, at most 300 of each. A quarter of each script is held out: the classifier never
+# Sounds with the script they are written in, at most 300 of each. A quarter of each script is held out: the classifier never
 # sees it.
 
 # %%
@@ -76,10 +76,10 @@ for kind in rows.classes:
 
 # %% [markdown]
 # ## Training
-# `TextClassifier` has scikit-learn's `fit` and `predict`, and needs no scikit-learn. Inside, an LSTM reads the characters
-# forwards and another one backwards; of all their states the mean, the maximum and the last are kept, and one linear layer makes
-# classes of them. Beside the network sequences of up to five characters are **counted** in each script, and what both say is added;
-# how much each is worth, names that training held back decide.
+# `TextClassifier` has scikit-learn's `fit` and `predict`, but does not need scikit-learn. Inside, one LSTM reads the characters
+# forwards and another backwards; the mean, the maximum and the last of their states are kept, and one linear layer turns them into
+# classes. In addition, sequences of up to five characters are **counted** in each script, and both kinds of evidence are added;
+# names held back during training decide how much weight each gets.
 
 # %%
 classifier = charloom.TextClassifier(hidden_size=64, embedding_size=32, epochs=choose(30, 12), batch_size=32)
@@ -90,9 +90,9 @@ print(f"always saying the most frequent script would give {largest:.0%}")
 
 # %% [markdown]
 # ## What the network adds to counting
-# The counts need no steps and no gradient, and come near the network all the same. Each half of the same classifier, asked alone
-# (the counts by Bayes' rule with classes alike), and both together, which is seldom much worse than the better of the two, and
-# where neither is good often better than both:
+# Counting needs no steps and no gradient, and yet comes close to the network. Here is each half of the classifier by itself (the
+# counts by Bayes' rule with equal class priors), and both together, which is seldom much worse than the better half, and often
+# better than both if neither is good:
 
 # %%
 model = classifier.classifier_
@@ -109,8 +109,8 @@ print(f"the counts have {float(model.network.count_weight):.1f} times the weight
 
 # %% [markdown]
 # ## Where it errs
-# Each row of the table is a script, each column what its names were taken for. On the right: of the names about which it was 80 %
-# sure, were about 80 % right? That is what **calibrated** means; a temperature, set on names that training held back, sees to it.
+# Each row of the table is a script, each column what its names were taken for. On the right: of the names that it was 80 % sure
+# about, were about 80 % right? That is what **calibrated** means; a temperature, fitted on held-out names, takes care of it.
 
 # %%
 found = evaluate(classifier.classifier_, test)
@@ -127,7 +127,7 @@ for mistake in found.mistakes[:5]:
 
 # %% [markdown]
 # ## Why?
-# Hide one character at a time and look how far the decision moves, in bits. Positive: the character spoke for the script.
+# Hide one character at a time and see how far the decision moves, in bits. Positive: the character was evidence for the script.
 
 # %%
 for sound in ("GWAEGS", "NBAX", "TTHWE", "LUGAL", "SHAA"):
@@ -137,8 +137,8 @@ for sound in ("GWAEGS", "NBAX", "TTHWE", "LUGAL", "SHAA"):
 
 # %% [markdown]
 # ## "I do not know"
-# Greek letters are of none of these scripts, yet some class always wins. A threshold turns what is unsure into `unknown`; the
-# price are names that it would have got right.
+# Greek letters belong to none of these scripts, yet some class always wins. A threshold turns uncertain answers into `unknown`, at
+# the price of some names that would have been right.
 
 # %%
 greek = [unicodedata.name(chr(code)).split()[-1] for code in range(0x3B1, 0x3CA)]
@@ -154,10 +154,10 @@ for threshold in (0.0, 0.5, 0.8):
 
 # %% [markdown]
 # ## Two ways to classify
-# So far the network learned what **tells the scripts apart**. The other way is to learn **how each script sounds**: a language
-# model that is told the script, `P(text | script)`, turned around by Bayes' rule. With few examples a model of how things sound
-# has more to learn from than a single label for each name; with many, telling apart wins. Which is it here, with nothing counted
-# beside either (`n_grams=0`)?
+# So far the network learned what **distinguishes the scripts**. The other way is to learn **how each script sounds**: a language
+# model conditioned on the script, `P(text | script)`, inverted by Bayes' rule. With few examples, a model of how things sound gets
+# more to learn from than a single label for each name; with many, discriminating wins. Which one wins here, without any counts
+# (`n_grams=0`)?
 
 # %%
 for count in choose((10, 40, 160), (10, 40)):
@@ -177,7 +177,7 @@ for count in choose((10, 40, 160), (10, 40)):
 
 # %% [markdown]
 # ## On the command line
-# The same with a file of `label<TAB>text`:
+# The same, with a file of `label<TAB>text`:
 #
 # ```sh
 # charloom classify train names.tsv --run runs/names
@@ -186,5 +186,5 @@ for count in choose((10, 40, 160), (10, 40)):
 # charloom classify explain runs/names --text NBAX
 # ```
 #
-# **Try:** a class for each of your own folders of text; `crops=0.5` where words are to be recognised after training on sentences;
-# `class_weights=1` where a rare class matters as much as a frequent one; `members=5` for five networks that vote.
+# **Try:** a class for each of your own folders of text; `crops=0.5` to recognise single words after training on sentences;
+# `class_weights=1` if a rare class matters as much as a frequent one; `members=5` for five networks that vote.

@@ -13,9 +13,9 @@
 # %% [markdown]
 # # Completion and correction: one model, asked two questions
 #
-# A character model answers one question: *what comes next?* Two tools that people use all day are that question in other words.
+# A character model answers one question: *what comes next?* Two everyday tools ask that question in other words.
 #
-# * **Completion**: which ways of going on are the most probable, up to the end of the word?
+# * **Completion**: what are the most probable ways to finish the word?
 # * **Correction**: which word was probably *meant* here, given what was typed?
 #
 # Needs the extra `text` (`pip install 'charloom[text]'`); nothing is downloaded. The environment variable `CHARLOOM_COURSE` is
@@ -45,8 +45,8 @@ print(f"{len(text):,} characters of Python's manual; the last tenth is held out"
 # ## Completion
 #
 # To finish a word, follow its most probable beginnings side by side (a *beam*), and stop each where the word ends. The
-# probability that is told is that of the whole event: **exactly these characters, and then an end of the word**. Two completions exclude each
-# other, so their probabilities may be added up, and with the probability that the word is complete already they make 1.
+# probability shown is that of the whole event: **exactly these characters, and then the end of the word**. Two completions exclude
+# each other, so their probabilities can be added; together with the probability that the word is already complete, they add up to 1.
 
 # %%
 completer = Completer(writer, "The return value of this func")
@@ -59,8 +59,8 @@ print(f"\n{len(many)} completions and 'it is complete' have together a probabili
 assert total <= 1.0001
 
 # %% [markdown]
-# `Completer.type` reads one more key and forgets nothing: a keystroke costs one step of the network and the beam. So it is fast
-# enough to run at each key.
+# `Completer.type` reads one more key and remembers everything before it: a keystroke costs one step of the network and the beam.
+# That is fast enough to run at each key.
 
 # %%
 typed, times = Completer(writer), []
@@ -73,7 +73,7 @@ for key in "An exception is rai":
 print(f"the slowest of {len(times)} keys took {1000 * max(times):.0f} ms")
 
 # %% [markdown]
-# How many keys does that save? A typist who takes a suggestion as soon as it is right, with one key, and gets the space behind it:
+# How many keys does that save? Suppose a typist accepts a suggestion as soon as it is right, with one key, which also adds the space:
 
 # %%
 passage = held_out[:300] if FAST else held_out[:1500]
@@ -113,7 +113,7 @@ for meant, wrong in [
     print(f"{meant:10} -> {wrong:8}", f"{slips.nats:5.1f} nats: {slips.reason}" if slips else "not a slip")
 
 # %% [markdown]
-# The first factor looks at both sides. The same typed word, in two places:
+# The first factor looks at both sides. Here is the same typed word in two places:
 
 # %%
 lexicon = Lexicon.of([train])
@@ -125,7 +125,7 @@ for before, after in [("The name", "the module is"), ("This is called", "each it
     print(f"{before} [{wrong}] {after}:", ", ".join(f"{each.word} {each.probability:.0%}" for each in found))
 
 # %% [markdown]
-# A whole text: layout, addresses, code and names stay as they are, and each change says why it was made.
+# A whole text: layout, addresses, code and names stay as they are, and each change comes with its reason.
 
 # %%
 wrong_text = """If the objcet is mutable, its vlaue can be chnaged: see `objcet.py` and http://docs.pyhton.org/.
@@ -140,9 +140,9 @@ for change in changes:
 assert "http://docs.pyhton.org/" in corrected and "`objcet.py`" in corrected
 
 # %% [markdown]
-# **False alarms** matter more than missed errors: most words are right. Text that the model has never seen, with nothing wrong
-# in it, shows how often it would spoil a word. Half a megabyte knows few words; a word list (`--words` on the command line,
-# a second argument of `Lexicon.of` here) is what helps most against that.
+# **False alarms** matter more than missed errors, because most words are right. A correct text that the model has never seen shows
+# how often it would spoil a word. Half a megabyte contains few words; a word list (`--words` on the command line, a second argument
+# of `Lexicon.of` here) helps most against that.
 
 # %%
 clean = held_out[: 3_000 if FAST else 20_000]
@@ -152,10 +152,10 @@ for change in spoilt[:5]:
     print(f"  {change.before} -> {change.after} ({change.after_probability:.0%})")
 
 # %% [markdown]
-# On the command line the same is
+# The same on the command line:
 #
 #     charloom complete RUN "The return value of this func"
 #     charloom correct RUN --text letter.txt > corrected.txt
 #
-# **Try it.** Correct a text of your own with `aggressive=True` (`--aggressive`), which also judges words that are known (*form* for
-# *from*). What happens to the false alarms, and why is that question harder?
+# **Try it.** Correct a text of your own with `aggressive=True` (`--aggressive`), which also checks known words (*form* for *from*).
+# What happens to the false alarms, and why is that question harder?

@@ -13,11 +13,11 @@
 # %% [markdown]
 # # A model that writes Python, and a parser that looks over its shoulder
 #
-# A character model learns how source code looks; whether it *is* source code, a parser knows. This lesson trains a model on the
-# standard library that is installed with Python, lets it write, and then lets it write under a constraint: **what stands there can
-# always be completed to a Python text**. The same model finishes names as you type, and points at places that look wrong.
+# A character model learns what source code looks like; whether it *is* source code, only a parser knows. This lesson trains a model
+# on the standard library that is installed with Python, lets it write, and then lets it write under a constraint: **the text so far
+# can always be completed to valid Python**. The same model finishes names as you type, and points at places that look wrong.
 #
-# Nothing is downloaded. The environment variable `CHARLOOM_COURSE` is `full` (the default, some minutes) or `fast` (seconds: it
+# Nothing is downloaded. The environment variable `CHARLOOM_COURSE` is `full` (the default, a few minutes) or `fast` (seconds: it
 # shows that everything runs, not how good it gets).
 
 # %%
@@ -41,8 +41,8 @@ files = [data.decode() for _, data in dataset("python-library").read()]
 print(f"{len(files)} files, {sum(map(len, files)):,} characters, {len(set(''.join(files)))} distinct")
 
 # %% [markdown]
-# Tests and tables are left out, and so are files with characters beyond ASCII: a vocabulary of 96 symbols is learned sooner. The
-# files come in a mixed order, so that those at the end, which are held out, are of all kinds.
+# Tests and tables are left out, and so are files with non-ASCII characters: a vocabulary of 96 symbols is learned faster. The
+# files are shuffled, so that the held-out ones at the end are of all kinds.
 
 # %%
 kept = files[: -len(files) // 10]
@@ -60,7 +60,7 @@ print(
 # %% [markdown]
 # ## Free writing
 #
-# A class begins; the model goes on. Does `ast.parse` accept it?
+# We begin a class; the model continues. Does `ast.parse` accept it?
 
 # %%
 PROMPT = "class Reader:\n    def __init__(self, path):\n        self.path = path\n"
@@ -69,9 +69,9 @@ print(PROMPT + sample.text)
 print("\nparses:", parses(PROMPT + sample.text))
 
 # %% [markdown]
-# It could not, even without a mistake: 400 characters end in the middle of something. To be fair the model first writes on to the end
-# of the statement, and then what is still open is closed: brackets, strings, empty blocks. `finish` says what it adds, and takes
-# nothing away.
+# It could not, even without a mistake: 400 characters end in the middle of something. To be fair, the model first continues to the
+# end of the statement, and then whatever is still open is closed: brackets, strings, empty blocks. `finish` reports what it adds, and
+# removes nothing.
 
 # %%
 for text in ("values = [1, f(2", "def f(x):\n    if x:", "try:\n    x = '''a", "x = 1\n"):
@@ -81,13 +81,13 @@ for text in ("values = [1, f(2", "def f(x):\n    if x:", "try:\n    x = '''a", "
 # %% [markdown]
 # ## What can still be completed?
 #
-# `Checker` reads a text a character at a time and says when it has become hopeless. Three judges, the cheap one first:
+# `Checker` reads a text one character at a time and says when it has become hopeless. It has three judges, cheapest first:
 #
-# 1. a **lexer** knows strings, escapes, comments, brackets and indentation, and judges each character;
-# 2. Python's own **parser** is asked at the end of each token whether a text may begin so;
-# 3. at the end of each line, whether all of it, with what is open closed, is a text.
+# 1. a **lexer** knows strings, escapes, comments, brackets and indentation, and checks each character;
+# 2. Python's own **parser** decides at the end of each token whether a text can begin like this;
+# 3. and at the end of each line, whether the whole text is valid once everything open is closed.
 #
-# It must never refuse what a real parser accepts. So the library itself is the test: every prefix of every file.
+# It must never reject what a real parser accepts. So the library itself is the test: every prefix of every file.
 
 # %%
 for text in ("x = [1, 2)", "x = = 1\n", "if x:\nprint(x)", "else: ", "name = 'a\n", "def f(x, x=1):\n"):
@@ -113,12 +113,12 @@ print(
 # %% [markdown]
 # ## Writing under the constraint
 #
-# A character that cannot stand is never drawn: its probability is set to zero. A *line* that cannot stand is drawn again from its beginning, with
-# the network's memory as it was there. So lines come with the probabilities that the model gives them, given that they are possible:
+# An impossible character is never drawn: its probability is set to zero. An impossible *line* is drawn again from its beginning, from
+# the network's state at that point. So lines come with the probabilities that the model gives them, given that they are possible:
 # nothing is patched up afterwards.
 
 # %%
-for seed in range(3, 4 if FAST else 30):  # the first text in which lines were refused, and which is no long string
+for seed in range(3, 4 if FAST else 30):  # the first text with redrawn lines that is not one long string
     writing = Writing(writer, PROMPT, SamplingConfig(temperature=0.7), length=400, seed=seed)
     text = "".join(piece.text for piece in writing.pieces())
     if writing.redrawn and '"""' not in text:
@@ -129,7 +129,7 @@ print(f"\n{writing.redrawn} lines were drawn again, {writing.replaced} statement
 print("parses:", parses(PROMPT + text + added))
 
 # %% [markdown]
-# How much does it help? Both ways with the same seeds, finished by the same means, at several lengths:
+# How much does it help? Compare both with the same seeds, finished the same way, at several lengths:
 
 # %%
 LENGTHS, COUNT = ((50, 100) if FAST else (50, 100, 200, 400)), 4 if FAST else 40
@@ -155,14 +155,14 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# A text that parses need not mean anything: a model that has just begun a long string has made no mistake, whatever it writes in it.
-# `benchmarks/code.py` therefore also tells how much of what is written is code, and how much of it the compiler takes.
+# A text that parses need not mean anything: a model that has just begun a long string makes no mistake, whatever it writes into it.
+# `benchmarks/code.py` therefore also reports how much of the text is code, and how much of it compiles.
 
 # %% [markdown]
 # ## Names, as you type
 #
-# The model knows how people name things; it forgets the names of *this* file after some hundred characters. A count of the file's
-# names remembers them and knows nothing else. Mixed as probabilities of whole words, each does what it can.
+# The model knows how people name things, but forgets the names of *this* file after a few hundred characters. A count of the file's
+# names remembers them and knows nothing else. Mixed as probabilities of whole words, each contributes what it is good at.
 
 # %%
 FILE = """class Shelf:
@@ -184,9 +184,9 @@ for key in ("", "w", "o"):
 # %% [markdown]
 # ## What looks wrong
 #
-# A mistake surprises a model that has read much right code. But so does anything new; to tell them apart, each operator is compared
-# with others that could stand in its place, each name that stands once with names that are spelt almost alike. Where an alternative, *and what follows it*,
-# surprises much less, there is a hint. Here a file from the held-out part gets one mistake:
+# A mistake surprises a model that has read a lot of correct code. But so does anything new. To tell them apart, each operator is
+# compared with others that could replace it, and each name that occurs only once with names of similar spelling. If an alternative,
+# *and what follows it*, is much less surprising, that is a hint. Here a file from the held-out part gets one mistake:
 
 # %%
 chosen = next(text for text in held_out if "is not None and" in text and "==" in text and 2000 < len(text) < 20_000)
@@ -202,10 +202,10 @@ for hint in find_hints(writer, wrong, 5):
     print(f"line {hint.line:3}: {hint.text} rather {hint.best}, {hint.gain:4.1f} nats less: {line[:60]}{mark}")
 
 # %% [markdown]
-# A hint is not an error: most of these lines are right, and only unusual. How often the changed place is among the first hints, over
-# many files, is measured by `benchmarks/code.py`.
+# A hint is not an error: most of these lines are right, only unusual. `benchmarks/code.py` measures, over many files, how often the
+# changed place is among the first hints.
 #
-# On the command line the same is
+# The same on the command line:
 #
 #     charloom train python-library
 #     charloom generate RUN --syntax python --prompt "class Reader:" --temperature 0.7 --finish
@@ -213,4 +213,4 @@ for hint in find_hints(writer, wrong, 5):
 #     charloom score RUN --text shelf.py --hints 10
 #
 # **Try it.** Write at temperature 1.0 and 1.5. What happens to the share of free snippets that parse, and to the number of lines
-# that are drawn again? Does what parses also make sense?
+# that are redrawn? Do the texts that parse also make sense?

@@ -13,13 +13,13 @@
 # %% [markdown]
 # # Names: writing lines of a kind, and knowing whether they are new
 #
-# A list has a name on each line, and before it the kind of name: `language<TAB>surname`, say. A model that reads each line as a text of
-# its own (`--documents lines`) learns names **given their kind**: give it the kind and the tab as a prompt, and it writes a name of
-# that kind. Then three questions are worth asking. Are the names **new**? Are they **of the kind** that was asked for? And would they
-# be **taken for real** ones?
+# A list has a name on each line, preceded by its kind: `language<TAB>surname`, for example. A model that reads each line as a separate
+# text (`--documents lines`) learns names **given their kind**: give it the kind and the tab as a prompt, and it writes a name of that
+# kind. Then three questions are worth asking. Are the names **new**? Are they **of the requested kind**? And would they **pass for
+# real** ones?
 #
 # The names here are those in Python's own library: classes, functions, constants and errors. Nothing is downloaded. The environment
-# variable `CHARLOOM_COURSE` is `full` (the default, some two minutes) or `fast` (seconds: it shows that everything runs).
+# variable `CHARLOOM_COURSE` is `full` (the default, about two minutes) or `fast` (seconds: it shows that everything runs).
 
 # %%
 import ast
@@ -52,7 +52,7 @@ found = set[tuple[str, str]]()
 for source in sources[:: 12 if FAST else 1]:
     try:
         tree = ast.parse(source.read_bytes())
-    except SyntaxError:  # a file that is meant to be wrong
+    except SyntaxError:  # a file that is wrong on purpose
         continue
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
@@ -69,10 +69,10 @@ print(f"{len(found):,} names:", dict(Counter(kind for kind, _ in found).most_com
 # %% [markdown]
 # ## The order matters
 #
-# The list is sorted, and the split is contiguous: its last tenth would hold out functions that begin with the last letters, and
-# nothing else. A figure on that would say how well the model writes names that begin with *w*. `--shuffle SEED` puts the lines into
-# another order **before** the split. The order comes from the lines and the seed alone (each line is hashed), so the run can be resumed
-# and evaluated later, and lines that are the same stay together: no held-out line was trained on.
+# The list is sorted, and the split is contiguous: its last tenth would hold out only functions that begin with the last letters. A
+# figure on that would say how well the model writes names that begin with *w*. `--shuffle SEED` reorders the lines **before** the
+# split. The order depends only on the lines and the seed (each line is hashed), so the run can be resumed and evaluated later, and
+# equal lines stay together: no held-out line was trained on.
 
 # %%
 for shuffle in (0, 1):
@@ -115,8 +115,8 @@ for kind in KINDS:
 # %% [markdown]
 # ## Are they new?
 #
-# `compare` counts what the training list has as it is, what it has but for capitals, accents and spaces, and what is new. A low
-# **temperature** repeats the list and repeats itself; a high one writes more that is new, and more that is no name.
+# `compare` counts lines that are in the training list, lines that are in it apart from capitals, accents and spaces, and new ones. A
+# low **temperature** repeats the list and repeats itself; a high one writes more new lines, and more that are not names.
 
 # %%
 import matplotlib.pyplot as plt
@@ -144,7 +144,7 @@ for side in ("top", "right"):
 plt.show()
 
 # %% [markdown]
-# Names that are new and stand in the **held-out** list are the best sign there is: they exist, and the model was never shown them.
+# New names that occur in the **held-out** list are the best sign of all: they exist, and the model has never seen them.
 
 # %%
 lines = [f"{kind}\t{name}" for kind in KINDS for name in write(kind, 40 if FAST else 500)]
@@ -156,8 +156,8 @@ exist = {line for line in lines if line in existing.exact and not known.alike(li
 print(", ".join(sorted(line.split()[1] for line in exist)[:12]))
 
 # %% [markdown]
-# Only what is new, each name once: `charloom generate RUN --prompt $'error\t' --samples 10 --new` draws again whatever the training
-# list has.
+# To get only new names, each once, `charloom generate RUN --prompt $'error\t' --samples 10 --new` redraws whatever is in the
+# training list.
 
 # %%
 from charloom.generation import new_samples
@@ -166,10 +166,10 @@ fresh = new_samples(model, ["error\t"] * 10, SamplingConfig(temperature=0.8), kn
 print(", ".join(sample.text for sample in fresh))
 
 # %% [markdown]
-# ## Are they of the kind that was asked for?
+# ## Are they of the requested kind?
 #
-# The model must not be its own judge. Another is asked, which only knows what pairs of letters each kind has in the training list. It
-# errs too, so beside what it says of the written names stands what it says of real ones that were held out.
+# The model must not be its own judge. We ask another one, which only knows the pairs of letters that each kind has in the training
+# list. It errs too, so we put its verdict on real held-out names next to its verdict on the written ones.
 
 # %%
 import math
@@ -182,7 +182,7 @@ for line in known.exact - {""}:
 
 
 def judged(name):
-    """The kind whose pairs of letters make a name most probable."""
+    """The kind that makes a name's pairs of letters most probable."""
 
     def nats(kind):
         total = sum(pairs[kind].values())
@@ -203,6 +203,6 @@ for title, pairs_of in (("held-out names", real), ("written names", written)):
     print(f"{title:<15} judged to be what they are: {', '.join(shares)}")
 
 # %% [markdown]
-# **Go on:** a list of your own (towns by country, products by shop): a kind, a tab and a name on each line. `benchmarks/names.py` asks
-# the same questions of first names and of surnames in eighteen languages, beside n-grams, and how often a classifier can tell a
-# written name from a real one.
+# **Next:** try a list of your own (towns by country, products by shop): a kind, a tab and a name on each line. `benchmarks/names.py`
+# asks the same questions of first names and of surnames in eighteen languages, compared with n-grams, and measures how often a
+# classifier can tell a written name from a real one.

@@ -13,7 +13,7 @@
 # %% [markdown]
 # # Seeing what it knows
 #
-# A model says for each character of a text how much it was surprised. From this one number follow a picture of what it knows, a
+# For each character of a text, a model can say how much it was surprised. This one number leads to a picture of what it knows, a
 # report, and a proof: **a text can be compressed to exactly as many bits as the model claims**.
 
 # %%
@@ -25,10 +25,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-TEXT = "python-docs"  # the one line to change: the path of a text file of yours, such as "my.txt"
+TEXT = "python-docs"  # the one line to change: the path of your text file, such as "my.txt"
 
 if importlib.util.find_spec("charloom") is None:
-    clone = Path("..").resolve()  # a clone has the package's source beside this folder
+    clone = Path("..").resolve()  # a clone has the package's source next to this folder
     package = str(clone) + "[course]" if (clone / "src" / "charloom").is_dir() else "charloom[course]"
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
 
@@ -37,7 +37,7 @@ FOLDER = Path(tempfile.mkdtemp(prefix="charloom-course-"))
 print("a fast run" if FAST else "a full run")
 
 # %% [markdown]
-# A model to look at, on nine tenths of a text; all that follows is measured on the last tenth.
+# First we train a model on nine tenths of a text; everything below is measured on the last tenth.
 
 # %%
 import charloom
@@ -62,8 +62,8 @@ print(f"{score.bits_per_character:.3f} bits per character, {score.accuracy:.0%} 
 # %% [markdown]
 # ## The surprise of each character
 #
-# `charloom score RUN --text F` shows it in colours; here are the numbers behind them. Surprise is counted in bits: 1 bit, and
-# the model gave the character an even chance; 10 bits, and it was one in a thousand.
+# `charloom score RUN --text F` shows it in colours; here are the numbers behind them. Surprise is measured in bits: at 1 bit the model
+# gave the character an even chance; at 10 bits, one in a thousand.
 
 # %%
 from charloom.evaluation import Surprises
@@ -76,7 +76,7 @@ for surprise in surprises[:16]:
     print(f"{surprise.character!r:<9} {surprise.nats / math.log(2):>5.2f} {surprise.rank:>6}  {expected}")
 
 # %% [markdown]
-# The same as a picture. Above: the text, the darker the more surprising. Below: the three characters that were expected most.
+# The same as a picture. Above: the text, darker where it is more surprising. Below: the three most expected characters.
 
 # %%
 from IPython.display import Image, Markdown, display
@@ -91,9 +91,9 @@ display(
 # %% [markdown]
 # ## The report
 #
-# `charloom report RUN` looks from several sides: where the loss sits, how much the context helps, which mistakes are common,
+# `charloom report RUN` looks from several sides: where the loss comes from, how much the context helps, which mistakes are common,
 # whether the probabilities can be trusted, which hidden units follow something, and whether the model copies. Each section
-# begins with its finding:
+# starts with its finding:
 
 # %%
 from charloom import Text
@@ -112,9 +112,9 @@ for name, data in report.page.files("report").items():
 # %% [markdown]
 # ## The proof
 #
-# Who claims 2 bits per character can be held to it: an entropy coder turns a model's probabilities into a file, and the file's
-# size is the sum of all surprises. **No figure that was got by mistake survives this**: if the model had seen the character
-# before it predicted it, the decoder, which has not, could not follow.
+# Anyone who claims 2 bits per character can be held to it: an entropy coder turns a model's probabilities into a file, and the size
+# of the file is the sum of all surprises. **No figure that is due to a bug survives this**: if the model had seen a character before
+# predicting it, the decoder, which has not, could not follow.
 
 # %%
 from charloom.compress import Codec

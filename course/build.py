@@ -2,7 +2,7 @@
 
 Usage: python course/build.py [--mode full|fast] [--output FOLDER] [LESSON.py ...]      (make course)
 
-A lesson is a file NN_name.py beside this one, in jupytext's percent format; without any named, all are built. One that
+A lesson is a file NN_name.py next to this one, in jupytext's percent format; without any named, all are built. One that
 raises, or writes to standard error, is not written and makes this command fail: a reader would trip over it.
 """
 

@@ -14,9 +14,9 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "charloom"
 
 @contextmanager
 def raising_at(line: int, error: Callable[[], BaseException], *files: str) -> Iterator[list[str]]:
-    """Raise `error()` before the line-th line (from 1; 0 for never) that is executed in these files of ours.
+    """Raise `error()` before the n-th executed line (from 1; 0 for never) in these files of ours.
 
-    Gives the lines so far, as file:number. Lines of a `finally` and of a context manager's end count like any other.
+    Yields the lines so far, as file:number. Lines of a `finally` and of a context manager's exit count like any other.
     """
     wanted = {str(SOURCE / name) for name in files}
     seen: list[str] = []
@@ -36,4 +36,4 @@ def raising_at(line: int, error: Callable[[], BaseException], *files: str) -> It
         yield seen
     finally:
         sys.settrace(before)
-        torch.set_grad_enabled(True)  # broken off at its very end, a `no_grad` would last
+        torch.set_grad_enabled(True)  # if interrupted at its very end, a `no_grad` would persist

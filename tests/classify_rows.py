@@ -1,4 +1,4 @@
-"""Small sets of labelled texts for the tests of classification, made of Python's own modules and of names."""
+"""Small sets of labelled texts for the tests of classification, made from Python's own modules and from names."""
 
 import keyword
 import random
@@ -45,7 +45,7 @@ ENGLISH = (
 
 
 def small_rows(count: int = 120, seed: int = 0) -> Rows:
-    """Sentences of two or three classes that can be told apart: German words, English words, Python's keywords."""
+    """Sentences of two or three distinguishable classes: German words, English words, Python's keywords."""
     draw = random.Random(seed)
     words = {"german": GERMAN, "english": ENGLISH, "python": keyword.kwlist}
     labels = [draw.choice(list(words)) for _ in range(count)]
@@ -77,7 +77,7 @@ def begin(
 
 
 def finish(session: ClassifierSession) -> Path:
-    """Train to the end; gives the run."""
+    """Train to the end and return the run."""
     for _ in session.events():
         pass
     return session.run.path

@@ -1,4 +1,4 @@
-"""What several tests need: small real texts, small networks, a run that was trained once."""
+"""Shared fixtures: small real texts, small networks, a run that is trained once."""
 
 import io
 import os
@@ -14,7 +14,7 @@ import pytest
 os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
 )  # the networks here are so small that two threads only wait for each other
-hypothesis.settings.register_profile("charloom", deadline=None)  # a busy machine is no defect
+hypothesis.settings.register_profile("charloom", deadline=None)  # a busy machine is not a bug
 hypothesis.settings.load_profile("charloom")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -30,7 +30,7 @@ def ordinary_numbers() -> None:
 
 @pytest.fixture
 def ctrl_c() -> Iterator[None]:
-    """Ctrl-C as a terminal's command knows it: where the tests run in the background, the shell lets it be ignored."""
+    """Handle Ctrl-C as in a terminal: if the tests run in the background, the shell makes them ignore it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -38,7 +38,7 @@ def ctrl_c() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of real texts beside the project; where it is absent the test is skipped."""
+    """The folder of real texts next to the project; without it the test is skipped."""
     if not SHARED.is_dir():
         pytest.skip("the shared texts (../shared/data) are not here")
     return SHARED
@@ -68,7 +68,7 @@ class Standard(io.StringIO):
 
 @pytest.fixture
 def charloom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """The command line in this process, in a folder of its own: what `main` does, without a new interpreter."""
+    """The command line in this process, in its own folder: what `main` does, without a new interpreter."""
 
     def call(*arguments: object, cwd: Path = tmp_path, input: str = "") -> subprocess.CompletedProcess[str]:
         from charloom.cli.main import run
@@ -89,7 +89,7 @@ def charloom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., s
 
 @pytest.fixture
 def charloom_process(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """The command line in a process of its own, in a folder of its own."""
+    """The command line in a separate process, in its own folder."""
 
     def call(*arguments: object) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

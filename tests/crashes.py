@@ -1,16 +1,16 @@
-"""Runs that are killed, resumed, and compared with runs that were left alone.
+"""Runs that are killed, resumed, and compared with uninterrupted runs.
 
     python tests/crashes.py --kills 400 --seed 0
 
-Half of the runs are killed at an operation of the disk, the first sitting's operations being enumerated: before one,
-after one, and within a write, of which half is done. The other half are killed at a random moment. Some are killed again
-while they are being resumed, and some stopped by the user first. A run that was killed is gone on with in the way that a
-user would, until it is finished; then every file must be what it would have been (`tiny_runs.differences`).
+Half of the runs are killed at a disk operation (the operations of the first session are enumerated): before one, after
+one, or halfway through a write. The other half are killed at a random moment. Some are killed again while they are
+being resumed, and some are stopped by the user first. A killed run is resumed as a user would resume it, until it is
+finished; then every file must be what it would have been (`tiny_runs.differences`).
 
-Each sitting is a child process, forked from this one, which has torch imported but never computes: a child of a process
-that has computed may wait for ever for threads that it did not inherit.
+Each session is a child process, forked from this one, which has imported torch but never computes: a child of a process
+that has computed may wait forever for threads that it did not inherit.
 
-With `--signals 100` as many commands get signals besides (`signals`).
+With `--signals 100`, that many commands get signals as well (`signals`).
 """
 
 import argparse
@@ -46,7 +46,7 @@ Moment = Literal["before", "within", "after"]
 
 FINISHED, FAILED, STOPPED = 0, 1, 3
 PATIENCE = 120.0
-"""Seconds after which a sitting counts as hanging."""
+"""Seconds after which a session counts as hanging."""
 
 PLAIN = [TinyRun(cell) for cell in get_args(Cell)]
 DOCUMENTS = [replace(run, documents="lines") for run in PLAIN]
@@ -54,7 +54,7 @@ EXTENDED = [replace(run, extended_to=17) for run in PLAIN]
 
 
 class Kill(NamedTuple):
-    """When a sitting dies: at its n-th operation of the disk, or after a share of the time that it would take."""
+    """When a session dies: at its n-th disk operation, or after a share of the time that it would take."""
 
     operation: int = 0
     "Counted from 1; 0 for never."
@@ -74,14 +74,14 @@ class Case:
     name: str
     run: TinyRun
     kills: tuple[Kill, ...]
-    "One for each of the first sittings."
+    "One for each of the first sessions."
     stop: int | None = None
-    "Step at which the user stops the first sitting, if it lives so long."
+    "Step at which the user stops the first session, if it lives that long."
 
 
 @dataclass
 class Result:
-    """What became of a case."""
+    """The outcome of a case."""
 
     name: str
     sittings: list[str] = field(default_factory=list)
@@ -91,11 +91,11 @@ class Result:
     killed: int = 0
     differences: list[Difference] = field(default_factory=list)
     error: str = ""
-    "Why it could not be gone on with."
+    "Why it could not be resumed."
 
 
 class KillingDisk(WatchedDisk):
-    """A disk that kills its process at an operation."""
+    """A disk that kills its process at a given operation."""
 
     def __init__(self, kill: Kill) -> None:
         super().__init__()
@@ -122,23 +122,24 @@ def _die() -> NoReturn:
 
 @dataclass(frozen=True)
 class Unbroken:
-    """A run that was left alone."""
+    """An uninterrupted run."""
 
     path: Path
     start: Path | None
     "What a case starts from; None for nothing."
     operations: list[str]
     stopped: list[str]
-    "Operations of a sitting that the user stopped at step `stop`."
+    "Operations of a session that the user stopped at step `stop`."
     stopped_from: int
     "How many of them came before the user stopped it."
     stop: int
     seconds: float
 
     def points(self, seed: int) -> list[tuple[int | None, Kill]]:
-        """Every moment of every operation of a sitting, and of the saving when the user stops one: the step of that, the kill.
+        """Every moment of every operation of a session, and of the save when the user stops one: the step of that, the
+        kill.
 
-        Neighbours in this list are operations of different kinds and lie far apart; the list begins anywhere.
+        Neighbours in this list are operations of different kinds and far apart; the list starts anywhere.
         """
         whole = [(None, number, name) for number, name in enumerate(self.operations, 1)]
         saving = [(self.stop, number, name) for number, name in enumerate(self.stopped, 1)][self.stopped_from :]
@@ -161,14 +162,14 @@ def _far_apart(points: list[Any], first: int) -> list[Any]:
 
 
 class Bench:
-    """Where cases are carried out."""
+    """Runs the cases."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._unbroken: dict[TinyRun, Unbroken] = {}
 
     def unbroken(self, run: TinyRun) -> Unbroken:
-        """The run as it is if nothing happens to it; made twice, and twice the same."""
+        """The run without interruption; made twice, with the same result."""
         if run not in self._unbroken:
             folder = self._folder / f"unbroken-{len(self._unbroken)}"
             folder.mkdir()
@@ -202,7 +203,7 @@ class Bench:
         return self._unbroken[run]
 
     def carry_out(self, case: Case) -> Result:
-        """Kill the run as the case says, go on with it until it is finished, and compare."""
+        """Kill the run as the case says, resume it until it is finished, and compare."""
         unbroken, path = self.unbroken(case.run), self._folder / "run"
         while True:
             remove(path)
@@ -210,7 +211,7 @@ class Bench:
             result = self._carry_out(case, path, unbroken)
             if result.killed or result.error:
                 return result
-            # it was finished before its time had come
+            # it finished before it was due to be killed
             case = replace(
                 case, kills=(case.kills[0]._replace(share=(case.kills[0].share or 1) * 0.8), *case.kills[1:])
             )
@@ -250,7 +251,7 @@ class Bench:
         delay: float | None = None,
         trace: Path | None = None,
     ) -> tuple[int, bool]:
-        """A sitting in a child process: its exit status (negative: a signal), and whether it hung."""
+        """A session in a child process: its exit status (negative: a signal), and whether it hung."""
         sys.stdout.flush()
         began = time.monotonic()
         child = os.fork()
@@ -278,7 +279,7 @@ def _be_a_sitting(run: TinyRun, path: Path, kill: Kill, stop: int | None, trace:
         torch.set_num_threads(1)
         disk = KillingDisk(kill)
         if (path / checkpoints.POINTER).exists():
-            experiment.load(path)  # whatever happened, there is a model that can be used
+            experiment.load(path)  # whatever happened, there is a usable model
         status, before_stop = FINISHED, 0
         events = run.go_on(path, disk).events()
         for event in events:
@@ -296,7 +297,7 @@ def _be_a_sitting(run: TinyRun, path: Path, kill: Kill, stop: int | None, trace:
 
 
 def _log_every(run: Path, steps: int) -> None:
-    """Let a line of metrics stand for several steps, as in long runs, so that some of them are pending when a run is saved."""
+    """Make each line of metrics cover several steps, as in long runs, so that some are pending when a run is saved."""
     config = json.loads((run / "config.json").read_text())
     config["plan"]["log_every"] = steps
     (run / "config.json").write_bytes(strict_json.dump(config))
@@ -308,7 +309,7 @@ def _copy(start: Path | None, path: Path) -> None:
 
 
 def plan(bench: Bench, *, kills: int, documents: int, extended: int, seed: int) -> Iterator[Case]:
-    """As many cases of each kind: plain runs of all cells, runs on a text of documents, and runs that are made longer."""
+    """Cases of each kind: plain runs of all cells, runs on a text of documents, and runs that are extended."""
     for kind, count, runs in (
         ("plain", kills, PLAIN),
         ("documents", documents, DOCUMENTS),
@@ -333,7 +334,7 @@ def plan(bench: Bench, *, kills: int, documents: int, extended: int, seed: int) 
 
 
 def _kill_of_a_resumed_sitting(draw: random.Random, unbroken: Unbroken) -> Kill:
-    """Often at one of its first operations, which clean up after the kill before."""
+    """Often at one of the first operations, which clean up after the previous kill."""
     if draw.random() < 0.25:
         return Kill(share=draw.random() * 0.8)
     last = draw.choice((4, 12, 40, len(unbroken.operations) // 2))

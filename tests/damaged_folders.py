@@ -1,8 +1,8 @@
-"""Folders that are damaged or that lie: what a model folder or a run can hold, and ways to change it.
+"""Damaged and lying folders: what a model folder or a run can contain, and ways to change it.
 
-By structure: JSON, vocabularies, the headers of tensors, files that lie together, checksums that are made to fit. By
-bytes: flips, cuts, insertions, zeros, files that are exchanged, missing, or no files at all. Every way takes a source of
-random numbers, so that the same seed gives the same folder.
+By structure: JSON, vocabularies, tensor headers, files that belong together, checksums that are made to fit. By bytes:
+flips, cuts, insertions, zeros, files that are swapped, missing, or not files at all. Every way takes a source of random
+numbers, so that the same seed gives the same folder.
 """
 
 import hashlib
@@ -35,17 +35,17 @@ class Link(NamedTuple):
 
 @dataclass(frozen=True)
 class Subfolder:
-    """A folder where a file was."""
+    """A folder in place of a file."""
 
 
 @dataclass(frozen=True)
 class Pipe:
-    """A named pipe, which nobody writes into."""
+    """A named pipe that nobody writes to."""
 
 
 Entry = bytes | Link | Subfolder | Pipe
 Folder = dict[str, Entry]
-"""Paths below a folder, and what is there; folders that hold something are not listed."""
+"""Paths below a folder and their contents; non-empty folders are not listed."""
 
 
 def read(path: Path) -> Folder:
@@ -72,7 +72,7 @@ def write(folder: Folder, path: Path) -> Path:
 
 
 def put(folder: Folder, name: str, entry: Entry) -> None:
-    """Make `name` that entry, in place of all that was there or below."""
+    """Make `name` that entry, replacing everything there or below."""
     for other in [other for other in folder if other == name or other.startswith(name + "/")]:
         del folder[other]
     folder[name] = entry
@@ -82,7 +82,7 @@ def put(folder: Folder, name: str, entry: Entry) -> None:
 
 
 class Pairs(list[Any]):
-    """A JSON object as a list of [key, value], so that a key can stand there twice."""
+    """A JSON object as a list of [key, value], so that a key can occur twice."""
 
 
 class Verbatim(str):
@@ -92,7 +92,7 @@ class Verbatim(str):
 
 
 def read_json(data: bytes) -> Any:
-    """The JSON value in `data`. Raises `ValueError` where it is none."""
+    """The JSON value in `data`. Raises `ValueError` if it is not JSON."""
     try:
         return json.loads(data.decode(), object_pairs_hook=lambda pairs: Pairs([key, value] for key, value in pairs))
     except RecursionError as error:
@@ -128,7 +128,7 @@ def set_value(value: Any, key: str, item: Any) -> None:
 
 
 def places(value: Any) -> Iterator[tuple[list[Any], int]]:
-    """Where values stand, as (list, index)."""
+    """Where values are, as (list, index)."""
     for number, item in enumerate(value):
         place = (item, 1) if isinstance(value, Pairs) else (value, number)
         yield place
@@ -153,14 +153,14 @@ TEXTS = [
 
 
 def nested(draw: random.Random) -> Verbatim:
-    """A value in many others."""
+    """A deeply nested value."""
     depth = draw.choice((2, 50, 200, draw.randint(300, 1000), draw.randint(900, 1000), 3000, 100_000))
     opening, closing = draw.choice((("[", "]"), ('{"a": ', "}"), ('[{"a": ', "}]")))
     return Verbatim(opening * depth + "1" + closing * depth)
 
 
 def another_value(value: Any, draw: random.Random) -> Any:
-    """A value in the place of `value`: near it, of another type, or anything."""
+    """A replacement for `value`: close to it, of another type, or anything."""
     kind = draw.random()
     if kind < 0.25 and isinstance(value, (int, float)) and not isinstance(value, bool):
         return draw.choice((value + 1, value - 1, value * 2, -value, value // 2, value + 0.5, float(value) % 1e300))
@@ -185,7 +185,7 @@ def another_value(value: Any, draw: random.Random) -> Any:
 
 
 def change_value(root: list[Any], draw: random.Random) -> str:
-    """Change a JSON value, which stands in `root[0]`, in one place; gives what was done."""
+    """Change the JSON value in `root[0]` in one place; returns a description."""
     everywhere = list(places(root))
     where, at = draw.choice(everywhere)
     objects = [inner for there, place in everywhere if isinstance(inner := there[place], Pairs)]
@@ -230,7 +230,7 @@ def json_copy(value: Any) -> Any:
 
 
 def change_json(data: bytes, draw: random.Random) -> tuple[bytes, str]:
-    """Change JSON by what it says, or in how it is written."""
+    """Change JSON in its content or its notation."""
     if draw.random() < 0.1:
         text = data.decode(errors="replace")
         return draw.choice(
@@ -254,7 +254,7 @@ def change_json(data: bytes, draw: random.Random) -> tuple[bytes, str]:
 
 
 def change_vocabulary(data: bytes, draw: random.Random) -> tuple[bytes, str]:
-    """Change the characters of a vocabulary, often to as many: twins, another order, halves of characters."""
+    """Change the characters of a vocabulary, often keeping their number: duplicates, another order, halves of characters."""
     vocabulary = read_json(data)
     characters = value_of(vocabulary, "characters")
     if not (isinstance(characters, str) and characters):
@@ -320,7 +320,7 @@ def split(data: bytes) -> tuple[Pairs, bytes]:
 
 
 def join(header: str, body: bytes, *, lie: int = 0) -> bytes:
-    """A safetensors file, of which the first number may lie about the header's length."""
+    """A safetensors file whose first number may lie about the header's length."""
     raw = header.encode("utf-8", "surrogatepass")
     return struct.pack("<Q", (len(raw) + lie) % 2**64) + raw + body
 
@@ -339,7 +339,7 @@ def tensors_of(data: bytes) -> list[Tensor]:
 
 
 def file_of(tensors: list[Tensor], more: list[Any] | None = None, *, order: list[Tensor] | None = None) -> bytes:
-    """A safetensors file of the tensors, their data one after the other, whatever they say of themselves."""
+    """A safetensors file of the tensors, with consecutive data, whatever their headers claim."""
     header, at = Pairs(), 0
     for tensor in tensors:
         offsets = [at, at + len(tensor.data)]
@@ -417,7 +417,7 @@ def change_weights(data: bytes, draw: random.Random) -> tuple[bytes, str]:
 
 
 def another_shape(shape: Any, draw: random.Random) -> Any:
-    """A shape in place of `shape`, perhaps of as many numbers."""
+    """A replacement for `shape`, perhaps with the same number of elements."""
     if not isinstance(shape, list) or not all(isinstance(size, int) for size in shape):
         return []
     size = 1
@@ -476,7 +476,7 @@ def other_offsets(header: Pairs, size: int, draw: random.Random) -> Pairs:
 
 
 def other_numbers(data: bytes, draw: random.Random) -> bytes:
-    """Float32 numbers of which some are not finite, or very large, or hardly above zero."""
+    """Float32 numbers, some of them not finite, very large, or hardly above zero."""
     if draw.random() < 0.2:
         return draw.choice((b"\x00", b"\xff", b"\x01")) * len(data)
     numbers = bytearray(data)
@@ -491,7 +491,7 @@ def other_numbers(data: bytes, draw: random.Random) -> bytes:
 
 
 def lie_about_sizes(folder: Folder, draw: random.Random) -> str:
-    """Configuration, vocabulary and weights of a model changed so that they go together, or only say so."""
+    """Configuration, vocabulary and weights of a model changed so that they match, or only claim to."""
     model = "model/" if "model/config.json" in folder else ""
     config, vocabulary = (read_json(bytes_of(folder, f"{model}{name}.json")) for name in ("config", "vocabulary"))
     network = value_of(config, "network")
@@ -553,7 +553,7 @@ def lie_about_sizes(folder: Folder, draw: random.Random) -> str:
 
 
 def bytes_of(folder: Folder, name: str) -> bytes:
-    """The content of a file. Raises `ValueError` where there is none."""
+    """The content of a file. Raises `ValueError` if there is none."""
     entry = folder.get(name)
     if not isinstance(entry, bytes):
         raise ValueError(f"no file {name}")
@@ -561,7 +561,7 @@ def bytes_of(folder: Folder, name: str) -> bytes:
 
 
 def seal(folder: Folder) -> None:
-    """Make the checksums of the checkpoints fit what is there, as far as what is there lets us."""
+    """Make the checksums of the checkpoints fit the files, as far as possible."""
     for name in [name for name in folder if name.startswith("checkpoints/") and name.endswith("/manifest.json")]:
         with suppress(ValueError, RecursionError):
             manifest = read_json(bytes_of(folder, name))
@@ -607,7 +607,7 @@ def change_bytes(data: bytes, draw: random.Random) -> tuple[bytes, str]:
 
 
 def change_files(folder: Folder, draw: random.Random) -> str:
-    """Files that are missing, exchanged, or no files."""
+    """Files that are missing, swapped, or not files."""
     names = list(folder)
     name, other = draw.choice(names), draw.choice(names)
     above = sorted({part for file in names for part in [file.rpartition("/")[0]] if part})
@@ -650,11 +650,11 @@ def change_files(folder: Folder, draw: random.Random) -> str:
 
 
 WEIGHTS = {".json": 6, ".jsonl": 4, ".safetensors": 3}
-"""How often a file of a kind is changed; what says most is read most closely."""
+"""How often each kind of file is changed; the most important ones get most."""
 
 
 def mutate(folder: Folder, draw: random.Random) -> list[str]:
-    """Change `folder` in one to four places; gives what was done."""
+    """Change `folder` in one to four places; returns a description."""
     done = []
     for _ in range(draw.choice((1, 1, 1, 2, 2, 3, 4))):
         kind = draw.random()

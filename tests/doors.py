@@ -2,7 +2,7 @@
 
 Usage: python tests/doors.py FOLDER <cases.json, a list of [door, arguments]
 
-A process of its own, because it forks: each command begins with everything imported, and has descriptors of its own.
+A separate process, because it forks: each command starts with everything imported, and has its own descriptors.
 """
 
 import io
@@ -46,7 +46,7 @@ def redirect(door: str, folder: Path) -> None:
 
 
 def command(door: str, arguments: list[str], folder: Path) -> None:
-    """Run one command and leave as Python does, with 120 where what was printed cannot be written at the end."""
+    """Run one command and exit as Python does, with 120 if the output cannot be flushed at the end."""
     redirect(door, folder)
     code: Any = 1
     try:

@@ -1,12 +1,13 @@
-"""Model folders and runs that are damaged or that lie: each gives a model or one sentence, and nothing else happens.
+"""Damaged and lying model folders and runs: each gives a model or a one-sentence error, and nothing else happens.
 
     python tests/fuzzing.py --folders 20000 --seed 0
     python tests/fuzzing.py --seed 0 --only 1234 --keep /tmp/folder
 
-Good folders are changed in several files at once (`damaged_folders`). Then what reads them is called: `charloom.load` and
-`charloom.generate`; for runs also `describe` and `resume`, with a disk that keeps nothing, and for some with a real disk
-and a step. What the process does meanwhile is seen by an audit hook of Python: a finding is whatever is not a read within
-the folder, every exception but `CharloomError`, a sentence that does not fit on one line, a second, and too much memory.
+Good folders are changed in several files at once (`damaged_folders`). Then everything that reads them is called:
+`charloom.load` and `charloom.generate`; for runs also `describe` and `resume`, with a disk that keeps nothing, and for
+some with a real disk and a step. A Python audit hook watches the process. A finding is anything that is not a read
+within the folder, every exception except `CharloomError`, a sentence that does not fit on one line, more than a second,
+and too much memory.
 """
 
 import argparse
@@ -63,12 +64,12 @@ from damaged_folders import (
 )
 
 LONGEST = 1.0
-"""Seconds of the processor that reading a folder may take."""
+"""Seconds of processor time that reading a folder may take."""
 PATIENCE = 10
 """Seconds after which a call counts as hanging."""
 LONGEST_SENTENCE = 800
 MOST_MEMORY = 64 << 20
-"""Bytes by which the process may grow; the folders are far smaller than that."""
+"""Bytes by which the process may grow; the folders are far smaller."""
 ADDRESSES = 2 << 30
 """Bytes of address space beyond what is used before the first folder."""
 
@@ -85,16 +86,16 @@ HARMLESS = {
 }
 """Events that read nothing but the process itself, or names of files."""
 ALLOCATOR = {("ctypes.dlopen", "(None,)"), ("ctypes.dlsym", "('mallopt',)")}
-"""Events of a process that tells its own C library to keep freed memory."""
+"""Events from telling the process's C library to keep freed memory."""
 SAVING = frozenset({"fcntl.flock", "object.__setattr__"})
-"""Events of a lock that is taken, and of weights that are packed (through ctypes)."""
+"""Events from taking a lock, and from packing weights (through ctypes)."""
 CHANGING = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod", "os.link", "os.symlink"}
 
 OWN_PAGES = re.compile(r"/proc/self/(?:status|task(?:/[0-9]+/schedstat)?)")
-"""Where the kernel says how much memory a process has had, and how long its threads waited for a processor."""
+"""Where the kernel reports a process's memory, and how long its threads waited for a processor."""
 
 NAMELESS = getattr(os, "O_TMPFILE", 0)
-"""Flags of a file that has no name and is gone when it is closed: so a lock finds out what its folder can do."""
+"""Flags of a nameless file that vanishes when closed; a lock uses one to find out what its folder supports."""
 
 
 @dataclass
@@ -128,8 +129,8 @@ class Watch:
             self.seen.append(f"{name} {str(arguments)[:200]}")
 
     def _within(self, path: Any, roots: tuple[Path, ...], *, follow: bool) -> bool:
-        """Whether a path lies below one of `roots`, after links have been followed where that is asked for."""
-        if isinstance(path, int):  # opened before, and looked at then
+        """Whether a path is below one of `roots`, after following links if requested."""
+        if isinstance(path, int):  # a descriptor, checked when it was opened
             return True
         with suppress(ValueError):
             place = Path(os.path.normpath(Path.cwd() / os.fsdecode(path)))
@@ -145,7 +146,7 @@ _hooked = False
 
 def _hook(name: str, arguments: tuple[Any, ...]) -> None:
     global _watch
-    watch, _watch = _watch, None  # what the hook itself does is nobody's concern
+    watch, _watch = _watch, None  # the hook's own actions do not count
     if watch is not None:
         watch.event(name, arguments)
         _watch = watch
@@ -153,7 +154,7 @@ def _hook(name: str, arguments: tuple[Any, ...]) -> None:
 
 @contextmanager
 def watching(watch: Watch) -> Iterator[None]:
-    """Let `watch` see what the process does. A hook can never be taken away again, so there is one for all."""
+    """Let `watch` see what the process does. An audit hook can never be removed, so one serves all."""
     global _watch, _hooked
     if not _hooked:
         sys.addaudithook(_hook)
@@ -166,12 +167,12 @@ def watching(watch: Watch) -> Iterator[None]:
 
 
 class Hangs(BaseException):
-    """A call that does not come to an end."""
+    """A call that does not end."""
 
 
 @contextmanager
 def patience(seconds: int) -> Iterator[None]:
-    """Raise `Hangs` after so many seconds."""
+    """Raise `Hangs` after a number of seconds."""
 
     def stop(number: int, frame: object) -> None:
         raise Hangs
@@ -221,7 +222,7 @@ class StillDisk(Disk):
 
 @dataclass
 class Outcome:
-    """What became of a call."""
+    """The outcome of a call."""
 
     call: str
     value: Any = None
@@ -233,7 +234,7 @@ class Outcome:
 
 
 def attempt(call: str, action: Callable[[], Any], watch: Watch) -> Outcome:
-    """Call `action`, and see whether it gives a value or one sentence, in time, and does nothing else."""
+    """Call `action`, and check that it returns a value or raises one sentence, in time, and does nothing else."""
     outcome = Outcome(call)
     began = time.process_time()
     try:
@@ -270,7 +271,7 @@ def flaws(sentence: str) -> list[str]:
 
 
 def judge(path: Path, *, train: bool = False) -> list[Outcome]:
-    """Call on the folder `path` all that reads it; with `train` also go on with the run, if it is one, for a step."""
+    """Call everything that reads the folder `path`; with `train`, also resume the run, if it is one, for a step."""
     path = path.absolute()
     loaded = attempt("load", lambda: charloom.load(path), Watch((path,)))
     outcomes = [loaded]
@@ -279,14 +280,14 @@ def judge(path: Path, *, train: bool = False) -> list[Outcome]:
         outcomes.append(attempt("generate", lambda: some_text(loaded.value), Watch((path,))))
     if not is_training(path):
         return outcomes
-    if loaded.value is not None:  # it begins with the same
+    if loaded.value is not None:  # it starts the same way
         outcomes.append(attempt("describe", lambda: describe(path), Watch((path,))))
     if asks_for_much(path):
         return outcomes
-    around = path.parent  # where the text may be that the run was begun on, and the model that it started from
+    around = path.parent  # where the run's text and its parent model may be
     watch = Watch((around,), (path / "lock", Path(os.devnull)), SAVING)
     resumed = attempt("resume", lambda: resume_without_a_trace(path), watch)
-    # making sure of a folder that is there changes nothing
+    # creating an existing folder changes nothing
     resumed.findings = [finding for finding in resumed.findings if finding != f"does os.mkdir [{str(path)!r}]"]
     outcomes.append(resumed)
     if train:
@@ -295,7 +296,7 @@ def judge(path: Path, *, train: bool = False) -> list[Outcome]:
 
 
 def unfaithful(path: Path, model: LanguageModel) -> list[str]:
-    """Where what was loaded is not exactly what the files say, as read by other code than ours, or may not be said."""
+    """How the loaded model differs from what the files say, as read by independent code."""
     folder = path / "model" if is_run(path) else path
     config, vocabulary = (read_json((folder / f"{name}.json").read_bytes()) for name in ("config", "vocabulary"))
     listed = VocabularyRecord(model.vocabulary.kind, model.vocabulary.characters)
@@ -317,7 +318,7 @@ def unfaithful(path: Path, model: LanguageModel) -> list[str]:
 
 
 def says(value: Any, plain: Any) -> bool:
-    """Whether a JSON value, each key of it once, is what a record was made of; a whole number may stand for a float."""
+    """Whether a record was made from this JSON value, with each key once; an integer may represent a float."""
     if isinstance(value, Pairs):
         keys = [key for key, _ in value]
         same = isinstance(plain, dict) and sorted(keys) == sorted(plain)
@@ -333,7 +334,7 @@ def some_text(model: LanguageModel) -> str:
 
 
 def is_training(path: Path) -> bool:
-    """Whether the configuration is that of a run, so that somebody may try to go on with it."""
+    """Whether the configuration is that of a run, which someone may try to resume."""
     try:
         return stat.S_ISREG((path / "config.json").stat().st_mode) and b'"plan"' in (path / "config.json").read_bytes()
     except OSError:
@@ -341,7 +342,7 @@ def is_training(path: Path) -> bool:
 
 
 def asks_for_much(path: Path) -> bool:
-    """Whether going on means to begin a large network anew, as the configuration asks: that may take what it takes."""
+    """Whether resuming means initialising a large network, as configured: that may take its time."""
     if (path / POINTER).exists():
         return False
     try:
@@ -360,7 +361,7 @@ def resume_without_a_trace(path: Path) -> Any:
 
 
 def train_for_a_step(path: Path) -> Any:
-    """Go on with the run for a step, save, and find that the run can still be read."""
+    """Resume the run for a step, save, and check that the run can still be read."""
     session = experiment.resume(path, device="cpu", save_every=SaveEvery(steps=1))
     check_notices(session.notices)
     events = session.events()
@@ -374,7 +375,7 @@ def train_for_a_step(path: Path) -> Any:
 
 
 def check_notices(notices: tuple[str, ...]) -> None:
-    """What is said to the user must be possible to show."""
+    """Messages to the user must be displayable."""
     for notice in notices:
         assert not flaws(notice), flaws(notice)
 
@@ -410,7 +411,7 @@ def saved(model: LanguageModel) -> Folder:
 
 
 def runs() -> dict[str, Folder]:
-    """Good runs of all kinds, trained here and now in the working directory, with the text and the model they need."""
+    """Good runs of all kinds, trained in the working directory, with the text and the model they need."""
     Path("text.txt").write_text(TEXT)
     write(ELSEWHERE, Path("elsewhere"))
     parent = NetworkConfig(hidden_size=4, embedding_size=3)
@@ -457,7 +458,7 @@ def runs() -> dict[str, Folder]:
                 break
         del session
         folder = relative(read(Path("run")))
-        if name != "gru":  # as after a crash: the checkpoint before is still there
+        if name != "gru":  # as after a crash: the previous checkpoint is still there
             folder |= {f"checkpoints/{file}": data for file, data in before.items()}
         made[f"run-{name}"] = folder
         shutil.rmtree("run")
@@ -471,7 +472,7 @@ def relative(folder: Folder) -> Folder:
 
 
 def originals() -> dict[str, Folder]:
-    """Good folders, of which all others are made."""
+    """Good folders, from which all others are made."""
     return {**models(), **runs()}
 
 
@@ -480,7 +481,7 @@ def originals() -> dict[str, Folder]:
 
 @dataclass
 class Campaign:
-    """What came out of many folders."""
+    """The results for many folders."""
 
     folders: int = 0
     loaded: int = 0
@@ -509,13 +510,13 @@ class Campaign:
 
 
 def kind_of(sentence: str) -> str:
-    """A sentence without what it quotes, so that equal ones can be counted."""
+    """A sentence without its quotations, so that equal ones can be counted."""
     words = sentence.replace("'", " ").replace(":", " ").split()
     return " ".join(word for word in words if word.isalpha() and word.islower())[:60]
 
 
 def made_of(good: dict[str, Folder], number: int, seed: int) -> tuple[Folder, list[str]]:
-    """Folder `number` of a seed, and what was done to it."""
+    """Folder `number` of a seed, and how it was changed."""
     draw = random.Random(f"{seed} {number}")
     name = draw.choice(list(good))
     folder = dict(good[name])
@@ -544,7 +545,7 @@ def sweep(good: dict[str, Folder]) -> Iterator[tuple[Folder, list[str]]]:
 
 
 def warm_up(good: dict[str, Folder]) -> None:
-    """Have everything imported, and find that the good folders are good."""
+    """Import everything, and check that the good folders are good."""
     for encoding in ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "cp1252"):
         codecs.lookup(encoding)  # one of Python's own modules each, imported where a text is not UTF-8
     threads.alone(len, "")  # imports what a machine shared with other work asks for
@@ -554,16 +555,16 @@ def warm_up(good: dict[str, Folder]) -> None:
         outcomes = judge(write(folder, Path("case")), train=True)
         assert all(outcome.sentence is None and not outcome.findings for outcome in outcomes), (name, outcomes)
     mistaken = bytes_of(good["model-lstm"], "config.json").replace(b'"lstm"', b'"lstn"')
-    # the first mistake imports what finds the word that was meant
+    # the first mistake imports the module that finds suggestions
     judge(write(good["model-lstm"] | {"config.json": mistaken}, Path("case")))
 
 
 def campaign(folders: int | None, seed: int, *, train_every: int = 8) -> Campaign:
-    """Judge so many folders, or those of the sweep, in the working directory."""
+    """Judge a number of folders, or those of the sweep, in the working directory."""
     import resource
 
     def growth(before: int) -> int:
-        """Bytes by which the process has been larger than it was."""
+        """The growth of the process's peak memory in bytes."""
         return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10) - before
 
     result, good = Campaign(), originals()
@@ -596,7 +597,7 @@ def main() -> int:
     warnings.simplefilter("error")
     torch.set_num_threads(1)
     keep = options.keep.absolute() if options.keep else None
-    memory = Path("/dev/shm")  # where no disk is waited for
+    memory = Path("/dev/shm")  # no waiting for a disk there
     with tempfile.TemporaryDirectory(prefix="charloom-", dir=memory if memory.is_dir() else None) as folder:
         os.chdir(folder)
         if options.only is not None:

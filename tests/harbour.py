@@ -17,7 +17,7 @@ MORE = ("in the form of a ship", "in the form of a fish", "before the morning", 
 
 
 def sentences(count: int, seed: int = 0) -> str:
-    """Sentences of that world, one a line."""
+    """Sentences of that world, one per line."""
     draw = random.Random(seed)
     pick = draw.choice
     return "".join(

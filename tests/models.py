@@ -25,7 +25,7 @@ def small_model(
     seed: int = 0,
     sharpness: float = 3.0,
 ) -> LanguageModel:
-    """A model with random weights over the characters of `text`, its logits spread so that choices are no coin flips."""
+    """A model with random weights over the characters of `text`, with its logits spread so that choices are not coin flips."""
     torch.manual_seed(seed)
     config = ModelConfig(
         NetworkConfig(cell=cell, hidden_size=hidden_size, layers=layers, embedding_size=6, dropout=0.4),
@@ -65,7 +65,7 @@ def brute_force_nats(model: LanguageModel, ids: list[int]) -> float:
 
 
 def several_texts(*texts: str) -> Text:
-    """One text that is made of several."""
+    """One text made of several."""
     joined = "".join(texts)
     ends = np.cumsum([len(text) for text in texts]).tolist()
     return Text(memoryview(joined.encode()), len(joined), tuple(ends))

@@ -1,9 +1,9 @@
-"""Two workers on one search in a database; one of them is killed in mid-trial again and again. Prints what is left.
+"""Two workers on one search in a database; one of them is repeatedly killed during a trial. Prints the final state.
 
 Usage: python tests/search_workers.py ADDRESS NAME WANTED KILLS FOLDER
 
-A process of its own, because it forks: the workers begin with everything imported. Their trials train nothing: each sleeps
-and gives a figure made of its setting.
+A separate process, because it forks: the workers start with everything imported. Their trials train nothing: each
+sleeps and returns a figure computed from its setting.
 """
 
 import json
@@ -29,9 +29,9 @@ def search(address: str, name: str, wanted: int) -> Search:
 
 
 def worker(address: str, name: str, wanted: int, seconds: float, log: Path, rest: Path | None = None) -> None:
-    """Work until the search is done; the log says what began and what ended.
+    """Work until the search is done; the log records what started and what ended.
 
-    With `rest` it pauses after half of the trials until that file is there, so that the search cannot end too early.
+    With `rest` it pauses after half of the trials until that file exists, so that the search cannot end too early.
     """
     trained = 0
 

@@ -1,13 +1,13 @@
-"""Commands that get signals, are gone on with, and compared with one that was left alone.
+"""Commands that get signals, are resumed, and are compared with an uninterrupted one.
 
     python tests/crashes.py --kills 0 --documents 0 --extended 0 --signals 100
 
-`charloom train` runs as a user runs it, on a tiny network. It gets one to three signals of all kinds, SIGKILL among them,
-from its first millisecond on, together or up to some 100 ms apart. Whatever comes, it ends with a promised exit code and
-without a traceback, says truthfully up to which step it is saved, and the run goes on to the same bytes.
+`charloom train` runs as a user runs it, on a tiny network. It gets one to three signals of all kinds, including
+SIGKILL, from its first millisecond on, together or up to about 100 ms apart. Whatever comes, it ends with a promised
+exit code and without a traceback, says truthfully up to which step it is saved, and the run resumes to the same bytes.
 
-Half of the commands are processes of their own, interpreter and imports included; the others are forked from this one, in
-which torch is imported already, so that the signals meet the training itself.
+Half of the commands are separate processes, with interpreter and imports; the others are forked from this one, which
+has already imported torch, so that the signals hit the training itself.
 """
 
 import os
@@ -37,7 +37,7 @@ TRACES = ("Traceback", "ignored in", "Fatal Python error", "terminate called")
 
 @dataclass(frozen=True)
 class Signalled:
-    """A command, and what it gets when: seconds after its start, then after the signal before."""
+    """A command, its signals, and when: seconds after its start, then after the previous signal."""
 
     name: str
     cell: Cell
@@ -47,7 +47,7 @@ class Signalled:
 
 @dataclass
 class Ending:
-    """What became of it."""
+    """Its outcome."""
 
     name: str
     own_process: bool
@@ -67,7 +67,7 @@ class Ended:
 
 
 class Commands:
-    """Where the commands are run."""
+    """Runs the commands."""
 
     def __init__(self, folder: Path, steps: int = 40) -> None:
         self._folder, self._steps = folder, steps
@@ -77,7 +77,7 @@ class Commands:
         "How long a command takes: as a process of its own (True), and forked."
 
     def unbroken(self, cell: Cell) -> Path:
-        """The run that is left alone."""
+        """The uninterrupted run."""
         if cell not in self._unbroken:
             path = self._folder / f"unbroken-{cell}"
             for own in (True, False) if not self.seconds else (False,):
@@ -90,7 +90,7 @@ class Commands:
         return self._unbroken[cell]
 
     def carry_out(self, case: Signalled) -> Ending:
-        """Run the command, send the signals, look at its end, and go on until the run is finished."""
+        """Run the command, send the signals, check how it ends, and resume until the run is finished."""
         path = self._folder / "run"
         remove(path)
         numbers = " ".join(f"{signal.Signals(number).name}+{1000 * delay:.0f}ms" for delay, number in case.signals)
@@ -102,7 +102,7 @@ class Commands:
             again = self._run(self._command(case.cell, path), (), own_process=False)
             if again.code == 0:
                 break
-            found.wrong = found.wrong or f"it cannot be gone on with: exit code {again.code}: {again.said[-500:]}"
+            found.wrong = found.wrong or f"it cannot be resumed: exit code {again.code}: {again.said[-500:]}"
         found.differences = differences(path, self.unbroken(case.cell))
         return found
 
@@ -112,7 +112,9 @@ class Commands:
         if signal.SIGKILL in sent:
             codes.add(-signal.SIGKILL)
         if case.own_process and sent & set(ASKING) and _before_us(ended):
-            return ""  # Python had not come to us; what the system ends, the shell shows as the same codes
+            return (
+                ""  # Python had not reached our code; the shell shows the same codes for a process ended by the system
+            )
         if ended.code not in codes:
             return f"exit code {ended.code}: {ended.said[-500:]}"
         if any(trace in ended.said for trace in TRACES):
@@ -177,7 +179,7 @@ def _spawned(arguments: list[str], log: Path) -> int:
         process = subprocess.Popen(
             [sys.executable, "-m", "charloom", *arguments], stdin=subprocess.DEVNULL, stdout=said, stderr=said
         )
-    process.returncode = 0  # it is waited for by its number
+    process.returncode = 0  # it was waited for by its process id
     return process.pid
 
 
@@ -214,14 +216,14 @@ def _be_a_command(arguments: list[str], log: Path) -> NoReturn:
 
 
 def plan(commands: Commands, cells: list[Cell], *, count: int, seed: int) -> Iterator[Signalled]:
-    """As many commands, each cell in turn, half of them processes of their own."""
+    """A number of commands, one cell after another, half of them separate processes."""
     for index in range(count):
         cell, own = cells[index % len(cells)], index // len(cells) % 2 == 0
         commands.unbroken(cell)
         draw = random.Random(f"{seed} signals {index}")
         several = draw.choice((1, 2, 2, 3)) - 1
         kinds = [*ASKING, *ASKING, signal.SIGKILL]
-        latest = draw.choice((0.3, 1.0)) * commands.seconds[own]  # often while it starts
+        latest = draw.choice((0.3, 1.0)) * commands.seconds[own]  # often during start-up
         signals = [(draw.uniform(0.001, latest), draw.choice(ASKING if several else kinds))]
         for _ in range(several):
             signals.append((draw.choice((0.0, 0.001, 0.08, draw.uniform(0, 0.2), 1.05)), draw.choice(kinds)))
@@ -229,7 +231,7 @@ def plan(commands: Commands, cells: list[Cell], *, count: int, seed: int) -> Ite
 
 
 def lines(found: list[Ending]) -> list[str]:
-    """What is reported of all of them."""
+    """The report on all of them."""
     codes: dict[str, int] = {}
     for ending in found:
         key = "before our first line" if ending.before_our_first_line else str(ending.code)

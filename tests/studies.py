@@ -1,4 +1,4 @@
-"""Studies with made-up figures, for what is computed from them."""
+"""Studies with made-up figures, for tests of what is computed from them."""
 
 from dataclasses import replace
 from typing import Any
@@ -46,7 +46,7 @@ def study(**changes: Any) -> Study:
 
 
 def outcome(nats: float | None, *, speed: float = 1000.0, context: tuple[tuple[int, float], ...] = ()) -> Outcome:
-    """A finished outcome, or one that diverged where there is no loss."""
+    """A finished outcome, or a diverged one without a loss."""
     figures = Figures(100, 100, int(20 * speed), 20.0, 1000, 400 << 20, nats or 9.0, 0.5, 0.1, "float32")
     if nats is None:
         return Outcome("diverged", "the loss stopped being finite", 3.0, figures, None)
@@ -55,7 +55,7 @@ def outcome(nats: float | None, *, speed: float = 1000.0, context: tuple[tuple[i
 
 
 def outcomes(made: Study, losses: dict[Any, tuple[float | None, ...]]) -> dict[Trial, Outcome]:
-    """An outcome for each trial whose value of the first factor, or 'centre', has losses; one for each seed."""
+    """An outcome for each trial whose value of the first factor, or 'centre', has losses (one per seed)."""
     found = {}
     for trial in planned(made):
         name = trial.name.partition("-seed-")[0]

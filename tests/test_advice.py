@@ -1,4 +1,4 @@
-"""What the command line says about words that it does not know."""
+"""Suggestions of the command line for unknown words."""
 
 import subprocess
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What is said of a model: each figure against a slow, plain way to it."""
+"""Reports on a model: each figure is compared with a slow, simple computation."""
 
 import itertools
 import math
@@ -34,7 +34,7 @@ TEXT = "The 12 cats (and dogs) sat.\nNOT é, 日 or 🙂!\n" * 9
 
 
 def predictions(targets: list[int], predicted: list[int], confidence: list[float]) -> Predictions:
-    """Predictions of which only the most probable symbol is known."""
+    """Predictions with only the most probable symbol known."""
     count = len(targets)
     even = np.zeros((2, len(TEMPERATURES)))
     sizes = np.array([count // 2, count - count // 2])
@@ -192,7 +192,7 @@ def test_correlations_are_pearson_s() -> None:
 
 
 def counting_model() -> LanguageModel:
-    """A model of which unit 3 counts the characters since the last newline."""
+    """A model whose unit 3 counts the characters since the last newline."""
     model = small_model("ab\n", "rnn-relu", layers=1)
     network = model.network
     with torch.no_grad():

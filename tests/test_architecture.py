@@ -1,4 +1,4 @@
-"""The shape of the house: who imports whom, what is public, what every file says of itself."""
+"""The architecture: who imports whom, what is public, and that every file has a docstring."""
 
 import ast
 import importlib

@@ -1,4 +1,4 @@
-"""What is passed to the public names from Python and is of a wrong type: one sentence, no traceback of ours."""
+"""Arguments of the wrong type from Python: one sentence, no traceback from our code."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What an archive proves of the arithmetic it was made with, and what it says of it where it does not open."""
+"""What an archive proves about the arithmetic it was made with, and what the refusal says about it."""
 
 from dataclasses import replace
 
@@ -29,7 +29,7 @@ def fingerprint(codec: Codec, *, adaptive: bool = False) -> bytes:
 
 @pytest.mark.parametrize("symbols", [7, 14, 26])
 def test_a_table_that_is_rounded_differently_for_any_one_symbol_is_noticed(symbols: int) -> None:
-    """A step of 7 symbols, by which the text of the probe was once chosen, visits 1, 2 and 26 of these."""
+    """A stride of 7 symbols, as the probe once used, visits 1, 2 and 26 of these."""
     codec = Codec(model_of(symbols))
     here = fingerprint(codec)
     start = codec._stepper._layers[0].start
@@ -55,7 +55,7 @@ def test_a_step_that_is_rounded_differently_after_any_two_symbols_is_noticed(
 
 
 class _Rounding:
-    """A reader on a machine whose first logit comes out one unit in the last place higher after a pair of symbols."""
+    """A reader on a machine whose first logit is one unit in the last place higher after a pair of symbols."""
 
     def __init__(self, codec: Codec, pair: tuple[int, ...]) -> None:
         self._reader, self._pair, self._last = Codec._reader(codec, False), pair, (-1, -1)
@@ -152,7 +152,7 @@ def test_a_description_that_nothing_here_writes_is_refused() -> None:
         wrong[place] = value
         with pytest.raises(FolderError, match="does not know"):
             Arithmetic.unpack(bytes(wrong))
-    with pytest.raises(FolderError):  # threads of a torch that had no part
+    with pytest.raises(FolderError):  # threads of a torch that was not involved
         Arithmetic.unpack(HERE.pack()[:8] + b"\1\0" + HERE.pack()[10:])
 
 

@@ -1,4 +1,4 @@
-"""The floor: what counting and compressing reach on the same text."""
+"""Baselines: what counting and compression achieve on the same text."""
 
 import math
 import shutil
@@ -24,7 +24,7 @@ START = -1
 
 
 def grams(ids: Sequence[int], order: int) -> list[tuple[int, ...]]:
-    """The `order` symbols up to each place; the first ones are shorter by what is missing, and begin with START."""
+    """The `order` symbols up to each position; the first ones are padded with START."""
     begun = [START, *ids]
     return [tuple(begun[max(0, place + 1 - order) : place + 1]) for place in range(1, len(begun))]
 
@@ -149,7 +149,7 @@ def test_training_text_in_front_helps_each_compressor(docs_text: str) -> None:
 
 
 def test_bz2_is_primed_with_what_its_block_can_hold_and_no_more(docs_text: str) -> None:
-    """Behind more than a block it would be compressed with what is left of the last block, however little that is."""
+    """After more than a block it would be compressed with the rest of the last block, however little that is."""
     text = (docs_text * (2_200_000 // len(docs_text) + 1)).encode()
     for size in (110_000, 700_000, 1_000_000):
         train, held_out = text[: 2_200_000 - size], text[2_200_000 - size : 2_200_000]
@@ -178,7 +178,7 @@ def test_what_is_not_installed_or_fails_is_left_out(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "pyppmd", None)
     monkeypatch.setattr(shutil, "which", lambda name: None)
     assert predictive_compressors() == {}
-    monkeypatch.setattr(shutil, "which", lambda name: sys.executable)  # which takes none of zpaq's arguments
+    monkeypatch.setattr(shutil, "which", lambda name: sys.executable)  # which accepts none of zpaq's arguments
     assert list(predictive_compressors()) == ["zpaq -m5"]
     assert list(predictive_sizes(b"before", b"after")) == []
     monkeypatch.setattr(shutil, "which", lambda name: str(tmp_path / "gone"))

@@ -1,4 +1,4 @@
-"""The text as batches: nothing is left out, nothing comes twice, and batch k is a function of k."""
+"""The text as batches: nothing is missing, nothing is repeated, and batch k is a function of k."""
 
 import random
 from collections import Counter
@@ -21,7 +21,7 @@ Make = Callable[[], Batches]
 
 
 def streams(length: int, batch_size: int, sequence_length: int) -> Streams:
-    """Streams of a text in which each symbol occurs once: symbol i stands at place i."""
+    """Streams of a text in which each symbol occurs once: symbol i is at position i."""
     return Streams(np.arange(length), boundary=length, batch_size=batch_size, sequence_length=sequence_length)
 
 
@@ -36,7 +36,7 @@ def documents_text(lengths: list[int]) -> tuple[Ids, int]:
 def documents(
     lengths: list[int], batch_size: int, sequence_length: int, seed: int = 1, *, open_end: int = 0
 ) -> Documents:
-    """Documents of these lengths; the last `open_end` symbols have no boundary behind them."""
+    """Documents of these lengths; the last `open_end` symbols have no boundary after them."""
     ids, boundary = documents_text(lengths)
     if open_end:
         ids = np.concatenate((ids, np.arange(boundary + 1, boundary + 1 + open_end)))
@@ -48,7 +48,7 @@ def epoch(batches: Batches, number: int = 0) -> list[Batch]:
 
 
 def targets(batches: list[Batch]) -> list[int]:
-    """All targets that count, in the order in which they come."""
+    """All targets that count, in order."""
     return [int(target) for batch in batches for target in batch.targets[batch.targets != IGNORED]]
 
 
@@ -59,7 +59,7 @@ def equal(one: Batch, other: Batch) -> bool:
 
 
 def read_rows(batches: list[Batch]) -> list[tuple[list[int], list[int]]]:
-    """Inputs and targets of each row, from where it begins with a zero state to where it is not carried on."""
+    """Inputs and targets of each row, from its zero state until it is no longer continued."""
     found: list[tuple[list[int], list[int]]] = []
     carried: list[tuple[list[int], list[int]]] = []
     for batch in batches:
@@ -101,7 +101,7 @@ def test_the_batches_of_an_epoch_read_each_column_without_a_gap(
     batches = epoch(streams(length, batch_size, sequence_length))
     assert [batch.begins for batch in batches] == [True] + [False] * (len(batches) - 1)
     inputs = torch.cat([batch.inputs for batch in batches])
-    inputs[inputs == length] = -1  # the boundary stands before the first symbol
+    inputs[inputs == length] = -1  # the boundary comes before the first symbol
     assert (inputs.diff(dim=0) == 1)[: length // inputs.shape[1] - 1].all()
 
 
@@ -193,7 +193,7 @@ def test_a_text_that_does_not_fill_its_rows_says_so() -> None:
 @pytest.mark.parametrize("size", [17, 20, 33])
 def test_batches_of_long_documents_of_one_length_are_not_full_and_almost_empty_in_turn(size: int) -> None:
     symbols = [batch.symbols for batch in epoch(documents([size] * 4000, 32, 16))]
-    assert np.std(symbols) < 0.2 * np.mean(symbols)  # 0.88 or more where all rows end at once
+    assert np.std(symbols) < 0.2 * np.mean(symbols)  # 0.88 or more if all rows end at once
 
 
 @given(LENGTHS, st.integers(1, 9), st.integers(1, 40))
@@ -216,7 +216,7 @@ def test_every_batch_is_a_random_mix_of_the_documents() -> None:
     shares = np.array([np.mean(batch.lengths == 1) for batch in batches])
     rows_each = 6000 / len(batches)
     assert abs(shares.mean() - 0.5) < 0.02
-    assert shares.std() < 2 * (0.25 / rows_each) ** 0.5  # grouped by length it is 0.5
+    assert shares.std() < 2 * (0.25 / rows_each) ** 0.5  # 0.5 if grouped by length
 
 
 def test_long_documents_are_spread_over_the_epoch() -> None:
@@ -271,7 +271,7 @@ def test_little_of_what_is_read_is_padding() -> None:
         batches = documents(lengths, batch_size, 128)
         some = [batches[k] for k in range(20)]
         places = sum((last - first) * rows_ for batch in some for first, last, rows_ in stairs(batch.lengths))
-        assert sum(batch.symbols for batch in some) / places > least  # as one rectangle it is 0.5
+        assert sum(batch.symbols for batch in some) / places > least  # 0.5 as one rectangle
 
 
 # --- both ---

@@ -1,4 +1,4 @@
-"""Beam search finds what enumerating everything finds."""
+"""Beam search finds the same as enumerating everything."""
 
 import itertools
 import math
@@ -48,7 +48,7 @@ def test_endings_count_in_the_probability_and_are_not_in_the_text() -> None:
     model = small_model("ab \n", documents="lines", sharpness=1)
     with torch.no_grad():
         model.network.output.bias[model.vocabulary.boundary] += 1
-        model.network.output.bias[model.vocabulary.characters.index("\n")] -= 40  # it never stands in such a text
+        model.network.output.bias[model.vocabulary.characters.index("\n")] -= 40  # it never occurs in such a text
     found = beam_search(model, "a", length=6, width=300, stop=[" "])
     space, boundary = model.vocabulary.characters.index(" "), model.vocabulary.boundary
     assert {continuation.stop_reason for continuation in found} == {"length", "stop", "end"}

@@ -1,4 +1,4 @@
-"""What is kept of a run: one whole checkpoint, verified when it is written and gone back from when it was damaged since."""
+"""A run keeps one complete checkpoint, verified when written, and falls back from one that was damaged later."""
 
 import gc
 import json
@@ -22,11 +22,11 @@ TINY = TinyRun("gru", hidden_size=4, steps=6, validations=2, save_every=2, chara
 
 
 class Died(BaseException):
-    """The process ends here."""
+    """Raised where the process would end."""
 
 
 class DyingDisk(WatchedDisk):
-    """A disk that the process does not outlive: it dies where a checkpoint of this step is current and none was removed."""
+    """A disk whose process dies when a checkpoint of this step is current and none has been removed."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of which step 5 is current, and step 3, evaluated, not yet removed."""
+    """A run whose step 5 is current, with step 3 evaluated and not yet removed."""
     path = tmp_path_factory.mktemp("two") / "run"
     session = TINY.begin(path, DyingDisk("step-00000005"))
     with pytest.raises(Died):
@@ -115,7 +115,7 @@ def test_a_run_whose_checkpoint_was_damaged_goes_back_to_the_one_before_it_and_e
 def test_what_was_gone_back_to_is_kept_by_the_next_crash_too(run: Path, unbroken: Path) -> None:
     flip(current(run) / "weights.safetensors")
     TINY.go_on(run)
-    gc.collect()  # and with it its lock
+    gc.collect()  # and its lock with it
     session = TINY.go_on(run)
     assert session.notices == ()
     assert session.resumed_from == 3
@@ -145,7 +145,7 @@ def test_a_resuming_that_is_refused_removes_nothing(run: Path) -> None:
 
 
 class LyingDisk(WatchedDisk):
-    """A disk that says that it has written a file and has written another byte."""
+    """A disk that claims to have written a file, but wrote a different byte."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -187,7 +187,7 @@ def test_a_checkpoint_that_did_not_reach_the_disk_as_it_was_never_takes_the_plac
 
 
 def overfitted(folder: Path) -> Session:
-    """A run whose best model is not its last one."""
+    """A run whose best model is not the last."""
     tiny = TinyRun("gru", hidden_size=16, steps=60, validations=12, save_every=100, characters=300)
     session = tiny.begin(folder)
     finish(session)

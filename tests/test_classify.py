@@ -1,4 +1,4 @@
-"""Classifiers: what must always hold of their predictions, their training and their files."""
+"""Classifiers: laws of their predictions, their training and their files."""
 
 import itertools
 import json
@@ -41,7 +41,7 @@ STRANGE = ["", " ", "ß", "über müssen", "\ud800", "日本語のテキスト",
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that tells the three classes apart."""
+    """A run that distinguishes the three classes."""
     path = tmp_path_factory.mktemp("classifier") / "run"
     return finish(
         begin(small_rows(600), path, steps=150, batch_size=32, sequence_length=40, hidden_size=24, dropout=0.1)
@@ -54,7 +54,7 @@ def classifier(trained: Path) -> Classifier:
 
 
 def fresh(tmp_path: Path, **changes: object) -> Classifier:
-    """A classifier that was hardly trained, of any kind."""
+    """A barely trained classifier, of any kind."""
     return load_classifier(finish(begin(small_rows(), tmp_path / "run", steps=2, **changes)))
 
 
@@ -147,7 +147,7 @@ def test_an_unseen_character_still_tells_its_block() -> None:
 
 
 def test_it_learns(classifier: Classifier) -> None:
-    assert evaluate(classifier, small_rows(200, seed=9)).measures.accuracy > 0.7  # some words are of two classes
+    assert evaluate(classifier, small_rows(200, seed=9)).measures.accuracy > 0.7  # some words belong to two classes
 
 
 def test_a_share_is_what_the_log_odds_lose_when_the_character_is_not_known(classifier: Classifier) -> None:
@@ -155,7 +155,7 @@ def test_a_share_is_what_the_log_odds_lose_when_the_character_is_not_known(class
     found = explain(classifier, text, label="german")
     odds = []
     for number in range(len(text)):
-        stranger = "\x01" if ord(text[number]) < 128 else "\xff"  # in no text, and of the same block
+        stranger = "\x01" if ord(text[number]) < 128 else "\xff"  # in no text, but in the same block
         (row,) = classifier.probabilities([text[:number] + stranger + text[number + 1 :]])
         odds.append(np.log2(row[place] / (1 - row[place])))
     whole = np.log2(found.probability / (1 - found.probability))
@@ -172,7 +172,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path, changes: d
     session: ClassifierSession = begin(rows, tmp_path / "broken", **changes)
     for number, _ in enumerate(session.events(), 1):
         if number == 7:
-            break  # as Ctrl-C does: what was done is saved
+            break  # like Ctrl-C: the work so far is saved
     del session
     finish(experiment.resume(tmp_path / "broken", save_every=SaveEvery(None, 100)))
     files = sorted(path.relative_to(whole) for path in whole.rglob("*") if path.is_file())
@@ -226,7 +226,7 @@ def test_class_weights_count_texts_alike_or_classes_alike() -> None:
 
 
 def gradients(path: Path, batch_size: int, **changes: object) -> dict[str, torch.Tensor]:
-    """The mean over an epoch of the gradients that the optimizer is given, the weights held fixed, nothing dropped."""
+    """The mean over an epoch of the gradients given to the optimizer, with fixed weights and no dropout."""
     labels = ["english"] * 50 + ["german"] * 10 + ["python"] * 9
     rows = Rows(tuple(labels), tuple(f"{label[:1] * (7 * place % 31)}{place}" for place, label in enumerate(labels)))
     changes = {"dropout": 0.0, "character_dropout": 0.0, "held": 0.0, "n_grams": 0, **changes}
@@ -312,7 +312,7 @@ def test_a_damaged_copy_is_refused(line: bytes) -> None:
 
 
 def test_the_measures_are_those_of_a_table_counted_by_hand() -> None:
-    """Four of a, two of b, none of c; one a is taken for b, one b for c."""
+    """Four of a, two of b, none of c; one a is classified as b, one b as c."""
     predicted = np.array([0, 0, 0, 1, 1, 2])
     probabilities = np.full((6, 3), 0.1)
     probabilities[np.arange(6), predicted] = 0.8

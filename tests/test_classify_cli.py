@@ -33,7 +33,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def refused(done: subprocess.CompletedProcess[str]) -> str:
-    """The sentence with which a command was refused."""
+    """The error message of a refused command."""
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
     assert "Traceback" not in done.stderr
@@ -236,7 +236,7 @@ GOOD = "".join(f"{label}\t{text} {n}\n" for n in range(10) for label, text in ((
 def trained_on(
     charloom: Command, folder: Path, content: str | bytes, name: str = "data.tsv"
 ) -> tuple[list[str], int, str]:
-    """Classes, rows and what was said of a training on a file."""
+    """Classes, rows and messages of a training on a file."""
     (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
     done = charloom("classify", "train", name, "--run", "model", "--steps", 1, "--network.hidden-size", 4, "--json")
     assert done.returncode == 0, done.stderr

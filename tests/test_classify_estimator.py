@@ -1,4 +1,4 @@
-"""TextClassifier: scikit-learn's contract, kept without scikit-learn's base classes."""
+"""TextClassifier: scikit-learn's contract without scikit-learn's base classes."""
 
 import subprocess
 import sys
@@ -127,7 +127,7 @@ def test_before_it_is_fitted_it_says_so() -> None:
 
 
 def test_with_a_run_the_command_line_can_read_it(tmp_path: Path) -> None:
-    texts = [text + "\n\t" for text in ROWS.texts]  # which no file of rows could hold
+    texts = [text + "\n\t" for text in ROWS.texts]  # which no file of rows could contain
     classifier = small(run=tmp_path / "run").fit(texts, ROWS.labels)
     loaded = charloom.load_classifier(tmp_path / "run")
     np.testing.assert_array_equal(loaded.probabilities(texts), classifier.predict_proba(texts))
@@ -166,7 +166,7 @@ def test_it_is_cloned_validated_across_folds_and_put_into_a_pipeline(fitted: cha
 
 
 class OfNumbers(charloom.TextClassifier):
-    """Takes rows of numbers for texts, as the checks of scikit-learn give them: it has none for estimators of texts."""
+    """Reads rows of numbers as texts, because scikit-learn has no checks for estimators of texts."""
 
     def __init__(self, hidden_size: int = 8, steps: int = 4) -> None:
         super().__init__(hidden_size=hidden_size, embedding_size=6, steps=steps, batch_size=16)
@@ -207,7 +207,7 @@ EXPECTED = {
     "check_sample_weight_equivalence_on_dense_data": "weights equal repeated texts that stand side by side; it shuffles them",
     "check_supervised_y_2d": "a column of labels is refused, where scikit-learn's own take it with a warning",
 }
-"""Checks of scikit-learn that do not hold, and why."""
+"""scikit-learn's checks that fail, and why."""
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Counted n-grams: what must hold of their probabilities, of their share in a decision, and of their file."""
+"""Counted n-grams: laws of their probabilities, their share in a decision, and their file."""
 
 import json
 import shutil
@@ -39,7 +39,7 @@ def counted(texts: list[str], labels: list[int], longest: int) -> NGrams:
 
 
 class Oracle:
-    """Kneser-Ney for one class by its definition, a dictionary for each thing that is counted."""
+    """Kneser-Ney for one class by its definition, with a dictionary for each count."""
 
     def __init__(self, lines: list[list[int]], longest: int, symbols: int) -> None:
         self.symbols = symbols

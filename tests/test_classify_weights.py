@@ -1,4 +1,4 @@
-"""Weights of texts: 2 is the text twice, 0 is the text left out, exactly; parts of weights hold on average."""
+"""Weights of texts: 2 is exactly the text twice, 0 exactly the text left out; fractions hold on average."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a person types, and what comes back."""
+"""Commands as a person types them, and their output."""
 
 import json
 import os
@@ -42,7 +42,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, docs_text: str) -> Path:
 
 
 def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
-    """Exit code 2, nothing on standard output, one sentence on standard error that has the words."""
+    """Exit code 2, nothing on standard output, one sentence on standard error that contains the words."""
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
     assert "Traceback" not in done.stderr

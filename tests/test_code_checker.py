@@ -1,4 +1,4 @@
-"""Texts that are being written in Python: what could become one is never refused, and what was accepted has an end."""
+"""Unfinished Python: whatever can become valid is never refused, and whatever is accepted can be finished."""
 
 import codeop
 import keyword
@@ -77,13 +77,13 @@ PIECES = [
         "1if x else 2",
     ),
 ]
-"""What small texts are made of, right and wrong ones."""
+"""Fragments of small texts, right and wrong ones."""
 
 texts = st.lists(st.sampled_from(PIECES), max_size=14).map("".join)
 
 
 def modules() -> Iterator[tuple[Path, str]]:
-    """The library's files that parse, in an order that mixes them."""
+    """The library's files that parse, shuffled."""
     paths = sorted(path for path in LIBRARY.rglob("*.py") if "site-packages" not in path.parts)
     random.Random(3).shuffle(paths)
     for path in paths:
@@ -96,7 +96,7 @@ def modules() -> Iterator[tuple[Path, str]]:
 
 
 def read(text: str) -> Checker | None:
-    """What has read the text; None where it was refused."""
+    """The checker after reading the text; None if it was refused."""
     checker = Checker()
     return checker if all(checker.push(character) for character in text) else None
 
@@ -271,7 +271,7 @@ def test_what_no_text_begins_with_is_refused(text: str) -> None:
 def test_what_has_an_end_is_accepted_and_closed(text: str) -> None:
     checker = read(text)
     assert checker is not None
-    if not (text.endswith("LATIN")):  # a name of a character has no end that could be guessed
+    if not (text.endswith("LATIN")):  # the end of a character's name cannot be guessed
         assert parses(text + checker.closing), checker.closing
 
 

@@ -1,4 +1,4 @@
-"""Hints: what they compare, in which order they come, and what is no hint."""
+"""Hints: what they compare, their order, and what is not a hint."""
 
 import json
 import string
@@ -49,7 +49,7 @@ def test_operators_names_that_are_almost_others_and_exchanged_arguments_have_alt
 
 
 def test_places_are_right_behind_characters_that_end_a_line_for_others() -> None:
-    """Form feeds stand between the parts of old modules; for the tokenizer only a newline ends a line."""
+    """Old modules have form feeds between their parts; for the tokenizer only a newline ends a line."""
     text = "a = 1\n\f\nb = 'x\x1cy' + a\n" + FILE
     assert [place.text for place in places(text)] == ["+", *(place.text for place in places(FILE))]
     assert all(text[place.start :].startswith(place.text) for place in places(text))

@@ -1,4 +1,4 @@
-"""Identifiers completed: from the model and from the file, as probabilities that exclude each other."""
+"""Completion of identifiers from the model and from the file, with probabilities of exclusive events."""
 
 import json
 import string

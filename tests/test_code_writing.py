@@ -1,4 +1,4 @@
-"""Python that is written under the constraint: it has an end, and it is the model's own where that makes no mistakes."""
+"""Python written under the constraint: it ends, and it is the model's own text if that has no mistakes."""
 
 import json
 import string
@@ -97,7 +97,7 @@ def test_a_longer_text_begins_with_the_shorter_one(writers: list[Writer]) -> Non
 def test_where_the_model_makes_no_mistake_the_text_is_the_one_without_the_constraint(
     settings: dict[str, float],
 ) -> None:
-    model = likely(small_model(ASCII, sharpness=1), "\n", -60)  # in a comment everything can stand
+    model = likely(small_model(ASCII, sharpness=1), "\n", -60)  # a comment can contain anything
     prompt = "# a comment that goes on: "
     free = "".join(generate(model, prompt, length=80, seed=7, **settings))  # type: ignore[arg-type]
     assert generate_code(model, prompt, length=80, seed=7, **settings) == free  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ CODED = bytes(range(24))
 
 
 def closed(data: bytes) -> bytes:
-    """The data with a right checksum behind."""
+    """The data followed by its checksum."""
     return data + hashlib.sha256(data).digest()[:CHECKSUM_BYTES]
 
 

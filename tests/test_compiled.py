@@ -157,7 +157,7 @@ def test_a_long_text_is_written_on_by_the_compiled_loop_and_stays_the_same(cell:
     model = small_model(ALPHABET, cell, layers=2, sharpness=1)
     for seed, settings in enumerate(SETTINGS * 3):
         writer, numpy = Writer(model), Writer(model)
-        numpy._tried = True  # as where numba is not installed
+        numpy._tried = True  # as if numba were not installed
         assert text_of(writer, **settings, seed=seed) == text_of(numpy, **settings, seed=seed), settings
         assert isinstance(writer._loop, Loop)
         assert numpy._loop is None

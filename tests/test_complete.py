@@ -1,4 +1,4 @@
-"""Completions: what their probabilities add up to, and that typing letter by letter changes nothing."""
+"""Completions: their probabilities add up, and typing letter by letter changes nothing."""
 
 import itertools
 import json
@@ -136,7 +136,7 @@ def test_a_character_of_several_bytes_ends_a_word_and_is_not_part_of_it() -> Non
         for byte in {*b"a", *"—".encode()}:
             model.network.output.bias[byte] = 0
     found = {each.text: each.probability for each in Completer(model, "a", length=2).suggest(20)}
-    # of four bytes that are equally likely three begin an em dash, or what is no UTF-8, and no letter
+    # of four bytes that are equally likely three begin an em dash, or invalid UTF-8, but no letter
     assert found.pop("a") == pytest.approx(1 / 4 * 3 / 4)
     assert found.pop("aa") == pytest.approx(1 / 4 * 1 / 4)
     assert max(found.values()) < 1e-9

@@ -1,4 +1,4 @@
-"""Compressing and decompressing gives back every byte, in as many bits as the model's surprise says."""
+"""Compression is lossless, and takes as many bits as the model's surprise."""
 
 import hashlib
 import itertools
@@ -181,7 +181,7 @@ def test_what_is_no_compressed_file_is_refused() -> None:
 
 
 def test_one_thread_and_two_give_the_same_file_or_refuse(tmp_path: Path) -> None:
-    """BLAS shares larger products between threads; whatever that changes must be seen."""
+    """BLAS splits larger products between threads; whatever that changes must be detected."""
     code = (
         "import sys; sys.path[:0] = sys.argv[3:]; from pathlib import Path; from models import small_model\n"
         "from charloom.compress.codec import Codec; from charloom.errors import FolderError\n"

@@ -1,4 +1,4 @@
-"""Compression at length: thousands of files, megabytes, thousands of changes, and processors that add in another order."""
+"""Compression at length: thousands of files, megabytes, thousands of changes, and processors that add in a different order."""
 
 import lzma
 import os

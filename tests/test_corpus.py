@@ -1,4 +1,4 @@
-"""Texts as they lie on disks: read strictly, cut by position, remembered by their SHA-256."""
+"""Text files: read strictly, split by position, identified by their SHA-256."""
 
 import codecs
 import hashlib

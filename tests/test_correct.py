@@ -1,4 +1,4 @@
-"""Correction: what is right comes out as it was, what is misspelt comes out right, and every change is accounted for."""
+"""Correction: right words are unchanged, misspelt words come out right, and every change is accounted for."""
 
 import json
 import subprocess
@@ -32,7 +32,7 @@ Call = Callable[..., subprocess.CompletedProcess[str]]
 KNOWN = ["the", "sea", "seat", "tea", "east", "sat", "set", "don't", "has"]
 LEXICON = Lexicon(dict.fromkeys(KNOWN, 3))
 DOUBTFUL = {"beliefs": Beliefs(right=-30, name=0, repeated=0, foreign=0), "known": replace(KNOWN_WORDS, right=-30)}
-"""No word is believed: whatever is judged is changed."""
+"""No word is trusted: everything that is judged is changed."""
 
 RANDOM = small_model("abdehnost' .\n", sharpness=0.5)
 APART = [
@@ -82,9 +82,7 @@ def test_a_text_of_known_words_comes_out_as_it_was(text: str) -> None:
 def test_the_changes_rebuild_the_output_and_all_else_is_kept(text: str, aggressive: bool) -> None:
     corrector = Corrector(RANDOM, LEXICON, **DOUBTFUL, aggressive=aggressive, confidence=0)
     corrected, changes = corrector.correct(text)
-    words = [
-        span.word for span in spans(text)
-    ]  # those of an indented line, which is taken for code, are not among them
+    words = [span.word for span in spans(text)]  # except those of an indented line, which counts as code
     if 3 * sum(word in LEXICON for word in words) >= len(words):  # otherwise it is taken for another language
         assert changes or not {"sae", "teh", "dont", "ste"} & set(words)
     rebuilt, shift = text, 0
@@ -130,7 +128,7 @@ def test_continuations_scored_together_have_the_surprisal_of_each_alone(cell: st
 def test_of_lines_only_the_line_itself_follows() -> None:
     model = small_model("abc \n", documents="lines", sharpness=0.7)
     with torch.no_grad():
-        model.network.output.bias[model.vocabulary.characters.index("\n")] -= 40  # it never stands in such a text
+        model.network.output.bias[model.vocabulary.characters.index("\n")] -= 40  # it never occurs in such a text
     context = Context(model)
     state = context.read("ab\nc", context.begin())
     short, long = context.nats(state, ["a\n", "a\nbcb"])

@@ -1,4 +1,4 @@
-"""Correction of what is not wrong: names, code, settings, addresses and other languages come out as they were."""
+"""Correct text stays as it is: names, code, settings, addresses and other languages."""
 
 import math
 import random

@@ -1,4 +1,4 @@
-"""The course: every lesson runs, every question is answered, and what is built is what the sources say."""
+"""The course: every lesson runs, every question is answered, and the notebooks match their sources."""
 
 import os
 import re
@@ -17,7 +17,7 @@ COURSE = ROOT / "course"
 LESSONS = sorted(COURSE.glob("[0-9][0-9]_*.py"))
 MAIN = COURSE / "10_char_level_rnn.py"
 LARGEST = 2_500_000
-"""Bytes that a notebook may have: more is slow to open."""
+"""Maximum size of a notebook in bytes: larger ones are slow to open."""
 
 CHAPTERS = (
     "1. Understanding character-level RNNs",
@@ -94,7 +94,7 @@ def by_hand(notebook: Any) -> list[str]:
 
 
 def all_questions_are_answered(notebook: Any) -> None:
-    """Every question stands there, in order, each with a code cell that ran and showed something."""
+    """Every question is there, in order, each with a code cell that ran and showed something."""
     answers = [(title, cells) for title, cells in headings(notebook, "###") if title.startswith("Q")]
     assert tuple(title for title, _ in answers) == QUESTIONS
     for title, cells in answers:

@@ -1,4 +1,4 @@
-"""Runs that are killed at any moment are gone on with, and end as if nothing had happened (`crashes`)."""
+"""Runs that are killed at any moment can be resumed, and end as if nothing had happened (`crashes`)."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ CASES = [
 
 
 class Results:
-    """What the harness reports, run by run. It has a process of its own, because one that has computed cannot be forked."""
+    """The harness's report on each run. It is a separate process, because a process that has computed cannot be forked."""
 
     def __init__(self, *arguments: object) -> None:
         self._process = subprocess.Popen(
@@ -40,7 +40,7 @@ class Results:
         self._results: dict[str, dict[str, Any]] = {}
 
     def __getitem__(self, name: str) -> dict[str, Any]:
-        """The result of one case, waited for."""
+        """Wait for the result of one case."""
         while name not in self._results:
             assert self._process.stdout is not None and self._process.stderr is not None
             line = self._process.stdout.readline()

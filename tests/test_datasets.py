@@ -1,4 +1,4 @@
-"""Texts with a name: what everybody has, and what is fetched and checked."""
+"""Named texts: embedded ones, and downloads that are checked."""
 
 import ast
 import hashlib
@@ -20,7 +20,7 @@ TEXT = b"To be, or not to be"
 
 
 class Server(HTTPServer):
-    """Serves one text on this machine, and counts how often it was asked."""
+    """Serves one text on this machine, and counts the requests."""
 
     asked = 0
 

@@ -1,4 +1,4 @@
-"""Every operation of the disk fails, once or from then on: one sentence, and nothing that was committed is lost."""
+"""Every disk operation fails, once or from then on: one sentence, and nothing committed is lost."""
 
 import errno
 import itertools
@@ -23,7 +23,7 @@ LASTING = {"once": False, "from-then-on": True}
 
 
 class FailingDisk(WatchedDisk):
-    """A disk of which the n-th operation fails, and with `lasting` every one after it too."""
+    """A disk whose n-th operation fails, and with `lasting` every later one too."""
 
     def __init__(self, first: int, number: int, *, lasting: bool) -> None:
         super().__init__()
@@ -38,18 +38,18 @@ class FailingDisk(WatchedDisk):
         self.failed.append(name)
         if name == "close":  # the file is closed even then
             perform(*arguments)
-        elif name == "write":  # as when the disk becomes full on the way
+        elif name == "write":  # as when the disk fills up midway
             file, data = arguments
             perform(file, data[: len(data) // 2])
         raise OSError(self._number, os.strerror(self._number))
 
 
 class Crash(BaseException):
-    """The process ends here."""
+    """Raised where the process would end."""
 
 
 class CrashingDisk(WatchedDisk):
-    """A disk that the process does not live to see beyond its n-th operation."""
+    """A disk whose process dies at its n-th operation."""
 
     def __init__(self, last: int) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run after a crash in its second save, with all that a crash can leave: lines, files and half a checkpoint."""
+    """The run after a crash in its second save, with everything that a crash can leave: lines, files and half a checkpoint."""
     path = tmp_path_factory.mktemp("broken") / "run"
     disk = CrashingDisk(10**9)
     session = TINY.begin(path, disk)
@@ -88,9 +88,9 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fail_everywhere(
     folder: Path, start: Path | None, unbroken: Path, failures: Iterator[tuple[int, bool]]
 ) -> list[str]:
-    """Let operation 1, 2, … fail until none is left; after each, look at the error and go on with a disk that works.
+    """Let operation 1, 2, … fail until none is left; after each, check the error and continue with a working disk.
 
-    Gives the names of the operations that failed first.
+    Returns the names of the operations that failed first.
     """
     path, names = folder / "run", []
     for first, (number, lasting) in zip(itertools.count(1), failures, strict=False):
@@ -102,7 +102,7 @@ def fail_everywhere(
         try:
             finish(TINY.go_on(path, disk))
         except StorageError as caught:
-            error = caught  # held on to, as a notebook does, while the run goes on
+            error = caught  # kept, as in a notebook, while the run continues
         where = f"operation {first} ({disk.operations[first - 1 : first]}), {os.strerror(number)}, lasting {lasting}"
         if not disk.failed:
             assert error is None, where
@@ -157,7 +157,7 @@ def test_a_run_that_was_broken_in_the_middle_of_a_write_has_a_model_that_can_be_
 
 
 class PatientDisk(WatchedDisk):
-    """A disk that takes a part of what it is given to write, as the system may."""
+    """A disk that writes only part of the data, as the system may."""
 
     def write(self, file: int, data: memoryview) -> int:
         return super().write(file, data[: len(data) // 3 + 1])
@@ -186,7 +186,7 @@ main(sys.argv[2:])
 
 
 def train_on_a_full_disk(folder: Path, full_from: int, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command line on a disk that has room for `full_from - 1` writes."""
+    """The command line on a disk with room for `full_from - 1` writes."""
     return subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(full_from), "train", *arguments],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""What the documents tell a reader to type is something that the command line understands."""
+"""The command line understands every command in the documentation."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""Dynamic evaluation: what is predicted was not learned from before, and the model itself stays as it is."""
+"""Dynamic evaluation: nothing is learned from before it is predicted, and the model itself does not change."""
 
 import copy
 import math
@@ -56,7 +56,7 @@ def test_who_learns_nothing_scores_as_always(documents: str) -> None:
 
 
 def test_no_character_is_predicted_with_what_it_taught() -> None:
-    """Up to the end of a segment the figure is that of the model as it was, whatever follows."""
+    """Up to the end of a segment, the figure is that of the unchanged model, whatever follows."""
     model = small_model(TEXT)
     assert evaluate_dynamic(model, TEXT[:64]).nats == pytest.approx(evaluate(model, TEXT[:64]).nats, rel=1e-5)
     assert evaluate_dynamic(model, TEXT[:65]).nats != pytest.approx(evaluate(model, TEXT[:65]).nats, rel=1e-7)

@@ -1,4 +1,4 @@
-"""A figure of a part stands for the whole text, and says how far it may be from it."""
+"""A figure on part of a text estimates the whole, and says how far off it may be."""
 
 import itertools
 import math
@@ -84,7 +84,7 @@ def test_each_piece_is_scored_from_a_zero_state_and_the_symbol_before_it(kind: s
 
 
 def _brute_force(model: object, before: list[int], ids: list[int]) -> float:
-    """Nats of symbols, read one at a time from a zero state and one symbol before; a boundary of lines begins anew."""
+    """Nats of symbols, read one at a time from a zero state and one symbol before; the boundary of a line resets the state."""
     network, boundary = model.network, model.vocabulary.boundary  # type: ignore[attr-defined]
     lines = model.config.documents != "none"  # type: ignore[attr-defined]
     state, symbol, total = None, before[0] if before else boundary, 0.0
@@ -99,7 +99,7 @@ def _brute_force(model: object, before: list[int], ids: list[int]) -> float:
 
 
 def changing_text() -> Text:
-    """A text that a model finds harder and harder, in a hundred chapters: its beginning says little of the whole."""
+    """A text that a model finds harder and harder, in a hundred chapters: its beginning says little about the whole."""
     draw = np.random.Generator(np.random.PCG64(0))
     return Text.of("".join("".join(draw.choice(list("abcdefgh")[: 1 + chapter // 13], 400)) for chapter in range(100)))
 
@@ -115,7 +115,7 @@ def test_a_figure_of_a_part_is_that_of_the_whole_within_its_error() -> None:
         assert abs(found.score.nats_per_character - whole) < 3 * found.standard_error
         assert found.standard_error < 0.25 * whole
     first = evaluate_folded(model, text.slice(0, 4_000)).nats_per_character
-    assert abs(first - whole) > 0.5 * whole  # what was looked at before
+    assert abs(first - whole) > 0.5 * whole  # the part that was used before
 
 
 def test_of_the_whole_text_there_is_no_error() -> None:
@@ -126,7 +126,7 @@ def test_of_the_whole_text_there_is_no_error() -> None:
 
 
 def test_the_standard_error_is_the_spread_of_estimates() -> None:
-    """Pieces drawn at random from a population of them, 4,000 times: the error that is claimed is the error that is made."""
+    """Pieces drawn at random from a population, 4,000 times: the claimed error is the actual error."""
     draw = np.random.Generator(np.random.PCG64(0))
     population = draw.gamma(4.0, 1.0, 200) * 100
     truth = population.sum() / (200 * 50)

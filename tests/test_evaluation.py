@@ -1,4 +1,4 @@
-"""A score counts every character of a text once, and does not depend on how the text was cut to compute it."""
+"""A score counts every character of a text once, and does not depend on how the text was split to compute it."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""A text becomes a run, and the run tells the truth about it."""
+"""A text becomes a run, and the run describes it truthfully."""
 
 import json
 import time

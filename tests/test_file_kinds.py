@@ -1,4 +1,4 @@
-"""Files that are no plain UTF-8 text: compressed ones are read, for the others the advice is the right one."""
+"""Files that are not plain UTF-8: compressed ones are read, and for others the advice is right."""
 
 import bz2
 import codecs

@@ -1,4 +1,4 @@
-"""A model folder or a run that is damaged, or that lies, gives a model or one sentence, and nothing else happens."""
+"""A damaged or lying model folder or run gives a model or one sentence, and nothing else happens."""
 
 import contextlib
 import json
@@ -24,7 +24,7 @@ FUZZING = Path(__file__).with_name("fuzzing.py")
 
 
 def fuzz(*arguments: str) -> dict[str, Any]:
-    """What the campaign found, in a process of its own: what ends that process is a finding too."""
+    """The findings of the campaign, in a separate process: a crash of that process is a finding too."""
     done = subprocess.run([sys.executable, str(FUZZING), "--json", *arguments], capture_output=True, text=True)
     assert done.returncode in (0, 1), done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
@@ -56,16 +56,16 @@ def test_whichever_value_of_a_json_file_is_replaced_the_folder_loads_or_gives_on
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Folder]]:
-    """Good folders; the working directory is theirs meanwhile, with the text and the model that they were made of."""
+    """Good folders; the working directory has the text and the model that they were made from."""
     with contextlib.chdir(tmp_path_factory.mktemp("fuzzing")):
         folders = originals()
-        for folder in folders.values():  # have everything imported
+        for folder in folders.values():  # import everything
             judge(write(folder, Path("case")), train=True)
         yield folders
 
 
 def outcomes_of(folder: Folder, *, sealed: bool = True) -> dict[str, Outcome]:
-    """What becomes of a folder, its checksums made to fit."""
+    """The outcome for a folder, with its checksums made to fit."""
     if sealed:
         seal(folder)
     outcomes = judge(write(folder, Path("case")), train=True)
@@ -74,7 +74,7 @@ def outcomes_of(folder: Folder, *, sealed: bool = True) -> dict[str, Outcome]:
 
 
 class Example(NamedTuple):
-    """One file of a good folder changed, and what must be said of it."""
+    """A change to one file of a good folder, and the expected message."""
 
     folder: str
     file: str
@@ -86,7 +86,7 @@ class Example(NamedTuple):
 
 
 def replaced(old: str, new: str) -> Callable[[bytes], bytes]:
-    """A change of the text of a file, which must be there once or more."""
+    """A change to the text of a file, which must occur at least once."""
 
     def change(data: bytes) -> bytes:
         changed = re.sub(old.encode(), lambda found: new.encode(), data, count=1)
@@ -97,17 +97,17 @@ def replaced(old: str, new: str) -> Callable[[bytes], bytes]:
 
 
 def line(text: str, encoding: str = "utf-8") -> Callable[[bytes], bytes]:
-    """A line put at the end of a log."""
+    """A line appended to a log."""
     return lambda data: data + text.encode(encoding) + b"\n"
 
 
 def with_shape(shape: object) -> Callable[[bytes], bytes]:
-    """The first tensor said to be of another shape."""
+    """The first tensor, declared with another shape."""
     return lambda data: file_of([tensors_of(data)[0]._replace(shape=shape), *tensors_of(data)[1:]])
 
 
 def with_type(kind: str) -> Callable[[bytes], bytes]:
-    """The first tensor said to be of another type."""
+    """The first tensor, declared with another type."""
     return lambda data: file_of([tensors_of(data)[0]._replace(type=kind), *tensors_of(data)[1:]])
 
 
@@ -123,7 +123,7 @@ def with_doubles(data: bytes) -> bytes:
 
 
 def becomes(entry: Entry) -> Callable[[bytes], Entry]:
-    """Something else where the file was."""
+    """Something else in place of the file."""
     return lambda data: entry
 
 
@@ -301,7 +301,7 @@ def check(example: Example, good: dict[str, Folder]) -> None:
     outcome = outcomes[example.call]
     if example.sentence is None:
         assert outcome.sentence is None
-    else:  # refused with it, or with it as a notice where something else serves instead
+    else:  # refused with this message, or it is a notice if a fallback exists
         said = outcome.sentence or "; ".join(getattr(outcome.value, "notices", ()))
         assert re.search(example.sentence, said), said
 

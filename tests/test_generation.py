@@ -153,7 +153,7 @@ def test_a_documents_model_ends_its_text_by_itself() -> None:
         model.network.output.bias[model.vocabulary.characters.index("\n")] += 5
     pieces = list(generate_pieces(model, "", SamplingConfig(), length=1000, seed=1))
     assert pieces[-1].stop_reason == "end"
-    assert "\n" not in "".join(piece.text for piece in pieces)  # the boundary stands for it
+    assert "\n" not in "".join(piece.text for piece in pieces)  # the boundary replaces it
 
 
 def test_an_endless_documents_model_begins_another_text_after_a_newline() -> None:

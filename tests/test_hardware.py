@@ -1,4 +1,4 @@
-"""Precision is decided by what is right and what is fast, and the process is told once."""
+"""Precision is decided by what is right and what is fast, and the process is configured once."""
 
 import pytest
 import torch
@@ -43,7 +43,7 @@ def test_the_gradient_is_looked_at_and_not_listed(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("size", [64, 320, 1024, 1088])
 def test_what_precision_takes_gives_the_gradient_of_float32(size: int) -> None:
-    """The whole layer, longer and wider than what `choose_precision` looks at."""
+    """The whole layer, longer and wider than what `choose_precision` checks."""
     bfloat16 = choose_precision("auto", "cpu", "lstm", size).name == "bfloat16"
     torch.manual_seed(0)
     layer, inputs = torch.nn.LSTM(48, size), torch.randn(5, 3, 48)

@@ -1,4 +1,4 @@
-"""Signals: they wait for the end of a block, insist, and find the handlers that were there before."""
+"""Signals wait for the end of a block, may insist, and reach the previous handlers."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Which model is kept: said wherever a run is told of, and a run that only gets worse ends."""
+"""Which model is kept: stated wherever a run is described, and a run that only gets worse ends."""
 
 import json
 import random
@@ -31,7 +31,7 @@ FLAGS = (
 
 @pytest.fixture(scope="module")
 def deceptive() -> str:
-    """A text whose last tenth is unlike the rest, so that what is learned soon makes the validation worse."""
+    """A text whose last tenth is unlike the rest, so that training soon makes the validation worse."""
     draw = random.Random(1)
     return "abcdefgh\n" * 200 + "".join(draw.choice("abcdefgh\n") for _ in range(200))
 

@@ -1,4 +1,4 @@
-"""A model folder gives back the model that was saved, or a sentence."""
+"""A model folder returns the saved model, or an error of one sentence."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Sizes are looked at before anything is read or built, and nothing that a file says is ever executed."""
+"""Sizes are checked before anything is read or built, and no file content is ever executed."""
 
 import ast
 import importlib.util
@@ -52,12 +52,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Folder:
 
 
 def pad(path: Path, size: int) -> None:
-    """Give a JSON file `size` bytes, which say the same."""
+    """Pad a JSON file to `size` bytes without changing its meaning."""
     path.write_bytes(path.read_bytes().ljust(size))
 
 
 def refused(action: Callable[[], object], sentence: str) -> None:
-    """The action ends with that sentence, and takes hardly any memory."""
+    """The action ends with that sentence, and uses hardly any memory."""
     tracemalloc.start()
     try:
         with pytest.raises(FolderError, match=sentence):
@@ -75,7 +75,7 @@ def refused(action: Callable[[], object], sentence: str) -> None:
 def test_a_file_of_a_model_is_read_up_to_its_limit_and_not_beyond(
     name: str, limit: int, beyond: int, folder: Path
 ) -> None:
-    load_folder(folder)  # so that what is imported at first is not counted
+    load_folder(folder)  # so that first-time imports do not count
     pad(folder / name, limit + beyond)
     if beyond <= 0:
         assert load_folder(folder).vocabulary.characters == Vocabulary.of(["some text"]).characters
@@ -115,7 +115,7 @@ def test_a_file_of_a_run_is_read_up_to_its_limit_and_not_beyond(
     (full,) = [file for file in trained if file.endswith(name) and not file.startswith("model/")]
     folder = trained | {full: bytes_of(trained, full).ljust(strict_json.LARGEST_JSON + beyond)}
     seal(folder)
-    if name == "manifest.json":  # which was written anew with the checksums
+    if name == "manifest.json":  # which was rewritten with the checksums
         folder[full] = bytes_of(folder, full).ljust(strict_json.LARGEST_JSON + beyond)
         pointer = json.loads(bytes_of(folder, "checkpoint.json"))
         folder["checkpoint.json"] = strict_json.dump({**pointer, "manifest": sha256(bytes_of(folder, full))})
@@ -125,7 +125,7 @@ def test_a_file_of_a_run_is_read_up_to_its_limit_and_not_beyond(
     complaint = f"{name} is not a file of at most 1,048,576 bytes"
     if beyond <= 0:
         experiment.resume(run)._lock.release()
-    elif name == "checkpoint.json":  # the checkpoint that it pointed to is found without it
+    elif name == "checkpoint.json":  # its checkpoint is found without it
         session = experiment.resume(run)
         session._lock.release()
         assert any(complaint in notice for notice in session.notices)
@@ -203,9 +203,9 @@ FORBIDDEN = {
     *("torch.serialization", "torch.utils.cpp_extension", "numpy.load", "numpy.save", "numpy.savez", "numpy.fromfile"),
     *("os.system", "os.popen", "os.execv", "os.fork", "os.posix_spawn", "logging.config", "yaml"),
 }
-"""Modules and functions that execute what data say, or hand it to what does."""
+"""Modules and functions that execute data, or pass it on to something that does."""
 BUILT_IN = {"eval", "exec", "compile", "__import__", "breakpoint"}
-"""The same, of those that need no import."""
+"""The same, for names that need no import."""
 ALLOWED = {
     ("__init__.py", "importlib.import_module"),
     *(("machine/hardware.py", name) for name in ("ctypes", "ctypes.CDLL", "ctypes.CDLL(None).mallopt")),
@@ -221,10 +221,10 @@ ALLOWED = {
     ),
     *(("correct/word_lists.py", name) for name in ("importlib.util", "importlib.util.find_spec")),
 }
-"""The public names are imported when they are first used, by a table in that file; the process's own C library keeps freed
-memory, and its OpenMP lets threads sleep; Python source is parsed, to a tree and never to code, to learn whether it is
-incomplete; a study starts this package's own command line; zpaq is started to measure a text; symspellpy's list is found
-without importing it."""
+"""The public names are imported when they are first used, by a table in that file; the process's own C library keeps
+freed memory, and its OpenMP lets threads sleep; Python source is parsed, to a tree and never to code, to learn whether
+it is incomplete; a study starts this package's own command line; zpaq is started to measure a text; symspellpy's list
+is found without importing it."""
 
 
 def forbidden(source: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Completion by a model and by counts together: what the counts are, and what the mixture's probabilities add up to."""
+"""Completion by a model and counts together: the counts are right, and the mixture's probabilities add up."""
 
 import json
 import re
@@ -28,7 +28,7 @@ ALONE = Shares(model=1, counts=0, recent=0, following=0)
 
 
 def slow_trigram(text: str, before: list[str]) -> dict[str, float]:
-    """Interpolated Kneser-Ney over words and marks, from tables, words alone told."""
+    """Interpolated Kneser-Ney over words and punctuation, from tables; only words are returned."""
     tokens = re.findall(r"[\w'’]+|[^\w\s]", text)
     three: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
     for place in range(2, len(tokens)):

@@ -1,4 +1,4 @@
-"""A run whose text lies elsewhere by now: where it is can be said, and it is believed only if it is the same text."""
+"""A run whose text has moved: its new place can be given, and is accepted only for the same text."""
 
 import gzip
 import json
@@ -16,7 +16,7 @@ SMALL = ("--steps", 3, "--network.hidden-size", 8, "--network.embedding-size", 4
 
 @pytest.fixture
 def moved(tmp_path: Path, charloom: Call, docs_text: str) -> dict[str, object]:
-    """A run called `run` whose text.txt is new.txt now; gives its figures from before."""
+    """A run called `run` whose text.txt is now new.txt; returns its earlier figures."""
     (tmp_path / "text.txt").write_text(docs_text[:5_000])
     (tmp_path / "other.txt").write_text(docs_text[:600])
     assert charloom("train", "text.txt", "--run", "run", *SMALL).returncode == 0

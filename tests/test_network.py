@@ -1,4 +1,4 @@
-"""The network against cells written out by hand, and what it promises about its state."""
+"""The network compared with cells written out by hand, and its promises about the state."""
 
 import pytest
 import torch

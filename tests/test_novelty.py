@@ -1,4 +1,4 @@
-"""Written lines beside the lines that a model was trained on: what is new, what repeats, and drawing only what is new."""
+"""Written lines compared with the training lines: new ones, repeated ones, and drawing only new ones."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Muon against its definition, the other rules against torch's own, and what their first step does not import."""
+"""Muon compared with its definition, the other rules with torch's own, and what their first step must not import."""
 
 import copy
 import subprocess
@@ -31,7 +31,7 @@ def test_directions_stay_and_their_sizes_become_one(rows: int, columns: int, see
     (result,) = orthogonalized(matrix[None], bfloat16=False)
     inside = left.T @ result @ right.T  # in the matrix's own directions: diagonal, and near one
     assert torch.allclose(inside, torch.diag(inside.diagonal()), atol=1e-3)
-    clear = values > 0.02 * values.norm()  # a direction that hardly exists is raised less
+    clear = values > 0.02 * values.norm()  # a tiny direction is raised less
     assert ((inside.diagonal()[clear] > 0.6) & (inside.diagonal()[clear] < 1.25)).all()
 
 

@@ -1,4 +1,4 @@
-"""What every verb does where its results, or its messages, cannot be written: one sentence, or its work; no traceback."""
+"""What every verb does if its results or messages cannot be written: one sentence, or its work; no traceback."""
 
 import json
 import os
@@ -56,17 +56,17 @@ DOORS = tuple(
 )
 
 SLOW = {"report", "study", "bench", "classify train"}
-"""Verbs that take seconds are tried at the first door alone; the doors are the same for all."""
+"""Verbs that take seconds are tried only at the first door; the doors are the same for all."""
 
 
 def tried_at(*doors: str) -> list[tuple[str, str]]:
-    """Each of the doors with each command that is tried at it."""
+    """Each door with each command tried at it."""
     found = [(door, name) for door in doors for name in COMMANDS if door == DOORS[0] or name not in SLOW]
     return found + [(door, name) for door in doors for name in NO_VERB if door in DOORS[:2]]
 
 
 def verbs() -> set[str]:
-    """Every verb that the command line has, those within groups too."""
+    """Every verb of the command line, including those in groups."""
     from importlib import import_module
 
     found = {verb for verb in VERBS if verb not in GROUPS}
@@ -191,7 +191,7 @@ def test_a_process_of_its_own_does_the_same(command: str, code: int, words: str,
 
 @pytest.mark.skipif(os.name != "posix", reason="a shell's redirections")
 def test_no_file_takes_the_place_of_a_closed_output(tmp_path: Path, docs_text: str) -> None:
-    """The descriptor of a closed standard output would be that of the next file, and results would go into it."""
+    """The next opened file would get the descriptor of a closed standard output, and results would go into it."""
     (tmp_path / "text.txt").write_text(docs_text[20_000:24_000])
     small = "--network.hidden-size 8 --network.embedding-size 4 --steps 2 --json"
     assert shell(f"charloom train text.txt {small} --run whole", tmp_path).returncode == 0

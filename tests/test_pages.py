@@ -1,4 +1,4 @@
-"""Pages: what is said in them is what is read in them, whatever it is."""
+"""Pages show exactly the text they are given, whatever it is."""
 
 import html
 import re
@@ -13,7 +13,7 @@ marks = st.text(st.sampled_from("ab1 \\`*_{}[]()<>#|!~&;-+=.:\"'$/"), max_size=2
 
 
 def shown(page: str, tag: str) -> list[str]:
-    """What a browser shows of each element of a kind."""
+    """What a browser shows for each element of a kind."""
     found = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
     return [html.unescape(re.sub(r"<[^>]*>", "\ue000", text)) for text in found]
 

@@ -1,4 +1,4 @@
-"""A password that is given for a storage appears nowhere: not in a message, not in any file of the study."""
+"""A storage's password appears nowhere: neither in a message nor in any file of the study."""
 
 import subprocess
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Pictures of runs: what they say, and that they say it in any run."""
+"""Pictures of runs: what they show, for any run."""
 
 import json
 import math
@@ -56,7 +56,7 @@ def curves(
 
 
 def words(picture: Path) -> list[str]:
-    """The texts of an SVG, which matplotlib writes beside their outlines."""
+    """The texts of an SVG, which matplotlib writes next to their outlines."""
     return re.findall(r"<!-- (.*?) -->", picture.read_text(encoding="utf-8"), re.DOTALL)
 
 
@@ -158,7 +158,7 @@ def test_the_curves_are_what_was_recorded(runs: list[Run]) -> None:
     best = min(expected, key=expected.__getitem__)
     assert dict(zip(*found.kept, strict=True)) == {best: expected[best]}
     (final,) = [line["final"]["nats_per_character"] for line in lines if "final" in line]
-    assert dict(zip(*found.final, strict=True)) == {best: final}  # it is the figure of the model that was kept
+    assert dict(zip(*found.final, strict=True)) == {best: final}  # the figure of the kept model
 
 
 def test_a_ring_marks_the_model_that_is_kept_on_the_curve_of_each_run() -> None:
@@ -175,7 +175,7 @@ def test_a_ring_marks_the_model_that_is_kept_on_the_curve_of_each_run() -> None:
 
 def test_the_title_names_the_run_with_the_lowest_final_loss_and_by_how_much() -> None:
     one = curves("one", validation=(3, 2.6), final=(2.4,))
-    other = curves("other", validation=(3, 2.5), final=(2.55,))  # better on what was looked at while training
+    other = curves("other", validation=(3, 2.5), final=(2.55,))  # better on the part used during training
     assert finding([other, one]) == (
         "one has the lowest validation loss, 2.400 nats (3.462 bits) per character,\n0.150 nats below other"
     )
@@ -253,7 +253,7 @@ def test_the_legend_names_every_run_and_covers_no_data(count: int) -> None:
     assert names == [
         *(f"run {number}" for number in range(count)),
         "training",
-        "validation during the run",
+        "validation, during the run",
         "validation, at the end",
     ]
     assert not legend.get_window_extent().overlaps(figure.axes[0].get_window_extent())
@@ -280,4 +280,4 @@ def test_colours_differ_in_brightness_and_not_in_hue_alone() -> None:
     brightness = channels @ [0.299, 0.587, 0.114]
     assert len(COLOURS) == len(MARKERS)
     assert np.diff(np.sort(brightness)).min() > 1
-    assert abs(brightness[0] - brightness[1]) > 20  # the two that are used most
+    assert abs(brightness[0] - brightness[1]) > 20  # the two most used colours

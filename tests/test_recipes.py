@@ -1,4 +1,4 @@
-"""Recipes: what nobody chose is chosen well, what the user chose stays."""
+"""Recipes choose well what nobody chose, and leave the user's choices alone."""
 
 import itertools
 import json
@@ -27,7 +27,7 @@ def choose(
     chosen: Any = (),
     **more: Any,
 ) -> tuple[NetworkConfig, TrainingConfig, Any]:
-    """What is chosen where a 1x512 LSTM is trained on `speed` characters a second, smaller ones faster by their weights."""
+    """The choice if a 1x512 LSTM trains at `speed` characters a second, and smaller ones faster by their weights."""
 
     def measured(device: object, precision: object, network: NetworkConfig, *_: object) -> float:
         return speed * (512 / network.hidden_size) ** 2
@@ -48,7 +48,7 @@ def test_more_time_never_gives_a_smaller_network_or_less_dropout() -> None:
     for characters in (1_000, 100_000, 1_000_000, 100_000_000):
         found = [choose(characters, 2.0**power)[0] for power in range(16)]
         assert [network.hidden_size for network in found] == sorted(network.hidden_size for network in found)
-        for one, other in itertools.pairwise(found):  # a larger network may begin with less
+        for one, other in itertools.pairwise(found):  # a larger network may start with less
             assert one.dropout <= other.dropout or one.hidden_size < other.hidden_size
     ends = [choose(10**6, seconds)[0] for seconds in (2, 20_000)]
     assert ends[0].hidden_size < ends[1].hidden_size
@@ -69,7 +69,7 @@ def test_a_faster_machine_is_as_good_as_more_time() -> None:
 
 
 def test_a_megabyte_is_trained_as_before_these_rows_were_measured() -> None:
-    """Rows for Tiny Shakespeare from a quarter to fifteen times R, whose figures stand in the README."""
+    """Rows for Tiny Shakespeare from a quarter to fifteen times R, whose figures are in the README."""
     characters = 1_003_854
     rows = {60: (384, 0.1, 0.0), 250: (512, 0.4, 0.05), 1000: (768, 0.5, 0.2), 3700: (1024, 0.5, 0.3)}
     for seconds, row in rows.items():
@@ -197,7 +197,7 @@ def readings(plan: dict[str, Any]) -> float:
 
 @pytest.fixture
 def begins_now(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A time budget counts from the start of the process, which is long ago here."""
+    """A time budget counts from the start of the process, which was long ago here."""
     from charloom.cli import main
 
     monkeypatch.setattr(main, "STARTED", time.monotonic())

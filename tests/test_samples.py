@@ -1,4 +1,4 @@
-"""Many texts at once are the texts one by one."""
+"""Many texts at once equal the texts one by one."""
 
 import numpy as np
 import pytest
@@ -87,7 +87,7 @@ def test_more_texts_than_fit_side_by_side_come_in_their_order() -> None:
 
 
 def test_where_a_text_differs_the_draw_lay_at_the_border_of_two_symbols() -> None:
-    """With a large network rounding differs more; whatever differs must be explained by it."""
+    """With a large network rounding differs more; it must explain every difference."""
     model = small_model(ALPHABET, hidden_size=256, sharpness=1)
     samples = generate_many(model, ["a"] * 16, length=400)
     for seed, sample in enumerate(samples):
@@ -117,7 +117,7 @@ def test_seeds_can_be_given_one_for_each() -> None:
 
 
 def test_a_text_that_has_ended_does_not_take_the_others_with_it() -> None:
-    """A ReLU that would explode just after the end of a text, where its row goes on for the rest of the block."""
+    """A ReLU that would explode just after the end of a text, while its row continues for the rest of the block."""
     model = small_model(ALPHABET, "rnn-relu", layers=1)
     with torch.no_grad():
         model.network.layers[0].weight_hh_l0.fill_(1e4)  # infinite within ten steps

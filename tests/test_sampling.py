@@ -62,7 +62,7 @@ def test_probabilities_add_up_to_one(logits: Vector, config: SamplingConfig, dat
 def test_adding_a_constant_to_all_logits_changes_nothing(
     logits: Vector, config: SamplingConfig, constant: float, data: st.DataObject
 ) -> None:
-    config = replace(config, top_p=1.0, min_p=0.0)  # their thresholds turn rounding into a choice
+    config = replace(config, top_p=1.0, min_p=0.0)  # their thresholds amplify rounding into a choice
     recent = recent_of(data, logits)
     one, other = (distribution(given, config, recent) for given in (logits, logits + constant))
     assert other == pytest.approx(one, abs=1e-12)
@@ -254,7 +254,7 @@ def test_greedy_avoids_what_was_seen_where_the_penalty_is_large_enough(weights: 
 
 
 def first_to_exceed(probabilities: Vector, uniform: float) -> int:
-    """The rule, as one writes it down."""
+    """The rule, written out."""
     cumulative = 0.0
     for symbol, probability in enumerate(probabilities.tolist()):
         cumulative += probability

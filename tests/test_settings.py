@@ -1,4 +1,4 @@
-"""What can be set: each setting has a range, a sentence when it is left, and a help text."""
+"""Settings: each has a range, an error outside it, and a help text."""
 
 import ast
 import dataclasses
@@ -65,7 +65,7 @@ RANGES = [
 
 
 def refused(kind: type, /, **values: object) -> str:
-    """The sentence with which settings are refused."""
+    """The error message for settings."""
     with pytest.raises(SettingsError) as caught:
         kind(**values)
     said = str(caught.value)
@@ -182,6 +182,6 @@ def test_each_setting_is_followed_by_its_help_text() -> None:
     others = {
         (kind.__name__, name)
         for kind in (ClassifierNetworkConfig, ClassifierTrainingConfig)
-        for name in kind.__annotations__  # what they set otherwise than the class below them
+        for name in kind.__annotations__  # what they set differently from their base class
     }
     assert described == {(kind.__name__, name) for kind, name, _ in FIELDS} | others

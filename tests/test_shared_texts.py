@@ -1,4 +1,4 @@
-"""Real texts, as they are: each trains from the command line, and the memory they need is bounded."""
+"""Real, unmodified texts: each trains from the command line, in bounded memory."""
 
 import json
 import subprocess
@@ -58,7 +58,7 @@ def test_peak_memory_is_five_bytes_for_each_byte_of_text_and_700_mb(name: str, s
         "--run",
         "run",
     ]
-    # a process counts the memory of the one that it was forked from, and this one may be large: a small one in between
+    # a process counts the memory of its parent, which may be large here: use a small one in between
     small = (
         "import resource, subprocess, sys\n"
         "subprocess.run([sys.executable, '-m', 'charloom', *sys.argv[1:]], check=True, stderr=subprocess.DEVNULL)\n"

@@ -1,4 +1,4 @@
-"""Continuations that are read side by side surprise as they do one by one."""
+"""Continuations read side by side are as surprising as one by one."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Commands that get signals at any moment end as promised, and go on to the same bytes (`signals`)."""
+"""Commands that get signals at any moment end as promised, and resume to the same bytes (`signals`)."""
 
 import json
 import os
@@ -20,7 +20,7 @@ SIZES = ["--network.hidden-size", "4", "--network.embedding-size", "4", "--train
 
 @pytest.fixture(scope="module")
 def endings() -> list[dict[str, Any]]:
-    """What the harness reports. It has a process of its own, because one that has computed cannot be forked."""
+    """The harness's report. It is a separate process, because a process that has computed cannot be forked."""
     nothing = [part for name in ("kills", "documents", "extended") for part in (f"--{name}", "0")]
     done = subprocess.run(
         [
@@ -71,7 +71,7 @@ def training(text: Path, *more: str) -> list[str]:
 
 
 def waited_for(run: Path, process: "subprocess.Popen[bytes]") -> None:
-    """Until the run has been training for a while."""
+    """Wait until the run has been training for a while."""
     while not (run / "clock.jsonl").exists():
         assert process.poll() is None, "it ended"
         time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""The one-step path is the network: the same logits and the same memory, whatever the rows beside it."""
+"""The one-step path equals the network: the same logits and the same state, whatever the other rows."""
 
 from typing import Any
 
@@ -26,12 +26,12 @@ networks = pytest.mark.parametrize("config", NETWORKS, ids=lambda c: f"{c.cell}-
 
 
 def model_of(config: NetworkConfig, seed: int = 0) -> LanguageModel:
-    """A model with weights that are large enough to bend every nonlinearity, and biases that are not zero."""
+    """A model with weights large enough to make every nonlinearity matter, and non-zero biases."""
     torch.manual_seed(seed)
     model = LanguageModel.new(ModelConfig(config, "none", False), Vocabulary.of([ALPHABET]))
     with torch.no_grad():
         for parameter in model.network.parameters():
-            parameter.normal_(std=0.3 if config.cell == "rnn-relu" else 0.5)  # else a ReLU explodes
+            parameter.normal_(std=0.3 if config.cell == "rnn-relu" else 0.5)  # otherwise a ReLU explodes
     return model
 
 

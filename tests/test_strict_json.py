@@ -1,4 +1,4 @@
-"""JSON files: what was written is read back, and whatever is not exactly that is refused in one sentence."""
+"""JSON files: what was written is read back, and anything else is refused in one sentence."""
 
 import ast
 import dataclasses
@@ -76,7 +76,7 @@ def valid_settings(kind: type) -> st.SearchStrategy[Any]:
 
 
 def made_of(hint: Any) -> st.SearchStrategy[Any]:
-    """Values of a type as a record of ours declares it."""
+    """Values of a type as declared in our records."""
     origin, arguments = get_origin(hint), get_args(hint)
     if hint in SETTINGS:
         return valid_settings(hint)
@@ -113,7 +113,7 @@ def read(kind: type, raw: bytes) -> Any:
 
 
 def refused(kind: type, raw: bytes) -> str:
-    """The sentence with which `raw` is refused."""
+    """The error message for `raw`."""
     with pytest.raises(FolderError) as caught:
         read(kind, raw)
     said = str(caught.value)
@@ -272,7 +272,7 @@ def test_a_key_that_stands_there_twice_is_refused() -> None:
 @pytest.mark.parametrize("pair", ["[]", "{}"])
 def test_nesting_without_end_is_refused_whether_or_not_it_can_be_read(pair: str) -> None:
     opening = "[" if pair == "[]" else '{"a":'
-    for depth in [*range(850, 1010), 100_000]:  # on the way lies a depth that can just be read
+    for depth in [*range(850, 1010), 100_000]:  # one of these depths can just be read
         nested = opening * depth + "1" + pair[1] * depth
         refused(ModelConfig, model(network="X").replace(b'"X"', nested.encode()))
 

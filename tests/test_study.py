@@ -1,4 +1,4 @@
-"""A study as a person meets it: trials that are runs, what is kept when it stops, and what is refused."""
+"""A study from the user's view: trials are runs, what is kept when it stops, and what is refused."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory, docs_text: str) -> Path:
-    """A folder with a study that was stopped by Ctrl-C after its first trial and then gone on with.
+    """A folder with a study that was stopped by Ctrl-C after its first trial and then continued.
 
     One of its trials diverges, and one fails because its folder holds something else.
     """
@@ -69,7 +69,7 @@ def result(swept: Path) -> dict[str, Any]:
 def test_ctrl_c_stops_and_says_how_to_go_on(swept: Path) -> None:
     code, out, err, _ = json.loads((swept / "stopped.json").read_text())
     assert (code, out) == (130, "")
-    assert "go on with: charloom study --run study" in err
+    assert "continue with: charloom study --run study" in err
     assert "Traceback" not in err
 
 
@@ -173,7 +173,7 @@ def test_going_on_with_what_is_done_only_writes_the_answer_anew(swept: Path, cha
     assert done.returncode == 0, done.stderr
     assert "3 of 4 trials have ended" in done.stderr
     assert "hidden-size-9" in done.stdout
-    assert "failed" not in done.stdout  # what failed is tried again, and its folder is free now
+    assert "failed" not in done.stdout  # failed trials are retried, and the folder is free now
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 

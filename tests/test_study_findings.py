@@ -1,4 +1,4 @@
-"""What a study says it found follows from its figures, whatever they are."""
+"""A study's findings follow from its figures, whatever they are."""
 
 import re
 from dataclasses import replace
@@ -14,11 +14,11 @@ from charloom.study.trials import planned
 from studies import outcome, outcomes, study
 
 NARROW = 0.002
-"""How far the seeds of a setting lie apart."""
+"""How far apart the seeds of a setting are."""
 
 
 def said(losses: dict[str, float | None], **changes: Any) -> str:
-    """The finding of a study whose values came to these losses, each with two seeds that lie `NARROW` apart."""
+    """The finding of a study whose values had these losses, each with two seeds that are `NARROW` apart."""
     made = study(**changes)
     pairs = {
         value: (None, None) if loss is None else (loss - NARROW / 2, loss + NARROW / 2)
@@ -91,7 +91,7 @@ def test_with_one_seed_nothing_is_said_to_be_beyond_chance() -> None:
 def test_a_difference_counts_only_beyond_what_the_seeds_of_all_settings_do() -> None:
     made = study()
     close = {"64": (1.80, 1.80), "centre": (1.79, 1.79), "256": (1.78, 1.78)}
-    apart = {**close, "centre": (1.69, 1.89)}  # one setting's seeds show how much chance there is in all
+    apart = {**close, "centre": (1.69, 1.89)}  # one setting's seeds show how much chance there is in all of them
     for losses, words in ((close, "helps up to 256"), (apart, "makes no difference beyond the seeds' spread")):
         ended = outcomes(made, losses)
         (curve,) = curves(made, ended)
@@ -107,7 +107,7 @@ def test_one_trial_in_which_the_machine_stalled_does_not_hide_the_rest() -> None
     assert spread is not None
     assert 0.005 < spread < 0.02
     said = finding(curve, spread, "20 s")
-    assert "helps up to 256" in said  # and where it stalled is not told from it
+    assert "helps up to 256" in said  # and the stalled setting is not distinguished from it
     assert "from there to 512 it makes no difference" in said
 
 
@@ -175,7 +175,7 @@ def test_a_trial_that_a_busy_machine_cut_short_is_named() -> None:
     early = replace(good, figures=replace(good.figures, steps=63))
     slow = replace(good, wall_seconds=9.0, figures=replace(good.figures, seconds=5.0))
     assert [trouble(each, made) for each in (good, early, slow)] == ["", "step 63 of 100", "9 s of 20"]
-    short = replace(made, training_characters=100)  # whose text was read as often as any may be
+    short = replace(made, training_characters=100)  # whose text was read the maximum number of times
     assert trouble(slow, short) == ""
     assert trouble(early, study(budget_seconds=None, characters=1000)) == ""
 

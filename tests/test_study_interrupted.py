@@ -1,4 +1,4 @@
-"""A study whose process ends in any way: no trial outlives it, and the study that goes on equals one that was left alone."""
+"""A study whose process ends in any way: no trial outlives it, and the resumed study equals an uninterrupted one."""
 
 import json
 import os
@@ -29,11 +29,11 @@ ARGUMENTS = ("text.txt", "--learning-rates", "0.003", "--run", "study", "--json"
 TRIALS = ("centre-seed-1", "learning-rate-0.003-seed-1")
 
 SOON = 60.0
-"""Seconds within which a process is gone that has nothing more to do, on a very busy machine; a trial here takes longer."""
+"""Seconds within which an idle process is gone, even on a very busy machine; a trial here takes longer."""
 
 
 def start(folder: Path, *arguments: str) -> "subprocess.Popen[bytes]":
-    """A study that leads a process group of its own, as a shell makes it."""
+    """A study that leads its own process group, as under a shell."""
     with (folder / "out").open("wb") as out, (folder / "err").open("ab") as err:
         return subprocess.Popen(
             [sys.executable, "-m", "charloom", "study", *arguments],
@@ -47,20 +47,20 @@ def start(folder: Path, *arguments: str) -> "subprocess.Popen[bytes]":
 
 
 def ordinary_signals() -> None:
-    """No signal is ignored in this process because it was in the one that runs the tests (nohup, a shell's background)."""
+    """No signal is ignored in this process merely because the test runner ignores it (nohup, a shell's background)."""
     for number in (signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
 
 
 def living(folder: Path) -> list[str]:
-    """The processes that have `folder` on their command line."""
+    """The processes with `folder` on their command line."""
     listed = subprocess.run(["ps", "-ewwo", "pid=,args="], capture_output=True, text=True, check=True).stdout
     return [line for line in listed.splitlines() if str(folder) in line]
 
 
 @pytest.fixture(autouse=True)
 def no_process_is_left(tmp_path: Path) -> Iterator[None]:
-    """Where a test fails, its processes do not go on for hours."""
+    """If a test fails, its processes must not run for hours."""
     yield
     for line in living(tmp_path):
         with suppress(ProcessLookupError):
@@ -87,17 +87,17 @@ def log(folder: Path, trial: str) -> str:
 
 
 def started(folder: Path) -> bool:
-    """A trial's process is there, and has hardly begun."""
+    """A trial's process exists and has hardly started."""
     return (folder / "study" / "logs" / f"{TRIALS[0]}.txt").exists()
 
 
 def training(folder: Path) -> bool:
-    """The first trial takes steps."""
+    """The first trial is training."""
     return "step " in log(folder, TRIALS[0])
 
 
 def second(folder: Path) -> bool:
-    """The first trial has ended, and the second takes steps."""
+    """The first trial has ended, and the second is training."""
     return "step " in log(folder, TRIALS[1])
 
 
@@ -105,7 +105,7 @@ MOMENTS = (started, training, second)
 
 
 def result(folder: Path) -> dict[str, Any]:
-    """What a study came to, without what the clock has a part in."""
+    """The result of a study, without anything that depends on the clock."""
     found = json.loads((folder / "out").read_text())
     timed = {"seconds", "characters_per_second", "peak_memory_bytes", "wall_seconds"}
     return {
@@ -125,7 +125,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory: pytest.TempPathFactory, docs_text: str) -> Path:
-    """A study that was left alone."""
+    """An uninterrupted study."""
     folder = tmp_path_factory.mktemp("unbroken")
     (folder / "text.txt").write_text(docs_text[20_000:26_000])
     process = start(folder, *ARGUMENTS)
@@ -180,7 +180,7 @@ def test_no_trial_outlives_its_study(
 def test_a_study_that_ended_again_and_again_comes_to_the_same_result(
     signals: tuple[signal.Signals, ...], unbroken: Path, tmp_path: Path
 ) -> None:
-    """It goes on at once each time, while its trial may still be saving."""
+    """It is resumed at once each time, while its trial may still be saving."""
     (tmp_path / "text.txt").write_bytes((unbroken / "text.txt").read_bytes())
     for moment in MOMENTS:
         process = start(tmp_path, *ARGUMENTS)
@@ -217,7 +217,7 @@ def test_a_search_that_is_killed_loses_and_doubles_no_trial(
     gone(tmp_path)
     found = result(tmp_path)["trials"]
     assert [trial["state"] for trial in found] == ["finished", "finished"]
-    assert [trial["name"] for trial in found] == trained()  # those that were killed, and no other
+    assert [trial["name"] for trial in found] == trained()  # those that were killed, and no others
     assert found[0]["name"] == "trial-0000"  # the centre's settings
     assert len(list((tmp_path / "study" / "trials").iterdir())) == 2
 
@@ -237,7 +237,7 @@ def test_a_trial_that_another_process_trains_is_waited_for(unbroken: Path, tmp_p
 
 @pytest.mark.parametrize("kills", [1, ATTEMPTS])
 def test_a_trial_that_is_killed_is_begun_again_but_not_for_ever(kills: int, tmp_path: Path) -> None:
-    """The process of a trial that is killed by itself, as by a system that is short of memory."""
+    """Only a trial's process is killed, as by a system short of memory."""
     (folder := StudyFolder(tmp_path / "study")).make(study(), None)
     (trial, *_) = planned(study())
     said: list[str] = []

@@ -1,4 +1,4 @@
-"""A search: its space, its storage, what is kept of it, and what it says."""
+"""A search: its space, its storage, what it keeps, and what it reports."""
 
 import json
 import os
@@ -55,14 +55,14 @@ def test_a_space_is_read_back_as_it_is_written() -> None:
         ("", "names no setting"),
         ("x = ", "is not TOML"),
         ("[training.learning_rte]\nlow = 1", "did you mean 'training.learning_rate'?"),
-        ("[training.seed]\nvalues = [1]", "which is no setting"),
-        ("learning_rate = 1", "which is no setting"),
+        ("[training.seed]\nvalues = [1]", "which is not a setting"),
+        ("learning_rate = 1", "which is not a setting"),
         ("[training]\nlearning_rate = 1", "give low and high, or values"),
         ("[training.learning_rate]\nlow = 0.1", "has no range"),
         ("[training.learning_rate]\nlow = 0.1\nhigh = 0.01", "low must be below high"),
         ("[training.learning_rate]\nlow = 0\nhigh = 0.01\nlogarithmic = true", "above 0 if it is logarithmic"),
         ("[training.learning_rate]\nlow = 0.1\nhigh = 1\nlogaritmic = true", "did you mean 'logarithmic'?"),
-        ("[training.learning_rate]\nlow = 0.1\nhigh = 1.0\nstep = 2", "takes one"),
+        ("[training.learning_rate]\nlow = 0.1\nhigh = 1.0\nstep = 2", "which only a linear range"),
         ("[network.cell]\nvalues = []", "a list of values"),
         ("[network.cell]\nvalues = ['lstm']\nlow = 1", "nothing else"),
     ],
@@ -135,7 +135,7 @@ def test_a_trial_that_was_running_when_all_stopped_is_tried_again_with_its_setti
     found = journal(tmp_path, 3)
     with pytest.raises(KeyboardInterrupt):
         found.run(1, train)
-    dead = found._search.ask()  # what a worker leaves that is killed
+    dead = found._search.ask()  # what a killed worker leaves
     dead.suggest_float("training.learning_rate", 0.001, 0.1, log=True)
     again = journal(tmp_path, 3)
     again.abandon()
@@ -178,9 +178,9 @@ def test_a_line_of_the_journal_that_was_not_written_whole_is_cut_off(tmp_path: P
 
 def test_a_worker_that_is_killed_while_it_writes_leaves_no_lock_that_is_waited_for(tmp_path: Path) -> None:
     journal(tmp_path, 1)
-    (left := tmp_path / "j.lock").touch()  # as optuna's own lock would be left
+    (left := tmp_path / "j.lock").touch()  # as left by optuna's own lock
     journal(tmp_path, 1).run(1, lambda trial, name: give(trial, name, outcome(2.0)))
-    assert left.exists()  # optuna's would be waited for for 30 seconds, and then removed
+    assert left.exists()  # optuna would wait 30 seconds for it, and then remove it
 
 
 def test_a_defect_in_training_ends_the_search_instead_of_going_round(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_what_is_wrong_is_refused() -> None:
         list(Surprises(model, "abc"))
 
 
-# --- how they are shown ---
+# --- display ---
 
 
 class Cells(HTMLParser):

@@ -1,4 +1,4 @@
-"""What a user names, and the text that it stands for."""
+"""What a user names, and the text that it refers to."""
 
 import sys
 from pathlib import Path

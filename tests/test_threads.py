@@ -1,4 +1,4 @@
-"""Threads sleep while they wait where other work shares the machine, and no bit of a result depends on it."""
+"""Threads sleep while they wait if other work shares the machine, and no bit of a result depends on it."""
 
 import itertools
 import os
@@ -29,13 +29,13 @@ needs_libgomp = pytest.mark.skipif(threads._libgomp() is None, reason="torch's O
 
 
 class Machine:
-    """A machine with a clock of its own: what a look at it shows, and how often it was found shared or not."""
+    """A machine with its own clock: what a check shows, and how often it was found to be shared or not."""
 
     def __init__(self) -> None:
         self.sharing, self.now, self.waited, self.changes = Sharing(), 100.0, 0.0, list[tuple[float, bool]]()
 
     def run(self, seconds: float, waiting: Callable[[], float]) -> None:
-        """Look ten times a second, our threads waiting as much as `waiting` says."""
+        """Check ten times a second, with our threads waiting as much as `waiting` says."""
         for _ in range(round(10 * seconds)):
             before = self.sharing.shared
             self.now += 0.1
@@ -179,7 +179,7 @@ def _within(seconds: float, true: Callable[[], bool]) -> bool:
 
 @pytest.fixture
 def two_threads() -> Iterator[None]:
-    """For torch and for numpy, whatever the machine has."""
+    """For torch and for numpy, whatever the machine's own number."""
     before, pools = torch.get_num_threads(), threads._pools()
     counts = [pool.num_threads for pool in pools]
     torch.set_num_threads(2)
@@ -192,7 +192,7 @@ def two_threads() -> Iterator[None]:
 
 
 def trained(cell: Cell, precision: str, asleep: Callable[[int], bool]) -> list[np.ndarray]:
-    """The weights after some steps, the threads of step k asleep or not while they wait."""
+    """The weights after some steps, with the threads of step k asleep or spinning while they wait."""
     torch.manual_seed(0)
     network = CharRNN(NetworkConfig(cell=cell, hidden_size=128, embedding_size=32, dropout=0.2), inputs=31, outputs=30)
     ids = np.random.Generator(np.random.PCG64(0)).integers(0, 30, 8192, np.uint8)

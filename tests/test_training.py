@@ -78,7 +78,7 @@ def test_interrupted_and_resumed_equals_uninterrupted_bit_for_bit(
     first, _ = begin(text, cell, precision=precision)
     losses_again = run(first, stop)
     second, _ = begin(text, cell, replace(CONFIG, seed=CONFIG.seed), precision=precision)
-    run(second, 2)  # whatever it did before must not show
+    run(second, 2)  # whatever it did before must have no effect
     second.restore(first.state())
     losses_again += run(second)
     assert losses_again == losses
@@ -142,7 +142,7 @@ def test_evaluating_after_every_step_changes_no_weight(cell: Cell, small_text: s
     for _ in range(6):
         watched.advance()
         evaluate(model, small_text[:200])
-        torch.rand(3)  # other code may draw from torch's stream too
+        torch.rand(3)  # other code may also draw from torch's stream
     assert equal(watched.state(), quiet.state())
 
 
@@ -235,7 +235,7 @@ def test_a_progress_record_says_how_far_the_run_is(small_text: str) -> None:
 
 
 def mean_gradient(trainer: Trainer) -> dict[str, torch.Tensor]:
-    """The mean over an epoch of the gradients that the optimizer is given, the weights held fixed."""
+    """The mean over an epoch of the gradients given to the optimizer, with fixed weights."""
     total = {name: torch.zeros_like(weights) for name, weights in trainer.network.named_parameters()}
 
     def add(rate: float) -> None:
@@ -248,7 +248,7 @@ def mean_gradient(trainer: Trainer) -> dict[str, torch.Tensor]:
 
 
 def gradient_of_the_mean(model: LanguageModel, parts: list[torch.Tensor], length: int) -> dict[str, torch.Tensor]:
-    """The gradient of the mean surprisal of all symbols of `parts`, each from a zero state, cut off every `length` symbols."""
+    """The gradient of the mean surprisal of all symbols of `parts`, each from a zero state, truncated every `length` symbols."""
     losses = []
     for part in parts:
         before = torch.cat((torch.tensor([model.vocabulary.boundary]), part[:-1]))
@@ -265,7 +265,7 @@ def gradient_of_the_mean(model: LanguageModel, parts: list[torch.Tensor], length
 
 
 def lines(kind: str) -> str:
-    """Lines of letters whose lengths are distributed as the name says."""
+    """Lines of letters, with lengths distributed as named."""
     draw = np.random.default_rng(5)
     lengths = {
         "many empty": np.where(draw.random(300) < 0.6, 0, draw.integers(1, 30, 300)),

@@ -1,4 +1,4 @@
-"""A step that was broken off is never saved, wherever and by whatever; what is kept is a whole step, to the last byte."""
+"""An interrupted step is never saved, wherever and however it was interrupted; what is kept is a complete step."""
 
 import gc
 import shutil
@@ -43,7 +43,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def broken_off_at_each_line(trainer: Trainer, error: Callable[[], BaseException]) -> list[str]:
-    """Break the next step off before each of its lines; gives the lines after which nothing could be saved any more."""
+    """Interrupt the next step before each of its lines; returns the lines after which nothing could be saved any more."""
     before = trainer.state()
     with raising_at(0, error, *OURS) as lines:
         trainer.advance()
@@ -56,7 +56,7 @@ def broken_off_at_each_line(trainer: Trainer, error: Callable[[], BaseException]
             trainer.advance()
         try:
             kept.append(trainer.state())
-            assert equal(kept[-1], before) or equal(kept[-1], after), f"broken off at {seen[-1]}"
+            assert equal(kept[-1], before) or equal(kept[-1], after), f"interrupted at {seen[-1]}"
         except UnfinishedStepError:
             halfway.append(seen[-1])
             with pytest.raises(UnfinishedStepError, match="broken off halfway"):
@@ -107,7 +107,7 @@ def test_a_restoring_that_is_broken_off_gives_no_state_either(small_text: str) -
 
 
 def broken_off_run(path: Path, line: int, error: Callable[[], BaseException]) -> list[str]:
-    """A run whose third step, with its validation and its saving, is broken off before its line-th line."""
+    """A run whose third step, with its validation and its saving, is interrupted before its line-th line."""
     session = TINY.begin(path)
     events = session.events()
     next(events), next(events)
@@ -131,11 +131,11 @@ def check_broken_off_runs(folder: Path, unbroken: Path, error: Callable[[], Base
     for number in range(first, len(whole) + 1, every):
         path = folder / "run"
         lines = broken_off_run(path, number, error)
-        gc.collect()  # a lock whose release was broken off
+        gc.collect()  # a lock whose release was interrupted
         step = checkpoints.saved_step(path)
         assert step in (0, 2, 3), lines[-1]
         finish(TINY.go_on(path))
-        assert differences(path, unbroken) == [], f"broken off at {lines[-1]}, saved up to {step}"
+        assert differences(path, unbroken) == [], f"interrupted at {lines[-1]}, saved up to {step}"
         shutil.rmtree(path)
     return len(whole)
 
@@ -154,7 +154,7 @@ def test_and_so_it_is_at_every_single_line(error: Callable[[], BaseException], t
 
 
 class Between:
-    """Does something within the optimizer's step, when some of its parameters have changed and others have not."""
+    """Does something inside the optimizer's step, when some parameters have changed and others have not."""
 
     def __init__(self, trainer: StepByStep[Any, Any], step: int, do: Callable[[], None]) -> None:
         assert isinstance(trainer.optimizer, Together)
@@ -224,7 +224,7 @@ def test_after_somebody_insisted_nothing_is_saved_even_if_it_could_be(
         interrupted(session, caught)
     assert operations == [len(disk.operations)]
     assert (session.trainer.step, session.saved_step) == (4, 3)
-    session.save()  # the step before is whole
+    session.save()  # the previous step is complete
     assert session.saved_step == 4
     monkeypatch.setattr(Trainer, "_loss", loss)
     finish(TINY.go_on(tmp_path / "run"))
@@ -232,7 +232,7 @@ def test_after_somebody_insisted_nothing_is_saved_even_if_it_could_be(
 
 
 class PressingDisk(WatchedDisk):
-    """A disk at whose n-th operation Ctrl-C is pressed."""
+    """A disk on which Ctrl-C is pressed at the n-th operation."""
 
     def __init__(self, at: int) -> None:
         super().__init__()
@@ -404,11 +404,11 @@ def test_a_signal_while_a_run_is_made_leaves_no_directory(tmp_path: Path) -> Non
 
 
 class Died(BaseException):
-    """The process ends here."""
+    """Raised where the process would end."""
 
 
 class DyingDisk(WatchedDisk):
-    """A disk that the process does not outlive beyond its n-th operation."""
+    """A disk whose process dies at its n-th operation."""
 
     def __init__(self, last: int) -> None:
         super().__init__()

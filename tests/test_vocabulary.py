@@ -1,4 +1,4 @@
-"""Characters and ids: nothing is lost on the way there and back."""
+"""Characters and ids: nothing is lost in either direction."""
 
 import doctest
 
@@ -16,7 +16,7 @@ BYTES = Vocabulary("bytes")
 
 
 def characters(count: int) -> str:
-    """The first `count` characters of Unicode, surrogates left out."""
+    """The first `count` characters of Unicode, without surrogates."""
     codes = (code for code in range(0x110000) if not 0xD800 <= code < 0xE000)
     return "".join(chr(code) for code, _ in zip(codes, range(count), strict=False))
 

@@ -1,4 +1,4 @@
-"""What is built installs into an empty environment, without the tools of development, and does its job there."""
+"""The built wheel installs into an empty environment, without development tools, and works there."""
 
 import json
 import subprocess

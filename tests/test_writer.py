@@ -1,4 +1,4 @@
-"""A state that was read is gone on from; a writer is a model made ready, and needs no torch."""
+"""Writing continues from a state that was read; a writer is a prepared model, and needs no torch."""
 
 import subprocess
 import sys

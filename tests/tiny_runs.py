@@ -1,4 +1,4 @@
-"""Runs so small that hundreds of them can be broken, what it means that two runs are the same, and a disk that is watched."""
+"""Runs so small that hundreds of them can be broken, a definition of equal runs, and a watched disk."""
 
 import json
 import shutil
@@ -25,7 +25,7 @@ NOT_COMPARED = {"clock.jsonl", "lock"}
 
 @dataclass(frozen=True)
 class TinyRun:
-    """What is trained. Its text is read a bit more than once, so that an epoch ends within the run."""
+    """The training. Its text is read a bit more than once, so that an epoch ends within the run."""
 
     cell: Cell = "lstm"
     documents: DocumentKind = "none"
@@ -35,7 +35,7 @@ class TinyRun:
     validations: int = 3
     save_every: int = 3
     extended_to: int | None = None
-    "Steps that are asked for when the run is gone on with."
+    "Steps that are requested when the run is resumed."
 
     def begin(self, path: Path | None, disk: Disk | None = None, corpus: Corpus | None = None) -> Session:
         config = CorpusConfig(documents=self.documents)
@@ -53,7 +53,7 @@ class TinyRun:
         )
 
     def go_on(self, path: Path, disk: Disk | None = None) -> Session:
-        """Do what a user does with a run that broke: resume it, or begin it where it was never begun."""
+        """Do what a user does with a broken run: resume it, or start it if it never started."""
         if not (path / "config.json").exists():
             return self.begin(path, disk)
         save_every = SaveEvery(steps=self.save_every)
@@ -69,13 +69,13 @@ def finish(session: Session) -> None:
 
 @cache
 def sample_text(characters: int) -> str:
-    """A text of so many characters, the same each time."""
+    """A text of n characters, the same each time."""
     whole = "".join(data.decode() for _, data in dataset("python-docs").read())
     return whole[20_000 : 20_000 + characters]
 
 
 class Difference(NamedTuple):
-    """A way in which a run is not what it would be, had nothing happened to it."""
+    """A difference between a run and an uninterrupted one."""
 
     kind: str
     "differing, missing or stray, of a file; lost or doubled, of a line."
@@ -83,7 +83,7 @@ class Difference(NamedTuple):
 
 
 def differences(run: Path, unbroken: Path) -> list[Difference]:
-    """How `run` differs from a run that was left alone: in any byte of any file, and in the lines of its logs."""
+    """How `run` differs from an uninterrupted run: in any byte of any file, and in the lines of its logs."""
     mine, theirs = ({str(path.relative_to(folder)) for path in folder.rglob("*")} for folder in (run, unbroken))
     found = [Difference("stray", name) for name in sorted(mine - theirs)]
     found += [Difference("missing", name) for name in sorted(theirs - mine)]
@@ -107,7 +107,7 @@ def _metrics_lines(run: Path) -> Counter[str]:
 
 
 def _clock_lines(run: Path) -> Counter[str]:
-    """The steps that the clock was read at; how late it was is another matter in each run."""
+    """The steps at which the clock was read; the times differ in each run."""
     data = _bytes(run / "clock.jsonl") or b""
     return Counter(f"clock of step {_step(line)}" for line in data.splitlines())
 
@@ -128,7 +128,8 @@ def remove(path: Path) -> None:
 class WatchedDisk(Disk):
     """A disk of which every operation passes through `operation`.
 
-    It forces nothing: neither a kill nor an error loses what the system has in memory, and forcing takes most of the time.
+    It flushes nothing: neither a kill nor an error loses what the system has in memory, and flushing takes most of the
+    time.
     """
 
     def __init__(self) -> None:
@@ -171,4 +172,4 @@ class WatchedDisk(Disk):
 
 
 EVERY_OPERATION = {name for name in vars(Disk) if not name.startswith("_")}
-"""Names of all that a disk can do."""
+"""The names of all disk operations."""

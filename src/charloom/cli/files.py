@@ -85,18 +85,18 @@ def write(path: Path, data: bytes | Iterable[bytes]) -> int:
     `data` may come in pieces; whatever is raised while they are produced leaves everything as it was. Raises
     `StorageError`.
     """
-    beside = None
+    temporary = None
     try:
-        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=".charloom-")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".charloom-")
         with os.fdopen(handle, "wb") as file:
             size = sum(file.write(piece) for piece in ((data,) if isinstance(data, bytes) else data))
             file.flush()
             os.fsync(file.fileno())
-        Path(beside).chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
-        Path(beside).replace(path)
+        Path(temporary).chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
+        Path(temporary).replace(path)
     except BaseException as error:
-        if beside is not None:
-            Path(beside).unlink(missing_ok=True)
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
         if not isinstance(error, OSError):
             raise
         raise _unwritable(path, error) from None

@@ -6,7 +6,7 @@
     |-- FolderError         a run directory or a model folder that cannot be used
     |-- StorageError        the disk refused an operation
     |-- DivergedError       the loss stopped being a finite number
-    |-- UnfinishedStepError a step of training was broken off halfway
+    |-- UnfinishedStepError a training step was interrupted halfway
     |-- NotFiniteError      a model's output is not a finite number
     `-- MissingExtraError   an optional package is not installed
 
@@ -45,7 +45,7 @@ class DivergedError(CharloomError):
 
 
 class UnfinishedStepError(CharloomError):
-    """A step of training was broken off halfway; only the last checkpoint can be used."""
+    """A training step was interrupted halfway; only the last checkpoint can be used."""
 
 
 class NotFiniteError(CharloomError):

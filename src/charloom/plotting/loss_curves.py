@@ -124,7 +124,7 @@ def draw(figure: Any, curves: Sequence[Curves]) -> None:
     axes = figure.add_subplot()
     styles: dict[str, dict[str, Any]] = {
         "training": {"alpha": 0.45, "linewidth": 1},
-        "validation during the run": {"linewidth": 1.5, "markersize": 4},
+        "validation, during the run": {"linewidth": 1.5, "markersize": 4},
         "validation, at the end": {"linewidth": 0, "markersize": 8, "markeredgecolor": "white", "zorder": 4},
         "model that is kept": {
             "linewidth": 0,

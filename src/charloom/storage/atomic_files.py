@@ -93,14 +93,14 @@ def write_new(disk: Disk, path: Path, data: bytes) -> None:
 
 def replace(disk: Disk, path: Path, data: bytes) -> None:
     """Replace the content of `path` with `data`, completely or not at all."""
-    beside = path.with_name(path.name + TEMPORARY)
+    temporary = path.with_name(path.name + TEMPORARY)
     try:
-        write_new(disk, beside, data)
+        write_new(disk, temporary, data)
         with storage_errors(path):
-            disk.rename(beside, path)
+            disk.rename(temporary, path)
             disk.force_folder(path.parent)
     except StorageError:
-        discard(disk, beside)
+        discard(disk, temporary)
         raise
 
 
