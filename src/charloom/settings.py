@@ -20,7 +20,6 @@ Weights = Literal["float32", "int8"]
 VocabularyKind = Literal["characters", "bytes"]
 Documents = Literal["none", "lines"]
 Syntax = Literal["python"]
-ClassifierKind = Literal["discriminative", "generative"]
 Pooling = Literal["last", "mean-max-last", "attention"]
 
 
@@ -185,14 +184,12 @@ class TrainingConfig:
 class ClassificationConfig:
     """How texts are classified, apart from the network's shape and the optimizer."""
 
-    kind: ClassifierKind = "discriminative"
-    "One network that tells the classes apart, or one that writes like each class, and Bayes' rule."
     bidirectional: bool = True
-    "Read the text from both ends (discriminative)."
+    "Read the text from both ends."
     pooling: Pooling = "mean-max-last"
     "How the states along a text become one: the last, or mean, maximum and last together, or a learned weighting and those."
     label_smoothing: float = 0.1
-    "Share of the target that is spread over all classes (discriminative)."
+    "Share of the target that is spread over all classes."
     class_weights: float = 0.0
     "0 counts every text alike, 1 every class; between them the weight is the class's frequency to this negative power."
     character_dropout: float = 0.1
@@ -200,20 +197,19 @@ class ClassificationConfig:
     crops: float = 0.0
     "Share of the training texts replaced by a random part: for classifying single words and snippets."
     next_character: float = 0.3
-    "Weight of a second task beside the classes, predicting the next character: it helps where texts are few (discriminative)."
+    "Weight of a second task beside the classes, predicting the next character: it helps where texts are few."
     every_place: float = 0.0
-    "Weight of a third task: telling the class at each place, from what was read so far in either direction (discriminative)."
+    "Weight of a third task: telling the class at each place, from what was read so far in either direction."
     n_grams: int = 5
     "Longest sequences of characters counted in each class and combined with the network; 0 for none."
     members: int = 1
-    "Networks trained together whose probabilities are averaged (discriminative)."
+    "Networks trained together whose probabilities are averaged."
     held: float = 0.05
     "Share of each class that is held out, for early stopping and calibration."
     patience: int = 10
     "Validations without improvement after which training stops."
 
     def __post_init__(self) -> None:
-        _choice("classification", "kind", self.kind, ClassifierKind)
         _choice("classification", "pooling", self.pooling, Pooling)
         _check("classification", "label_smoothing", self.label_smoothing, 0, 0.9)
         _check("classification", "class_weights", self.class_weights, 0, 1)

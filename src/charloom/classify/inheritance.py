@@ -5,7 +5,6 @@ from dataclasses import replace
 import torch
 
 from charloom.classify.ensemble import EnsembleNetwork
-from charloom.classify.generative import GenerativeNetwork
 from charloom.classify.model import Classifier
 from charloom.classify.network import ClassifierNetwork
 from charloom.classify.symbols import SymbolTable
@@ -44,7 +43,7 @@ def inherit(classifier: Classifier, parent: LanguageModel) -> None:
         _copy(each, classifier.table, parent)  # type: ignore[arg-type]
 
 
-def _copy(network: ClassifierNetwork | GenerativeNetwork, mine: SymbolTable, parent: LanguageModel) -> None:
+def _copy(network: ClassifierNetwork, mine: SymbolTable, parent: LanguageModel) -> None:
     theirs = parent.vocabulary
     rows = parent.network.embedding.weight  # type: ignore[union-attr]
     places = {character: place for place, character in enumerate(theirs.characters)}
@@ -61,7 +60,7 @@ def _copy(network: ClassifierNetwork | GenerativeNetwork, mine: SymbolTable, par
             given = source[name]
             if weights.shape == given.shape:
                 weights.copy_(given)
-            else:  # weight_ih of a layer that reads both directions, or a class beside the character
+            else:  # weight_ih of a layer that reads both directions
                 size = given.shape[1]
                 start = side * size if depth else 0
                 weights.zero_()

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 
 from charloom.classify.batches import TextBatches
-from charloom.classify.generative import GenerativeNetwork
 from charloom.classify.inheritance import inherit
 from charloom.classify.model import Classifier, ClassifierConfig, label_places
 from charloom.classify.n_gram_files import sizes
@@ -35,8 +34,6 @@ class Prepared:
         classifier = self.classifier
         labels = classifier.places(self.kept.labels)
         counts = tuple(np.bincount(labels, self.kept.amounts, minlength=len(classifier.classes)).tolist())
-        if isinstance(classifier.network, GenerativeNetwork):
-            classifier.network.set_prior(counts)
         weights = class_weights(counts, classifier.config.classification.class_weights)
         return ClassifierTrainer(
             classifier.network, self.batches, training, weights=weights, steps=steps, precision=precision

@@ -8,6 +8,7 @@ metrics.jsonl, clock.jsonl, model/, checkpoint.json, checkpoints/, lock: as `cha
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from charloom.classify.deleted_options import without_deleted_options
 from charloom.errors import FolderError, shown
 from charloom.models.model_folder import read_model_file
 from charloom.settings import ClassificationConfig, ClassifierNetworkConfig, ClassifierTrainingConfig
@@ -79,7 +80,7 @@ class ClassifierRun(Run):
             raise FolderError(
                 f"{shown(self.path)} is a run of a language model; go on with it by: charloom train --resume --run {self.path}"
             )
-        return strict_json.load(ClassifierRunConfig, parsed, where)
+        return strict_json.load(ClassifierRunConfig, without_deleted_options(parsed, where), where)
 
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl: of steps, and of looks at the held rows; one that is not complete is not there yet."""
@@ -95,10 +96,6 @@ def card(config: ClassifierRunConfig, classes: tuple[str, ...], step: int, held:
     """README.md of a classifier's folder; no date and no path: a function of the run."""
     network, rows, plan, kind = config.network, config.rows, config.plan, config.classification
     told = ", ".join(f"`{shown(name)}`" for name in classes[:100]) + (", …" if len(classes) > 100 else "")
-    reads = {
-        "discriminative": "reads a text and tells its class",
-        "generative": "writes like each class, and Bayes' rule",
-    }
     figures = [f"| {name.replace('_', ' ')} | {value:.4f} |" for name, value in (held or {}).items()]
     return "\n".join(
         [
@@ -110,8 +107,8 @@ def card(config: ClassifierRunConfig, classes: tuple[str, ...], step: int, held:
             f"# A classifier of {rows.name}",
             "",
             f"A recurrent network over characters ({network.cell}, {network.layers} x {network.hidden_size} units"
-            f"{' in each direction' if kind.bidirectional and kind.kind == 'discriminative' else ''}, "
-            f"{plan.parameters:,} parameters) that {reads[kind.kind]}"
+            f"{' in each direction' if kind.bidirectional else ''}, "
+            f"{plan.parameters:,} parameters) that reads a text and tells its class"
             f"{f', and n-grams of up to {kind.n_grams} characters counted in each class' if kind.n_grams else ''}.",
             "",
             f"- Classes ({len(classes)}): {told}",

@@ -9,13 +9,12 @@ import torch
 
 from charloom.classify.batches import TextBatch
 from charloom.classify.ensemble import EnsembleNetwork
-from charloom.classify.generative import GenerativeNetwork
 from charloom.classify.network import ClassifierNetwork
 from charloom.models.network import State, reading
 from charloom.settings import TrainingConfig
 from charloom.training.trainer import Epochs, StepByStep
 
-AnyNetwork = ClassifierNetwork | EnsembleNetwork | GenerativeNetwork
+AnyNetwork = ClassifierNetwork | EnsembleNetwork
 
 
 class ClassifierTrainer(StepByStep[AnyNetwork, TextBatch]):
