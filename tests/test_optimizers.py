@@ -114,7 +114,7 @@ def test_a_rule_moves_and_remembers_what_torchs_own_does(rule: str) -> None:
 
 TRAINING = """
 import sys
-from charloom.optimizers import make_optimizer
+from charloom.training.optimizers import make_optimizer
 from charloom.settings import TrainingConfig
 import torch
 for rule in ("muon", "adamw", "adam", "rmsprop", "sgd"):

@@ -19,7 +19,7 @@ from charloom.training import checkpoints, experiment, runs
 from charloom.training.estimates import evaluate_estimate
 from charloom.training.optimizers import Together
 from charloom.training.session import Session
-from charloom.training.trainer import StepByStep, Trainer, TrainerState
+from charloom.training.trainer import BaseTrainer, Trainer, TrainerState
 from conftest import CELLS
 from test_training import CONFIG, begin, equal, run
 from tiny_runs import TinyRun, WatchedDisk, differences, finish
@@ -156,7 +156,7 @@ def test_and_so_it_is_at_every_single_line(error: Callable[[], BaseException], t
 class Between:
     """Does something within the optimizer's step, when some of its parameters have changed and others have not."""
 
-    def __init__(self, trainer: StepByStep[Any, Any], step: int, do: Callable[[], None]) -> None:
+    def __init__(self, trainer: BaseTrainer[Any, Any], step: int, do: Callable[[], None]) -> None:
         assert isinstance(trainer.optimizer, Together)
         self._optimizers, self._trainer, self._step, self._do = trainer.optimizer._optimizers, trainer, step, do
         trainer.optimizer.step = self._both  # type: ignore[method-assign]

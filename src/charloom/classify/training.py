@@ -1,9 +1,5 @@
 """Training a classifier: the loop of every model here, with the loss of a classifier."""
 
-import copy
-from dataclasses import replace
-from typing import Self
-
 import numpy as np
 import torch
 
@@ -12,12 +8,12 @@ from charloom.classify.ensemble import EnsembleNetwork
 from charloom.classify.network import ClassifierNetwork
 from charloom.models.network import State, reading
 from charloom.settings import TrainingConfig
-from charloom.training.trainer import Epochs, StepByStep
+from charloom.training.trainer import BaseTrainer, Epochs
 
 AnyNetwork = ClassifierNetwork | EnsembleNetwork
 
 
-class ClassifierTrainer(StepByStep[AnyNetwork, TextBatch]):
+class ClassifierTrainer(BaseTrainer[AnyNetwork, TextBatch]):
     """Trains a classifier's network in place for `steps` steps; classes are weighted by `weights` (C,)."""
 
     def __init__(
@@ -32,11 +28,6 @@ class ClassifierTrainer(StepByStep[AnyNetwork, TextBatch]):
     ) -> None:
         super().__init__(network, batches, config, steps=steps, precision=precision)
         self._weights = weights.to(network.device)
-
-    def _double(self) -> Self:
-        config = replace(self.config, clip=1.0)
-        network = copy.deepcopy(self.network).cpu()
-        return type(self)(network, self.batches, config, weights=self._weights, steps=self.total)
 
     def _loss(self, batch: TextBatch) -> tuple[torch.Tensor, float, int, State | None]:
         device = self.network.device

@@ -18,11 +18,11 @@ from typing import Literal, Protocol
 import torch
 
 from charloom.errors import FolderError, StorageError
-from charloom.models.language_model import as_tensors, expected_of, pack
+from charloom.models.language_model import as_tensors, pack
 from charloom.models.model_folder import read_model_file
 from charloom.storage import atomic_files, strict_json
 from charloom.storage.atomic_files import Disk
-from charloom.storage.tensor_files import largest_file, unpack
+from charloom.storage.tensor_files import Expected, largest_file, unpack
 from charloom.training.trainer import TrainerState
 
 GROUPS = ("weights", "average", "optimizer", "carried", "random")
@@ -36,7 +36,7 @@ class Restorable(Protocol):
 
     total: int
 
-    def expected_state(self, step: int) -> TrainerState: ...
+    def expected_tensors(self, step: int) -> dict[str, Expected]: ...
     def restore(self, state: TrainerState) -> None: ...
 
 
@@ -272,12 +272,12 @@ def _restore(run: Path, pointer: Pointer, trainer: Restorable) -> tuple[Position
         raise FolderError(
             f"{where}: step {position.step} is not one of the {trainer.total} steps; restore it from a copy"
         )
-    expected = trainer.expected_state(position.step)
+    expected = trainer.expected_tensors(position.step)
     groups = {}
     for group in GROUPS:
-        name, shapes = f"{group}.safetensors", expected_of(getattr(expected, group))
-        data = _part(folder, name, manifest, largest_file(shapes))
-        groups[group] = as_tensors(unpack(data, shapes, str(folder / name)))
+        name = f"{group}.safetensors"
+        data = _part(folder, name, manifest, largest_file(expected[group]))
+        groups[group] = as_tensors(unpack(data, expected[group], str(folder / name)))
     try:
         torch.Generator().set_state(groups["random"]["cpu"])
     except RuntimeError:

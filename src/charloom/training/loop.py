@@ -21,7 +21,7 @@ from charloom.storage.atomic_files import Disk
 from charloom.training import checkpoints
 from charloom.training.checkpoints import Position
 from charloom.training.runs import Run
-from charloom.training.trainer import Progress, StepByStep
+from charloom.training.trainer import BaseTrainer, Progress
 
 Line = dict[str, Any]
 
@@ -91,7 +91,7 @@ class Sitting(ABC, Generic[Found]):
     def __init__(
         self,
         run: Run,
-        trainer: StepByStep[Any, Any],
+        trainer: BaseTrainer[Any, Any],
         rhythm: Rhythm,
         *,
         disk: Disk,
@@ -176,6 +176,7 @@ class Sitting(ABC, Generic[Found]):
         books = self._books
         if self._whole and self._saved == books.position.name:
             return
+        self.trainer.check()
         state = self.trainer.state()
         if not self._whole:
             raise UnfinishedStepError(
@@ -297,10 +298,11 @@ class Sitting(ABC, Generic[Found]):
         return time.monotonic() - then >= (often.seconds or 0)
 
 
-def first_save(disk: Disk, run: Run, trainer: StepByStep[Any, Any], files: Mapping[str, bytes]) -> None:
+def first_save(disk: Disk, run: Run, trainer: BaseTrainer[Any, Any], files: Mapping[str, bytes]) -> None:
     """The model folder with its files, and the checkpoint of step 0: a full disk is found now, not hours later."""
     if not run.model.exists():
         atomic_files.make_folder(disk, run.model)
     for name, data in files.items():
         atomic_files.replace(disk, run.model / name, data)
+    trainer.check()
     checkpoints.save(disk, run.path, trainer.state(), FIRST, environment(trainer.network.device.type))
