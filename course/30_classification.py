@@ -166,4 +166,4 @@ for threshold in (0.0, 0.5, 0.8):
 # ```
 #
 # **Try:** a class for each of your own folders of text; `crops=0.5` where words are to be recognised after training on sentences;
-# `class_weights=1` where a rare class matters as much as a frequent one; `members=5` for five networks that vote.
+# `class_weights=1` where a rare class matters as much as a frequent one.

@@ -18,21 +18,22 @@ from charloom.classify.evaluation import evaluate
 from charloom.classify.explanation import explain
 from charloom.classify.measures import measure
 from charloom.classify.model import Classifier, load_classifier, softmax
+from charloom.classify.request import ClassifierRequest
 from charloom.classify.rows import Rows, as_copy, hold_out, parse_copy
 from charloom.classify.session import ClassifierSession
 from charloom.classify.symbols import SymbolTable, vocabulary_of
 from charloom.classify.training import class_weights
 from charloom.errors import FolderError
 from charloom.training.loop import SaveEvery
+from charloom.training.request import Length
 from classify_rows import begin, finish, small_rows
 
 KINDS = (
     {},
-    {"members": 2, "next_character": 0.5},
-    {"layers": 2, "pooling": "attention", "crops": 0.5},
+    {"layers": 2, "next_character": 0.5, "crops": 0.5},
     {"bidirectional": False, "pooling": "last", "cell": "gru", "n_grams": 0},
 )
-kinds = pytest.mark.parametrize("changes", KINDS, ids=["plain", "members", "two-layers", "one-way"])
+kinds = pytest.mark.parametrize("changes", KINDS, ids=["plain", "two-layers", "one-way"])
 
 STRANGE = ["", " ", "ß", "über müssen", "\ud800", "日本語のテキスト", "a\tb\nc", "x" * 700, "the and is"]
 
@@ -220,9 +221,8 @@ def gradients(path: Path, batch_size: int, **changes: object) -> dict[str, torch
         {},
         {"next_character": 0.0, "class_weights": 0.5},
         {"every_place": 0.5, "class_weights": 1.0},
-        {"members": 2, "next_character": 0.5},
     ],
-    ids=["plain", "class weights", "every place", "members"],
+    ids=["plain", "class weights", "every place"],
 )
 @pytest.mark.parametrize("batch_size", [1, 7, 16])
 def test_each_text_and_each_character_counts_alike_whatever_batch_it_is_in(
@@ -339,7 +339,7 @@ def with_old_options(run: Path, old: Path, **options: object) -> Path:
     shutil.copytree(run, old)
     for path in (old / "config.json", old / "model" / "config.json"):
         config = json.loads(path.read_text())
-        config["classification"] |= {"kind": "discriminative"} | options
+        config["classification"] |= {"kind": "discriminative", "members": 1} | options
         path.write_text(json.dumps(config))
     return old
 
@@ -357,7 +357,9 @@ def test_a_run_of_before_loads_and_goes_on_to_the_same_model(tmp_path: Path) -> 
     assert weights[0] == weights[1]
 
 
-@pytest.mark.parametrize(("option", "value"), [("kind", "generative"), ("kind", 1)])
+@pytest.mark.parametrize(
+    ("option", "value"), [("kind", "generative"), ("kind", 1), ("members", 3), ("pooling", "attention")]
+)
 def test_a_run_with_an_option_that_is_gone_says_so(trained: Path, tmp_path: Path, option: str, value: object) -> None:
     old = with_old_options(trained, tmp_path / "old", **{option: value})
     said = f'{option} is "?{value}"?, an option that charloom had only before its release 0.1.0; train the classifier again'
@@ -385,7 +387,8 @@ def test_a_classifier_starts_from_a_language_model(tmp_path: Path) -> None:
     path = tmp_path / "language-model"
     finish(TinyRun(hidden_size=6, steps=2, characters=400).begin(path))
     parent = load(path)
-    session = experiment.begin(small_rows(), run=tmp_path / "run", steps=1, origin=path)
+    request = ClassifierRequest(length=Length(steps=1), origin=path)
+    session = experiment.begin(small_rows(), request, run=tmp_path / "run")
     network = session.classifier.network
     assert session.config.network.hidden_size == 6
     assert session.config.origin is not None

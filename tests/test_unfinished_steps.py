@@ -32,7 +32,7 @@ KEEPING = (
     *(f"training/{name}.py" for name in ("loop", "session", "checkpoints")),
     *("storage/atomic_files.py", "interruption.py"),
 )
-MAKING = ("training/runs.py", "training/checkpoints.py", "storage/atomic_files.py")
+MAKING = ("training/opening.py", "training/runs.py", "training/checkpoints.py", "storage/atomic_files.py")
 
 
 @pytest.fixture(scope="module")
@@ -445,7 +445,7 @@ def test_a_resuming_that_is_interrupted_costs_nothing(tmp_path: Path, unbroken: 
     session = TINY.begin(interrupted_run)
     Between(session.trainer, 5, press(signal.SIGINT))
     interrupted(session)
-    files = (*MAKING, "training/experiment.py", "training/resumption.py")
+    files = (*MAKING, "training/experiment.py")
     with raising_at(0, KeyboardInterrupt, *files) as lines:
         del session
         experiment.resume(interrupted_run)

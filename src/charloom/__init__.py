@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from charloom.models.language_model import LanguageModel
     from charloom.models.network import CharRNN, State
     from charloom.settings import CorpusConfig, NetworkConfig, SamplingConfig, TrainingConfig
-    from charloom.training.experiment import train
     from charloom.training.runs import Run, load
+    from charloom.training.train import train
     from charloom.training.trainer import Progress, Trainer
 
 _HOMES = {
@@ -74,7 +74,7 @@ _HOMES = {
     "load": "training.runs",
     "load_classifier": "classify.model",
     "surprisal": "evaluation.score",
-    "train": "training.experiment",
+    "train": "training.train",
 }
 
 __all__ = [

@@ -20,12 +20,12 @@ Weights = Literal["float32", "int8"]
 VocabularyKind = Literal["characters", "bytes"]
 Documents = Literal["none", "lines"]
 Syntax = Literal["python"]
-Pooling = Literal["last", "mean-max-last", "attention"]
+Pooling = Literal["last", "mean-max-last"]
 
 
 WHOLE = {
     *("shuffle", "hidden_size", "layers", "embedding_size", "batch_size", "sequence_length", "seed", "validations"),
-    *("n_grams", "members", "patience", "top_k"),
+    *("n_grams", "patience", "top_k"),
 }
 """Settings that are whole numbers."""
 
@@ -187,7 +187,7 @@ class ClassificationConfig:
     bidirectional: bool = True
     "Read the text from both ends."
     pooling: Pooling = "mean-max-last"
-    "How the states along a text become one: the last, or mean, maximum and last together, or a learned weighting and those."
+    "How the states along a text become one: the last, or mean, maximum and last together."
     label_smoothing: float = 0.1
     "Share of the target that is spread over all classes."
     class_weights: float = 0.0
@@ -202,8 +202,6 @@ class ClassificationConfig:
     "Weight of a third task: telling the class at each place, from what was read so far in either direction."
     n_grams: int = 5
     "Longest sequences of characters counted in each class and combined with the network; 0 for none."
-    members: int = 1
-    "Networks trained together whose probabilities are averaged."
     held: float = 0.05
     "Share of each class that is held out, for early stopping and calibration."
     patience: int = 10
@@ -218,7 +216,6 @@ class ClassificationConfig:
         _check("classification", "next_character", self.next_character, 0, 100)
         _check("classification", "every_place", self.every_place, 0, 100)
         _check("classification", "n_grams", self.n_grams, 0, 16)
-        _check("classification", "members", self.members, 1, 100)
         _check("classification", "held", self.held, 0, 0.5)
         _check("classification", "patience", self.patience, 1, 100_000)
 

@@ -15,7 +15,6 @@ import torch
 from numpy.typing import NDArray
 
 from charloom.classify.deleted_options import without_deleted_options
-from charloom.classify.ensemble import EnsembleNetwork
 from charloom.classify.n_gram_files import NGramSizes, read_n_grams
 from charloom.classify.n_grams import NGrams
 from charloom.classify.network import ClassifierNetwork
@@ -67,7 +66,7 @@ class ClassifierConfig:
 class Classifier:
     """Tells the class of a text, and how probable it is."""
 
-    network: ClassifierNetwork | EnsembleNetwork
+    network: ClassifierNetwork
     vocabulary: Vocabulary
     config: ClassifierConfig
     n_grams: NGrams | None = None
@@ -82,9 +81,8 @@ class Classifier:
         device: str | torch.device = "cpu",
     ) -> "Classifier":
         """A classifier with fresh weights on `device` ("meta": none at all)."""
-        kind = EnsembleNetwork if config.classification.members > 1 else ClassifierNetwork
         with torch.device(device):
-            network = kind(
+            network = ClassifierNetwork(
                 config.network,
                 config.classification,
                 symbols=len(SymbolTable(vocabulary)),
@@ -96,10 +94,6 @@ class Classifier:
     def classes(self) -> tuple[str, ...]:
         """The labels, in the order of the columns of `probabilities`."""
         return self.config.classes
-
-    def places(self, labels: Sequence[str]) -> NDArray[np.int64]:
-        """The place (N,) of each label among the classes, all of which are known."""
-        return label_places(labels, self.classes)
 
     @cached_property
     def table(self) -> SymbolTable:
@@ -171,6 +165,10 @@ class Classifier:
         if not np.isfinite(found).all():
             raise NotFiniteError
         return found
+
+    def with_network(self, network: ClassifierNetwork) -> "Classifier":
+        """The same classifier with other weights."""
+        return replace(self, network=network)
 
     def weights(self) -> bytes:
         """The weights and the temperature as a safetensors file."""

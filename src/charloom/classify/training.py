@@ -4,21 +4,18 @@ import numpy as np
 import torch
 
 from charloom.classify.batches import TextBatch
-from charloom.classify.ensemble import EnsembleNetwork
 from charloom.classify.network import ClassifierNetwork
 from charloom.models.network import State, reading
 from charloom.settings import TrainingConfig
 from charloom.training.trainer import BaseTrainer, Epochs
 
-AnyNetwork = ClassifierNetwork | EnsembleNetwork
 
-
-class ClassifierTrainer(BaseTrainer[AnyNetwork, TextBatch]):
+class ClassifierTrainer(BaseTrainer[ClassifierNetwork, TextBatch]):
     """Trains a classifier's network in place for `steps` steps; classes are weighted by `weights` (C,)."""
 
     def __init__(
         self,
-        network: AnyNetwork,
+        network: ClassifierNetwork,
         batches: Epochs[TextBatch],
         config: TrainingConfig,
         *,
@@ -38,7 +35,8 @@ class ClassifierTrainer(BaseTrainer[AnyNetwork, TextBatch]):
     def _output(self, batch: TextBatch) -> torch.Tensor:
         device = self.network.device
         with reading(self.average):
-            return self.average(batch.ids[:, :4].to(device), batch.lengths[:4].to(device))  # type: ignore[no-any-return]
+            logits: torch.Tensor = self.average(batch.ids[:, :4].to(device), batch.lengths[:4].to(device))
+        return logits
 
 
 def class_weights(counts: tuple[int, ...], power: float) -> torch.Tensor:

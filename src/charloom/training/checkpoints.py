@@ -63,19 +63,31 @@ class Position:
     metrics_bytes: int
 
     def __post_init__(self) -> None:
-        counts = (
-            *("step", "characters_seen", "best_step", "metrics_bytes"),
-            *("interval_symbols", "interval_steps", "interval_clipped"),
-        )
-        for name, least in (*((name, 0) for name in counts), ("evaluated", -1)):
-            if getattr(self, name) < least:
-                raise FolderError(f"{name} is {getattr(self, name)}, below {least}; restore the file from a copy")
+        strict_json.require_at_least(self, 0, "step", "characters_seen", "best_step", "metrics_bytes")
+        strict_json.require_at_least(self, 0, "interval_symbols", "interval_steps", "interval_clipped")
+        strict_json.require_at_least(self, -1, "evaluated")
 
     @property
     def name(self) -> str:
         """A name for each thing that can be committed at a step: before it is evaluated, after, and at the end."""
         state = "-finished" if self.finished else "-evaluated" if self.evaluated == self.step else ""
         return f"step-{self.step:08d}{state}"
+
+
+FIRST = Position(
+    step=0,
+    characters_seen=0,
+    evaluated=-1,
+    finished=False,
+    best_nats=None,
+    best_step=0,
+    interval_nats=0.0,
+    interval_symbols=0,
+    interval_norm=0.0,
+    interval_steps=0,
+    interval_clipped=0,
+    metrics_bytes=0,
+)
 
 
 @dataclass(frozen=True)
