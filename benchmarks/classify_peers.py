@@ -10,7 +10,7 @@ import time
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,10 @@ from torch import nn
 
 from charloom.classify.experiment import begin
 from charloom.classify.model import Classifier, load_classifier
+from charloom.classify.request import ClassifierRequest
 from charloom.classify.rows import Rows, folded
 from charloom.settings import ClassificationConfig, ClassifierNetworkConfig, ClassifierTrainingConfig
+from charloom.training.request import Length
 
 Predict = Callable[[Sequence[str]], Sequence[str]]
 
@@ -86,15 +88,13 @@ def classifier(rows: Rows, *, name: str, seed: int, settings: dict[str, Any]) ->
 
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        session = begin(
-            rows,
+        request = ClassifierRequest(
             part(ClassificationConfig),
             part(ClassifierNetworkConfig),
-            ClassifierTrainingConfig(**{**vars(part(ClassifierTrainingConfig)), "seed": seed}),
-            name=name,
-            epochs=settings.get("epochs"),
-            run=Path(folder) / "run",
+            replace(part(ClassifierTrainingConfig), seed=seed),
+            length=Length(epochs=settings.get("epochs")),
         )
+        session = begin(rows, request, name=name, run=Path(folder) / "run")
         for _ in session.events():
             pass
         model = load_classifier(session.run.path)

@@ -30,6 +30,9 @@ TIMES = re.compile(
     r'"(seconds|check_seconds|characters_per_second|path|run|peak_memory_bytes)": ("[^"]*"|[0-9.e+-]+),?\s*'
 )
 
+DELETED = re.compile(rb'\n *("kind": "discriminative"|"members": 1),')
+"""Options of classifiers that are gone: a configuration that names their only remaining value says the same without them."""
+
 Digests = dict[str, str]
 """SHA-256 by the name of a file or a command."""
 
@@ -122,7 +125,7 @@ def digests(checkout: Path, folder: Path) -> Digests:
         if path.is_file() and not path.name.endswith(UNEQUAL_BY_NATURE):
             data = path.read_bytes()
             if path.name in ("config.json", "position.json", "manifest.json", "checkpoint.json"):
-                data = data.replace(str(folder).encode(), b"")
+                data = DELETED.sub(b"", data.replace(str(folder).encode(), b""))
             made[str(path.relative_to(folder))] = sha256(data)
     return made
 

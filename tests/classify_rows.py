@@ -5,10 +5,12 @@ import random
 from pathlib import Path
 
 from charloom.classify import experiment
+from charloom.classify.request import ClassifierRequest
 from charloom.classify.rows import Rows
 from charloom.classify.session import ClassifierSession
 from charloom.settings import ClassificationConfig, ClassifierNetworkConfig, ClassifierTrainingConfig
 from charloom.training.loop import SaveEvery
+from charloom.training.request import Length
 
 GERMAN = (
     "der",
@@ -65,15 +67,13 @@ def begin(
     """A session with a network so small that a step takes a millisecond or two."""
     training = {name: changes.pop(name) for name in ("batch_size", "sequence_length", "validations") if name in changes}
     network = {name: changes.pop(name) for name in ("layers", "hidden_size", "dropout") if name in changes}
-    return experiment.begin(
-        rows,
+    request = ClassifierRequest(
         ClassificationConfig(**changes),  # type: ignore[arg-type]
         ClassifierNetworkConfig(cell=cell, **{"hidden_size": 8, "embedding_size": 6, **network}),  # type: ignore[arg-type]
         ClassifierTrainingConfig(**{"batch_size": 16, "validations": 3, **training}),  # type: ignore[arg-type]
-        run=run,
-        steps=steps,
-        save_every=SaveEvery(None, save_every),
+        length=Length(steps),
     )
+    return experiment.begin(rows, request, run=run, save_every=SaveEvery(None, save_every))
 
 
 def finish(session: ClassifierSession) -> Path:

@@ -47,7 +47,7 @@ from charloom.training import experiment
 from charloom.training.checkpoints import POINTER
 from charloom.training.description import describe
 from charloom.training.loop import SaveEvery
-from charloom.training.plan import Length
+from charloom.training.request import Length, RunRequest
 from charloom.training.runs import Run
 from damaged_folders import (
     Folder,
@@ -438,17 +438,10 @@ def runs() -> dict[str, Folder]:
         ),
     ):
         text = open_text(Path("text.txt"), corpus) if name in ("bytes", "tuned") else string_corpus(TEXT, corpus)
-        session = experiment.begin(
-            text,
-            corpus,
-            network,
-            training,
-            Length(steps=4),
-            run=Path("run"),
-            origin=origin,
-            device="cpu",
-            precision="float32",
+        request = RunRequest(
+            corpus, network, training, length=Length(steps=4), origin=origin, device="cpu", precision="float32"
         )
+        session = experiment.begin(text, request, run=Path("run"))
         session._rhythm = replace(session._rhythm, save_every=SaveEvery(steps=1))
         before: Folder = {}
         for event in session.events():

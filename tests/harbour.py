@@ -6,7 +6,7 @@ from pathlib import Path
 from charloom.data.text_sources import string_corpus
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
 from charloom.training import experiment
-from charloom.training.plan import Length
+from charloom.training.request import Length, RunRequest
 
 PEOPLE = ("sailor", "captain", "merchant", "stranger", "fisherman", "carpenter", "keeper", "widow")
 LIKE = ("old", "quiet", "clever", "weary", "honest")
@@ -29,16 +29,15 @@ def sentences(count: int, seed: int = 0) -> str:
 def train(run: Path, steps: int = 260) -> Path:
     """A run that has learned it."""
     config = CorpusConfig()
-    session = experiment.begin(
-        string_corpus(sentences(1500), config),
+    request = RunRequest(
         config,
         NetworkConfig(cell="gru", hidden_size=64, embedding_size=16, dropout=0.0),
         TrainingConfig(batch_size=32, sequence_length=48, validations=1, learning_rate=0.02),
-        Length(steps=steps),
-        run=run,
+        length=Length(steps=steps),
         device="cpu",
         precision="float32",
     )
+    session = experiment.begin(string_corpus(sentences(1500), config), request, run=run)
     for _ in session.events():
         pass
     return run

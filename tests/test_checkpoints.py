@@ -11,7 +11,7 @@ import pytest
 
 from charloom.errors import FolderError, SettingsError
 from charloom.training import checkpoints, experiment
-from charloom.training.plan import Length
+from charloom.training.request import Length
 from charloom.training.runs import Run
 from charloom.training.session import Session
 from tiny_runs import TinyRun, WatchedDisk, differences, finish
@@ -213,7 +213,7 @@ def test_the_figure_of_a_run_is_that_of_the_model_that_is_kept_and_not_of_its_la
 def test_a_position_is_named_by_its_step_and_by_what_was_done_at_it() -> None:
     from dataclasses import replace
 
-    from charloom.training.loop import FIRST
+    from charloom.training.checkpoints import FIRST
 
     at: Any = replace(FIRST, step=7)
     assert at.name == "step-00000007"

@@ -10,16 +10,13 @@ from hypothesis import strategies as st
 
 import charloom
 from charloom.classify import experiment
-from charloom.classify.estimator import _part
 from charloom.classify.n_grams import NGrams
 from charloom.classify.rows import Rows, as_copy, hold_out, parse_copy
 from charloom.classify.symbols import SymbolTable, vocabulary_of
 from charloom.classify.weights import MOST, OFFSETS, checked, times, total
 from charloom.errors import TextError
-from charloom.settings import ClassificationConfig, ClassifierNetworkConfig, ClassifierTrainingConfig
 from classify_rows import finish, small_rows
 
-KINDS = (ClassificationConfig, ClassifierNetworkConfig, ClassifierTrainingConfig)
 ROWS = small_rows(90)
 TEXTS, LABELS = list(ROWS.texts), list(ROWS.labels)
 QUESTIONS = ["der die", "the and", "", "import def", "日本"]
@@ -40,8 +37,7 @@ def small(**changes: Any) -> charloom.TextClassifier:
         {},
         {"steps": 7, "held": 0.3, "class_weights": 0.5},
         {"steps": 7, "crops": 0.5, "held": 0},
-        {"steps": 7, "kind": "generative"},
-        {"steps": 5, "members": 2, "every_place": 1.0},
+        {"steps": 5, "every_place": 1.0},
     ],
 )
 def test_whole_weights_are_so_many_rows_bit_for_bit(changes: dict[str, Any]) -> None:
@@ -144,13 +140,7 @@ def test_a_run_with_weights_is_kept_and_goes_on_to_the_same_model(tmp_path: Path
             classifier.fit(TEXTS, LABELS, sample_weight=WEIGHTS + 0.37)
         else:
             rows = Rows(tuple(LABELS), tuple(TEXTS), weights=tuple((WEIGHTS + 0.37).tolist()))
-            parameters = classifier.get_params()
-            session = experiment.begin(
-                rows,
-                *(_part(kind, parameters) for kind in KINDS),
-                steps=8,
-                run=tmp_path / name,
-            )
+            session = experiment.begin(rows, classifier._request(), run=tmp_path / name)
             events = session.events()
             for _ in range(steps):
                 next(events)

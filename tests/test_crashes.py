@@ -13,7 +13,7 @@ from charloom.data.text_sources import open_text
 from charloom.errors import FolderError, SettingsError
 from charloom.settings import CorpusConfig
 from charloom.training.experiment import resume
-from charloom.training.plan import Length
+from charloom.training.request import Length
 from charloom.training.runs import Run, lock
 from conftest import CELLS
 from tiny_runs import EVERY_OPERATION, TinyRun, differences, finish

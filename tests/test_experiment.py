@@ -9,13 +9,13 @@ import pytest
 import torch
 
 import charloom
-from charloom.data.text_sources import string_corpus
+from charloom.data.text_sources import open_text, string_corpus
 from charloom.errors import CharloomError, DivergedError, FolderError, SettingsError
 from charloom.evaluation.score import evaluate
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
 from charloom.training import experiment
 from charloom.training.loop import SaveEvery
-from charloom.training.plan import Length
+from charloom.training.request import Length, RunRequest
 from charloom.training.run_text import same_text
 from charloom.training.runs import Run
 from charloom.training.session import Session
@@ -32,18 +32,11 @@ def begin(
     corpus: CorpusConfig = CorpusConfig(),
     network: NetworkConfig = NETWORK,
     training: TrainingConfig = TRAINING,
-    **more: object,
+    origin: Path | None = None,
+    save_every: SaveEvery = SaveEvery(),
 ) -> Session:
-    return experiment.begin(
-        string_corpus(text, corpus),
-        corpus,
-        network,
-        training,
-        Length(steps=steps),
-        run=run,
-        precision="float32",
-        **more,
-    )
+    request = RunRequest(corpus, network, training, length=Length(steps=steps), origin=origin, precision="float32")
+    return experiment.begin(string_corpus(text, corpus), request, run=run, save_every=save_every)
 
 
 def finish(session: Session) -> Run:
@@ -135,8 +128,9 @@ def test_the_training_loss_of_the_metrics_is_the_mean_over_all_symbols_since_the
 def test_a_resumed_run_takes_the_text_only_if_it_is_the_same(small_text: str, tmp_path: Path) -> None:
     path = tmp_path / "text.txt"
     path.write_text(small_text)
-    corpus = charloom.training.experiment.open_text(path, CorpusConfig())
-    session = experiment.begin(corpus, CorpusConfig(), NETWORK, TRAINING, Length(steps=6), run=tmp_path / "run")
+    corpus = open_text(path, CorpusConfig())
+    request = RunRequest(CorpusConfig(), NETWORK, TRAINING, length=Length(steps=6))
+    session = experiment.begin(corpus, request, run=tmp_path / "run")
     finish(session)
     experiment.resume(tmp_path / "run", Length(steps=8))
     path.write_text(small_text + "x")
@@ -259,28 +253,26 @@ def test_fine_tuning_starts_from_the_weights_also_where_the_text_has_new_charact
 
 def test_a_time_budget_is_kept_and_fixes_the_number_of_steps(docs_text: str, tmp_path: Path) -> None:
     started = time.monotonic()
-    session = experiment.begin(
-        string_corpus(docs_text, CorpusConfig()),
-        CorpusConfig(),
-        NetworkConfig(hidden_size=32),
-        TrainingConfig(),
-        Length(budget=8.0),
-        run=tmp_path / "run",
-        started=started,
-    )
+    corpus, request = string_corpus(docs_text, CorpusConfig()), RunRequest(network=NetworkConfig(hidden_size=32))
+    in_time = replace(request, length=Length(budget=8.0))
+    session = experiment.begin(corpus, in_time, run=tmp_path / "run", started=started)
     run = finish(session)
     assert time.monotonic() - started < 1.1 * 8 + 5
     config = run.config()
-    again = experiment.begin(
-        string_corpus(docs_text, CorpusConfig()),
-        CorpusConfig(),
-        NetworkConfig(hidden_size=32),
-        TrainingConfig(),
-        Length(steps=config.plan.steps),
-        run=tmp_path / "again",
-    )
+    in_steps = replace(request, length=Length(steps=config.plan.steps))
+    again = experiment.begin(corpus, in_steps, run=tmp_path / "again")
     if not session.out_of_time:
         assert weights(finish(again)) == weights(run)
+
+
+def test_measuring_the_speed_of_training_leaves_the_first_weights_alone(docs_text: str, tmp_path: Path) -> None:
+    corpus, request = string_corpus(docs_text, CorpusConfig()), RunRequest(network=NETWORK, training=TRAINING)
+    measured, not_measured = (
+        experiment.begin(corpus, replace(request, length=length), run=tmp_path / name)
+        for name, length in (("measured", Length(budget=2.0)), ("not", Length(steps=5)))
+    )
+    assert weights(measured.run) == weights(not_measured.run)
+    assert measured.model.weights() == not_measured.model.weights() == charloom.load(tmp_path / "measured").weights()
 
 
 def test_a_run_has_one_length() -> None:

@@ -16,7 +16,7 @@ from charloom.plotting.loss_curves import read_curves
 from charloom.settings import ClassifierTrainingConfig, CorpusConfig, NetworkConfig, TrainingConfig
 from charloom.training import experiment
 from charloom.training.kept import Kept, kept
-from charloom.training.plan import Length
+from charloom.training.request import Length, RunRequest
 from charloom.training.runs import Run
 from charloom.training.session import Session
 
@@ -38,9 +38,8 @@ def deceptive() -> str:
 
 def begin(text: str, run: Path, *, steps: int = STEPS, patience: int = 0) -> Session:
     training = TrainingConfig(**{**TRAINING.__dict__, "patience": patience})
-    return experiment.begin(
-        string_corpus(text, CorpusConfig()), CorpusConfig(), NETWORK, training, Length(steps=steps), run=run
-    )
+    request = RunRequest(CorpusConfig(), NETWORK, training, length=Length(steps=steps))
+    return experiment.begin(string_corpus(text, CorpusConfig()), request, run=run)
 
 
 def finish(session: Session) -> Run:

@@ -57,7 +57,6 @@ RANGES = [
     (ClassificationConfig, "next_character", 0, 100),
     (ClassificationConfig, "every_place", 0, 100),
     (ClassificationConfig, "n_grams", 0, 16),
-    (ClassificationConfig, "members", 1, 100),
     (ClassificationConfig, "held", 0, 0.5),
     (ClassificationConfig, "patience", 1, 100_000),
 ]

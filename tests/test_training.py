@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,9 +15,9 @@ from charloom.errors import DivergedError
 from charloom.evaluation.score import evaluate
 from charloom.generation.batched_generation import generate_many
 from charloom.machine.hardware import choose_precision
-from charloom.models.language_model import LanguageModel
+from charloom.models.language_model import LanguageModel, expected_of
 from charloom.models.model_folder import ModelConfig
-from charloom.settings import Cell, NetworkConfig, TrainingConfig
+from charloom.settings import Cell, NetworkConfig, Optimizer, TrainingConfig
 from charloom.training.schedules import learning_rate
 from charloom.training.trainer import Trainer, TrainerState
 from conftest import CELLS
@@ -120,18 +121,31 @@ def test_every_optimizer_learns_and_resumes_bit_for_bit(optimizer: str, small_te
     assert equal(second.state(), unbroken.state())
 
 
-@pytest.mark.parametrize("cell", CELLS)
-def test_the_expected_state_has_the_names_shapes_and_types_of_the_real_one(cell: Cell, small_text: str) -> None:
-    for step in (0, 1, 10, 13):
-        trainer, _ = begin(small_text[:600], cell)
+def check_expected_tensors(trainer: Trainer, steps: tuple[int, ...]) -> None:
+    for step in steps:
         run(trainer, step)
-        real, expected = trainer.state(), trainer.expected_state(step)
+        state, expected = trainer.state(), trainer.expected_tensors(step)
         for group in ("weights", "average", "optimizer", "carried", "random"):
-            describe = [
-                {name: (tensor.shape, tensor.dtype) for name, tensor in getattr(state, group).items()}
-                for state in (real, expected)
-            ]
-            assert describe[0] == describe[1]
+            assert expected[group] == expected_of(getattr(state, group))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_tensors_that_are_expected_have_the_names_shapes_and_types_of_the_real_ones(
+    cell: Cell, small_text: str
+) -> None:
+    trainer, _ = begin(small_text[:600], cell)
+    check_expected_tensors(trainer, (0, 1, 10, 13))
+
+
+@pytest.mark.parametrize("documents", [False, True])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("optimizer", get_args(Optimizer))
+def test_and_so_they_do_with_every_optimizer_and_without_averaging(
+    optimizer: Optimizer, momentum: float, documents: bool, small_text: str
+) -> None:
+    config = replace(CONFIG, optimizer=optimizer, beta1=momentum, average=0.0, learning_rate=1e-3)
+    trainer, _ = begin(small_text[:600], config=config, documents=documents)
+    check_expected_tensors(trainer, (0, 1, 5, 12))
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -19,7 +19,7 @@ from charloom.training import checkpoints, experiment, runs
 from charloom.training.estimates import evaluate_estimate
 from charloom.training.optimizers import Together
 from charloom.training.session import Session
-from charloom.training.trainer import StepByStep, Trainer, TrainerState
+from charloom.training.trainer import BaseTrainer, Trainer, TrainerState
 from conftest import CELLS
 from test_training import CONFIG, begin, equal, run
 from tiny_runs import TinyRun, WatchedDisk, differences, finish
@@ -32,7 +32,7 @@ KEEPING = (
     *(f"training/{name}.py" for name in ("loop", "session", "checkpoints")),
     *("storage/atomic_files.py", "interruption.py"),
 )
-MAKING = ("training/runs.py", "training/checkpoints.py", "storage/atomic_files.py")
+MAKING = ("training/opening.py", "training/runs.py", "training/checkpoints.py", "storage/atomic_files.py")
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +156,7 @@ def test_and_so_it_is_at_every_single_line(error: Callable[[], BaseException], t
 class Between:
     """Does something inside the optimizer's step, when some parameters have changed and others have not."""
 
-    def __init__(self, trainer: StepByStep[Any, Any], step: int, do: Callable[[], None]) -> None:
+    def __init__(self, trainer: BaseTrainer[Any, Any], step: int, do: Callable[[], None]) -> None:
         assert isinstance(trainer.optimizer, Together)
         self._optimizers, self._trainer, self._step, self._do = trainer.optimizer._optimizers, trainer, step, do
         trainer.optimizer.step = self._both  # type: ignore[method-assign]
@@ -445,7 +445,7 @@ def test_a_resuming_that_is_interrupted_costs_nothing(tmp_path: Path, unbroken: 
     session = TINY.begin(interrupted_run)
     Between(session.trainer, 5, press(signal.SIGINT))
     interrupted(session)
-    files = (*MAKING, "training/experiment.py", "training/resumption.py")
+    files = (*MAKING, "training/experiment.py")
     with raising_at(0, KeyboardInterrupt, *files) as lines:
         del session
         experiment.resume(interrupted_run)

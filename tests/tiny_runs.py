@@ -16,7 +16,7 @@ from charloom.settings import Cell, CorpusConfig, DocumentKind, NetworkConfig, T
 from charloom.storage.atomic_files import Disk
 from charloom.training import experiment
 from charloom.training.loop import SaveEvery
-from charloom.training.plan import Length
+from charloom.training.request import Length, RunRequest
 from charloom.training.session import Session
 
 NOT_COMPARED = {"clock.jsonl", "lock"}
@@ -39,15 +39,18 @@ class TinyRun:
 
     def begin(self, path: Path | None, disk: Disk | None = None, corpus: Corpus | None = None) -> Session:
         config = CorpusConfig(documents=self.documents)
-        return experiment.begin(
-            corpus or string_corpus(sample_text(self.characters), config),
+        request = RunRequest(
             config,
             NetworkConfig(cell=self.cell, hidden_size=self.hidden_size, embedding_size=4, dropout=0.3),
             TrainingConfig(batch_size=8, sequence_length=24, validations=self.validations, learning_rate=0.02),
-            Length(steps=self.steps),
-            run=path,
+            length=Length(steps=self.steps),
             device="cpu",
             precision="float32",
+        )
+        return experiment.begin(
+            corpus or string_corpus(sample_text(self.characters), config),
+            request,
+            run=path,
             save_every=SaveEvery(steps=self.save_every),
             disk=disk or WatchedDisk(),
         )

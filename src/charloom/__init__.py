@@ -51,8 +51,8 @@ if TYPE_CHECKING:
     from charloom.models.language_model import LanguageModel
     from charloom.models.network import CharRNN, State
     from charloom.settings import CorpusConfig, NetworkConfig, SamplingConfig, TrainingConfig
-    from charloom.training.experiment import train
     from charloom.training.runs import Run, load
+    from charloom.training.train import train
     from charloom.training.trainer import Progress, Trainer
 
 
@@ -98,8 +98,8 @@ _get, __dir__ = _public(
         "models.language_model": ("LanguageModel",),
         "models.network": ("CharRNN", "State"),
         "settings": ("CorpusConfig", "NetworkConfig", "SamplingConfig", "TrainingConfig"),
-        "training.experiment": ("train",),
         "training.runs": ("Run", "load"),
+        "training.train": ("train",),
         "training.trainer": ("Progress", "Trainer"),
     },
 )

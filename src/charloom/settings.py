@@ -20,13 +20,12 @@ Weights = Literal["float32", "int8"]
 VocabularyKind = Literal["characters", "bytes"]
 DocumentKind = Literal["none", "lines"]
 Syntax = Literal["python"]
-ClassifierKind = Literal["discriminative", "generative"]
-Pooling = Literal["last", "mean-max-last", "attention"]
+Pooling = Literal["last", "mean-max-last"]
 
 
 WHOLE = {
     *("shuffle", "hidden_size", "layers", "embedding_size", "batch_size", "sequence_length", "seed", "validations"),
-    *("n_grams", "members", "patience", "top_k"),
+    *("n_grams", "patience", "top_k"),
 }
 """Settings that take whole numbers."""
 
@@ -185,14 +184,12 @@ class TrainingConfig:
 class ClassificationConfig:
     """How texts are classified, apart from the network's shape and its training."""
 
-    kind: ClassifierKind = "discriminative"
-    "One network that separates the classes, or one that writes like each class, combined by Bayes' rule."
     bidirectional: bool = True
-    "Read the text in both directions (discriminative)."
+    "Read the text in both directions."
     pooling: Pooling = "mean-max-last"
-    "How the states of a text are pooled: the last; mean, maximum and last; or those plus a learned weighting."
+    "How the states of a text are pooled: the last, or mean, maximum and last together."
     label_smoothing: float = 0.1
-    "Share of the target spread over all classes (label smoothing) (discriminative)."
+    "Share of the target spread over all classes (label smoothing)."
     class_weights: float = 0.0
     "0 weights all texts equally, 1 all classes; between them, the class frequency to minus this power."
     character_dropout: float = 0.1
@@ -200,20 +197,17 @@ class ClassificationConfig:
     crops: float = 0.0
     "Share of training texts replaced by a random part of themselves: for classifying words and snippets."
     next_character: float = 0.3
-    "Weight of a second task, predicting the next character: helps if there are few texts (discriminative)."
+    "Weight of a second task, predicting the next character: helps if there are few texts."
     every_place: float = 0.0
-    "Weight of a third task, predicting the class at every position, in either direction (discriminative)."
+    "Weight of a third task, predicting the class at every position, in either direction."
     n_grams: int = 5
     "Longest character n-grams counted in each class and combined with the network; 0 for none."
-    members: int = 1
-    "Number of networks trained together and averaged (discriminative)."
     held: float = 0.05
     "Share of each class held out for early stopping and calibration."
     patience: int = 10
     "Training stops after this many validations without improvement."
 
     def __post_init__(self) -> None:
-        _choice("classification", "kind", self.kind, ClassifierKind)
         _choice("classification", "pooling", self.pooling, Pooling)
         _check("classification", "label_smoothing", self.label_smoothing, 0, 0.9)
         _check("classification", "class_weights", self.class_weights, 0, 1)
@@ -222,7 +216,6 @@ class ClassificationConfig:
         _check("classification", "next_character", self.next_character, 0, 100)
         _check("classification", "every_place", self.every_place, 0, 100)
         _check("classification", "n_grams", self.n_grams, 0, 16)
-        _check("classification", "members", self.members, 1, 100)
         _check("classification", "held", self.held, 0, 0.5)
         _check("classification", "patience", self.patience, 1, 100_000)
 

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from charloom.classify.experiment import begin
 from charloom.classify.model import Classifier, load_classifier
+from charloom.classify.request import ClassifierRequest
 from charloom.classify.rows import Rows
 from charloom.classify.weights import checked, numbers
 from charloom.errors import CharloomError, MissingExtraError, SettingsError, TextError, did_you_mean
 from charloom.settings import (
     Cell,
     ClassificationConfig,
-    ClassifierKind,
     ClassifierNetworkConfig,
     ClassifierTrainingConfig,
     Device,
@@ -31,6 +31,7 @@ from charloom.settings import (
     Precision,
 )
 from charloom.training.loop import SaveEvery
+from charloom.training.request import Length
 
 Values = NDArray[Any]
 
@@ -55,7 +56,6 @@ class TextClassifier:
     def __init__(
         self,
         *,
-        kind: ClassifierKind = "discriminative",
         cell: Cell = "lstm",
         hidden_size: int = ClassifierNetworkConfig.hidden_size,
         layers: int = 1,
@@ -71,7 +71,6 @@ class TextClassifier:
         next_character: float = ClassificationConfig.next_character,
         every_place: float = ClassificationConfig.every_place,
         n_grams: int = ClassificationConfig.n_grams,
-        members: int = ClassificationConfig.members,
         held: float = ClassificationConfig.held,
         patience: int = ClassificationConfig.patience,
         batch_size: int = ClassifierTrainingConfig.batch_size,
@@ -87,12 +86,12 @@ class TextClassifier:
         device: Device = "auto",
         precision: Precision = "auto",
     ) -> None:
-        self.kind, self.cell, self.hidden_size, self.layers = kind, cell, hidden_size, layers
+        self.cell, self.hidden_size, self.layers = cell, hidden_size, layers
         self.embedding_size, self.dropout, self.weight_dropout = embedding_size, dropout, weight_dropout
         self.bidirectional, self.pooling = bidirectional, pooling
         self.label_smoothing, self.class_weights = label_smoothing, class_weights
         self.character_dropout, self.crops = character_dropout, crops
-        self.next_character, self.every_place, self.members = next_character, every_place, members
+        self.next_character, self.every_place = next_character, every_place
         self.n_grams, self.held, self.patience = n_grams, held, patience
         self.batch_size, self.sequence_length, self.optimizer = batch_size, sequence_length, optimizer
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
@@ -122,19 +121,11 @@ class TextClassifier:
             tuple(texts),
             weights=None if weights is None else tuple(weights.tolist()),
         )
-        parameters = self.get_params()
         with tempfile.TemporaryDirectory() as folder:
             session = begin(
                 rows,
-                _part(ClassificationConfig, parameters),
-                _part(ClassifierNetworkConfig, parameters),
-                _part(ClassifierTrainingConfig, parameters),
-                epochs=self.epochs,
-                steps=self.steps,
+                self._request(),
                 run=Path(self.run) if self.run is not None else Path(folder) / "run",
-                origin=Path(self.origin) if self.origin is not None else None,
-                device=self.device,
-                precision=self.precision,
                 save_every=SaveEvery(seconds=float("inf") if self.run is None else 30.0),
             )
             for _ in session.events():
@@ -200,6 +191,18 @@ class TextClassifier:
         usual = {name: parameter.default for name, parameter in inspect.signature(TextClassifier).parameters.items()}
         told = [f"{name}={value!r}" for name, value in self.get_params().items() if value != usual[name]]
         return f"TextClassifier({', '.join(told)})"
+
+    def _request(self) -> ClassifierRequest:
+        parameters = self.get_params()
+        return ClassifierRequest(
+            _part(ClassificationConfig, parameters),
+            _part(ClassifierNetworkConfig, parameters),
+            _part(ClassifierTrainingConfig, parameters),
+            length=Length(self.steps, self.epochs),
+            origin=Path(self.origin) if self.origin is not None else None,
+            device=self.device,
+            precision=self.precision,
+        )
 
     def _fitted(self) -> Classifier:
         if not hasattr(self, "classifier_"):

@@ -4,11 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from charloom.classify.ensemble import EnsembleNetwork
-from charloom.classify.generative import GenerativeNetwork
 from charloom.classify.model import Classifier
-from charloom.classify.network import ClassifierNetwork
-from charloom.classify.symbols import SymbolTable
 from charloom.errors import SettingsError
 from charloom.models.language_model import LanguageModel
 from charloom.settings import ClassifierNetworkConfig
@@ -39,13 +35,7 @@ def inherit(classifier: Classifier, parent: LanguageModel) -> None:
     Both directions start from the parent's layers, the reversed one in the hope that letters are letters; above the first
     layer a network of two directions reads both, so the parent's matrix takes the half that comes from its own direction.
     """
-    network = classifier.network
-    for each in network.members if isinstance(network, EnsembleNetwork) else [network]:
-        _copy(each, classifier.table, parent)  # type: ignore[arg-type]
-
-
-def _copy(network: ClassifierNetwork | GenerativeNetwork, mine: SymbolTable, parent: LanguageModel) -> None:
-    theirs = parent.vocabulary
+    network, mine, theirs = classifier.network, classifier.table, parent.vocabulary
     rows = parent.network.embedding.weight  # type: ignore[union-attr]
     places = {character: place for place, character in enumerate(theirs.characters)}
     network.embedding.weight.copy_(rows.mean(0))  # what the parent does not know is nothing in particular
@@ -61,8 +51,6 @@ def _copy(network: ClassifierNetwork | GenerativeNetwork, mine: SymbolTable, par
             given = source[name]
             if weights.shape == given.shape:
                 weights.copy_(given)
-            else:  # weight_ih of a layer that reads both directions, or a class beside the character
-                size = given.shape[1]
-                start = side * size if depth else 0
+            else:  # weight_ih of a layer that reads both directions
                 weights.zero_()
-                weights[:, start : start + size] = given
+                weights.chunk(directions, 1)[side].copy_(given)

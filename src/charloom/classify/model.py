@@ -14,8 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from charloom.classify.ensemble import EnsembleNetwork
-from charloom.classify.generative import GenerativeNetwork
+from charloom.classify.deleted_options import without_deleted_options
 from charloom.classify.n_gram_files import NGramSizes, read_n_grams
 from charloom.classify.n_grams import NGrams
 from charloom.classify.network import ClassifierNetwork
@@ -67,7 +66,7 @@ class ClassifierConfig:
 class Classifier:
     """Tells the class of a text, and how probable it is."""
 
-    network: ClassifierNetwork | EnsembleNetwork | GenerativeNetwork
+    network: ClassifierNetwork
     vocabulary: Vocabulary
     config: ClassifierConfig
     n_grams: NGrams | None = None
@@ -82,13 +81,8 @@ class Classifier:
         device: str | torch.device = "cpu",
     ) -> "Classifier":
         """A classifier with fresh weights on `device` ("meta": none at all)."""
-        kind: type[ClassifierNetwork | EnsembleNetwork | GenerativeNetwork]
-        if config.classification.kind == "generative":
-            kind = GenerativeNetwork
-        else:
-            kind = EnsembleNetwork if config.classification.members > 1 else ClassifierNetwork
         with torch.device(device):
-            network = kind(
+            network = ClassifierNetwork(
                 config.network,
                 config.classification,
                 symbols=len(SymbolTable(vocabulary)),
@@ -100,10 +94,6 @@ class Classifier:
     def classes(self) -> tuple[str, ...]:
         """The labels, in the order of the columns of `probabilities`."""
         return self.config.classes
-
-    def places(self, labels: Sequence[str]) -> NDArray[np.int64]:
-        """The place (N,) of each label among the classes, all of which are known."""
-        return label_places(labels, self.classes)
 
     @cached_property
     def table(self) -> SymbolTable:
@@ -127,8 +117,8 @@ class Classifier:
     def logits(self, texts: Sequence[str]) -> Floats:
         """Logits (N, C), not yet divided by the temperature.
 
-        A text of more than `config.longest` characters is read in pieces of equal length: a discriminative network's logits
-        are the mean of theirs, a generative one's log-likelihoods their sum. What n-grams say is added with its weight.
+        A text of more than `config.longest` characters is read in pieces of equal length, and its logits are the mean of
+        theirs. What n-grams say is added with its weight.
         """
         arguments.texts(texts, "a classifier")
         return self.logits_of([self.table.encode(text) for text in texts])
@@ -176,6 +166,10 @@ class Classifier:
             raise NotFiniteError
         return found
 
+    def with_network(self, network: ClassifierNetwork) -> "Classifier":
+        """The same classifier with other weights."""
+        return replace(self, network=network)
+
     def weights(self) -> bytes:
         """The weights and the temperature as a safetensors file."""
         return pack(self.network.state_dict())
@@ -192,9 +186,6 @@ class Classifier:
     def _combined(self, each: Floats, owners: NDArray[np.int64], counts: Floats) -> Floats:
         total = np.zeros((len(counts), each.shape[1]))
         np.add.at(total, owners, each)
-        if isinstance(self.network, GenerativeNetwork):  # the prior counts once a text, not once a piece
-            prior = self.network.prior.double().cpu().numpy()
-            return total - (counts - 1)[:, None] * prior  # type: ignore[no-any-return]
         return total / np.maximum(counts, 1)[:, None]
 
 
@@ -211,7 +202,7 @@ def load_classifier(path: str | Path) -> Classifier:
     parsed = strict_json.parse(read_model_file(folder, "config.json", strict_json.LARGEST_JSON), where)
     if isinstance(parsed, dict) and parsed.get("format") in ("charloom-model-1", "charloom-run-1"):
         raise FolderError(f"{path} is a language model and no classifier; make one with: charloom classify train")
-    config = strict_json.load(ClassifierConfig, parsed, where)
+    config = strict_json.load(ClassifierConfig, without_deleted_options(parsed, where), where)
     vocabulary = read_vocabulary(folder)
     if vocabulary.kind != "characters":
         raise FolderError(

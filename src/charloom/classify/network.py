@@ -2,9 +2,9 @@
 
     h_t = LSTM(e_1 … e_t),  g_t = LSTM(e_T … e_t)      each direction starts at its own end of the text
     p   = [mean_t h_t, max_t h_t, h_T, …]               the same of g, over the symbols of the text alone
-    P(class) = softmax((W p + b) / temperature)
+    P(class) = softmax((W p + b + count_weight * what the n-grams say) / temperature)
 
-The temperature is set on held-out texts after training (Guo et al. 2017, arXiv 1706.04599).
+Temperature and count weight are set on held-out texts after training (`charloom.classify.calibration`).
 Axes: T time, B texts, E embedding, H hidden, C classes.
 """
 
@@ -12,22 +12,26 @@ import torch
 from torch import nn
 
 from charloom.classify.batches import TextBatch
-from charloom.classify.calibrated import Calibrated
 from charloom.models.dropout import Dropout
-from charloom.models.network import make_embedding, make_layer, start_layer
+from charloom.models.network import Recurrent, make_embedding, make_layer, start_layer
 from charloom.settings import ClassificationConfig, ClassifierNetworkConfig
 
 PREDICTED = 2048
 """Characters of a batch that the second task predicts at most, drawn by chance: there may be thousands to choose from."""
 
 
-class ClassifierNetwork(Calibrated):
+class ClassifierNetwork(Recurrent):
     """ids (T, B), lengths (B,) -> logits (B, C), not yet divided by the temperature."""
+
+    temperature: torch.Tensor
+    count_weight: torch.Tensor
 
     def __init__(
         self, network: ClassifierNetworkConfig, classification: ClassificationConfig, *, symbols: int, classes: int
     ) -> None:
         super().__init__()
+        for name in ("temperature", "count_weight"):
+            self.register_buffer(name, torch.ones(()))
         self.config, self.classification = network, classification
         self.directions = 2 if classification.bidirectional else 1
         self.embedding = make_embedding(symbols, network.embedding_size or network.hidden_size)
@@ -35,8 +39,7 @@ class ClassifierNetwork(Calibrated):
         self.layers = nn.ModuleList(make_layer(network, size) for size in below for _ in range(self.directions))
         self.dropout, self.weight_dropout = Dropout(network.dropout), Dropout(network.weight_dropout)
         width = network.hidden_size * self.directions
-        self.attention = nn.Linear(width, 1) if classification.pooling == "attention" else None
-        parts = {"last": 1, "mean-max-last": 3, "attention": 4}[classification.pooling]
+        parts = {"last": 1, "mean-max-last": 3}[classification.pooling]
         self.output = nn.Linear(width * parts, classes)
         self.every = (
             nn.ModuleList(nn.Linear(network.hidden_size, classes) for _ in range(self.directions))
@@ -105,11 +108,9 @@ class ClassifierNetwork(Calibrated):
             layers = self.layers[depth * self.directions : (depth + 1) * self.directions]
             sides = [self._read(layer, read, None)[0] for layer, read in zip(layers, reads, strict=True)]
             first = first or sides
-        return self.output(self.dropout(self._pool(sides, inside, lengths, turned))), first, sides
+        return self.output(self.dropout(self._pool(sides, inside, lengths))), first, sides
 
-    def _pool(
-        self, sides: list[torch.Tensor], inside: torch.Tensor, lengths: torch.Tensor, turned: torch.Tensor
-    ) -> torch.Tensor:
+    def _pool(self, sides: list[torch.Tensor], inside: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Each direction (T, B, H) -> (B, parts of H), whatever lies behind the end of a text left out."""
         ends = (lengths - 1)[None, :, None].expand(1, -1, self.config.hidden_size)
         parts = [side.gather(0, ends)[0] for side in sides]
@@ -118,10 +119,6 @@ class ClassifierNetwork(Calibrated):
         for side in sides:
             parts.append((side * inside[..., None]).sum(0) / lengths[:, None])
             parts.append(side.masked_fill(~inside[..., None], -torch.inf).amax(0))
-        if self.attention is not None:
-            both = torch.cat([sides[0], *(_at(side, turned) for side in sides[1:])], -1)
-            weights = self.attention(both).masked_fill(~inside[..., None], -torch.inf).softmax(0)
-            parts.append((weights * both).sum(0))
         return torch.cat(parts, -1)
 
 

@@ -8,6 +8,7 @@ metrics.jsonl, clock.jsonl, model/, checkpoint.json, checkpoints/, lock: as `cha
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from charloom.classify.deleted_options import without_deleted_options
 from charloom.errors import FolderError, shown
 from charloom.models.model_folder import read_model_file
 from charloom.settings import ClassificationConfig, ClassifierNetworkConfig, ClassifierTrainingConfig
@@ -45,9 +46,7 @@ class ClassifierPlan:
     parameters: int
 
     def __post_init__(self) -> None:
-        for name in ("steps", "steps_per_epoch", "validate_every"):
-            if getattr(self, name) < 1:
-                raise FolderError(f"plan.{name} is {getattr(self, name)}, below 1; restore the file from a copy")
+        strict_json.require_at_least(self, 1, "steps", "steps_per_epoch", "validate_every", prefix="plan.")
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ class ClassifierRun(Run):
             raise FolderError(
                 f"{shown(self.path)} is a run of a language model; go on with it by: charloom train --resume --run {self.path}"
             )
-        return strict_json.load(ClassifierRunConfig, parsed, where)
+        return strict_json.load(ClassifierRunConfig, without_deleted_options(parsed, where), where)
 
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl: of steps, and of looks at the held rows; one that is not complete is not there yet."""
@@ -89,53 +88,3 @@ class ClassifierRun(Run):
 def _has_figures(line: dict[str, Any]) -> bool:
     figures = line["held"] if "held" in line else {"loss_nats": line.get("loss_nats")}
     return isinstance(figures, dict) and all(type(value) in (int, float) for value in figures.values())
-
-
-def card(config: ClassifierRunConfig, classes: tuple[str, ...], step: int, held: dict[str, float] | None) -> str:
-    """README.md of a classifier's folder; no date and no path: a function of the run."""
-    network, rows, plan, kind = config.network, config.rows, config.plan, config.classification
-    told = ", ".join(f"`{shown(name)}`" for name in classes[:100]) + (", …" if len(classes) > 100 else "")
-    reads = {
-        "discriminative": "reads a text and tells its class",
-        "generative": "writes like each class, and Bayes' rule",
-    }
-    figures = [f"| {name.replace('_', ' ')} | {value:.4f} |" for name, value in (held or {}).items()]
-    return "\n".join(
-        [
-            "---",
-            "library_name: charloom",
-            "pipeline_tag: text-classification",
-            "tags: [character-level, recurrent-neural-network]",
-            "---",
-            f"# A classifier of {rows.name}",
-            "",
-            f"A recurrent network over characters ({network.cell}, {network.layers} x {network.hidden_size} units"
-            f"{' in each direction' if kind.bidirectional and kind.kind == 'discriminative' else ''}, "
-            f"{plan.parameters:,} parameters) that {reads[kind.kind]}"
-            f"{f', and n-grams of up to {kind.n_grams} characters counted in each class' if kind.n_grams else ''}.",
-            "",
-            f"- Classes ({len(classes)}): {told}",
-            f"- Rows: {rows.name}, {rows.rows:,} of them, {rows.held:,} held out, SHA-256 `{rows.sha256}`",
-            f"- Training: {step:,} of {plan.steps:,} steps of {config.training.batch_size} texts, seed "
-            f"{config.training.seed}, {plan.precision}",
-            "",
-            *(
-                [
-                    "On the rows held out, by which the model was chosen and calibrated:",
-                    "",
-                    "| Figure | Value |",
-                    "|---|---|",
-                ]
-                if figures
-                else ["It was not measured on rows held out."]
-            ),
-            *figures,
-            "",
-            "Use it with charloom:",
-            "",
-            "```sh",
-            "charloom classify predict this-folder texts.txt",
-            "```",
-            "",
-        ]
-    )

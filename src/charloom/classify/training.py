@@ -1,29 +1,21 @@
 """Training a classifier: the loop of every model here, with the loss of a classifier."""
 
-import copy
-from dataclasses import replace
-from typing import Self
-
 import numpy as np
 import torch
 
 from charloom.classify.batches import TextBatch
-from charloom.classify.ensemble import EnsembleNetwork
-from charloom.classify.generative import GenerativeNetwork
 from charloom.classify.network import ClassifierNetwork
 from charloom.models.network import State, reading
 from charloom.settings import TrainingConfig
-from charloom.training.trainer import Epochs, StepByStep
-
-AnyNetwork = ClassifierNetwork | EnsembleNetwork | GenerativeNetwork
+from charloom.training.trainer import BaseTrainer, Epochs
 
 
-class ClassifierTrainer(StepByStep[AnyNetwork, TextBatch]):
+class ClassifierTrainer(BaseTrainer[ClassifierNetwork, TextBatch]):
     """Trains a classifier's network in place for `steps` steps; classes are weighted by `weights` (C,)."""
 
     def __init__(
         self,
-        network: AnyNetwork,
+        network: ClassifierNetwork,
         batches: Epochs[TextBatch],
         config: TrainingConfig,
         *,
@@ -34,11 +26,6 @@ class ClassifierTrainer(StepByStep[AnyNetwork, TextBatch]):
         super().__init__(network, batches, config, steps=steps, precision=precision)
         self._weights = weights.to(network.device)
 
-    def _double(self) -> Self:
-        config = replace(self.config, clip=1.0)
-        network = copy.deepcopy(self.network).cpu()
-        return type(self)(network, self.batches, config, weights=self._weights, steps=self.total)
-
     def _loss(self, batch: TextBatch) -> tuple[torch.Tensor, float, int, State | None]:
         device = self.network.device
         with torch.autocast(device.type, torch.bfloat16, enabled=self._bfloat16):
@@ -48,7 +35,8 @@ class ClassifierTrainer(StepByStep[AnyNetwork, TextBatch]):
     def _output(self, batch: TextBatch) -> torch.Tensor:
         device = self.network.device
         with reading(self.average):
-            return self.average(batch.ids[:, :4].to(device), batch.lengths[:4].to(device))  # type: ignore[no-any-return]
+            logits: torch.Tensor = self.average(batch.ids[:, :4].to(device), batch.lengths[:4].to(device))
+        return logits
 
 
 def class_weights(counts: tuple[int, ...], power: float) -> torch.Tensor:

@@ -1,7 +1,6 @@
 """What a person sees of a classifier: its training, its predictions, how it errs and why."""
 
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,9 +16,7 @@ from charloom.classify.session import ClassifierSession
 from charloom.cli.output import print_json, say
 from charloom.durations import duration
 from charloom.errors import shown
-from charloom.interruption import Interruption
 
-LINE_SECONDS = 10.0
 TOGETHER = 4096
 """Texts that are classified before the first of them is printed."""
 
@@ -41,41 +38,19 @@ def introduce(session: ClassifierSession) -> None:
     say(f"{rows.name}: {rows.rows:,} texts of {rows.classes} classes, {rows.characters:,} characters; {held}")
     if config.origin is not None:
         say(f"starting from {config.origin.path}")
-    ways = "2 x " if kind.kind == "discriminative" and kind.bidirectional else ""
+    ways = "2 x " if kind.bidirectional else ""
     say(
-        f"{path}: {kind.kind}, {network.cell} {ways}{network.layers}x{network.hidden_size}, {plan.parameters:,} parameters, "
+        f"{path}: {network.cell} {ways}{network.layers}x{network.hidden_size}, {plan.parameters:,} parameters, "
         f"{f'n-grams of up to {kind.n_grams} characters, ' if kind.n_grams else ''}"
         f"{plan.steps:,} steps ({plan.steps / plan.steps_per_epoch:.1f} epochs), {plan.precision} on {plan.device}: "
         f"{plan.precision_reason}"
     )
 
 
-def shown_steps(session: ClassifierSession, interruption: Interruption) -> None:
-    """Train to the end, with a line now and then."""
-    began, done, last = time.monotonic(), session.trainer.step, 0.0
-    nats, symbols = 0.0, 0
-    for event in session.events(interruption):
-        progress, figures = event.progress, event.validation
-        nats += progress.loss_nats * progress.symbols
-        symbols += progress.symbols
-        now = time.monotonic()
-        if figures is None and progress.step < progress.steps and last and now - last < LINE_SECONDS:
-            continue
-        left = (now - began) / max(1, progress.step - done) * (progress.steps - progress.step)
-        held = ""
-        if figures is not None:
-            held = f"  held {figures['nats_per_text']:.3f} nats, {figures['accuracy']:.1%} right"
-        say(
-            f"step {progress.step:,}/{progress.steps:,}  epoch {progress.epoch:.1f}  loss {nats / symbols:.3f}{held}  "
-            f"{progress.characters_seen / max(session.seconds, 1e-9):,.0f} chars/s  {duration(left)} left"
-        )
-        nats, symbols, last = 0.0, 0, now
-
-
 def conclude(session: ClassifierSession) -> None:
     """What came out."""
     if session.stopped_early:
-        say(f"the held texts were not predicted better for long: stopped at step {session.trainer.step:,}")
+        say(f"stopped at step {session.trainer.step:,}: no better validation since step {session.best_step:,}")
     best = session.best()
     if best is None:
         say(f"{session.run.path}: trained to step {session.trainer.step:,}; nothing was held out, so no figure")
@@ -192,12 +167,7 @@ def print_explanation(found: Explanation, *, json: bool) -> None:
             character = character if character.isprintable() else "\ufffd"
             ink = "#ffffff" if step == 3 else "#000000"
             cells.append(character, f"{ink} on {colour}" if coloured and colour else "")
-            wide = Text(character).cell_len
-            marks += (
-                (("+" if share > 0 else "-") if step == 1 else "P" if share > 0 else "M")[:1] * wide
-                if step
-                else " " * wide
-            )
+            marks += _mark(share, step) * Text(character).cell_len
         console.print(cells, soft_wrap=True)
         if not coloured:
             console.print(marks.rstrip(), markup=False, soft_wrap=True)
@@ -207,6 +177,12 @@ def print_explanation(found: Explanation, *, json: bool) -> None:
         else "+ and P speak for it (P strongly), - and M against it",
         markup=False,
     )
+
+
+def _mark(share: float, step: int) -> str:
+    """What stands beneath a character that spoke for the class or against it, and how strongly, from step 0 to 3."""
+    weak, strong = "+P" if share > 0 else "-M"
+    return (" ", weak, strong, strong)[step]
 
 
 def _by_class(found: Evaluation) -> list[tuple[str, int, float, float, float]]:

@@ -2,13 +2,18 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from charloom.cli.run_options import RunOptions
 from charloom.cli.sources import HYPHEN
 from charloom.errors import SettingsError
-from charloom.settings import ClassificationConfig, ClassifierNetworkConfig, ClassifierTrainingConfig, Device, Precision
+from charloom.settings import ClassificationConfig, ClassifierNetworkConfig, ClassifierTrainingConfig
+
+if TYPE_CHECKING:
+    from charloom.classify.request import ClassifierRequest
+    from charloom.classify.session import ClassifierSession
 
 app = App(
     name="classify",
@@ -24,19 +29,13 @@ def train(
     data: Path | None = None,
     /,
     *,
-    run: Path | None = None,
-    resume: bool = False,
+    options: Annotated[RunOptions, Parameter(name="*")] = RunOptions(),
     moved: Annotated[Path | None, Parameter(name="--data")] = None,
-    from_: Annotated[Path | None, Parameter(name="--from")] = None,
     epochs: float | None = None,
     steps: int | None = None,
     classification: Annotated[ClassificationConfig, Parameter(name="*")] = ClassificationConfig(),
     network: ClassifierNetworkConfig = ClassifierNetworkConfig(),
     training: ClassifierTrainingConfig = ClassifierTrainingConfig(),
-    save_every: str = "30s",
-    device: Device = "auto",
-    precision: Precision = "auto",
-    json: bool = False,
 ) -> None:
     """Train a classifier on rows of label, tab, text.
 
@@ -46,78 +45,62 @@ def train(
     ----------
     data
         A file of rows label<TAB>text, or - for standard input.
-    run
-        Directory of the run; without it runs/NAME-OF-THE-FILE, then -2, -3. An existing run is never overwritten.
-    resume
-        Go on with --run from its last checkpoint.
     moved
         With --resume: where the run's rows are now, if the file was moved or renamed. They must be the same, by their SHA-256.
-    from_
-        A language model whose weights to start from; cell and sizes are that model's.
     epochs
         How often the rows are read; without it, chosen from their length.
     steps
         How many batches are trained instead.
-    save_every
-        How often a checkpoint is saved: 30s, or a number of steps.
-    device
-        Where to train; auto takes CUDA, MPS or the CPU, the first that is there.
-    precision
-        Numbers in which products are computed while training; auto takes bfloat16 where the processor supports it.
-    json
-        Print one JSON value at the end.
     """
-    from charloom.classify import experiment
-    from charloom.cli.classification import conclude, introduce, result, shown_steps
-    from charloom.cli.output import print_json, say, stopped
-    from charloom.cli.train import saving
-    from charloom.interruption import Interrupted, catch_signals
+    from charloom.classify.request import ClassifierRequest
+    from charloom.cli.classification import conclude, introduce, result
+    from charloom.cli.display import show_training
+    from charloom.cli.output import print_json
+    from charloom.interruption import catch_signals
+    from charloom.training.request import Length
 
-    often = saving(save_every)
+    request = ClassifierRequest(
+        *(classification, network, training),
+        length=Length(steps, epochs),
+        origin=options.from_,
+        device=options.device,
+        precision=options.precision,
+    )
     with catch_signals() as interruption:
-        if resume:
-            if run is None:
-                raise SettingsError("--resume needs the run to go on with; name it with --run")
-            if data is not None:
-                raise SettingsError(
-                    "a run that is resumed reads its own rows again; leave out the file, or, if it is theirs and was moved, "
-                    "name it with --data"
-                )
-            session = experiment.resume(run, data=moved, device=device, save_every=often)
-        else:
-            if moved is not None:
-                raise SettingsError(
-                    "--data names the rows of a run that is resumed; give rows to train on without --data"
-                )
-            if data is None:
-                raise SettingsError("there are no rows to train on; give a file of label<TAB>text, or -")
-            rows, name, source = _rows(data)
-            session = experiment.begin(
-                rows,
-                classification,
-                network,
-                training,
-                name=name,
-                source=source,
-                epochs=epochs,
-                steps=steps,
-                run=run,
-                origin=from_,
-                device=device,
-                precision=precision,
-                save_every=often,
-            )
-            for note in rows.notes:
-                say(note)
+        session = _resume(options, data, moved) if options.resume else _begin(options, request, data, moved)
         introduce(session)
-        try:
-            shown_steps(session, interruption)
-        except Interrupted:
-            say(stopped(session, f"charloom classify train --resume --run {session.run.path}"))
-            raise
+        show_training(session, interruption, f"charloom classify train --resume --run {session.run.path}")
     conclude(session)
-    if json:
+    if options.json:
         print_json(result(session))
+
+
+def _resume(options: RunOptions, data: Path | None, moved: Path | None) -> "ClassifierSession":
+    from charloom.classify.experiment import resume
+
+    if data is not None:
+        raise SettingsError(
+            "a run that is resumed reads its own rows again; leave out the file, or, if it is theirs and was moved, name it "
+            "with --data"
+        )
+    return resume(options.resumed, data=moved, device=options.device, save_every=options.saving)
+
+
+def _begin(
+    options: RunOptions, request: "ClassifierRequest", data: Path | None, moved: Path | None
+) -> "ClassifierSession":
+    from charloom.classify.experiment import begin
+    from charloom.cli.output import say
+
+    if moved is not None:
+        raise SettingsError("--data names the rows of a run that is resumed; give rows to train on without --data")
+    if data is None:
+        raise SettingsError("there are no rows to train on; give a file of label<TAB>text, or -")
+    rows, name, source = _rows(data)
+    session = begin(rows, request, name=name, source=source, run=options.run, save_every=options.saving)
+    for note in rows.notes:
+        say(note)
+    return session
 
 
 @app.command

@@ -1,17 +1,17 @@
 """What a person sees while a run is going on: a bar on a terminal, plain lines elsewhere; always on standard error."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from charloom.cli.output import say
+from charloom.cli.output import say, stopped
 from charloom.durations import duration
-from charloom.training.loop import Event
-from charloom.training.session import Validation
+from charloom.interruption import Interrupted, Interruption
+from charloom.training.loop import Event, TrainingLoop
 
 LINE_SECONDS = 10.0
 
@@ -19,11 +19,30 @@ LINE_SECONDS = 10.0
 class Display(Protocol):
     """Shows events."""
 
-    def show(self, event: Event[Validation]) -> None:
+    def show(self, event: Event[Any]) -> None:
         """Show what is known after a step."""
 
     def say(self, text: str) -> None:
         """Show a text between the events."""
+
+
+def show_training(
+    session: TrainingLoop[Any], interruption: Interruption, again: str, between: Callable[[], str] = lambda: ""
+) -> None:
+    """Train to the end and show it, with what `between()` says after a step, unless that is nothing.
+
+    Where it is interrupted, say how far the run is saved and that `again` is the command that goes on with it.
+    """
+    try:
+        with display(session.trainer.total, session.trainer.step) as shown:
+            for event in session.events(interruption):
+                shown.show(event)
+                text = between()
+                if text:
+                    shown.say(text)
+    except Interrupted:
+        say(stopped(session, again))
+        raise
 
 
 @contextmanager
@@ -51,19 +70,20 @@ class _Pace:
         self._since = self._began
         self.validation = ""
 
-    def add(self, event: Event[Validation]) -> None:
+    def add(self, event: Event[Any]) -> None:
         self._nats += event.progress.loss_nats * event.progress.symbols
         self._symbols += event.progress.symbols
         if event.validation:
             best = f"best {event.best_nats:.3f} at step {event.best_step:,}"
             if event.best_step == event.progress.step:
                 best = "best so far"
-            self.validation = f"  validation {event.validation.score.nats_per_character:.3f} ({best})"
+            remarks = ", ".join(filter(None, (event.validation.remark, best)))
+            self.validation = f"  validation {event.validation.nats:.3f} ({remarks})"
 
     def age(self) -> float:
         return time.monotonic() - self._since
 
-    def figures(self, event: Event[Validation]) -> str:
+    def figures(self, event: Event[Any]) -> str:
         """Loss, speed and time left since the last call; resets them."""
         now, step = time.monotonic(), event.progress.step
         left = (now - self._began) / max(1, step - self._done) * (self._steps - step)
@@ -77,7 +97,7 @@ class _Lines:
         self._pace = _Pace(steps, done)
         self._first = True
 
-    def show(self, event: Event[Validation]) -> None:
+    def show(self, event: Event[Any]) -> None:
         self._pace.add(event)
         last = event.progress.step == event.progress.steps
         if self._first or last or event.validation or self._pace.age() > LINE_SECONDS:
@@ -95,7 +115,7 @@ class _Bar:
         self._task = progress.add_task("", total=steps, completed=done, figures="")
         self._shown = False
 
-    def show(self, event: Event[Validation]) -> None:
+    def show(self, event: Event[Any]) -> None:
         self._pace.add(event)
         last = event.progress.step == event.progress.steps
         if not self._shown or last or event.validation or self._pace.age() > 0.5:

@@ -5,36 +5,32 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from charloom.cli.run_options import RunOptions
 from charloom.cli.sources import Chosen
 from charloom.durations import seconds
 from charloom.errors import SettingsError
-from charloom.settings import CorpusConfig, Device, NetworkConfig, Precision, TrainingConfig
+from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
 
 if TYPE_CHECKING:
-    from charloom.training.loop import SaveEvery
+    from charloom.training.request import Length
+    from charloom.training.session import Session
 
 
 def train(
     text: str | None = None,
     /,
     *,
-    run: Path | None = None,
-    resume: bool = False,
-    moved: Annotated[str | None, Parameter(name="--text")] = None,
-    from_: Annotated[Path | None, Parameter(name="--from")] = None,
+    options: Annotated[RunOptions, Parameter(name="*")] = RunOptions(),
     config: Path | None = None,
     preset: str | None = None,
+    moved: Annotated[str | None, Parameter(name="--text")] = None,
     time_budget: str | None = None,
     epochs: float | None = None,
     steps: int | None = None,
     corpus: Annotated[CorpusConfig, Parameter(name="*")] = CorpusConfig(),
     network: NetworkConfig = NetworkConfig(),
     training: TrainingConfig = TrainingConfig(),
-    save_every: str = "30s",
     sample_every: str | None = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    json: bool = False,
     chosen: Chosen = frozenset(),
 ) -> None:
     """Train a model on a text.
@@ -46,100 +42,78 @@ def train(
     ----------
     text
         A file, a folder of text files, - for standard input, or the name of a corpus (charloom data list).
-    run
-        Directory of the run; without it runs/NAME-OF-THE-TEXT, then -2, -3. An existing run is never overwritten.
-    resume
-        Go on with --run from its last checkpoint; a longer --steps or --epochs extends it.
-    moved
-        With --resume: where the run's text is now, if it was moved or renamed. It must be the same text, by its SHA-256.
-    from_
-        A run or model folder whose weights to start from (fine-tuning); cell and sizes are that model's.
     config
         A TOML file of settings by their names here; flags win.
     preset
         Named settings: default, reference, quick or small.
+    moved
+        With --resume: where the run's text is now, if it was moved or renamed. It must be the same text, by its SHA-256.
     time_budget
         How long it may take, from the start of the command to the saved model: 90s, 4m, 1h30m. The default is 4m.
     epochs
-        Passes over the training text.
+        Passes over the training text; with --resume, more of them extend the run.
     steps
-        Number of batches to train.
-    save_every
-        How often a checkpoint is saved: 30s, or a number of steps.
+        Number of batches to train; with --resume, more of them extend the run.
     sample_every
         How often to show what the model writes by now: 1m.
-    device
-        Where to train; auto takes CUDA, MPS or the CPU, the first that is there.
-    precision
-        Numbers in which products are computed while training; auto takes bfloat16 where the processor supports it.
-    json
-        Print one JSON value at the end.
     """
-    from charloom.cli.display import display
-    from charloom.cli.main import STARTED
-    from charloom.cli.output import print_json, say, stopped
-    from charloom.data.text_sources import open_text
+    from charloom.cli.display import show_training
+    from charloom.cli.output import print_json, say
     from charloom.interruption import Interrupted, catch_signals
-    from charloom.training.experiment import begin
-    from charloom.training.experiment import resume as resume_run
-    from charloom.training.plan import Length
+    from charloom.training.request import Length
 
-    often = saving(save_every)
-    sampling = seconds(sample_every) if sample_every else None
     length = Length(steps=steps, epochs=epochs, budget=seconds(time_budget) if time_budget else None)
+    sampling = seconds(sample_every) if sample_every else None
     with catch_signals() as interruption:
-        if resume:
-            if run is None:
-                raise SettingsError("--resume needs the run to go on with; name it with --run")
-            session = resume_run(run, length, text=moved, device=device, save_every=often)
+        if options.resume:
+            session = _resume(options, length, moved)
         else:
-            if moved is not None:
-                raise SettingsError(
-                    "--text names the text of a run that is resumed; give the text to train on without --text"
-                )
-            if text is None:
-                raise SettingsError("there is no text to train on; give a file, a folder, - or the name of a corpus")
-            session = begin(
-                open_text(text, corpus),
-                corpus,
-                network,
-                training,
-                length,
-                run=run,
-                origin=from_,
-                device=device,
-                precision=precision,
-                save_every=often,
-                started=STARTED,
-                chosen=chosen,
-            )
+            session = _begin(options, length, text, moved, corpus, network, training, chosen)
         _introduce(session, say)
         try:
-            with display(session.trainer.total, session.trainer.step) as shown:
-                samples = _Samples(session, sampling)
-                for event in session.events(interruption):
-                    shown.show(event)
-                    sample = samples.due()
-                    if sample:
-                        shown.say(sample)
+            show_training(session, interruption, _again(session), between=_Samples(session, sampling).due)
         except Interrupted:
-            say(stopped(session, _again(session)))
             _say_kept(session, say)
             raise
     _conclude(session, say)
-    if json:
+    if options.json:
         print_json(_result(session))
 
 
-def saving(text: str) -> "SaveEvery":
-    """How often to save, from what a flag says: a duration, or a number of steps. Raises `SettingsError`."""
-    from charloom.training.loop import SaveEvery
+def _resume(options: RunOptions, length: "Length", moved: str | None) -> "Session":
+    from charloom.training.experiment import resume
 
-    if text.isdecimal() and len(text) < 16:
-        if int(text) == 0:
-            raise SettingsError("save-every is 0; give a duration such as 30s, or a number of steps from 1")
-        return SaveEvery(None, int(text))
-    return SaveEvery(seconds(text))
+    return resume(options.resumed, length, text=moved, device=options.device, save_every=options.saving)
+
+
+def _begin(
+    options: RunOptions,
+    length: "Length",
+    text: str | None,
+    moved: str | None,
+    corpus: CorpusConfig,
+    network: NetworkConfig,
+    training: TrainingConfig,
+    chosen: frozenset[str],
+) -> "Session":
+    from charloom.cli.main import STARTED
+    from charloom.data.text_sources import open_text
+    from charloom.training.experiment import begin
+    from charloom.training.request import RunRequest
+
+    if moved is not None:
+        raise SettingsError("--text names the text of a run that is resumed; give the text to train on without --text")
+    if text is None:
+        raise SettingsError("there is no text to train on; give a file, a folder, - or the name of a corpus")
+    request = RunRequest(
+        *(corpus, network, training),
+        length=length,
+        origin=options.from_,
+        device=options.device,
+        precision=options.precision,
+        chosen=chosen,
+    )
+    return begin(open_text(text, corpus), request, run=options.run, save_every=options.saving, started=STARTED)
 
 
 class _Samples:

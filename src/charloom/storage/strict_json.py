@@ -79,6 +79,13 @@ def load(kind: type[Record], value: Any, where: str, path: str = "") -> Record:
         raise FolderError(f"{where}: {error}") from None
 
 
+def require_at_least(record: object, least: int, *names: str, prefix: str = "") -> None:
+    """Raise `FolderError` if one of these numbers of a record that stood in a file is below `least`."""
+    for name in names:
+        if getattr(record, name) < least:
+            raise FolderError(f"{prefix}{name} is {getattr(record, name)}, below {least}; restore the file from a copy")
+
+
 def _load_value(hint: Any, value: Any, where: str, path: str) -> Any:
     if dataclasses.is_dataclass(hint):
         return load(hint, value, where, path)  # type: ignore[arg-type]

@@ -4,17 +4,15 @@ from charloom import _public
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from charloom.training.experiment import train
     from charloom.training.runs import Run, load
     from charloom.training.schedules import learning_rate
     from charloom.training.trainer import Progress, Trainer
 
-__all__ = ["Progress", "Run", "Trainer", "learning_rate", "load", "train"]
+__all__ = ["Progress", "Run", "Trainer", "learning_rate", "load"]
 
 __getattr__, __dir__ = _public(
     __name__,
     {
-        "experiment": ("train",),
         "runs": ("Run", "load"),
         "schedules": ("learning_rate",),
         "trainer": ("Progress", "Trainer"),

@@ -1,65 +1,82 @@
 """The card of a model folder: what it is, what it was trained on, how good it is. No date and no path: a function of the run."""
 
+from collections.abc import Mapping, Sequence
+
 from charloom.evaluation.score import Score
 from charloom.training.kept import Kept
 from charloom.training.runs import RunConfig
 
 
-def model_card(config: RunConfig, step: int, score: Score | None, how: str, kept: Kept | None = None) -> str:
+def card(
+    *, task: str, title: str, what: str, facts: Sequence[str], measured: str, figures: Mapping[str, float], usage: str
+) -> str:
     """README.md of a model folder, in Markdown with the metadata block that model hubs read.
+
+    `task` is what hubs call it. `measured` introduces the figures, or says why there are none.
+    """
+    table = ["", "| Figure | Value |", "|---|---|"] if figures else []
+    table += [f"| {name.replace('_', ' ')} | {value:.4f} |" for name, value in figures.items()]
+    return "\n".join(
+        [
+            "---",
+            "library_name: charloom",
+            f"pipeline_tag: {task}",
+            "tags: [character-level, recurrent-neural-network]",
+            "---",
+            f"# {title}",
+            "",
+            what,
+            "",
+            *(f"- {fact}" for fact in facts),
+            "",
+            measured,
+            *table,
+            "",
+            "Use it with charloom:",
+            "",
+            usage,
+            "",
+        ]
+    )
+
+
+def model_card(config: RunConfig, step: int, score: Score | None, how: str, kept: Kept | None = None) -> str:
+    """The card of a language model.
 
     `step` is the model's; `how` says how the score was measured; `kept`, of a finished run, says what became of the
     validation loss after it.
     """
     network, text, plan = config.network, config.text, config.plan
-    chosen = []
+    symbol = "byte" if config.corpus.vocabulary == "bytes" else "character"
+    facts = [
+        f"Text: {text.name}, {text.characters:,} characters, SHA-256 `{text.sha256}`",
+        f"Split (train, validation, test): {', '.join(f'{share:g}' for share in config.corpus.split)}, by position",
+        f"Training: {step:,} of {plan.steps:,} steps of {_size(config)}, seed {config.training.seed}, {plan.precision}",
+    ]
     if kept is not None:
         sentence = kept.sentence(plan.steps)
-        chosen = [f"- Model: {sentence}. The validation text chose it, so its figure flatters it a little."]
-    quality = [
-        "| Figure | Value |",
-        "|---|---|",
-        *(f"| {name.replace('_', ' ')} | {value:.4f} |" for name, value in (score.summary() if score else {}).items()),
-    ]
-    return "\n".join(
-        [
-            "---",
-            "library_name: charloom",
-            "pipeline_tag: text-generation",
-            "tags: [character-level, recurrent-neural-network]",
-            "---",
-            f"# A character model of {text.name}",
-            "",
-            f"A recurrent network ({network.cell}, {network.layers} x {network.hidden_size} units, {plan.parameters:,} parameters) "
-            f"that predicts the next {'byte' if config.corpus.vocabulary == 'bytes' else 'character'}.",
-            "",
-            f"- Text: {text.name}, {text.characters:,} characters, SHA-256 `{text.sha256}`",
-            f"- Split (train, validation, test): {', '.join(f'{share:g}' for share in config.corpus.split)}, by position",
-            f"- Training: {step:,} of {plan.steps:,} steps of {_size(config)}, "
-            f"seed {config.training.seed}, {plan.precision}",
-            *chosen,
-            "",
-            *(
-                [
-                    f"On text that it was not trained on ({how}):",
-                    "",
-                    *quality,
-                ]
-                if score
-                else ["It was not measured on text that it was not trained on."]
-            ),
-            "",
-            "Use it with charloom:",
-            "",
-            "```python",
-            "import charloom",
-            "",
-            'model = charloom.load("this-folder")',
-            'print("".join(charloom.generate(model, "", length=300, seed=1)))',
-            "```",
-            "",
-        ]
+        facts.append(f"Model: {sentence}. The validation text chose it, so its figure flatters it a little.")
+    return card(
+        task="text-generation",
+        title=f"A character model of {text.name}",
+        what=f"A recurrent network ({network.cell}, {network.layers} x {network.hidden_size} units, {plan.parameters:,} "
+        f"parameters) that predicts the next {symbol}.",
+        facts=facts,
+        measured=f"On text that it was not trained on ({how}):"
+        if score
+        else "It was not measured on text that it was not trained on.",
+        figures=score.summary() if score else {},
+        usage=_USAGE,
     )
+
+
+_USAGE = """\
+```python
+import charloom
+
+model = charloom.load("this-folder")
+print("".join(charloom.generate(model, "", length=300, seed=1)))
+```"""
 
 
 def _size(config: RunConfig) -> str:

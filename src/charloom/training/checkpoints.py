@@ -18,11 +18,11 @@ from typing import Literal, Protocol
 import torch
 
 from charloom.errors import FolderError, StorageError
-from charloom.models.language_model import as_tensors, expected_of, pack
+from charloom.models.language_model import as_tensors, pack
 from charloom.models.model_folder import read_model_file
 from charloom.storage import atomic_files, strict_json
 from charloom.storage.atomic_files import Disk
-from charloom.storage.tensor_files import largest_file, unpack
+from charloom.storage.tensor_files import Expected, largest_file, unpack
 from charloom.training.trainer import TrainerState
 
 GROUPS = ("weights", "average", "optimizer", "carried", "random")
@@ -36,7 +36,7 @@ class Restorable(Protocol):
 
     total: int
 
-    def expected_state(self, step: int) -> TrainerState: ...
+    def expected_tensors(self, step: int) -> dict[str, Expected]: ...
     def restore(self, state: TrainerState) -> None: ...
 
 
@@ -63,19 +63,31 @@ class Position:
     metrics_bytes: int
 
     def __post_init__(self) -> None:
-        counts = (
-            *("step", "characters_seen", "best_step", "metrics_bytes"),
-            *("interval_symbols", "interval_steps", "interval_clipped"),
-        )
-        for name, least in (*((name, 0) for name in counts), ("evaluated", -1)):
-            if getattr(self, name) < least:
-                raise FolderError(f"{name} is {getattr(self, name)}, below {least}; restore the file from a copy")
+        strict_json.require_at_least(self, 0, "step", "characters_seen", "best_step", "metrics_bytes")
+        strict_json.require_at_least(self, 0, "interval_symbols", "interval_steps", "interval_clipped")
+        strict_json.require_at_least(self, -1, "evaluated")
 
     @property
     def name(self) -> str:
         """A name for each thing that can be committed at a step: before it is evaluated, after, and at the end."""
         state = "-finished" if self.finished else "-evaluated" if self.evaluated == self.step else ""
         return f"step-{self.step:08d}{state}"
+
+
+FIRST = Position(
+    step=0,
+    characters_seen=0,
+    evaluated=-1,
+    finished=False,
+    best_nats=None,
+    best_step=0,
+    interval_nats=0.0,
+    interval_symbols=0,
+    interval_norm=0.0,
+    interval_steps=0,
+    interval_clipped=0,
+    metrics_bytes=0,
+)
 
 
 @dataclass(frozen=True)
@@ -272,12 +284,12 @@ def _restore(run: Path, pointer: Pointer, trainer: Restorable) -> tuple[Position
         raise FolderError(
             f"{where}: step {position.step} is not one of the {trainer.total} steps; restore it from a copy"
         )
-    expected = trainer.expected_state(position.step)
+    expected = trainer.expected_tensors(position.step)
     groups = {}
     for group in GROUPS:
-        name, shapes = f"{group}.safetensors", expected_of(getattr(expected, group))
-        data = _part(folder, name, manifest, largest_file(shapes))
-        groups[group] = as_tensors(unpack(data, shapes, str(folder / name)))
+        name = f"{group}.safetensors"
+        data = _part(folder, name, manifest, largest_file(expected[group]))
+        groups[group] = as_tensors(unpack(data, expected[group], str(folder / name)))
     try:
         torch.Generator().set_state(groups["random"]["cpu"])
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""One sitting of a run, whatever is trained: steps, lines of metrics and checkpoints, in an order that survives any crash.
+"""The loop that trains into a run, whatever is trained: steps, validations, checkpoints, in an order that survives any crash.
 
 A validation comes after a checkpoint of its step, so that a crash within it costs nothing; whatever is written between
 two checkpoints is written again, byte for byte, when the run resumes from the first of them.
@@ -6,27 +6,42 @@ two checkpoints is written again, byte for byte, when the run resumes from the f
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import filelock
 
-from charloom.errors import CharloomError, FolderError, UnfinishedStepError
+from charloom.errors import CharloomError, FolderError, NotFiniteError, UnfinishedStepError
 from charloom.interruption import Interruption
 from charloom.machine.hardware import environment, peak_memory
 from charloom.storage import atomic_files, strict_json
-from charloom.storage.atomic_files import Disk
 from charloom.training import checkpoints
 from charloom.training.checkpoints import Position
+from charloom.training.opening import AnyTrainer, Opened
 from charloom.training.runs import Run
-from charloom.training.trainer import Progress, StepByStep
+from charloom.training.trainer import Progress
 
 Line = dict[str, Any]
 
-Found = TypeVar("Found")
-"""The result of a validation."""
+
+class Result(Protocol):
+    """What a validation found."""
+
+    @property
+    def nats(self) -> float:
+        """The mean surprisal by which models are compared; the lowest is kept."""
+
+    @property
+    def remark(self) -> str:
+        """What else a person should see of it; may be empty."""
+
+    def summary(self) -> Line:
+        """Its figures by their names in metrics.jsonl."""
+
+
+Found = TypeVar("Found", bound=Result)
 
 
 @dataclass(frozen=True)
@@ -56,24 +71,11 @@ class Rhythm:
     """After how many steps what is done."""
 
     log_every: int
-    validate_every: int
+    validate_every: int | None
+    "None where there is nothing to validate on."
+    patience: int
+    "Validations in a row without a better one after which training ends; 0 for never."
     save_every: SaveEvery
-
-
-FIRST = Position(
-    step=0,
-    characters_seen=0,
-    evaluated=-1,
-    finished=False,
-    best_nats=None,
-    best_step=0,
-    interval_nats=0.0,
-    interval_symbols=0,
-    interval_norm=0.0,
-    interval_steps=0,
-    interval_clipped=0,
-    metrics_bytes=0,
-)
 
 
 @dataclass(frozen=True)
@@ -85,26 +87,25 @@ class Books:
     clock: bytes = b""
 
 
-class Sitting(ABC, Generic[Found]):
-    """A trainer that writes into a run; how it is validated and when it is over, a subclass says."""
+class TrainingLoop(ABC, Generic[Found]):
+    """A trainer that writes into a run; a subclass says how it is validated and what the files of its model hold.
+
+    `deadline` is the moment (`time.monotonic()`) at which a time budget ends training.
+    """
+
+    KEY: ClassVar[str]
+    "What a line of metrics.jsonl calls the result of a validation."
 
     def __init__(
-        self,
-        run: Run,
-        trainer: StepByStep[Any, Any],
-        rhythm: Rhythm,
-        *,
-        disk: Disk,
-        position: Position,
-        lock: filelock.BaseFileLock,
-        clock_bytes: int,
-        notices: tuple[str, ...],
+        self, run: Run, opened: Opened, trainer: AnyTrainer, rhythm: Rhythm, deadline: float | None = None
     ) -> None:
-        self.run, self.trainer, self.notices = run, trainer, notices
+        position = opened.position
+        self.run, self.trainer, self.notices = run, trainer, opened.notices
         self.resumed_from = position.step
-        self._rhythm, self._disk, self._lock = rhythm, disk, lock
+        self.final: Found | None = None
+        self._rhythm, self._disk, self._lock, self._deadline = rhythm, opened.disk, opened.lock, deadline
         self._books = Books(position)
-        self._clock_bytes = clock_bytes
+        self._clock_bytes = opened.clock_bytes
         self._saved = position.name
         self._last_save = (time.monotonic(), position.step)
         self._began, self._seconds_before = time.monotonic(), run.seconds()
@@ -130,6 +131,21 @@ class Sitting(ABC, Generic[Found]):
     def best_step(self) -> int:
         """The step whose model is kept."""
         return self._position.best_step
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether training stops before its last step because validation has not improved for so long: a function of steps."""
+        position, patience = self._position, self._rhythm.patience * (self._rhythm.validate_every or 0)
+        return (
+            0 < patience <= position.evaluated - position.best_step
+            and position.best_nats is not None
+            and position.step < self.trainer.total
+        )
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the time budget ended training before its last step."""
+        return self.trainer.step < self.trainer.total and not self.stopped_early
 
     def events(self, interruption: Interruption | None = None) -> Iterator[Event[Found]]:
         """Train to the end, an event after each step. However the loop is left, the last completed step is saved.
@@ -169,20 +185,22 @@ class Sitting(ABC, Generic[Found]):
             self._lock.release()
 
     def save(self) -> None:
-        """Commit what was done since the last checkpoint.
+        """Commit what was done since the last checkpoint; until a model was validated, the present one is kept.
 
         Raises `StorageError`, `DivergedError` if it is ruined, or `UnfinishedStepError` if a step was broken off halfway.
         """
         books = self._books
         if self._whole and self._saved == books.position.name:
             return
+        self.trainer.check()
         state = self.trainer.state()
         if not self._whole:
             raise UnfinishedStepError(
                 f"step {self.trainer.step} was broken off before it was recorded, so it cannot be saved; go on from the last "
                 "checkpoint"
             )
-        self._before_saving()
+        if books.position.best_nats is None:
+            self._keep(None)
         metrics_bytes = books.position.metrics_bytes
         atomic_files.append(self._disk, self.run.path / "metrics.jsonl", books.metrics, at=metrics_bytes)
         atomic_files.append(self._disk, self.run.path / "clock.jsonl", books.clock, at=self._clock_bytes)
@@ -221,33 +239,66 @@ class Sitting(ABC, Generic[Found]):
             self._lock.release()
             raise FolderError(f"{self.run.path} was trained by another process since; resume it anew")
 
-    @property
     @abstractmethod
-    def _validates(self) -> bool:
-        """Whether there is anything to validate on."""
+    def _measure(self) -> Found:
+        """Validate the present model. Raises `NotFiniteError`."""
 
     @abstractmethod
+    def _weights(self, found: Found | None) -> bytes:
+        """The present weights as model.safetensors, with what validating them found."""
+
+    @abstractmethod
+    def _card(self, step: int, found: Found | None, *, final: bool) -> str:
+        """README.md for the model of `step`; `final` says that the run is over and this is the model that it leaves."""
+
+    def _measure_final(self) -> Found | None:
+        """The figure of the model that a run leaves, where one is taken beside the validations."""
+        return None
+
     def _over(self) -> bool:
-        """Whether training ends before its last step."""
+        return self.stopped_early or (self._deadline is not None and time.monotonic() > self._deadline)
 
-    @abstractmethod
     def _validate(self, interruption: Interruption) -> Found:
         """Save, validate, and keep the model if it is the best so far."""
+        with interruption.hold():
+            self.save()
+        try:
+            found = self._measure()
+        except NotFiniteError:
+            raise self.trainer.diverged("validation loss", self.trainer.step) from None
+        with interruption.hold():
+            step = self.trainer.step
+            position = replace(self._position, evaluated=step)
+            if position.best_nats is None or found.nats < position.best_nats:
+                self._keep(found)
+                position = replace(position, best_nats=found.nats, best_step=step)
+            self._note(position, {"step": step, self.KEY: found.summary()})
+        return found
 
-    @abstractmethod
     def _finish(self, interruption: Interruption) -> None:
-        """What is done once after the last step, committed."""
+        """Take the final figure, write the card of the model that is kept, and commit: once."""
+        step = self.trainer.step
+        if self._position.finished:  # by an earlier process
+            return
+        if self._rhythm.validate_every and self._position.evaluated != step:  # time was over between two validations
+            self._validate(interruption)
+        self.final = self._measure_final()
+        with interruption.hold():
+            lines: list[Line] = []
+            if self.final is not None:
+                self._write_card(self._position.best_step, self.final, final=True)
+                lines.append({"step": step, "final": self.final.summary()})
+            self._note(replace(self._position, evaluated=step, finished=True), *lines)
+            self.save()
 
-    def _before_saving(self) -> None:
-        """What is to lie on the disk before a checkpoint does."""
+    def _keep(self, found: Found | None) -> None:
+        """Make the present weights the run's model."""
+        atomic_files.replace(self._disk, self.run.model / "model.safetensors", self._weights(found))
+        self._write_card(self.trainer.step, found)
 
-    def _judged(self, nats: float, line: Line, keep: Callable[[], None]) -> None:
-        """This step was validated: the model is kept if it is the best so far, and the line is written."""
-        position, step = replace(self._position, evaluated=self.trainer.step), self.trainer.step
-        if position.best_nats is None or nats < position.best_nats:
-            keep()
-            position = replace(position, best_nats=nats, best_step=step)
-        self._note(position, {"step": step, **line})
+    def _write_card(self, step: int, found: Found | None, *, final: bool = False) -> None:
+        card = self._card(step, found, final=final)
+        atomic_files.replace(self._disk, self.run.model / "README.md", card.encode())
 
     def _account(self, progress: Progress) -> None:
         position = replace(
@@ -285,22 +336,13 @@ class Sitting(ABC, Generic[Found]):
         self._note(position, line, clock=clock)
 
     def _due(self) -> bool:
-        step = self.trainer.step
-        if self._position.evaluated == step or step == 0 or not self._validates:
+        step, every = self.trainer.step, self._rhythm.validate_every
+        if self._position.evaluated == step or step == 0 or every is None:
             return False
-        return step % self._rhythm.validate_every == 0 or step == self.trainer.total
+        return step % every == 0 or step == self.trainer.total
 
     def _save_due(self) -> bool:
         (then, step), often = self._last_save, self._rhythm.save_every
         if often.steps is not None:
             return self.trainer.step - step >= often.steps
         return time.monotonic() - then >= (often.seconds or 0)
-
-
-def first_save(disk: Disk, run: Run, trainer: StepByStep[Any, Any], files: Mapping[str, bytes]) -> None:
-    """The model folder with its files, and the checkpoint of step 0: a full disk is found now, not hours later."""
-    if not run.model.exists():
-        atomic_files.make_folder(disk, run.model)
-    for name, data in files.items():
-        atomic_files.replace(disk, run.model / name, data)
-    checkpoints.save(disk, run.path, trainer.state(), FIRST, environment(trainer.network.device.type))

@@ -44,6 +44,10 @@ class Optimizer(ABC):
     def step(self, rate: float) -> None:
         """Update every parameter that has a gradient, at a learning rate of `rate`."""
 
+    @abstractmethod
+    def quantities(self, parameter: torch.nn.Parameter) -> tuple[str, ...]:
+        """What `state` holds of a parameter from its first step on: "step", a number, and tensors of its shape."""
+
     def _due(self) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         """The parameters that have a gradient, and the gradients."""
         due = [(parameter, parameter.grad) for parameter in self.parameters if parameter.grad is not None]
@@ -102,6 +106,10 @@ class Adam(Optimizer):
             maximize=False,
         )
 
+    def quantities(self, parameter: torch.nn.Parameter) -> tuple[str, ...]:
+        """Both moments, and the number of steps."""
+        return "exp_avg", "exp_avg_sq", "step"
+
 
 class RMSprop(Optimizer):
     """The gradient over the root of its mean square, with momentum."""
@@ -130,6 +138,10 @@ class RMSprop(Optimizer):
             momentum=self._momentum,
             centered=False,
         )
+
+    def quantities(self, parameter: torch.nn.Parameter) -> tuple[str, ...]:
+        """The mean square, the number of steps, and the momentum where there is one."""
+        return "square_avg", "step", *(["momentum_buffer"] if self._momentum else [])
 
 
 class SGD(Optimizer):
@@ -162,6 +174,10 @@ class SGD(Optimizer):
             for parameter, buffer in zip(parameters, buffers, strict=True):
                 assert buffer is not None, "the function makes what is missing"
                 self.state[parameter]["momentum_buffer"] = buffer
+
+    def quantities(self, parameter: torch.nn.Parameter) -> tuple[str, ...]:
+        """The momentum, where there is one."""
+        return ("momentum_buffer",) if self._momentum else ()
 
 
 def orthogonalized(matrices: torch.Tensor, *, bfloat16: bool) -> torch.Tensor:
@@ -212,6 +228,10 @@ class Muon(Optimizer):
             update = orthogonalized(blocks, bfloat16=self._bfloat16).flatten(0, 1)
             matrix.mul_(1 - rate * self._decay).add_(update, alpha=-rate * 0.2 * max(blocks.shape[1:]) ** 0.5)
 
+    def quantities(self, parameter: torch.nn.Parameter) -> tuple[str, ...]:
+        """The momentum."""
+        return ("momentum_buffer",)
+
 
 class Together(Optimizer):
     """Several optimizers that step as one; a parameter belongs to one of them, and so does its state."""
@@ -219,6 +239,7 @@ class Together(Optimizer):
     def __init__(self, *optimizers: Optimizer) -> None:
         super().__init__(parameter for optimizer in optimizers for parameter in optimizer.parameters)
         self._optimizers = optimizers
+        self._owners = {parameter: each for each in optimizers for parameter in each.parameters}
         for optimizer in optimizers:
             optimizer.state = self.state
 
@@ -226,6 +247,10 @@ class Together(Optimizer):
         """Let each update its parameters."""
         for optimizer in self._optimizers:
             optimizer.step(rate)
+
+    def quantities(self, parameter: torch.nn.Parameter) -> tuple[str, ...]:
+        """Those of the optimizer that the parameter belongs to."""
+        return self._owners[parameter].quantities(parameter)
 
 
 def make_optimizer(

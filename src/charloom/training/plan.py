@@ -1,39 +1,24 @@
 """What is decided before the first step: the number of steps, and when to validate."""
 
+import copy
 import math
 import time
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from charloom.data.batches import Batches
-from charloom.data.corpus import Text
-from charloom.errors import SettingsError, arguments
+from charloom.data.corpus import Corpus, Text
+from charloom.errors import SettingsError
 from charloom.machine.hardware import TRUSTED_SIZE, Choice, choose_precision
-from charloom.models.language_model import LanguageModel
 from charloom.settings import NetworkConfig, Precision, TrainingConfig
 from charloom.training import budget, recipes
+from charloom.training.preparation import Prepared
 from charloom.training.recipes import Recipe, fill_in
+from charloom.training.request import Length, RunRequest
 from charloom.training.runs import Plan, RunConfig
 from charloom.training.trainer import Trainer
 
-
-@dataclass(frozen=True)
-class Length:
-    """How long to train: one of three."""
-
-    steps: int | None = None
-    epochs: float | None = None
-    budget: float | None = None
-    "Seconds, from the start of the command to the saved model."
-
-    def __post_init__(self) -> None:
-        given = [value for value in (self.steps, self.epochs, self.budget) if value is not None]
-        for value in given:
-            arguments.number("a run's length", value)
-        if len(given) > 1:
-            raise SettingsError("a run has one length; give only one of --steps, --epochs and --time-budget")
-        if given and not (math.isfinite(given[0]) and given[0] > 0):
-            raise SettingsError(f"a run's length is {given[0]:g}; it must be above 0")
+DEFAULT_BUDGET = 240.0
+"""Seconds that a run takes by default."""
 
 
 def by_recipe(
@@ -82,44 +67,58 @@ def by_recipe(
     return network, training, recipe.planned(network, epochs, could)
 
 
+def with_recipe(
+    request: RunRequest, *, characters: int, started: float, device: Choice
+) -> tuple[RunRequest, Recipe | None]:
+    """A request whose length is known, with what nobody chose set by a recipe if it has a time budget.
+
+    `characters`: of the training text. `started`: the moment from which the budget counts.
+    """
+    if request.length == Length():
+        request = replace(request, length=Length(budget=DEFAULT_BUDGET))
+    budget_seconds, chosen = request.length.budget, request.chosen
+    if budget_seconds is None or chosen is None or set(chosen) >= recipes.CHOOSES:
+        return request, None
+    network, training, recipe = by_recipe(
+        request.network,
+        request.training,
+        chosen,
+        characters=characters,
+        seconds=budget_seconds - (time.monotonic() - started),
+        device=device,
+        precision=request.precision,
+        tuning=request.origin is not None,
+    )
+    return replace(request, network=network, training=training), recipe
+
+
 def make_plan(
-    model: LanguageModel,
-    batches: Batches,
-    validation: Text,
-    training: TrainingConfig,
-    length: Length,
+    request: RunRequest,
+    prepared: Prepared,
+    corpus: Corpus,
+    recipe: Recipe | None,
     *,
     device: Choice,
     precision: Choice,
     save_every: float,
     started: float,
-    most_epochs: float = math.inf,
-    recipe: Recipe | None = None,
 ) -> tuple[Plan, float | None]:
-    """What is fixed before the first step, and the moment at which a time budget ends the run.
-
-    `most_epochs`: a time budget plans no more readings than these.
-    """
-    deadline, carried = None, True
-    if length.budget is not None:
-        probe = Trainer(model.network, batches, training, steps=1_000_000, precision=precision.name)
-        speed = budget.measure(probe, model.with_network(probe.average), validation, length.budget)
-        allowance = budget.allow(
-            length.budget,
-            time.monotonic() - started,
-            speed,
-            validation,
-            training,
-            save_every=save_every,
-        )
-        steps, part, carried = allowance.steps, allowance.validation_characters, allowance.carried
-        could, steps = steps, min(steps, max(1, round(most_epochs * len(batches))))
+    """What is fixed before the first step, and the moment at which a time budget ends the run."""
+    model, batches, training, validation = prepared.model, prepared.batches, request.training, corpus.validation
+    deadline, carried, budget_seconds = None, True, request.length.budget
+    if budget_seconds is not None:
+        speed = _speed(prepared, training, validation, budget_seconds, precision)
+        spent = time.monotonic() - started
+        allowance = budget.allow(budget_seconds, spent, speed, validation, training, save_every=save_every)
+        part, carried = allowance.validation_characters, allowance.carried
+        most = recipes.most_epochs(corpus.train.characters, tuning=request.origin is not None)
+        steps = min(allowance.steps, max(1, round(most * len(batches))))
         if recipe is not None:
-            recipe = recipe.planned(model.network.config, steps / len(batches), could / len(batches))
+            recipe = recipe.planned(request.network, steps / len(batches), allowance.steps / len(batches))
         final = validation.characters * speed.carried_character if carried else part * speed.folded_character
-        deadline = started + 1.03 * length.budget - final - 1.0
+        deadline = started + 1.03 * budget_seconds - final - 1.0
     else:
-        steps = length.steps or max(1, round((length.epochs or 1) * len(batches)))
+        steps = request.length.in_steps(len(batches))
         seen = steps * batches.streams * training.sequence_length
         part = min(validation.characters, max(4096, min(65_536, seen // 100)))
     plan = Plan(
@@ -133,11 +132,20 @@ def make_plan(
         device=device.name,
         precision="bfloat16" if precision.name == "bfloat16" else "float32",
         precision_reason=precision.reason,
-        budget_seconds=length.budget,
+        budget_seconds=budget_seconds,
         recipe=recipe,
         parameters=model.network.parameter_count(),
     )
     return plan, deadline
+
+
+def _speed(
+    prepared: Prepared, training: TrainingConfig, validation: Text, seconds: float, precision: Choice
+) -> budget.Speed:
+    """How fast such a model is trained and read here, measured on a copy: the model itself stays as it is."""
+    network = copy.deepcopy(prepared.model.network)
+    probe = Trainer(network, prepared.batches, training, steps=1_000_000, precision=precision.name)
+    return budget.measure(probe, prepared.model.with_network(probe.average), validation, seconds)
 
 
 def extended(config: RunConfig, length: Length, steps_per_epoch: int) -> RunConfig:

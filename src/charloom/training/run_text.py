@@ -1,17 +1,38 @@
-"""The text that a run was begun with, and the text that one of its models is measured on."""
+"""The text that a run is begun with, found again later, and the text that one of its models is measured on."""
 
 from dataclasses import replace
 from pathlib import Path
 
 from charloom.data.corpus import Corpus, Text
-from charloom.data.text_sources import is_there, open_text, reopen
+from charloom.data.text_sources import STANDARD_INPUT, STRING, is_there, open_text, reopen
+from charloom.data.vocabulary import Vocabulary
 from charloom.errors import CharloomError, FolderError, shown
 from charloom.models.model_folder import is_run
 from charloom.settings import CorpusConfig
-from charloom.training.runs import Run, RunConfig
+from charloom.training.runs import CorpusRecord, Run, RunConfig
 
 ELSEWHERE = "record where it is now with: charloom train --resume --run {run} --text NEW"
 """What to do about a run whose text was moved, where the verb has no option of its own for it."""
+
+
+def copied(corpus: Corpus) -> bytes | None:
+    """The copy of its text that a run keeps; None where it can be read again from where it was."""
+    return bytes(corpus.text.data) if corpus.source in (STANDARD_INPUT, STRING) else None
+
+
+def record(corpus: Corpus, whole: Vocabulary, unseen_in_training: int) -> CorpusRecord:
+    """What a run's config.json says of its text, whose symbols are those of `whole`."""
+    return CorpusRecord(
+        name=corpus.name,
+        source="copy" if copied(corpus) is not None else corpus.source,
+        sha256=corpus.text.sha256,
+        characters=corpus.text.characters,
+        bytes=corpus.text.bytes,
+        texts=max(1, len(corpus.text.ends)),
+        distinct_symbols=whole.boundary,
+        unseen_in_training=unseen_in_training,
+        notes=corpus.notes,
+    )
 
 
 def same_text(run: Run, config: RunConfig, moved: str | Path | None = None, *, remedy: str = ELSEWHERE) -> Corpus:

@@ -9,6 +9,7 @@ checkpoint.json    which checkpoint is current; checkpoints/ holds it (charloom.
 lock               held while a process trains into this run
 """
 
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,9 +72,8 @@ class Plan:
 
     def __post_init__(self) -> None:
         counts = ("steps", "steps_per_epoch", "streams", "log_every", "validate_every")
-        for name, least in (*((name, 1) for name in counts), ("validation_characters", 0)):
-            if getattr(self, name) < least:
-                raise FolderError(f"plan.{name} is {getattr(self, name)}, below {least}; restore the file from a copy")
+        strict_json.require_at_least(self, 1, *counts, prefix="plan.")
+        strict_json.require_at_least(self, 0, "validation_characters", prefix="plan.")
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,11 @@ class Origin:
     new_symbols: int
     "Symbols of the text that it did not know."
 
+    @classmethod
+    def of(cls, path: Path, model: "LanguageModel", new_symbols: int) -> "Origin":
+        """A model that was loaded from `path`."""
+        return cls(str(path.resolve()), hashlib.sha256(model.weights()).hexdigest(), new_symbols)
+
 
 @dataclass(frozen=True)
 class RunConfig:
@@ -93,10 +98,12 @@ class RunConfig:
 
     text: CorpusRecord
     corpus: CorpusConfig
+    "How the text is read, split and encoded."
     network: NetworkConfig
     training: TrainingConfig
     plan: Plan
     origin: Origin | None
+    "Where its first weights came from; None for fresh ones."
     charloom: str
     "Version that began the run."
     format: Literal["charloom-run-1"] = "charloom-run-1"
@@ -214,6 +221,17 @@ def new_directory(disk: Disk, wanted: Path | None, name: str) -> tuple[Path, fil
     if not (last / "config.json").is_file():
         raise FolderError(f"{last} exists and is no run; choose another --run")
     raise FolderError(f"{last} exists; choose another --run, or go on with: charloom train --resume --run {last}")
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[filelock.BaseFileLock]:
+    """The run's lock for the block that opens the run, and for the training after it; given back where the block fails."""
+    held = lock(path)
+    try:
+        yield held
+    except BaseException:
+        held.release()
+        raise
 
 
 @contextmanager

@@ -1,22 +1,16 @@
 """Training a language model's run: how it is validated, which model is kept, and its final figure."""
 
-import time
-from dataclasses import dataclass, replace
-
-import filelock
+from dataclasses import dataclass
 
 from charloom.data.corpus import Text
-from charloom.errors import NotFiniteError
 from charloom.evaluation.score import Score, evaluate
-from charloom.interruption import Interruption
 from charloom.models.language_model import LanguageModel, load_folder
-from charloom.storage import atomic_files, strict_json
-from charloom.storage.atomic_files import Disk
+from charloom.storage import strict_json
 from charloom.training.card import model_card
-from charloom.training.checkpoints import Position
 from charloom.training.estimates import evaluate_estimate
 from charloom.training.kept import Kept, kept
-from charloom.training.loop import Line, Rhythm, SaveEvery, Sitting
+from charloom.training.loop import Line, Rhythm, SaveEvery, TrainingLoop
+from charloom.training.opening import Opened
 from charloom.training.runs import Run, RunConfig
 from charloom.training.trainer import Trainer
 
@@ -33,7 +27,18 @@ class Validation:
     standard_error: float | None = None
     "Nats per character by which a part's figure differs from the whole text's, about; None where the whole was read."
 
+    @property
+    def nats(self) -> float:
+        """Nats per character."""
+        return self.score.nats_per_character
+
+    @property
+    def remark(self) -> str:
+        """The nats say it all."""
+        return ""
+
     def summary(self) -> Line:
+        """The figures, and how they were taken."""
         return {
             **self.score.summary(),
             "protocol": self.protocol,
@@ -53,32 +58,26 @@ def how_measured(summary: Line) -> str:
     return f"{read:,} of {whole:,} validation characters, spread over them, state {summary['protocol']}{known}"
 
 
-class Session(Sitting[Validation]):
-    """A trainer that writes into a run."""
+class Session(TrainingLoop[Validation]):
+    """The training of a language model in its run."""
+
+    KEY = "validation"
 
     def __init__(
         self,
-        run: Run,
+        opened: Opened,
         config: RunConfig,
         trainer: Trainer,
         model: LanguageModel,
         validation: Text,
-        *,
-        disk: Disk,
-        position: Position,
         save_every: SaveEvery,
-        lock: filelock.BaseFileLock,
-        clock_bytes: int = 0,
         deadline: float | None = None,
-        notices: tuple[str, ...] = (),
     ) -> None:
-        rhythm = Rhythm(config.plan.log_every, config.plan.validate_every, save_every)
-        super().__init__(
-            run, trainer, rhythm, disk=disk, position=position, lock=lock, clock_bytes=clock_bytes, notices=notices
-        )
-        self.config, self.model = config, model
-        self.final: Validation | None = None
-        self._validation, self._deadline = validation, deadline
+        plan = config.plan
+        every = plan.validate_every if plan.validation_characters else None
+        rhythm = Rhythm(plan.log_every, every, config.training.patience, save_every)
+        super().__init__(Run(opened.path), opened, trainer, rhythm, deadline)
+        self.config, self.model, self._validation = config, model.with_network(trainer.average), validation
 
     def final_validation(self) -> Line | None:
         """The figure of the finished run, also if an earlier process finished it."""
@@ -92,78 +91,27 @@ class Session(Sitting[Validation]):
         unsaved = (strict_json.parse(line, "a line of metrics") for line in self._books.metrics.splitlines())
         return kept([*self.run.metrics(), *unsaved])
 
-    @property
-    def stopped_early(self) -> bool:
-        """Whether training stops before its last step because validation has not improved for so long: a function of steps."""
-        patience = self.config.training.patience * self.config.plan.validate_every
-        position = self._position
-        return (
-            0 < patience <= position.evaluated - position.best_step
-            and position.best_nats is not None
-            and position.step < self.config.plan.steps
-        )
+    def _measure(self) -> Validation:
+        return self._estimate(self.model)
 
-    @property
-    def out_of_time(self) -> bool:
-        """Whether the time budget ended training before its last step."""
-        return self.trainer.step < self.trainer.total and not self.stopped_early
-
-    @property
-    def _validates(self) -> bool:
-        return self.config.plan.validation_characters > 0
-
-    def _over(self) -> bool:
-        return self.stopped_early or (self._deadline is not None and time.monotonic() > self._deadline)
-
-    def _before_saving(self) -> None:
-        if self._position.best_nats is None:
-            self._keep(None)
-
-    def _validate(self, interruption: Interruption) -> Validation:
-        """Save, score the validation text, and keep the model if it is the best so far."""
-        with interruption.hold():
-            self.save()
-        try:
-            validation = self._estimate(self.model)
-        except NotFiniteError:
-            raise self.trainer.diverged("validation loss", self.trainer.step) from None
-        with interruption.hold():
-            score = validation.score
-            line = {"validation": validation.summary()}
-            self._judged(score.nats_per_character, line, lambda: self._keep(validation))
-        return validation
-
-    def _finish(self, interruption: Interruption) -> None:
-        """Score the model that was kept, once, write its card, and commit."""
-        step = self.trainer.step
-        if self._position.finished:  # by an earlier session
-            return
-        if self._validates and self._position.evaluated != step:  # the time budget ended between two validations
-            self._validate(interruption)
-        if self.config.plan.final_validation == "carried":
-            score = evaluate(load_folder(self.run.model), self._validation)
-            self.final = Validation(score, "carried", self._validation.characters)
-        elif self.config.plan.final_validation == "folded":
-            self.final = self._estimate(load_folder(self.run.model))
-        with interruption.hold():
-            lines: list[Line] = []
-            if self.final is not None:
-                self._write_card(self.final, self._position.best_step, self.kept())
-                lines.append({"step": step, "final": self.final.summary()})
-            self._note(replace(self._position, evaluated=step, finished=True), *lines)
-            self.save()
+    def _measure_final(self) -> Validation | None:
+        """The model that was kept, read once more."""
+        protocol = self.config.plan.final_validation
+        if protocol == "none":
+            return None
+        model = load_folder(self.run.model)
+        if protocol == "folded":
+            return self._estimate(model)
+        return Validation(evaluate(model, self._validation), "carried", self._validation.characters)
 
     def _estimate(self, model: LanguageModel) -> Validation:
         """The figure of what is read of the validation text during the run."""
         found = evaluate_estimate(model, self._validation, self.config.plan.validation_characters)
         return Validation(found.score, "folded", self._validation.characters, found.standard_error)
 
-    def _keep(self, validation: Validation | None) -> None:
-        """Make the present weights the run's model."""
-        atomic_files.replace(self._disk, self.run.model / "model.safetensors", self.model.weights())
-        self._write_card(validation, self.trainer.step)
+    def _weights(self, found: Validation | None) -> bytes:
+        return self.model.weights()
 
-    def _write_card(self, validation: Validation | None, step: int, kept: Kept | None = None) -> None:
-        score, how = (validation.score, how_measured(validation.summary())) if validation else (None, "")
-        card = model_card(self.config, step, score, how, kept)
-        atomic_files.replace(self._disk, self.run.model / "README.md", card.encode())
+    def _card(self, step: int, found: Validation | None, *, final: bool) -> str:
+        score, how = (found.score, how_measured(found.summary())) if found else (None, "")
+        return model_card(self.config, step, score, how, self.kept() if final else None)

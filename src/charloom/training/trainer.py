@@ -10,8 +10,8 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Any, Generic, Protocol, Self, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
@@ -19,8 +19,10 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from charloom.data.batches import IGNORED, Batch
 from charloom.errors import DivergedError, UnfinishedStepError
 from charloom.machine.threads import working
+from charloom.models.language_model import expected_of
 from charloom.models.network import CharRNN, Recurrent, State, reading
 from charloom.settings import TrainingConfig
+from charloom.storage.tensor_files import Expected
 from charloom.training.optimizers import make_optimizer
 from charloom.training.schedules import learning_rate
 
@@ -83,7 +85,7 @@ class Epochs(Protocol[Given_co]):
         """Batch k >= 0; epoch after epoch."""
 
 
-class StepByStep(ABC, Generic[Network, Given]):
+class BaseTrainer(ABC, Generic[Network, Given]):
     """Trains `network` in place for `steps` steps; a subclass defines batches and their loss.
 
     `average` is the network to use afterwards: the moving average of the weights (Polyak and Juditsky 1992), with a decay
@@ -173,15 +175,19 @@ class StepByStep(ABC, Generic[Network, Given]):
             f"--training.learning-rate (it was {self.config.learning_rate:g}) or --training.clip {self.config.clip / 2 or 1:g}"
         )
 
-    def state(self) -> TrainerState:
-        """A copy of all that is needed to go on from here.
+    def check(self) -> None:
+        """Read a batch with the averaged network, to find out whether the weights are still of use.
 
-        Raises `DivergedError` where the last step ruined the weights, `UnfinishedStepError` where a step was broken off.
+        Raises `DivergedError` where the last step ruined them, `UnfinishedStepError` where a step was broken off.
         """
         self._require_whole()
         for values in (self._output(self.batches[self.step]), *self._parameters.values()):
             if not bool(torch.isfinite(values).all()):
                 raise self.diverged("output", self.step)
+
+    def state(self) -> TrainerState:
+        """A copy of all that is needed to go on from here. Raises `UnfinishedStepError` where a step was broken off."""
+        self._require_whole()
         names: dict[torch.Tensor, str] = {parameter: name for name, parameter in self._parameters.items()}
         optimizer = {
             f"{names[parameter]}/{quantity}": torch.as_tensor(value)
@@ -196,7 +202,7 @@ class StepByStep(ABC, Generic[Network, Given]):
         return _each(state, lambda tensor: tensor.detach().cpu().clone())
 
     def restore(self, state: TrainerState) -> None:
-        """Continue from `state`, which has the shapes of `expected_state`."""
+        """Continue from `state`, whose tensors are those of `expected_tensors`."""
         device = self.network.device
         state = _each(state, lambda tensor: tensor.clone())
         self.whole = False
@@ -213,24 +219,27 @@ class StepByStep(ABC, Generic[Network, Given]):
         self._random = dict(state.random)
         self.whole = True
 
-    def expected_state(self, step: int) -> TrainerState:
-        """A state with the names, shapes and types of step `step`; its values are meaningless."""
-        double = self._double()
-        double.step = step
-        for parameter in double._parameters.values():
-            parameter.grad = torch.zeros_like(parameter)
-        if step:
-            double.optimizer.step(0.0)
-            double._state = self._expected_carried(step)
-        return double.state()
+    def expected_tensors(self, step: int) -> dict[str, Expected]:
+        """Name, shape and type of each tensor that the state of step `step` has, by the groups of `TrainerState`."""
+        return {
+            "weights": expected_of(self.network.state_dict()),
+            "average": {} if self.average is self.network else expected_of(self.average.state_dict()),
+            "optimizer": self._expected_of_optimizer() if step else {},
+            "carried": self._expected_carried(step) if step else {},
+            "random": expected_of(self._random),
+        }
 
-    def _expected_carried(self, step: int) -> State | None:
-        """The shapes of what is carried into step `step`."""
-        return None
+    def _expected_of_optimizer(self) -> Expected:
+        """What the optimizer remembers after a step: "step" is a number, all else has the shape of its parameter."""
+        return {
+            f"{name}/{quantity}": (() if quantity == "step" else tuple(parameter.shape), "float32")
+            for name, parameter in self._parameters.items()
+            for quantity in self.optimizer.quantities(parameter)
+        }
 
-    @abstractmethod
-    def _double(self) -> Self:
-        """A trainer like this one at its first step, on the CPU."""
+    def _expected_carried(self, step: int) -> Expected:
+        """What is carried into step `step`; a subclass that carries nothing leaves this as it is."""
+        return {}
 
     @abstractmethod
     def _loss(self, batch: Given) -> tuple[torch.Tensor, float, int, State | None]:
@@ -244,17 +253,12 @@ class StepByStep(ABC, Generic[Network, Given]):
         """The averaged network's output for a batch like this one, long enough to show whether it explodes."""
 
 
-class Trainer(StepByStep[CharRNN, Batch]):
+class Trainer(BaseTrainer[CharRNN, Batch]):
     """Trains a language model's network in place for `steps` steps; `average` is the network to use afterwards."""
 
-    def _expected_carried(self, step: int) -> State | None:
+    def _expected_carried(self, step: int) -> Expected:
         rows = len(self.batches[step].carried)
-        return self.network.zero_state(rows) if rows else None
-
-    def _double(self) -> Self:
-        return type(self)(
-            copy.deepcopy(self.network).cpu(), self.batches, replace(self.config, clip=1.0), steps=self.total
-        )
+        return expected_of(dict(zip("hc", self.network.zero_state(rows), strict=False))) if rows else {}
 
     def _loss(self, batch: Batch) -> tuple[torch.Tensor, float, int, State | None]:
         device = self.network.device
@@ -286,7 +290,7 @@ class Trainer(StepByStep[CharRNN, Batch]):
 
 
 @contextmanager
-def _own_random(trainer: StepByStep[Any, Any]) -> Iterator[None]:
+def _own_random(trainer: BaseTrainer[Any, Any]) -> Iterator[None]:
     """Let torch's random stream be the trainer's own for a step; an accelerator's is seeded from seed and step."""
     outer = torch.get_rng_state()
     torch.set_rng_state(trainer._random["cpu"])

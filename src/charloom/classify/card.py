@@ -1,0 +1,37 @@
+"""The card of a classifier's folder."""
+
+from collections.abc import Mapping
+
+from charloom.classify.runs import ClassifierRunConfig
+from charloom.errors import shown
+from charloom.training.card import card
+
+SHOWN = 100
+"""Classes that are named at most."""
+
+
+def classifier_card(
+    config: ClassifierRunConfig, classes: tuple[str, ...], step: int, figures: Mapping[str, float]
+) -> str:
+    """README.md for the classifier of `step`, with its figures on the rows held out, if it was measured on any."""
+    network, rows, plan, kind = config.network, config.rows, config.plan, config.classification
+    named = ", ".join(f"`{shown(name)}`" for name in classes[:SHOWN]) + (", …" if len(classes) > SHOWN else "")
+    counted = f", and n-grams of up to {kind.n_grams} characters counted in each class" if kind.n_grams else ""
+    return card(
+        task="text-classification",
+        title=f"A classifier of {rows.name}",
+        what=f"A recurrent network over characters ({network.cell}, {network.layers} x {network.hidden_size} units"
+        f"{' in each direction' if kind.bidirectional else ''}, {plan.parameters:,} parameters) that reads a text and tells "
+        f"its class{counted}.",
+        facts=[
+            f"Classes ({len(classes)}): {named}",
+            f"Rows: {rows.name}, {rows.rows:,} of them, {rows.held:,} held out, SHA-256 `{rows.sha256}`",
+            f"Training: {step:,} of {plan.steps:,} steps of {config.training.batch_size} texts, seed "
+            f"{config.training.seed}, {plan.precision}",
+        ],
+        measured="On the rows held out, by which the model was chosen and calibrated:"
+        if figures
+        else "It was not measured on rows held out.",
+        figures=figures,
+        usage="```sh\ncharloom classify predict this-folder texts.txt\n```",
+    )

@@ -1,0 +1,128 @@
+"""What a language model's run consists of before its first step: symbols, batches, and a model with fresh weights."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from charloom.data.batches import Batches, Streams
+from charloom.data.corpus import Corpus
+from charloom.data.documents import Documents
+from charloom.data.text_ids import encode, predicts_end
+from charloom.data.vocabulary import Ids, Vocabulary
+from charloom.errors import FolderError
+from charloom.machine.hardware import Choice
+from charloom.models.fine_tuning import inherit, joined
+from charloom.models.language_model import LanguageModel, load_folder
+from charloom.models.model_folder import ModelConfig, VocabularyRecord
+from charloom.settings import CorpusConfig, TrainingConfig
+from charloom.storage import strict_json
+from charloom.training import checkpoints
+from charloom.training.card import model_card
+from charloom.training.request import RunRequest
+from charloom.training.runs import Run, RunConfig, load
+from charloom.training.trainer import Trainer
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A model that was not trained yet, and what it is trained on."""
+
+    model: LanguageModel
+    batches: Batches
+    ids: Ids
+    "(T,) Of the training text."
+
+    def trainer(self, config: RunConfig) -> Trainer:
+        """A trainer at its first step."""
+        plan = config.plan
+        return Trainer(self.model.network, self.batches, config.training, steps=plan.steps, precision=plan.precision)
+
+    def files(self, config: RunConfig, trainer: Trainer) -> dict[str, bytes]:
+        """The files of the model folder before the first step."""
+        vocabulary = self.model.vocabulary
+        return {
+            "config.json": strict_json.dump(self.model.config),
+            "vocabulary.json": strict_json.dump(VocabularyRecord(vocabulary.kind, vocabulary.characters)),
+            "model.safetensors": self.model.with_network(trainer.average).weights(),
+            "README.md": model_card(config, 0, None, "").encode(),
+        }
+
+    def unseen(self, whole: Vocabulary) -> int:
+        """How many symbols of the whole text its training part lacks."""
+        vocabulary = self.model.vocabulary
+        if vocabulary.kind == "bytes":
+            return 0
+        counts = np.zeros(len(vocabulary), np.int64)
+        for start in range(0, len(self.ids), 1 << 20):
+            counts += np.bincount(self.ids[start : start + (1 << 20)], minlength=len(vocabulary))
+        seen = {vocabulary.characters[symbol] for symbol in np.flatnonzero(counts[:-1])}
+        if self.model.config.documents == "lines" and counts[-1]:
+            seen.add("\n")  # the boundary stands for it
+        return len(set(whole.characters) - seen)
+
+
+Settings = RunRequest | RunConfig
+"""What names the settings of a run: before it is begun, and from then on."""
+
+
+def prepare(
+    corpus: Corpus, settings: Settings, whole: Vocabulary, parent: LanguageModel | None, device: Choice
+) -> Prepared:
+    """What a run begins with: a function of its text, which has the symbols of `whole`, its settings and its parent."""
+    return _prepared(corpus, settings, joined(whole, parent), parent, device)
+
+
+def prepare_again(here: Run, config: RunConfig, corpus: Corpus, device: Choice) -> Prepared:
+    """What the run began with; its symbols are those of its model, once it has one. Raises `FolderError`."""
+    if not checkpoints.exist(here.path):
+        parent = load(config.origin.path) if config.origin else None
+        whole = Vocabulary.of(corpus.text.pieces(), config.corpus.vocabulary)
+        return prepare(corpus, config, whole, parent, device)
+    kept = load_folder(here.model)
+    if kept.config != _model_config(corpus, config):
+        raise FolderError(
+            f"{here.model} holds another network than {here.path / 'config.json'} says; restore them from a copy"
+        )
+    return _prepared(corpus, config, kept.vocabulary, None, device)
+
+
+def _prepared(
+    corpus: Corpus, settings: Settings, vocabulary: Vocabulary, parent: LanguageModel | None, device: Choice
+) -> Prepared:
+    ids = encode(corpus.train, vocabulary, settings.corpus.documents)
+    batches = _batches(ids, vocabulary, settings.corpus, settings.training)
+    model = _model(_model_config(corpus, settings), vocabulary, settings.training, parent, device)
+    return Prepared(model, batches, ids)
+
+
+def _model_config(corpus: Corpus, settings: Settings) -> ModelConfig:
+    documents = settings.corpus.documents
+    return ModelConfig(settings.network, documents, predicts_end(corpus.text, documents))
+
+
+def _batches(ids: Ids, vocabulary: Vocabulary, corpus: CorpusConfig, training: TrainingConfig) -> Batches:
+    sizes: dict[str, Any] = {
+        "boundary": vocabulary.boundary,
+        "batch_size": training.batch_size,
+        "sequence_length": training.sequence_length,
+    }
+    return Documents(ids, **sizes, seed=training.seed) if corpus.documents == "lines" else Streams(ids, **sizes)
+
+
+def _model(
+    config: ModelConfig,
+    vocabulary: Vocabulary,
+    training: TrainingConfig,
+    parent: LanguageModel | None,
+    device: Choice,
+) -> LanguageModel:
+    """A model whose weights depend on the seed alone; a fine-tuned one has its parent's wherever that knows the symbol."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(training.seed)
+        model = LanguageModel.new(config, vocabulary)
+    if parent is not None:
+        inherit(model, parent)
+    model.network.to(device.name)
+    return model
