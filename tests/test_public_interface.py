@@ -1,6 +1,8 @@
 """What a Python user meets: paths and runs in place of models and texts, new seeds, and objects that a notebook shows."""
 
+import gc
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -65,12 +67,82 @@ def test_on_the_command_line_a_random_seed_is_said(run: charloom.Run, charloom_p
 def test_a_notebook_shows_scores_models_and_pictures(run: charloom.Run, small_text: str, tmp_path: Path) -> None:
     score = charloom.evaluate(run, small_text[:300])
     assert f"| bits per character | {score.bits_per_character:.4f} |" in score._repr_markdown_()
+    shown = run._repr_markdown_()
+    assert f"**{run.path}**" in shown and "| steps | 3 of 3 |" in shown and "| best validation |" in shown
     assert "| network | 1 x 8 lstm |" in charloom.load(run.path)._repr_markdown_()
     assert repr(charloom.load(run.path)).startswith("<LanguageModel: lstm 1x8, ")
     picture = charloom.plotting.draw_loss(run)
     assert picture._repr_png_().startswith(b"\x89PNG") and "PNG" in repr(picture)
     picture.save(tmp_path / "loss.png")
     assert (tmp_path / "loss.png").read_bytes() == bytes(picture)
+
+
+def test_training_calls_back_after_each_step_and_ends_where_it_is_told_to(small_text: str, tmp_path: Path) -> None:
+    steps: list[int] = []
+
+    def three(event: Any) -> bool:
+        steps.append(event.progress.step)
+        return len(steps) == 3
+
+    made = charloom.train(small_text, run=tmp_path / "run", steps=9, network=NETWORK, callback=three)
+    assert steps == [1, 2, 3]
+    whole = charloom.train(small_text, run=tmp_path / "whole", steps=9, network=NETWORK)
+    charloom.train(resume=made)
+    for name in ("metrics.jsonl", "model/model.safetensors"):
+        assert (made.path / name).read_bytes() == (whole.path / name).read_bytes()
+    longer = charloom.train(resume=str(made.path), steps=12)
+    assert longer.metrics()[-1]["step"] == 12
+
+
+def test_a_callback_that_fails_costs_no_completed_step(small_text: str, tmp_path: Path) -> None:
+    def fail(event: Any) -> None:
+        if event.progress.step == 4:
+            raise RuntimeError("mine")
+
+    with pytest.raises(RuntimeError, match="mine"):
+        charloom.train(small_text, run=tmp_path / "run", steps=9, network=NETWORK, callback=fail)
+    gc.collect()
+    seen: list[int] = []
+    charloom.train(resume=tmp_path / "run", callback=lambda event: seen.append(event.progress.step))
+    assert seen == [5, 6, 7, 8, 9]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({}, "there is no text to train on"),
+        ({"resume": "runs/nosuch"}, "there is no such folder"),
+        ({"resume": 5}, "expected a path"),
+        ({"resume": "runs/x", "network": NETWORK}, "keeps its settings; leave out network"),
+        ({"resume": "runs/x", "run": "runs/y"}, "keeps its settings; leave out run"),
+    ],
+)
+def test_training_that_cannot_begin_gets_a_sentence(arguments: dict[str, Any], said: str) -> None:
+    with pytest.raises(charloom.CharloomError, match=said):
+        charloom.train(**arguments)
+
+
+def test_progress_is_shown_where_it_is_wanted(
+    small_text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, (wanted, lines) in enumerate(((None, False), (False, False), (True, True))):
+        charloom.train(small_text, run=tmp_path / str(number), steps=2, network=NETWORK, progress=wanted)
+        shown = capsys.readouterr()
+        assert shown.out == "" and bool(shown.err) == lines
+    assert "step 2/2" in shown.err and "nats" in shown.err
+
+
+def test_a_notebook_sees_one_line_that_changes(
+    small_text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    handle = SimpleNamespace(update=lambda data, raw: lines.append(data["text/plain"]))
+    monkeypatch.setattr(
+        "charloom.training.display.Console", lambda **_: SimpleNamespace(is_terminal=False, is_jupyter=True)
+    )
+    monkeypatch.setattr("IPython.display.display", lambda *_, **__: handle)
+    charloom.train(small_text, run=tmp_path / "run", steps=2, network=NETWORK)
+    assert [line.split()[1] for line in lines] == ["1/2", "2/2"]
 
 
 def test_help_reads_as_an_introduction() -> None:

@@ -6,7 +6,7 @@ two checkpoints is written again, byte for byte, when the run resumes from the f
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -147,7 +147,7 @@ class TrainingLoop(ABC, Generic[Found]):
         """Whether the time budget ended training before its last step."""
         return self.trainer.step < self.trainer.total and not self.stopped_early
 
-    def events(self, interruption: Interruption | None = None) -> Iterator[Event[Found]]:
+    def events(self, interruption: Interruption | None = None) -> Generator[Event[Found]]:
         """Train to the end, an event after each step. However the loop is left, the last completed step is saved.
 
         There are three exceptions. Where a signal insists (`charloom.interruption`) and where the disk or the loss failed, the

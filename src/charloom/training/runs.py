@@ -10,6 +10,7 @@ lock               held while a process trains into this run
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,10 +21,12 @@ import filelock
 
 from charloom.errors import FolderError, StorageError, shown
 from charloom.interruption import Interruption
+from charloom.machine.notebook import table
 from charloom.models.model_folder import model_folder, of_language_model, read_model_file
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
 from charloom.storage import atomic_files, strict_json
 from charloom.storage.atomic_files import Disk
+from charloom.training.kept import kept
 from charloom.training.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -117,6 +120,7 @@ class Run:
 
     @property
     def model(self) -> Path:
+        """The model folder."""
         return self.path / "model"
 
     def config(self) -> RunConfig:
@@ -143,12 +147,26 @@ class Run:
         lines = self.clock()
         return float(lines[-1]["seconds"]) if lines else 0.0
 
+    def _repr_markdown_(self) -> str:
+        config, metrics = self.config(), self.metrics()
+        last = next((line for line in reversed(metrics) if "loss_nats" in line), {"step": 0, "loss_nats": math.nan})
+        network, best = config.network, kept(metrics)
+        figures = {
+            "text": f"{shown(config.text.name)}, {config.text.characters:,} characters",
+            "network": f"{network.layers} x {network.hidden_size} {network.cell}, {config.plan.parameters:,} parameters",
+            "steps": f"{last['step']:,} of {config.plan.steps:,}",
+            "training loss": f"{last['loss_nats']:.4f} nats per character",
+        }
+        if best is not None:
+            figures["best validation"] = f"{best.nats_per_character:.4f} nats per character, at step {best.step:,}"
+        return table(str(self.path), figures)
 
-def load(path: str | Path) -> "LanguageModel":
+
+def load(path: "str | Path | Run") -> "LanguageModel":
     """The model of a run directory or a model folder. Raises `FolderError`."""
     from charloom.models.language_model import load_folder  # what reads the files of runs alone needs no torch
 
-    return load_folder(model_folder(path))
+    return load_folder(model_folder(path.path if isinstance(path, Run) else path))
 
 
 def read_lines(path: Path, complete: Callable[[dict[str, Any]], bool] = lambda line: True) -> list[dict[str, Any]]:

@@ -1,68 +1,121 @@
 """Training from Python in one call."""
 
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from charloom.data.text_sources import open_text, string_corpus
 from charloom.durations import seconds
-from charloom.errors import arguments
-from charloom.interruption import catch_signals
+from charloom.errors import SettingsError, arguments
+from charloom.interruption import Interruption, catch_signals
 from charloom.settings import CorpusConfig, Device, NetworkConfig, Precision, TrainingConfig
-from charloom.training.experiment import begin
+from charloom.training import experiment
+from charloom.training.display import display
+from charloom.training.loop import Event
 from charloom.training.request import Length, RunRequest
 from charloom.training.runs import Run
+from charloom.training.session import Session, Validation
+
+Callback = Callable[[Event[Validation]], Any]
+"""Called after each step with what happened in it; where it gives True, training ends there."""
 
 
 def train(
-    text: str | Path,
+    text: str | Path | None = None,
     *,
     run: str | Path | None = None,
     time_budget: str | float | None = None,
     epochs: float | None = None,
     steps: int | None = None,
-    corpus: CorpusConfig = CorpusConfig(),
+    corpus: CorpusConfig | None = None,
     network: NetworkConfig | None = None,
     training: TrainingConfig | None = None,
     origin: str | Path | None = None,
     device: Device = "auto",
     precision: Precision = "auto",
+    resume: str | Path | Run | None = None,
+    callback: Callback | None = None,
+    progress: bool | None = None,
 ) -> Run:
     """Train a model on a text and return its run directory.
 
-    `text` is the text itself, or a `pathlib.Path` of a file or folder. `time_budget` is seconds or a string such as "4m";
-    without any length it is four minutes. With a time budget, `network` and `training` are chosen by a recipe where they
-    are left out. Ctrl-C saves and raises `KeyboardInterrupt`.
+    `text` is the text itself, or a `pathlib.Path` of a file or folder. `time_budget` is seconds or a string such as
+    "4m"; without any length it is four minutes. With a time budget, a recipe chooses `network` and `training` unless
+    they are given. `origin` is a run or model folder to start from.
+
+    `resume` names a run to continue from its last checkpoint, perhaps for more `steps` or `epochs`; `text` is then only
+    needed if its text was moved. Ctrl-C, and in a notebook the stop button, saves and raises `KeyboardInterrupt`.
+
+    Progress is shown on a terminal and in a notebook; with `progress=True` everywhere, with False nowhere. `callback`
+    gets an `Event` after each step: `event.progress.loss_nats`, `event.validation`, `event.best_nats`. If it returns
+    True, training stops there, saved.
 
     >>> run = charloom.train(text, run="runs/hamlet", time_budget="4m")  # doctest: +SKIP
+    >>> run = charloom.train(resume="runs/hamlet", steps=5000)           # doctest: +SKIP
+
+    Raises `CharloomError`.
     """
     started = time.monotonic()
-    for name, value, wanted in (
-        ("corpus", corpus, CorpusConfig),
-        ("network", network or NetworkConfig(), NetworkConfig),
-        ("training", training or TrainingConfig(), TrainingConfig),
-    ):
-        arguments.kind(value, wanted, name, f"give a charloom.{wanted.__name__}")
+    _check(corpus=(corpus, CorpusConfig), network=(network, NetworkConfig), training=(training, TrainingConfig))
     for place in (run, origin):
         if place is not None:
             arguments.path(place)
-    budget_seconds = seconds(time_budget) if isinstance(time_budget, str) else time_budget
-    request = RunRequest(
-        corpus,
-        network or NetworkConfig(),
-        training or TrainingConfig(),
-        length=Length(steps=steps, epochs=epochs, budget=budget_seconds),
-        origin=Path(origin) if origin else None,
-        device=device,
-        precision=precision,
-        chosen=[*_names("network", network), *_names("training", training)],
-    )
-    opened = open_text(text, corpus) if isinstance(text, Path) else string_corpus(text, corpus)
+    budget = seconds(time_budget) if isinstance(time_budget, str) else time_budget
+    length = Length(steps=steps, epochs=epochs, budget=budget)
     with catch_signals() as interruption:
-        session = begin(opened, request, run=Path(run) if run else None, started=started)
-        for _ in session.events(interruption):
-            pass
+        if resume is not None:
+            kept = {"run": run, "corpus": corpus, "network": network, "training": training, "origin": origin}
+            session = _resume(resume, text, length, device, kept)
+        else:
+            request = RunRequest(
+                corpus or CorpusConfig(),
+                network or NetworkConfig(),
+                training or TrainingConfig(),
+                length=length,
+                origin=Path(origin) if origin else None,
+                device=device,
+                precision=precision,
+                chosen=[*_names("network", network), *_names("training", training)],
+            )
+            opened = open_text(text, request.corpus) if isinstance(text, Path) else _string(text, request.corpus)
+            session = experiment.begin(opened, request, run=Path(run) if run else None, started=started)
+        _train(session, interruption, callback, progress)
     return session.run
+
+
+def _train(session: Session, interruption: Interruption, callback: Callback | None, progress: bool | None) -> None:
+    events = session.events(interruption)
+    with display(session.trainer.total, session.trainer.step, wanted=progress) as shown:
+        for event in events:
+            shown.show(event)
+            if callback is not None and callback(event) is True:
+                events.close()  # which saves
+                return
+
+
+def _resume(
+    run: str | Path | Run, text: str | Path | None, length: Length, device: Device, settings: Mapping[str, object]
+) -> Session:
+    for name, value in settings.items():
+        if value is not None:
+            raise SettingsError(f"a run that is resumed keeps its settings; leave out {name}")
+    path = run.path if isinstance(run, Run) else run
+    arguments.path(path)
+    return experiment.resume(Path(path), length, text=text, device=device)
+
+
+def _string(text: str | None, corpus: CorpusConfig) -> Any:
+    if text is None:
+        raise SettingsError("there is no text to train on; give one, or a run to continue with resume")
+    return string_corpus(text, corpus)
+
+
+def _check(**given: tuple[object, type]) -> None:
+    for name, (value, wanted) in given.items():
+        if value is not None:
+            arguments.kind(value, wanted, name, f"give a charloom.{wanted.__name__}")
 
 
 def _names(prefix: str, config: NetworkConfig | TrainingConfig | None) -> list[str]:

@@ -1,0 +1,137 @@
+"""What a person sees while a model is trained: a bar on a terminal, a line in a notebook, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from charloom.durations import duration
+from charloom.training.loop import Event
+
+LINE_SECONDS, BAR_SECONDS = 10.0, 0.5
+"""Seconds between two lines, and between two changes of a bar."""
+
+
+class Display(Protocol):
+    """Shows events."""
+
+    def show(self, event: Event[Any]) -> None:
+        """Show what is known after a step."""
+
+    def say(self, text: str) -> None:
+        """Show a text between the events."""
+
+
+@contextmanager
+def display(steps: int, done: int, *, wanted: bool | None = True) -> Iterator[Display]:
+    """A display for a run of `steps` steps, `done` of them already, that lasts for the block.
+
+    On standard error, or in the notebook. `wanted` None: only on a terminal and in a notebook; False: nowhere.
+    """
+    console = Console(stderr=True)
+    if wanted is False:
+        yield _Nothing()
+    elif console.is_terminal:
+        columns = (
+            BarColumn(bar_width=16),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TextColumn("{task.fields[figures]}"),
+        )
+        with Progress(*columns, console=console, transient=False) as progress:
+            yield _Bar(progress, steps, done)
+    elif Console().is_jupyter:
+        yield _Notebook(steps, done)
+    else:
+        yield _Lines(steps, done) if wanted else _Nothing()
+
+
+class _Nothing:
+    def show(self, event: Event[Any]) -> None:
+        pass
+
+    def say(self, text: str) -> None:
+        pass
+
+
+class _Pace:
+    """Sums since the last time they were shown, so that the figures are means of what happened and no smoothed guess."""
+
+    def __init__(self, steps: int, done: int) -> None:
+        self._steps, self._began, self._done = steps, time.monotonic(), done
+        self._nats, self._symbols = 0.0, 0
+        self._since, self._first = self._began, True
+        self._validation = ""
+
+    def due(self, event: Event[Any], seconds: float) -> bool:
+        """Add an event to the sums; whether to show them: the first, the last, a validation, or one after `seconds`."""
+        self._nats += event.progress.loss_nats * event.progress.symbols
+        self._symbols += event.progress.symbols
+        if event.validation:
+            best = f"best {event.best_nats:.3f} at step {event.best_step:,}"
+            if event.best_step == event.progress.step:
+                best = "best so far"
+            remarks = ", ".join(filter(None, (event.validation.remark, best)))
+            self._validation = f"  validation {event.validation.nats:.3f} ({remarks})"
+
+        first, self._first = self._first, False
+        last = event.progress.step == event.progress.steps
+        return first or last or bool(event.validation) or time.monotonic() - self._since > seconds
+
+    def line(self, event: Event[Any]) -> str:
+        """Step, epoch and figures."""
+        progress = event.progress
+        return f"step {progress.step:,}/{progress.steps:,}  epoch {progress.epoch:.2f}  {self.figures(event)}"
+
+    def figures(self, event: Event[Any]) -> str:
+        """Loss, speed and time left since the last call; resets them."""
+        now, step = time.monotonic(), event.progress.step
+        left = (now - self._began) / max(1, step - self._done) * (self._steps - step)
+        loss, speed = self._nats / max(1, self._symbols), self._symbols / max(now - self._since, 1e-9)
+        self._nats, self._symbols, self._since = 0.0, 0, now
+        return f"loss {loss:.3f}{self._validation} nats  {speed:,.0f} chars/s  {duration(left)} left"
+
+
+class _Lines:
+    def __init__(self, steps: int, done: int) -> None:
+        self._pace = _Pace(steps, done)
+
+    def show(self, event: Event[Any]) -> None:
+        if self._pace.due(event, LINE_SECONDS):
+            self.say(self._pace.line(event))
+
+    def say(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+
+class _Notebook:
+    """One line of output that changes."""
+
+    def __init__(self, steps: int, done: int) -> None:
+        from IPython.display import display as show_in_notebook
+
+        self._pace = _Pace(steps, done)
+        self._line = show_in_notebook({"text/plain": ""}, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+
+    def show(self, event: Event[Any]) -> None:
+        if self._pace.due(event, BAR_SECONDS):
+            self._line.update({"text/plain": self._pace.line(event)}, raw=True)
+
+    def say(self, text: str) -> None:
+        print(text)
+
+
+class _Bar:
+    def __init__(self, progress: Progress, steps: int, done: int) -> None:
+        self._pace, self._progress = _Pace(steps, done), progress
+        self._task = progress.add_task("", total=steps, completed=done, figures="")
+
+    def show(self, event: Event[Any]) -> None:
+        if self._pace.due(event, BAR_SECONDS):
+            self._progress.update(self._task, completed=event.progress.step, figures=self._pace.figures(event))
+
+    def say(self, text: str) -> None:
+        self._progress.console.print(text, markup=False, highlight=False)
