@@ -186,9 +186,7 @@ def test_what_parses_does_so_when_it_is_finished(text: str) -> None:
 
 @pytest.mark.parametrize("prompt", ["x = )", "if x:\ny", "print x\n", "x = 1\n  y = 2"])
 def test_a_prompt_that_is_no_python_is_refused_with_its_place(writers: list[Writer], prompt: str) -> None:
-    with pytest.raises(
-        TextError, match=r"the prompt is not the beginning of a Python text: line \d, column \d"
-    ):
+    with pytest.raises(TextError, match=r"the prompt is not the beginning of a Python text: line \d, column \d"):
         Writing(writers[0], prompt)
 
 

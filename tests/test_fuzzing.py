@@ -166,7 +166,9 @@ REFUSED = {
     "a folder for a file": Example(
         "model-lstm", "vocabulary.json", becomes(Subfolder()), "load", "is not a file of at most"
     ),
-    "a pipe for a file": Example("model-lstm", "model.safetensors", becomes(Pipe()), "load", "is not a file of at most"),
+    "a pipe for a file": Example(
+        "model-lstm", "model.safetensors", becomes(Pipe()), "load", "is not a file of at most"
+    ),
     "a link to itself": Example(
         "model-lstm", "model.safetensors", becomes(Link("model.safetensors")), "load", "cannot be read"
     ),

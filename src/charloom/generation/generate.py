@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Unpack
 import numpy as np
 
 from charloom.errors import SettingsError, arguments
-from charloom.generation.sampling import SamplingKeywords
+from charloom.generation.sampling import SamplingKeywords, with_sampling_keywords
 from charloom.generation.stopping import Outlet, StopReason
 from charloom.generation.writer import Model, Writer
 from charloom.settings import SamplingConfig
@@ -27,6 +27,7 @@ class Piece(NamedTuple):
     stop_reason: StopReason | None = None
 
 
+@with_sampling_keywords
 def generate(
     model: Model,
     prompt: str = "",
