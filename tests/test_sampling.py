@@ -1,6 +1,7 @@
 """From logits to a symbol: what each filter keeps, and which symbol is drawn."""
 
 import dataclasses
+import inspect
 import math
 from dataclasses import replace
 from typing import get_type_hints
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from charloom.errors import CharloomError
+from charloom.generation.batched_generation import generate_many
+from charloom.generation.generate import generate
 from charloom.generation.sampling import REPETITION_WINDOW, SamplingKeywords, distribution, draw
 from charloom.settings import SamplingConfig
 
@@ -76,6 +79,10 @@ def test_without_settings_the_probabilities_are_the_softmax(logits: Vector) -> N
 def test_the_keywords_are_the_fields_of_the_configuration() -> None:
     fields = {field.name: field.type for field in dataclasses.fields(SamplingConfig)}
     assert fields == get_type_hints(SamplingKeywords)
+    for function in (generate, generate_many):
+        parameters = inspect.signature(function).parameters
+        defaults = {name: parameters[name].default for name in fields}
+        assert defaults == dataclasses.asdict(SamplingConfig())
 
 
 @given(LOGITS, CONFIGS, st.data())

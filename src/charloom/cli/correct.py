@@ -43,7 +43,7 @@ def correct(
     passage
         The text itself.
     text
-        Instead of a passage: a file, or - for standard input; all but the corrections stays as it is. Together with a
+        Instead of a passage: a file, or - for standard input; only the corrections change it. Together with a
         passage (or -): where the run's training text is now, if it was moved.
     words
         A file with further known words, one per line, with or without a count.

@@ -25,7 +25,13 @@ from charloom.code.lexer import Situation, permits
 from charloom.errors import SettingsError, TextError, shown
 from charloom.generation.generate import Piece, check
 from charloom.generation.numpy_steps import StepRows
-from charloom.generation.sampling import REPETITION_WINDOW, SamplingKeywords, distributions, draw
+from charloom.generation.sampling import (
+    REPETITION_WINDOW,
+    SamplingKeywords,
+    distributions,
+    draw,
+    with_sampling_keywords,
+)
 from charloom.generation.stopping import Outlet, StopReason
 from charloom.generation.writer import NEVER, Model, Writer
 from charloom.settings import SamplingConfig
@@ -247,6 +253,7 @@ class _Source:
         self._recent = deque(memory.recent, maxlen=REPETITION_WINDOW)
 
 
+@with_sampling_keywords
 def generate_code(
     model: Model,
     prompt: str = "",

@@ -35,7 +35,7 @@ class Predicted:
     symbols: int
     "Predictions that count."
     targets: torch.Tensor
-    "(T, B): the symbols that follow; `IGNORED` behind the end of a span."
+    "(T, B): the symbols that follow; `IGNORED` after the end of a span."
     logits: torch.Tensor
     "(T, B, V)"
 

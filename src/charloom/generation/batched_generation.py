@@ -15,7 +15,13 @@ import numpy as np
 from charloom.errors import NotFiniteError, SettingsError, arguments
 from charloom.generation.generate import check, new_seed
 from charloom.generation.numpy_steps import StepRows
-from charloom.generation.sampling import REPETITION_WINDOW, SamplingKeywords, distributions, draws
+from charloom.generation.sampling import (
+    REPETITION_WINDOW,
+    SamplingKeywords,
+    distributions,
+    draws,
+    with_sampling_keywords,
+)
 from charloom.generation.stopping import Outlet, StopReason
 from charloom.generation.writer import Model, Writer
 from charloom.settings import SamplingConfig
@@ -42,6 +48,7 @@ class Sample:
     "What it was drawn with."
 
 
+@with_sampling_keywords
 def generate_many(
     model: Model,
     prompts: Sequence[str],

@@ -80,7 +80,7 @@ def beam_search(
         for place in np.argsort(nats, axis=None, kind="stable")[:width].tolist():
             parent, symbol = divmod(place, nats.shape[1])
             if nats[parent, symbol] >= -NEVER / 2:
-                break  # this symbol, and all after it, can never stand in a text
+                break  # neither this symbol nor those after it can occur in a text
             beginning = alive[parent].with_symbol(symbol, float(nats[parent, symbol]))
             if beginning.stop_reason is None:
                 parents.append(parent)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Unpack
 import numpy as np
 
 from charloom.errors import SettingsError, arguments
-from charloom.generation.sampling import SamplingKeywords
+from charloom.generation.sampling import SamplingKeywords, with_sampling_keywords
 from charloom.generation.stopping import Outlet, StopReason
 from charloom.generation.writer import Model, Writer
 from charloom.settings import SamplingConfig
@@ -40,6 +40,7 @@ class TextStream(Iterator[str]):
         return next(self._pieces)
 
 
+@with_sampling_keywords
 def generate(
     model: Model,
     prompt: str = "",

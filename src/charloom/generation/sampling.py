@@ -4,8 +4,9 @@ The drawing rule: one uniform number u in [0, 1) for each symbol, which is the f
 cumulative probability exceeds u. Any implementation that follows this rule with the same numbers writes the same text.
 """
 
-from collections.abc import Collection, Sequence
-from typing import Any, TypedDict
+import inspect
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, TypedDict, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,18 @@ class SamplingKeywords(TypedDict, total=False):
     min_p: float
     repetition_penalty: float
     greedy: bool
+
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+def with_sampling_keywords(function: Function) -> Function:
+    """Show the fields of `SamplingConfig`, with their defaults, in place of `**sampling` in a function's signature."""
+    signature = inspect.signature(function)
+    own = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
+    fields = [each.replace(kind=each.KEYWORD_ONLY) for each in inspect.signature(SamplingConfig).parameters.values()]
+    function.__signature__ = signature.replace(parameters=[*own, *fields])  # type: ignore[attr-defined]
+    return function
 
 
 def distribution(logits: Logits, config: SamplingConfig, recent: Collection[int] = ()) -> Probabilities:
