@@ -145,7 +145,7 @@ def test_no_record_that_is_loaded_anywhere_is_left_out_here() -> None:
     loaded = set()
     for path in Path(charloom.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "records.load":
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "strict_json.load":
                 loaded.add(ast.unparse(node.args[0]))
     assert loaded == {kind.__name__ for kind in RECORDS}
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import filelock
 
+from charloom.data.vocabulary import Vocabulary
 from charloom.errors import FolderError, StorageError, shown
 from charloom.interruption import Interruption
 from charloom.models.model_folder import model_folder, of_language_model, read_model_file
@@ -87,9 +88,12 @@ class Origin:
     "Symbols of the text that it did not know."
 
     @classmethod
-    def of(cls, path: Path, model: "LanguageModel", new_symbols: int) -> "Origin":
-        """A model that was loaded from `path`."""
-        return cls(str(path.resolve()), hashlib.sha256(model.weights()).hexdigest(), new_symbols)
+    def of(cls, path: Path | None, parent: "LanguageModel | None", vocabulary: Vocabulary) -> "Origin | None":
+        """A parent that was loaded from `path`, for a model with this vocabulary; None without a parent."""
+        if path is None or parent is None:
+            return None
+        new = set(vocabulary.characters) - set(parent.vocabulary.characters)
+        return cls(str(path.resolve()), hashlib.sha256(parent.weights()).hexdigest(), len(new))
 
 
 @dataclass(frozen=True)
