@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from charloom.classify.inheritance import inherited_shape
-from charloom.classify.model import Classifier, load_classifier
+from charloom.classify.model import load_classifier
 from charloom.classify.preparation import prepare
 from charloom.classify.request import ClassifierRequest
 from charloom.classify.rows import LARGEST_COPY, Rows, as_copy, hold_out, parse_copy, read_rows, to_train
@@ -13,7 +13,6 @@ from charloom.classify.runs import ClassifierPlan, ClassifierRun, ClassifierRunC
 from charloom.classify.session import ClassifierSession
 from charloom.errors import FolderError, SettingsError, shown
 from charloom.machine.hardware import choose_device, choose_precision, prepare_processor
-from charloom.models.language_model import LanguageModel
 from charloom.models.model_folder import read_model_file
 from charloom.settings import Device
 from charloom.storage import atomic_files, strict_json
@@ -82,7 +81,7 @@ def begin(
             precision_reason=precision.reason,
             parameters=classifier.network.parameter_count(),
         ),
-        origin=_origin(request.origin, parent, classifier),
+        origin=Origin.of(request.origin, parent, classifier.vocabulary),
         charloom=__version__,
     )
     trainer = prepared.trainer(config)
@@ -153,9 +152,3 @@ def _same_rows(here: ClassifierRun, settings: ClassifierRunConfig) -> Rows:
             f"file, begin another run, or, if its rows are elsewhere now, {todo}"
         )
     return rows
-
-
-def _origin(path: Path | None, parent: LanguageModel | None, classifier: Classifier) -> Origin | None:
-    if path is None or parent is None:
-        return None
-    return Origin.of(path, parent, len(set(classifier.vocabulary.characters) - set(parent.vocabulary.characters)))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from charloom.cli.output import print_json, say
 from charloom.cli.run_options import RunOptions
 from charloom.cli.sources import Chosen
 from charloom.durations import seconds
@@ -58,7 +59,6 @@ def train(
         How often to show what the model writes by now: 1m.
     """
     from charloom.cli.display import show_training
-    from charloom.cli.output import print_json, say
     from charloom.interruption import Interrupted, catch_signals
     from charloom.training.request import Length
 
@@ -69,13 +69,13 @@ def train(
             session = _resume(options, length, moved)
         else:
             session = _begin(options, length, text, moved, corpus, network, training, chosen)
-        _introduce(session, say)
+        _introduce(session)
         try:
             show_training(session, interruption, _again(session), between=_Samples(session, sampling).due)
         except Interrupted:
-            _say_kept(session, say)
+            _say_kept(session)
             raise
-    _conclude(session, say)
+    _conclude(session)
     if options.json:
         print_json(_result(session))
 
@@ -132,7 +132,7 @@ class _Samples:
         return f"--- step {self._session.trainer.step:,} writes:\n{text}\n---"
 
 
-def _introduce(session: Any, say: Any) -> None:
+def _introduce(session: Any) -> None:
     from charloom.training.recipes import most_epochs
 
     config, path = session.config, session.run.path
@@ -197,7 +197,7 @@ def _again(session: Any) -> str:
     return f"charloom train --resume --run {session.run.path}"
 
 
-def _conclude(session: Any, say: Any) -> None:
+def _conclude(session: Any) -> None:
     from charloom.training.session import how_measured
 
     final, kept = session.final_validation(), session.kept()
@@ -207,7 +207,7 @@ def _conclude(session: Any, say: Any) -> None:
     elif session.out_of_time:
         again = "" if kept is not None and kept.overfits else f"; for the rest: {_again(session)}"
         say(f"the time budget ended at step {step:,} of {total:,}{again}")
-    _say_kept(session, say)
+    _say_kept(session)
     if final is None:
         say(f"{session.run.path}: trained to step {session.trainer.step:,}; no validation text, so no figure")
         return
@@ -217,7 +217,7 @@ def _conclude(session: Any, say: Any) -> None:
     )
 
 
-def _say_kept(session: Any, say: Any) -> None:
+def _say_kept(session: Any) -> None:
     kept = session.kept()
     if kept is not None:
         say(kept.sentence(session.trainer.total))

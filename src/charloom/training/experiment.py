@@ -8,8 +8,7 @@ from charloom.data.corpus import Corpus
 from charloom.data.text_sources import STANDARD_INPUT
 from charloom.data.vocabulary import Vocabulary
 from charloom.machine.hardware import choose_device, choose_precision, prepare_processor
-from charloom.models.language_model import LanguageModel
-from charloom.settings import Device, NetworkConfig
+from charloom.settings import Device
 from charloom.storage import atomic_files, strict_json
 from charloom.storage.atomic_files import Disk
 from charloom.training import run_text
@@ -40,7 +39,9 @@ def begin(
     started = time.monotonic() if started is None else started
     parent = load(request.origin) if request.origin else None
     if parent is not None:
-        request = replace(request, network=_shape_of(parent, request.network))
+        asked = request.network
+        shape = replace(parent.config.network, dropout=asked.dropout, weight_dropout=asked.weight_dropout)
+        request = replace(request, network=shape)
     device = choose_device(request.device)
     request, recipe = with_recipe(request, characters=corpus.train.characters, started=started, device=device)
     network = request.network
@@ -64,7 +65,7 @@ def begin(
         network=network,
         training=request.training,
         plan=plan,
-        origin=_origin(request.origin, parent, prepared.model),
+        origin=Origin.of(request.origin, parent, prepared.model.vocabulary),
         charloom=__version__,
     )
     trainer = prepared.trainer(config)
@@ -101,14 +102,3 @@ def resume(
         if config != before:
             atomic_files.replace(disk, run / "config.json", strict_json.dump(config))
         return Session(opened, config, trainer, prepared.model, corpus.validation, save_every)
-
-
-def _shape_of(parent: LanguageModel, network: NetworkConfig) -> NetworkConfig:
-    """The parent's shape, with the dropout that is asked for."""
-    return replace(parent.config.network, dropout=network.dropout, weight_dropout=network.weight_dropout)
-
-
-def _origin(path: Path | None, parent: LanguageModel | None, model: LanguageModel) -> Origin | None:
-    if path is None or parent is None:
-        return None
-    return Origin.of(path, parent, len(model.vocabulary) - len(parent.vocabulary))

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import filelock
 
+from charloom.data.vocabulary import Vocabulary
 from charloom.errors import FolderError, StorageError, shown
 from charloom.interruption import Interruption
 from charloom.machine.notebook import table
@@ -90,9 +91,12 @@ class Origin:
     "Symbols of the text that it did not know."
 
     @classmethod
-    def of(cls, path: Path, model: "LanguageModel", new_symbols: int) -> "Origin":
-        """A model that was loaded from `path`."""
-        return cls(str(path.resolve()), hashlib.sha256(model.weights()).hexdigest(), new_symbols)
+    def of(cls, path: Path | None, parent: "LanguageModel | None", vocabulary: Vocabulary) -> "Origin | None":
+        """A parent that was loaded from `path`, for a model with this vocabulary; None without a parent."""
+        if path is None or parent is None:
+            return None
+        new = set(vocabulary.characters) - set(parent.vocabulary.characters)
+        return cls(str(path.resolve()), hashlib.sha256(parent.weights()).hexdigest(), len(new))
 
 
 @dataclass(frozen=True)
