@@ -107,7 +107,7 @@ def test_comparing_says_on_standard_error_what_repeats_the_list(folder: Path, ch
     lines = done.stdout.splitlines()
     told = compare(lines, Lines(["a", "b", "ab", "ba"]))
     assert told.repeated > 0
-    assert f"{told.new} of 40 lines are new, {told.repeated} repeat one of the 4 that are known" in done.stderr
+    assert f"{told.new} of 40 lines are new, {told.repeated} repeat one of the 4 known ones" in done.stderr
 
 
 def test_json_says_of_each_line_whether_it_is_new(folder: Path, charloom: Call) -> None:
