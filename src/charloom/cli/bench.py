@@ -49,7 +49,7 @@ def _measure(run: Path | None, seconds: float) -> dict[str, Any]:
     writer = Writer.load(run) if run else Writer(speed.fresh_model(NetworkConfig()))
     device = choose_device("auto")
     precision = choose_precision("auto", device.name, "lstm", 512)
-    found, network = speed.writing(writer, seconds=seconds), writer.config.network
+    speeds, network = speed.writing(writer, seconds=seconds), writer.config.network
     return {
         "machine": machine(),
         "training": {
@@ -61,14 +61,14 @@ def _measure(run: Path | None, seconds: float) -> dict[str, Any]:
         "writing": {
             "network": f"{network.cell} {network.layers}x{network.hidden_size}",
             "parameters": writer.parameters,
-            "one_text": found.one_text,
-            "texts_together": found.texts_together,
-            "together": found.together,
-            "prompt": found.prompt,
-            "weight_bytes": found.weight_bytes,
-            "bandwidth": found.bandwidth,
-            "bandwidth_by": found.bandwidth_by,
-            "limit": found.limit,
-            "share": found.share,
+            "one_text": speeds.one_text,
+            "texts_together": speeds.texts_together,
+            "together": speeds.together,
+            "prompt": speeds.prompt,
+            "weight_bytes": speeds.weight_bytes,
+            "bandwidth": speeds.bandwidth,
+            "bandwidth_by": speeds.bandwidth_by,
+            "limit": speeds.limit,
+            "share": speeds.share,
         },
     }

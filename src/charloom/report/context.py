@@ -121,8 +121,8 @@ def _nats(model: LanguageModel, ids: Ids, starts: Integers, lengths: Integers) -
             if batch.begins:
                 parts.append([])
             parts[-1].append(losses.view(batch.targets.shape))
-    found: Floats = torch.cat([torch.cat(part) for part in parts], 1).T.double().numpy()
-    return found
+    nats: Floats = torch.cat([torch.cat(part) for part in parts], 1).T.double().numpy()
+    return nats
 
 
 def _doublings(size: int) -> list[int]:
