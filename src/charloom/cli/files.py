@@ -52,16 +52,16 @@ def target(path: Path, *, force: bool, otherwise: str = "choose another --output
     if str(path) == HYPHEN:
         raise SettingsError("this cannot be written to standard output; name a file")
     try:
-        found = path.resolve()
-        if found.exists() and not found.is_file():
+        resolved = path.resolve()
+        if resolved.exists() and not resolved.is_file():
             raise StorageError(f"{path} is not a file; choose another name")
-        if found.exists() and not force:
+        if resolved.exists() and not force:
             raise StorageError(f"{path} exists; overwrite it with --force, or {otherwise}")
-        if not found.parent.is_dir():
-            raise StorageError(f"{path} cannot be written: there is no folder {found.parent}; create it first")
+        if not resolved.parent.is_dir():
+            raise StorageError(f"{path} cannot be written: there is no folder {resolved.parent}; create it first")
     except (OSError, ValueError) as error:
         raise (error if isinstance(error, StorageError) else _unwritable(path, error)) from None
-    return found
+    return resolved
 
 
 def new_folder(wanted: Path | None, default: Path) -> Path:

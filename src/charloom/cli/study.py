@@ -216,6 +216,6 @@ def _show(made: Any, folder: Path, *, json: bool) -> None:
         table.add_row(*(escape(cells[name]) for name in TERMINAL))
     console = Console()
     (console if console.is_terminal else Console(width=120)).print(table)
-    for found in made.findings:
-        print(found)
+    for finding in made.findings:
+        print(finding)
     print(folder / "report.html")

@@ -133,7 +133,7 @@ class Corpus:
         return self.text.slice(self.boundaries[1], self.text.characters)
 
     def part(self, name: str) -> Text:
-        """The part called train, validation or test. Raises `TextError` where the split leaves it empty."""
+        """The part called train, validation or test. Raises `TextError` if the split leaves it empty."""
         part: Text = getattr(self, name)
         if part.characters == 0:
             shares = ",".join(f"{share:g}" for share in self.split)
@@ -293,7 +293,7 @@ def _count(data: bytes, name: str, in_folder: bool) -> int:
 
 
 def _character_start(data: memoryview, place: int) -> int:
-    """`place`, or up to three bytes before it where it would cut a character."""
+    """`place`, or up to three bytes before it if it would cut a character."""
     if place == len(data):
         return place
     for back in range(min(4, place)):

@@ -97,8 +97,8 @@ class Vocabulary:
 
     def find(self, codes: Ids) -> Ids:
         """Ids (T,) of code points, `UNSEEN` for those not in the (character) vocabulary."""
-        found: Ids = self._table[np.minimum(codes, len(self._table) - 1)]
-        return found
+        ids: Ids = self._table[np.minimum(codes, len(self._table) - 1)]
+        return ids
 
     def encode_pieces(self, pieces: Iterable[str], size: int) -> Ids:
         """Ids (size,) of a text given in pieces; only one piece is converted at a time."""

@@ -132,7 +132,7 @@ def environment(device: str) -> dict[str, str]:
 
 
 def peak_memory(device: str) -> int | None:
-    """Peak memory of this process in bytes, on the device it trains on; None where the system does not say."""
+    """Peak memory of this process in bytes, on the device it trains on; None if the system does not report it."""
     if device == "cuda":
         return torch.cuda.max_memory_allocated()
     status = Path("/proc/self/status")

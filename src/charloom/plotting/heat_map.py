@@ -32,10 +32,10 @@ def ink(step: int) -> str:
     return "#000000" if step < 5 else "#ffffff"
 
 
-def lines(found: Iterable[Surprise], width: int) -> Iterator[list[Surprise]]:
+def lines(surprises: Iterable[Surprise], width: int) -> Iterator[list[Surprise]]:
     """The characters in lines of at most `width`; a newline ends its line."""
     line: list[Surprise] = []
-    for surprise in found:
+    for surprise in surprises:
         line.append(surprise)
         if surprise.character == "\n" or len(line) == width:
             yield line
@@ -55,7 +55,7 @@ def glyph(character: str) -> str:
     return character if character.isprintable() else "\ufffd"
 
 
-def page(found: Iterable[Surprise], title: str, summary: str) -> Iterator[str]:
+def page(surprises: Iterable[Surprise], title: str, summary: str) -> Iterator[str]:
     """A self-contained HTML page, in pieces; each character can be pointed at or reached with the arrow keys."""
     template = Path(__file__).with_name("heat_map.html").read_text("utf-8")
     colours = "".join(f".s{n}{{background:{colour};color:{ink(n)}}}" for n, colour in enumerate(LEVELS))
@@ -65,7 +65,7 @@ def page(found: Iterable[Surprise], title: str, summary: str) -> Iterator[str]:
     before, after = template.replace("/*colours*/", colours).split("<!--text-->")
     yield before
     records: list[str] = []
-    for line in lines(found, 10_000):
+    for line in lines(surprises, 10_000):
         cells = []
         for surprise in line:
             plain = surprise.character and (surprise.character.isprintable() or surprise.character == "\t")
@@ -102,11 +102,11 @@ def _luminance(colour: tuple[float, ...]) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def draw_heat_map(found: list[Surprise], title: str, *, columns: int = 48, candidates: int = 3) -> Picture:
+def draw_heat_map(surprises: list[Surprise], title: str, *, columns: int = 48, candidates: int = 3) -> Picture:
     """A picture: the true characters, coloured by surprise, each above the most probable ones, darker if likelier."""
     from matplotlib.patches import Rectangle
 
-    blocks = [found[start : start + columns] for start in range(0, len(found), columns)]
+    blocks = [surprises[start : start + columns] for start in range(0, len(surprises), columns)]
     height = candidates + 1.7
     figure = style.figure(0.24 * columns + 1.1, 0.27 * height * len(blocks) + 1.2)
     axes = figure.subplots()

@@ -69,9 +69,9 @@ def read_curves(run: Run, name: str) -> Curves:
         raise FolderError(f"{run.path} has no metrics yet; train it for some steps first")
     steps, seen = ([line[key] for line in logged] for key in ("step", "characters_seen"))
 
-    def points(found: Sequence[tuple[int, float]]) -> Points:
-        places = np.interp([step for step, _ in found], steps, seen)
-        return places, np.array([nats for _, nats in found])
+    def points(validations: Sequence[tuple[int, float]]) -> Points:
+        places = np.interp([step for step, _ in validations], steps, seen)
+        return places, np.array([nats for _, nats in validations])
 
     def kept_by(step: int) -> Kept | None:
         return kept([line for line in lines if line["step"] <= step])
@@ -84,7 +84,7 @@ def read_curves(run: Run, name: str) -> Curves:
         name,
         training,
         points(validation),
-        points([(found.step if (found := kept_by(step)) else step, nats) for step, nats in final]),
+        points([(best_by_then.step if (best_by_then := kept_by(step)) else step, nats) for step, nats in final]),
         points([(best.step, best.nats_per_character)] if best else []),
     )
 

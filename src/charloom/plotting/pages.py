@@ -74,5 +74,5 @@ class Page:
 
 def plain(text: str) -> str:
     """Text on one line, with everything special to Markdown escaped."""
-    marked = re.sub(r"[\\`*_{}\[\]<#~&]", lambda found: "\\" + found.group(), " ".join(text.split()))
+    marked = re.sub(r"[\\`*_{}\[\]<#~&]", lambda match: "\\" + match.group(), " ".join(text.split()))
     return re.sub(r"^(\d+(?=[.)](?:\s|$))|(?=[-+=>]))", r"\1\\", marked)  # otherwise a list, a rule or a quotation

@@ -55,54 +55,59 @@ class Calibration:
         return f"The model is {lean}: {figures}"
 
 
-def calibration(found: Predictions) -> Calibration:
+def calibration(predictions: Predictions) -> Calibration:
     """The calibration of predictions."""
-    places = np.minimum((found.confidence * BINS).astype(np.int64), BINS - 1)
-    counts, sure, right = (np.bincount(places, weights, BINS) for weights in (None, found.confidence, found.right))
+    places = np.minimum((predictions.confidence * BINS).astype(np.int64), BINS - 1)
+    counts, sure, right = (
+        np.bincount(places, weights, BINS) for weights in (None, predictions.confidence, predictions.right)
+    )
     bins = tuple(
         Bin(float(sure[n] / counts[n]), float(right[n] / counts[n]), int(counts[n])) for n in range(BINS) if counts[n]
     )
-    error = sum(one.symbols * abs(one.confidence - one.right) for one in bins) / len(found.targets)
-    half = int(np.searchsorted(np.cumsum(found.sizes), found.sizes.sum() / 2)) + 1
+    error = sum(one.symbols * abs(one.confidence - one.right) for one in bins) / len(predictions.targets)
+    half = int(np.searchsorted(np.cumsum(predictions.sizes), predictions.sizes.sum() / 2)) + 1
     one = TEMPERATURES.index(1.0)
     chosen, gain = 1.0, 0.0
-    if half < len(found.sizes):
-        first, second = found.tempered[:half].sum(0), found.tempered[half:].sum(0) / found.sizes[half:].sum()
+    if half < len(predictions.sizes):
+        first, second = (
+            predictions.tempered[:half].sum(0),
+            predictions.tempered[half:].sum(0) / predictions.sizes[half:].sum(),
+        )
         chosen = _lowest(first)
         gain = float(second[one] - np.interp(np.log(chosen), np.log(TEMPERATURES), second))
-    overall = found.tempered.sum(0) / found.sizes.sum()
+    overall = predictions.tempered.sum(0) / predictions.sizes.sum()
     return Calibration(bins, error, chosen, gain, tuple(zip(TEMPERATURES, overall.tolist(), strict=True)))
 
 
-def draw(found: Calibration) -> bytes:
+def draw(measured: Calibration) -> bytes:
     """A PNG: the reliability curve, and the likelihood against the temperature."""
     picture = style.figure(10, 4.4)
-    picture.suptitle(style.wrapped(found.finding(), picture), fontsize=11)
+    picture.suptitle(style.wrapped(measured.finding(), picture), fontsize=11)
     left, right = picture.subplots(1, 2)
     axes = style.axes(left, "", "probability of the most probable character", "share that were right")
     axes.plot((0, 1), (0, 1), color="0.5", linestyle="--", linewidth=1)
     axes.text(0.34, 0.36, "as sure as right", ha="center", va="bottom", color="0.4", fontsize=8, rotation=40)
-    most = max(one.symbols for one in found.bins)
+    most = max(one.symbols for one in measured.bins)
     axes.plot(
-        [one.confidence for one in found.bins],
-        [one.right for one in found.bins],
+        [one.confidence for one in measured.bins],
+        [one.right for one in measured.bins],
         color=style.COLOURS[0],
         linewidth=1.5,
     )
     axes.scatter(
-        [one.confidence for one in found.bins],
-        [one.right for one in found.bins],
-        [10 + 90 * one.symbols / most for one in found.bins],
+        [one.confidence for one in measured.bins],
+        [one.right for one in measured.bins],
+        [10 + 90 * one.symbols / most for one in measured.bins],
         color=style.COLOURS[0],
     )
     axes.text(0.02, 0.97, "larger dots: more characters", transform=axes.transAxes, va="top", fontsize=8, color="0.3")
     axes.set(xlim=(0, 1), ylim=(0, 1))
-    temperatures, nats = zip(*found.nats_by_temperature, strict=True)
-    title = f"most likely at temperature {found.temperature:.2f}"
+    temperatures, nats = zip(*measured.nats_by_temperature, strict=True)
+    title = f"most likely at temperature {measured.temperature:.2f}"
     axes = style.axes(right, title, "temperature", "nats per character")
     axes.plot(temperatures, nats, color=style.COLOURS[0], marker=".")
     axes.axvline(1, color="0.5", linestyle="--", linewidth=1)
-    axes.axvline(found.temperature, color=style.COLOURS[1], linewidth=1)
+    axes.axvline(measured.temperature, color=style.COLOURS[1], linewidth=1)
     axes.set_xscale("log")
     axes.set_xticks((0.5, 0.7, 1, 1.4, 2), ("0.5", "0.7", "1", "1.4", "2"))
     axes.set_xticks((), minor=True)

@@ -71,8 +71,8 @@ def class_of(code: int) -> str:
 def classes_of(codes: Integers) -> Integers:
     """The index in `CLASSES` of each code point (n,)."""
     distinct, places = np.unique(codes, return_inverse=True)
-    found: Integers = np.array([CLASSES.index(class_of(code)) for code in distinct.tolist()], np.int64)[places]
-    return found
+    indices: Integers = np.array([CLASSES.index(class_of(code)) for code in distinct.tolist()], np.int64)[places]
+    return indices
 
 
 def runs(inside: Any) -> Integers:
@@ -82,16 +82,16 @@ def runs(inside: Any) -> Integers:
     return counted
 
 
-def loss_by_class(found: Characters) -> Loss:
+def loss_by_class(characters: Characters) -> Loss:
     """The surprisal of a text by class of character and by position in a word."""
-    kinds = classes_of(found.codes)
+    kinds = classes_of(characters.codes)
     places = np.minimum(runs(kinds == CLASSES.index("letter")), PLACES)
     names = [*map(str, range(1, PLACES)), f"{PLACES}+"]
     return Loss(
-        len(found.codes),
-        float(found.nats.sum()),
-        _groups(found, kinds, CLASSES),
-        _groups(found, places - 1, names),
+        len(characters.codes),
+        float(characters.nats.sum()),
+        _groups(characters, kinds, CLASSES),
+        _groups(characters, places - 1, names),
     )
 
 
@@ -152,10 +152,11 @@ def _share(share: float) -> str:
     return f"{share:.0%}" if share >= 0.01 else "<1%"
 
 
-def _groups(found: Characters, keys: Integers, names: Any) -> tuple[Group, ...]:
+def _groups(characters: Characters, keys: Integers, names: Any) -> tuple[Group, ...]:
     kept = keys >= 0
     counts, nats, right = (
-        np.bincount(keys[kept], weights, len(names)) for weights in (None, found.nats[kept], found.right[kept])
+        np.bincount(keys[kept], weights, len(names))
+        for weights in (None, characters.nats[kept], characters.right[kept])
     )
     return tuple(
         Group(name, int(counts[key]), float(nats[key]), int(right[key]))

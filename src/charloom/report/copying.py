@@ -66,7 +66,7 @@ def _shared(order: Any, common: Any, train: int) -> Integers:
     order    the suffix array
     common   bytes that the suffixes of order[i] and order[i + 1] have in common
     """
-    found = np.zeros(len(order), np.int64)
+    lengths = np.zeros(len(order), np.int64)
     others = np.flatnonzero(order > train)
     places, after, before = order[others].tolist(), common[others].tolist(), common[others - 1].tolist()
     ranks = others.tolist()
@@ -79,8 +79,8 @@ def _shared(order: Any, common: Any, train: int) -> Integers:
             reach = min(reach, links[number]) if last == rank - step else links[number]
             longest[number] = max(longest[number], reach)
             last = rank
-    found[places] = longest
-    return found
+    lengths[places] = longest
+    return lengths
 
 
 def _copying(text: str, data: bytes, shared: Integers, most: int) -> Copying:

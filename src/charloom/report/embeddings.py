@@ -54,23 +54,23 @@ def plane(model: ModelArrays, chosen: NDArray[np.int64]) -> Plane:
     return Plane(names, moved[:, :2] * sizes[:2], share, tuple(sorted(pairs, key=lambda pair: -pair[2])))
 
 
-def draw(found: Plane) -> bytes:
+def draw(plane: Plane) -> bytes:
     """A PNG: the characters in the plane, a colour for each class, nearest pairs joined by a line."""
     picture = style.figure(9, 7)
     across = "first principal component"
-    axes = style.axes(picture, found.finding(), across, "second principal component")
-    for one, other, _ in found.pairs:
-        axes.plot(*found.places[[one, other]].T, color="0.8", linewidth=1, zorder=0)
-    kinds = [_kind(character) for character in found.characters]
+    axes = style.axes(picture, plane.finding(), across, "second principal component")
+    for one, other, _ in plane.pairs:
+        axes.plot(*plane.places[[one, other]].T, color="0.8", linewidth=1, zorder=0)
+    kinds = [_kind(character) for character in plane.characters]
     for number, kind in enumerate(sorted(set(kinds))):
         here = [place for place, other in enumerate(kinds) if other == kind]
         colour = style.COLOURS[number % len(style.COLOURS)]
         marker = style.MARKERS[number % len(style.MARKERS)]
-        axes.scatter(*found.places[here].T, s=12, color=colour, label=kind, alpha=0.35, marker=marker)
+        axes.scatter(*plane.places[here].T, s=12, color=colour, label=kind, alpha=0.35, marker=marker)
         for place in here:
             axes.annotate(
-                glyph(found.characters[place]),
-                found.places[place],
+                glyph(plane.characters[place]),
+                plane.places[place],
                 (3, 2),
                 textcoords="offset points",
                 color=colour,
@@ -80,7 +80,7 @@ def draw(found: Plane) -> bytes:
             )
     axes.legend(frameon=False, fontsize=8)
     axes.set_xlabel(
-        f"{across}; both explain {found.share:.0%} of the variance; lines: each other's nearest in all of it"
+        f"{across}; both explain {plane.share:.0%} of the variance; lines: each other's nearest in all of it"
     )
     return style.rendered(picture)
 

@@ -19,7 +19,7 @@ def features(codes: Integers) -> dict[str, NDArray[np.float64]]:
     along = runs(~lines)
     blank = lines & (along == 0) & np.concatenate(([True], lines[:-1]))
     small, capital = _where(codes, str.islower), _where(codes, str.isupper)
-    found: dict[str, NDArray[np.generic]] = {
+    candidates: dict[str, NDArray[np.generic]] = {
         "place in the line": along,
         "line of the paragraph": _since(lines, blank),
         "letter of the word": runs(letters),
@@ -33,7 +33,7 @@ def features(codes: Integers) -> dict[str, NDArray[np.float64]]:
         "in a number": runs(classes_of(codes) == CLASSES.index("digit")) > 0,
         "capital letter": capital,
     }
-    return {name: values.astype(np.float64) for name, values in found.items() if _varies(values)}
+    return {name: values.astype(np.float64) for name, values in candidates.items() if _varies(values)}
 
 
 def _varies(values: NDArray[np.generic]) -> bool:

@@ -24,36 +24,38 @@ class Mistakes:
     "Counts (V, V), by true and predicted symbol; correct ones on the diagonal."
 
 
-def mistakes(found: Predictions, symbols: int) -> Mistakes:
+def mistakes(predictions: Predictions, symbols: int) -> Mistakes:
     """The mistakes in the predictions of a model with `symbols` symbols."""
-    counts = np.bincount(found.targets * symbols + found.predicted, minlength=symbols**2).reshape(symbols, symbols)
+    counts = np.bincount(predictions.targets * symbols + predictions.predicted, minlength=symbols**2).reshape(
+        symbols, symbols
+    )
     wrong = counts - np.diag(np.diag(counts))
     order = np.argsort(-wrong, axis=None, kind="stable")[:50]
     pairs = [(*map(int, divmod(place, symbols)), int(wrong.flat[place])) for place in order.tolist()]
     kept = tuple((true, predicted, times) for true, predicted, times in pairs if times)
-    return Mistakes(len(found.targets), int(wrong.sum()), kept, counts)
+    return Mistakes(len(predictions.targets), int(wrong.sum()), kept, counts)
 
 
-def finding(found: Mistakes, names: list[str]) -> str:
+def finding(counted: Mistakes, names: list[str]) -> str:
     """The finding, in one sentence."""
-    if not found.pairs:
+    if not counted.pairs:
         return "The most probable character was always right"
-    true, predicted, times = found.pairs[0]
+    true, predicted, times = counted.pairs[0]
     return (
-        f"{found.wrong / found.symbols:.0%} of the predicted characters were wrong; the commonest mistake is "
-        f"{names[predicted]!r} for {names[true]!r}, {times / found.wrong:.1%} of all"
+        f"{counted.wrong / counted.symbols:.0%} of the predicted characters were wrong; the commonest mistake is "
+        f"{names[predicted]!r} for {names[true]!r}, {times / counted.wrong:.1%} of all"
     )
 
 
-def draw(found: Mistakes, names: list[str]) -> bytes:
+def draw(counted: Mistakes, names: list[str]) -> bytes:
     """A PNG: for the symbols with the most mistakes, what was predicted in their place."""
-    wrong = found.counts - np.diag(np.diag(found.counts))
+    wrong = counted.counts - np.diag(np.diag(counted.counts))
     chosen = np.argsort(-(wrong.sum(0) + wrong.sum(1)), kind="stable")[:SHOWN]
-    chosen = chosen[(found.counts[chosen].sum(1) + found.counts[:, chosen].sum(0)) > 0]
-    totals = np.maximum(found.counts.sum(1), 1)
-    shares = found.counts[np.ix_(chosen, chosen)] / totals[chosen][:, None]
+    chosen = chosen[(counted.counts[chosen].sum(1) + counted.counts[:, chosen].sum(0)) > 0]
+    totals = np.maximum(counted.counts.sum(1), 1)
+    shares = counted.counts[np.ix_(chosen, chosen)] / totals[chosen][:, None]
     picture = style.figure(7.6, 7)
-    axes = style.axes(picture, finding(found, names), "predicted character", "true character")
+    axes = style.axes(picture, finding(counted, names), "predicted character", "true character")
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     labels = [names[symbol] for symbol in chosen.tolist()]
     for ticks in (axes.set_xticks, axes.set_yticks):

@@ -41,8 +41,8 @@ class Predictions:
     @property
     def right(self) -> NDArray[np.bool_]:
         """Where the most probable symbol was the right one."""
-        found: NDArray[np.bool_] = self.targets == self.predicted
-        return found
+        right: NDArray[np.bool_] = self.targets == self.predicted
+        return right
 
 
 def predict(model: AnyModel, text: AnyText) -> Predictions:
@@ -76,17 +76,19 @@ class Characters:
     "Index of its last symbol among the predictions."
 
 
-def by_character(model: LanguageModel, found: Predictions) -> Characters:
+def by_character(model: LanguageModel, predictions: Predictions) -> Characters:
     """Predictions grouped into characters."""
     boundary = model.vocabulary.boundary
     end = ord("\n") if model.config.documents == "lines" else END
-    ends = found.targets == boundary
+    ends = predictions.targets == boundary
     if model.vocabulary.kind == "characters":
         table = np.array([*map(ord, model.vocabulary.characters), end])
-        return Characters(table[found.targets], found.nats, found.right, np.arange(len(found.targets)))
-    starts = np.flatnonzero(ends | ((found.targets & 0xC0) != 0x80))
+        return Characters(
+            table[predictions.targets], predictions.nats, predictions.right, np.arange(len(predictions.targets))
+        )
+    starts = np.flatnonzero(ends | ((predictions.targets & 0xC0) != 0x80))
     codes = np.full(len(starts), end, np.int64)
-    text = bytes(found.targets[~ends].astype(np.uint8).tolist()).decode()
+    text = bytes(predictions.targets[~ends].astype(np.uint8).tolist()).decode()
     codes[~ends[starts]] = np.frombuffer(text.encode("utf-32-le"), "<u4")
-    nats, right = np.add.reduceat(found.nats, starts), np.logical_and.reduceat(found.right, starts)
+    nats, right = np.add.reduceat(predictions.nats, starts), np.logical_and.reduceat(predictions.right, starts)
     return Characters(codes, nats, right, np.append(starts[1:], len(ends)) - 1)

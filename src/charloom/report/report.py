@@ -57,21 +57,22 @@ def write_report(
     model, held_out = as_model(model), text_to_score(held_out)
     made = Report(Page(title), {})
     progress("reading the text")
-    found = predict(model, held_out)
-    characters = by_character(model, found)
+    predictions = predict(model, held_out)
+    characters = by_character(model, predictions)
+    nats = predictions.nats.sum() / held_out.characters
     made.page.say(
         f"Measured on {held_out.characters:,} characters, read once with the state carried: "
-        f"{found.nats.sum() / held_out.characters:.4f} nats ({found.nats.sum() / held_out.characters / np.log(2):.3f} bits) per "
-        f"character; {found.right.mean():.1%} of the symbols were the most probable."
+        f"{nats:.4f} nats ({nats / np.log(2):.3f} bits) per character; "
+        f"{predictions.right.mean():.1%} of the symbols were predicted as most probable."
     )
     progress("where the loss comes from")
     _loss(made, characters)
-    _context(made, model, held_out, found)
+    _context(made, model, held_out, predictions)
     progress("mistakes and calibration")
-    _mistakes(made, model, found)
-    _calibration(made, found)
+    _mistakes(made, model, predictions)
+    _calibration(made, predictions)
     progress("hidden units")
-    _inside(made, model, found, characters)
+    _inside(made, model, predictions, characters)
     if train is not None and written:
         progress(f"writing {written:,} characters")
         text = write_text(model, written, temperature, seed)
@@ -114,11 +115,11 @@ def _loss(made: Report, characters: Characters) -> None:
     }
 
 
-def _context(made: Report, model: LanguageModel, text: Text, found: Predictions) -> None:
+def _context(made: Report, model: LanguageModel, text: Text, predictions: Predictions) -> None:
     ids = model.encode(text)
-    if model.config.documents != "none" or len(ids) != len(found.nats) or len(ids) <= context.TIERS[0][0]:
+    if model.config.documents != "none" or len(ids) != len(predictions.nats) or len(ids) <= context.TIERS[0][0]:
         return  # separate texts have no context but themselves
-    help_ = context.loss_by_context(model, ids, found)
+    help_ = context.loss_by_context(model, ids, predictions)
     _section(made, "How much the context helps", help_.finding())
     made.page.picture("context.png", context.draw(help_), "loss against context length")
     made.page.say(
@@ -131,9 +132,9 @@ def _context(made: Report, model: LanguageModel, text: Text, found: Predictions)
     }
 
 
-def _mistakes(made: Report, model: LanguageModel, found: Predictions) -> None:
+def _mistakes(made: Report, model: LanguageModel, predictions: Predictions) -> None:
     names = [glyph(_symbol(model, symbol)) for symbol in range(len(model.vocabulary))]
-    counted = mistakes.mistakes(found, len(names))
+    counted = mistakes.mistakes(predictions, len(names))
     _section(made, "The commonest mistakes", mistakes.finding(counted, names))
     if not counted.pairs:
         return
@@ -149,8 +150,8 @@ def _mistakes(made: Report, model: LanguageModel, found: Predictions) -> None:
     ]
 
 
-def _calibration(made: Report, found: Predictions) -> None:
-    measured = calibration.calibration(found)
+def _calibration(made: Report, predictions: Predictions) -> None:
+    measured = calibration.calibration(predictions)
     _section(made, "Calibration and temperature", measured.finding())
     made.page.picture("calibration.png", calibration.draw(measured), "reliability curve, and loss against temperature")
     made.page.say(
@@ -166,10 +167,10 @@ def _calibration(made: Report, found: Predictions) -> None:
     }
 
 
-def _inside(made: Report, model: LanguageModel, found: Predictions, characters: Characters) -> None:
+def _inside(made: Report, model: LanguageModel, predictions: Predictions, characters: Characters) -> None:
     arrays = model.arrays()
     boundary = model.vocabulary.boundary
-    best = units.followers(Writer(arrays).stepper, found.targets, characters, boundary)
+    best = units.followers(Writer(arrays).stepper, predictions.targets, characters, boundary)
     if best:
         _section(made, "Hidden units that follow something", units.finding(best))
         made.page.picture("units.png", units.draw(best, characters.codes), "hidden units over a passage of the text")
@@ -184,7 +185,7 @@ def _inside(made: Report, model: LanguageModel, found: Predictions, characters: 
     made.figures["units"] = [
         {"feature": one.feature, "layer": one.layer, "unit": one.unit, "correlation": one.correlation} for one in best
     ]
-    counts = np.bincount(found.targets[found.targets != boundary], minlength=boundary)
+    counts = np.bincount(predictions.targets[predictions.targets != boundary], minlength=boundary)
     chosen = np.sort(np.argsort(-counts, kind="stable")[: min(embeddings.MOST, int((counts > 0).sum()))])
     if len(chosen) > 2:
         plane = embeddings.plane(arrays, chosen)

@@ -40,13 +40,13 @@ class Follower:
     "The unit's values over the passage, between -1 and 1."
 
 
-def followers(stepper: Stepper, symbols: Integers, found: Characters, boundary: int) -> list[Follower]:
+def followers(stepper: Stepper, symbols: Integers, characters: Characters, boundary: int) -> list[Follower]:
     """The best unit for each feature of a text, best first; `symbols` (n,) are the symbols of the characters."""
-    count = min(READ, len(found.codes))
-    memory = activations(stepper, symbols[: found.last[count - 1] + 1], boundary)[found.last[:count]]
+    count = min(READ, len(characters.codes))
+    memory = activations(stepper, symbols[: characters.last[count - 1] + 1], boundary)[characters.last[:count]]
     half = count // 2
     made = []
-    for name, values in features(found.codes[:count]).items():
+    for name, values in features(characters.codes[:count]).items():
         first = correlations(memory[:half], values[:half])
         unit = int(np.argmax(np.abs(first)))
         second = float(correlations(memory[half:, unit : unit + 1], values[half:])[0])
@@ -77,21 +77,21 @@ def correlations(memory: NDArray[np.float32], values: NDArray[np.float64]) -> ND
     means, spread = memory.mean(0, dtype=np.float64), memory.std(0, dtype=np.float64)
     shared = (centred @ memory - centred.sum() * means) / len(values)
     scale = spread * values.std()
-    found: NDArray[np.float64] = np.divide(shared, scale, out=np.zeros_like(shared), where=scale > 1e-9)
-    return found
+    correlation: NDArray[np.float64] = np.divide(shared, scale, out=np.zeros_like(shared), where=scale > 1e-9)
+    return correlation
 
 
-def finding(found: list[Follower]) -> str:
+def finding(ranked: list[Follower]) -> str:
     """The finding, in one sentence."""
-    best = found[0]
+    best = ranked[0]
     return f"Unit {best.unit} of layer {best.layer} follows: {best.feature} (correlation {best.correlation:+.2f})"
 
 
-def draw(found: list[Follower], codes: NDArray[np.int64], most: int = 5) -> bytes:
+def draw(ranked: list[Follower], codes: NDArray[np.int64], most: int = 5) -> bytes:
     """A PNG: the best units over a passage of text, purple below zero and orange above."""
-    chosen = found[:most]
+    chosen = ranked[:most]
     picture = style.figure(12.5, 0.35 + 0.98 * len(chosen))
-    picture.suptitle(style.wrapped(finding(found), picture), fontsize=11)
+    picture.suptitle(style.wrapped(finding(ranked), picture), fontsize=11)
     for axes, one in zip(np.atleast_1d(picture.subplots(len(chosen), 1)), chosen, strict=True):
         grid = np.full(WIDTH * LINES, np.nan)
         grid[: len(one.values)] = one.values

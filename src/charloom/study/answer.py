@@ -38,7 +38,7 @@ class Answer:
     "All figures as plain values."
 
     def best_file(self, study: Study) -> bytes | None:
-        """The best settings as TOML; None where no trial finished."""
+        """The best settings as TOML; None if no trial finished."""
         if self.best is None:
             return None
         trial, request = self.best.trials[0], study.request
@@ -188,10 +188,12 @@ def _factor(page: Page, study: Study, curve: Curve, spread: float | None, run: C
         page.picture(f"{name}-context.png", context, f"loss against the length of the context, by {words}")
 
 
-def _search(page: Page, study: Study, outcomes: Outcomes, found: str) -> None:
+def _search(page: Page, study: Study, outcomes: Outcomes, sentence: str) -> None:
     space = parse_space(study.space, "the search space")
     page.picture(
-        "search.png", search_report.draw_course(outcomes, found.removesuffix(".")), "the loss of each trial, in order"
+        "search.png",
+        search_report.draw_course(outcomes, sentence.removesuffix(".")),
+        "the loss of each trial, in order",
     )
     page.picture(
         "search-settings.png",

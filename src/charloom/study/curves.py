@@ -48,9 +48,9 @@ class Point:
 
     def figure(self, name: str) -> float | None:
         """The mean of a field of `Figures` over the trials that have it."""
-        found = [getattr(outcome.figures, name) for outcome in self.outcomes if outcome.figures is not None]
-        found = [value for value in found if value is not None]
-        return statistics.fmean(found) if found else None
+        values = [getattr(outcome.figures, name) for outcome in self.outcomes if outcome.figures is not None]
+        values = [value for value in values if value is not None]
+        return statistics.fmean(values) if values else None
 
 
 @dataclass(frozen=True)

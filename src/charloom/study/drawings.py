@@ -151,12 +151,12 @@ def _leaders(curve: Curve, learned: dict[Point, list[Learning]]) -> tuple[str, t
 
 
 def _learned(point: Point, run: Callable[[str], Path]) -> list[Learning]:
-    found = [
+    lines = [
         learning(run(trial.name), outcome.figures.steps)
         for trial, outcome in zip(point.trials, point.outcomes, strict=True)
         if outcome.figures is not None
     ]
-    return [line for line in found if line is not None]
+    return [line for line in lines if line is not None]
 
 
 def _places(axes: Any, curve: Curve) -> dict[Point, float]:

@@ -57,8 +57,8 @@ class Looker:
             ids = model.encode(part)
             alone = model.config.documents == "none" and len(ids) == part.characters
             if context and alone and len(ids) > TIERS[0][0]:
-                found = loss_by_context(model, ids, predict(model, part), TIERS)
-                losses = tuple(ContextLoss(step.context, step.nats_per_symbol) for step in found.steps)
+                measured = loss_by_context(model, ids, predict(model, part), TIERS)
+                losses = tuple(ContextLoss(step.context, step.nats_per_symbol) for step in measured.steps)
         except NotFiniteError:
             return None
         return Look(

@@ -50,8 +50,8 @@ class StudyFolder:
 
     def outcomes(self, trials: tuple[Trial, ...]) -> dict[Trial, Outcome]:
         """The outcomes of the trials that have ended."""
-        found = {trial: read_outcome(self.outcome(trial.name)) for trial in trials}
-        return {trial: outcome for trial, outcome in found.items() if outcome is not None}
+        outcomes = {trial: read_outcome(self.outcome(trial.name)) for trial in trials}
+        return {trial: outcome for trial, outcome in outcomes.items() if outcome is not None}
 
     def never_begun(self) -> bool:
         """Whether the folder is empty, or holds only what a crash leaves before study.json is written."""

@@ -1,4 +1,4 @@
-"""A trial as a process of its own: `charloom train`, with every setting on its command line."""
+"""A trial as a separate process: `charloom train`, with every setting on its command line."""
 
 import os
 import signal

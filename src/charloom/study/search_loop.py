@@ -65,9 +65,9 @@ class Search:
                 load_if_exists=True,
                 pruner=optuna.pruners.HyperbandPruner(FIRST_RUNG, validations, REDUCTION),
             )
-            found = len(self._search.get_trials(deepcopy=False))
+            existing = len(self._search.get_trials(deepcopy=False))
             self._search.sampler = optuna.samplers.TPESampler(
-                n_startup_trials=STARTUP, multivariate=True, seed=None if seed is None else seed + found
+                n_startup_trials=STARTUP, multivariate=True, seed=None if seed is None else seed + existing
             )
 
     def agree(self, proposed: Any) -> Any:
@@ -195,11 +195,11 @@ def name_of(trial: Any) -> str:
 
 def results(search: Search, study: Study) -> dict[Trial, Outcome]:
     """The trials that count with their outcomes, wherever they were trained."""
-    found = {}
+    outcomes = {}
     for trial in search.ended():
         made = changed(name_of(trial), study.network, study.training, trial.params)
-        found[made] = strict_json.load(Outcome, trial.user_attrs[OUTCOME], f"trial {trial.number} of the storage")
-    return found
+        outcomes[made] = strict_json.load(Outcome, trial.user_attrs[OUTCOME], f"trial {trial.number} of the storage")
+    return outcomes
 
 
 def search_name(request: Request, text: str) -> str:

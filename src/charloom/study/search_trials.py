@@ -74,5 +74,5 @@ def suggested(trial: Any, setting: str, space: Space) -> Value:
 def validations(run: Path) -> list[tuple[int, float]]:
     """The validation losses of a run so far, numbered from 1."""
     lines = quick_lines(run / "metrics.jsonl", list)
-    found = [line["validation"]["nats_per_character"] for line in lines if "validation" in line]
-    return list(enumerate(found, 1))
+    losses = [line["validation"]["nats_per_character"] for line in lines if "validation" in line]
+    return list(enumerate(losses, 1))

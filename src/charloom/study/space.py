@@ -1,4 +1,4 @@
-"""A search space: for each setting a range or a list, as TOML; the built-in one lies around the recipe's settings.
+"""A search space: for each setting a range or a list, as TOML; the built-in one is centred on the recipe's settings.
 
 [training.learning_rate]
 low = 0.003

@@ -75,13 +75,13 @@ def plain_figures(
         "findings": list(findings),
         "factors": {
             curve.factor.name: {
-                "finding": found,
+                "finding": sentence,
                 "values": [
                     {"value": point.value, "nats_per_character": point.nats, "diverged": point.diverged}
                     for point in curve.points
                 ],
             }
-            for curve, found in zip(lines, findings, strict=False)  # a search has a finding and no curves
+            for curve, sentence in zip(lines, findings, strict=False)  # a search has a finding and no curves
         },
         "trials": [_trial(trial, outcome) for trial, outcome in outcomes.items()],
         "best": None

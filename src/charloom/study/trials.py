@@ -120,8 +120,8 @@ class Trial:
     def value(self, factor: Factor) -> Value:
         """This trial's value of a factor."""
         group, field = factor.setting.split(".")
-        found: Value = getattr(getattr(self, group), field)
-        return found
+        setting: Value = getattr(getattr(self, group), field)
+        return setting
 
     @property
     def settings(self) -> tuple[NetworkConfig, TrainingConfig]:
