@@ -170,17 +170,17 @@ def test_a_disk_that_takes_a_part_of_each_write_gets_all_of_it(tmp_path: Path, u
 
 FULL_DISK = """
 import errno, itertools, os, sys
-from charloom import disk
 from charloom.cli.main import main
+from charloom.storage.atomic_files import Disk
 
-write, count = disk.Disk.write, itertools.count(1)
+write, count = Disk.write, itertools.count(1)
 
 def full(self, file, data):
     if next(count) >= int(sys.argv[1]):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     return write(self, file, data)
 
-disk.Disk.write = full
+Disk.write = full
 main(sys.argv[2:])
 """
 
