@@ -170,7 +170,6 @@ def test_a_disk_that_takes_a_part_of_each_write_gets_all_of_it(tmp_path: Path, u
 
 FULL_DISK = """
 import errno, itertools, os, sys
-from charloom.storage.atomic_files import Disk
 from charloom.cli.main import main
 from charloom.storage.atomic_files import Disk
 
