@@ -6,12 +6,14 @@ import pkgutil
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 import charloom
+import charloom.errors
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "charloom"
@@ -89,6 +91,45 @@ def test_every_module_class_and_public_function_says_what_it_is() -> None:
             if not name.startswith("_") and path.name != "__init__.py" and not ast.get_docstring(node):
                 silent.append(f"{path.relative_to(SOURCE)}: {name}")
     assert silent == []
+
+
+def functions(path: Path) -> Iterator[tuple[str, ast.FunctionDef]]:
+    """The functions of a module and the methods of its classes."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.FunctionDef):
+            yield node.name, node
+        elif isinstance(node, ast.ClassDef):
+            yield from ((f"{node.name}.{each.name}", each) for each in node.body if isinstance(each, ast.FunctionDef))
+
+
+def test_public_functions_say_what_comes_out_and_which_errors_they_raise() -> None:
+    silent = []
+    for path in SOURCE.rglob("*.py"):
+        for name, function in functions(path):
+            if any(part.startswith("_") for part in name.split(".")) or "cli" in path.parts:
+                continue
+            text = ast.get_docstring(function)
+            raised = {
+                node.exc.func.id
+                for node in ast.walk(function)
+                if isinstance(node, ast.Raise)
+                and isinstance(node.exc, ast.Call)
+                and isinstance(node.exc.func, ast.Name)
+            }
+            ours = {error for error in raised if hasattr(charloom.errors, error)}
+            if not text or not ("Raise" in text or all(error in text for error in ours)):
+                silent.append(f"{path.relative_to(SOURCE)}: {name}")
+    assert silent == []
+
+
+def test_no_body_of_a_function_has_more_than_sixty_lines() -> None:
+    long = []
+    for path in SOURCE.rglob("*.py"):
+        for name, function in functions(path):
+            body = function.body[1:] if ast.get_docstring(function) else function.body
+            if body and body[-1].end_lineno - body[0].lineno >= 60:  # type: ignore[operator]
+                long.append(f"{path.relative_to(SOURCE)}: {name}")
+    assert long == []
 
 
 def test_importing_the_package_or_the_command_line_does_not_import_torch() -> None:

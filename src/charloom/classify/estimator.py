@@ -150,7 +150,7 @@ class TextClassifier:
         return best
 
     def score(self, X: Iterable[str], y: Iterable[Any], sample_weight: Iterable[float] | None = None) -> float:  # noqa: N803
-        """Share of the texts, by weight, whose label was found."""
+        """Share of the texts, by weight, whose label was found. Raises `TextError`."""
         found, labels = self.predict(X), _labels(y)
         if len(found) != len(labels):
             raise TextError(f"there are {len(found):,} texts and {len(labels):,} labels; each text needs its label")

@@ -21,6 +21,7 @@ class Measures:
 
     @property
     def texts(self) -> int:
+        """How many texts were measured."""
         return int(self.confusion.sum())
 
     @property

@@ -1,8 +1,9 @@
 """charloom generate"""
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -11,6 +12,9 @@ from charloom.cli.sources import Chosen
 from charloom.cli.text_output import collected, record, stream
 from charloom.errors import SettingsError
 from charloom.settings import SamplingConfig, Syntax, Weights
+
+if TYPE_CHECKING:
+    from charloom.generation.batched_generation import Sample
 
 MOST_SAMPLES = 1_000_000
 
@@ -80,25 +84,32 @@ def generate(
     from charloom.generation.generate import generate_pieces, new_seed
     from charloom.generation.writer import Writer
 
-    if endless and json:
-        raise SettingsError("an endless text has no JSON value, because it never ends; leave out --endless or --json")
     if not 1 <= samples <= MOST_SAMPLES:
         raise SettingsError(f"samples is {samples}; it must be at least 1 and at most {MOST_SAMPLES:,}")
     prompts = [text for text in _prompts(prompt, prompt_file) for _ in range(samples)]
-    if endless and "length" in chosen:
-        raise SettingsError("a text has a length or is endless; give only one of --length and --endless")
-    if len(prompts) > 1 and endless:
-        raise SettingsError("no other text can follow an endless one; leave out --endless, or ask for one text")
-    if (new or compare is not None) and (endless or compiled):
-        raise SettingsError("only complete lines can be compared; leave out --endless and --compiled")
-    if len(prompts) > 1 and compiled:
-        raise SettingsError("several texts are written together, without the compiled loop; leave out --compiled")
-    if finish and (syntax is None or stop):
-        raise SettingsError("--finish needs --syntax and does not go with --stop; give --syntax, and leave out --stop")
-    if syntax and (new or compare is not None):
-        raise SettingsError("only lines can be compared, not code; leave out --syntax, or --new and --compare")
-    if syntax and (endless or compiled):
-        raise SettingsError("--syntax does not go with --endless and --compiled; leave out either")
+    several, compared = len(prompts) > 1, new or compare is not None
+    _refuse(
+        (endless and json, "an endless text has no JSON value, because it never ends; leave out --endless or --json"),
+        (
+            endless and "length" in chosen,
+            "a text has a length or is endless; give only one of --length and --endless",
+        ),
+        (several and endless, "no other text can follow an endless one; leave out --endless, or ask for one text"),
+        (
+            compared and (endless or compiled),
+            "only complete lines can be compared; leave out --endless and --compiled",
+        ),
+        (
+            several and compiled,
+            "several texts are written together, without the compiled loop; leave out --compiled",
+        ),
+        (
+            finish and (syntax is None or stop),
+            "--finish needs --syntax and does not go with --stop; give --syntax, and leave out --stop",
+        ),
+        (syntax and compared, "only lines can be compared, not code; leave out --syntax, or --new and --compare"),
+        (syntax and (endless or compiled), "--syntax does not go with --endless and --compiled; leave out either"),
+    )
     if seed == "random":
         seed = new_seed()
         say(f"seed {seed}")
@@ -106,29 +117,42 @@ def generate(
     if syntax:
         write_code(writer, prompts, sampling, length, stop or [], seed, finish=finish, json=json)
         return
-    if new or compare is not None:
+    if compared:
         known = known_lines(run, writer, compare)
         write_compared(writer, prompts, sampling, known, length=length, stop=stop or (), seed=seed, new=new, json=json)
         return
-    if len(prompts) == 1:
+    if not several:
         began = time.monotonic()
-        pieces = generate_pieces(
-            writer, prompts[0], sampling, length=None if endless else length, stop=stop or (), seed=seed
-        )
-        if not json:
+        limit = None if endless else length
+        pieces = generate_pieces(writer, prompts[0], sampling, length=limit, stop=stop or (), seed=seed)
+        if json:
+            print_json(record(collected(prompts[0], pieces, began)))
+        else:
             stream(prompts[0], pieces)
-            return
-        print_json(record(collected(prompts[0], pieces, began)))
         return
     seeds = range(seed, seed + len(prompts))
-    several = write_samples(writer, prompts, sampling, length=length, stop=stop or (), seeds=seeds)
-    for number, sample in enumerate(several):
+    texts = write_samples(writer, prompts, sampling, length=length, stop=stop or (), seeds=seeds)
+    _print(texts, divided=writer.config.documents != "lines", json=json)
+
+
+def _print(samples: "Iterable[Sample]", *, divided: bool, json: bool) -> None:
+    """Several texts, each whole; `divided`: with a line between them."""
+    from charloom.cli.output import print_json
+
+    for number, sample in enumerate(samples):
         if json:
             print_json(record(sample))
             continue
-        if number and writer.config.documents != "lines":
+        if number and divided:
             print(f"--- sample {number + 1}")
         print(sample.prompt + sample.text, flush=True)
+
+
+def _refuse(*mistakes: tuple[object, str]) -> None:
+    """Raise `SettingsError` with the sentence of the first mistake that was made."""
+    for made, sentence in mistakes:
+        if made:
+            raise SettingsError(sentence)
 
 
 def _prompts(prompts: list[str] | None, file: Path | None) -> list[str]:

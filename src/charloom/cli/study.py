@@ -1,5 +1,7 @@
 """charloom study"""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,6 +10,7 @@ from cyclopts import Parameter
 from charloom.cli.sources import Chosen
 from charloom.durations import seconds
 from charloom.errors import SettingsError, shown
+from charloom.interruption import Interrupted, Interruption, catch_signals
 from charloom.settings import CorpusConfig, Device, NetworkConfig, Precision, TrainingConfig
 
 TERMINAL = ("setting", "held-out nats", "spread", "characters seen", "chars/s", "parameters", "memory (MB)")
@@ -102,21 +105,13 @@ def study(
         Print one JSON value at the end.
     """
     from charloom.cli import files
-    from charloom.cli.output import say
-    from charloom.interruption import Interrupted, catch_signals
+    from charloom.data.text_sources import open_text
     from charloom.study import value_lists
-    from charloom.study.addresses import parse_address
     from charloom.study.space import parse_space
-    from charloom.study.storages import require_optuna
+    from charloom.study.study import open_study, reopen_study
     from charloom.study.trials import Request
 
-    if budget is not None and characters is not None:
-        raise SettingsError("a trial has one budget; give only one of --budget and --characters")
-    if characters is not None and characters < 1:
-        raise SettingsError(f"characters is {characters}; a trial must see at least 1")
-    if not 1 <= seeds <= 1000:
-        raise SettingsError(f"seeds is {seeds}; give 1 to 1000")
-    limit = seconds(budget) if budget else DEFAULT_BUDGET
+    _check_trials(budget, characters, seeds)
     values: dict[str, Any] = {
         "learning_rates": value_lists.numbers("learning-rates", learning_rates, float, "1e-3,3e-3,1e-2"),
         "hidden_sizes": value_lists.numbers("hidden-sizes", hidden_sizes, int, "64,128,256"),
@@ -124,44 +119,13 @@ def study(
         "sequence_lengths": value_lists.numbers("sequence-lengths", sequence_lengths, int, "32,64,128"),
         "cells": value_lists.cells(cells),
     }
-    going_on = text is None
-    if going_on and (run is None or any(values.values())):
-        raise SettingsError(
-            "there is no text to study; give a file, a folder, - or the name of a corpus, or a study to continue as --run"
-            if run is None
-            else f"there is no text to study; to continue {run}, leave out the values"
-        )
-    if not going_on and not any(values.values()) and not search:
-        raise SettingsError(
-            "there is nothing to vary; give --learning-rates, --hidden-sizes, --layers, --sequence-lengths, --cells or --search"
-        )
-    if search < 0 or (search and (grid or any(values.values()))):
-        raise SettingsError(f"search is {search}; give at least one trial, without lists of values, or leave it out")
-    if space is not None and not search:
-        raise SettingsError("--space is only for a search; give the number of trials with --search")
-    if storage is not None:
-        if not (search or going_on):
-            raise SettingsError("--storage is only for a search; give the number of trials with --search")
-        parse_address(storage)
-    if search:
-        require_optuna()
-    if resume and not (run and run.exists()):
-        raise SettingsError("--resume needs the study to continue; name it with --run")
-
-    from charloom.data.text_sources import open_text
-    from charloom.study.study import available_threads, divide_threads, open_study, reopen_study, work
-
-    described = ""
+    varied = any(values.values())
+    _check_text(text, run, varied=varied, searched=bool(search), resume=resume)
+    _check_search(search, space, storage, listed=grid or varied, continued=text is None)
+    described = files.read(space).decode("utf-8", errors="replace") if space is not None else ""
     if space is not None:
-        described = files.read(space).decode("utf-8", errors="replace")
         parse_space(described, str(space))
-    threads = available_threads()
-    divide_threads(threads, jobs)
-    if jobs > 1:
-        say(
-            f"{jobs} trials at a time, {threads // jobs} threads each: their results per time are not comparable with one at a time"
-        )
-    with catch_signals() as interruption:
+    with _threads(jobs) as (threads, interruption):
         if text is None:
             assert run is not None, "there is a text or a study"
             opened = reopen_study(run)
@@ -176,7 +140,7 @@ def study(
                 space=described,
                 shared=storage is not None,
                 seeds=seeds,
-                budget_seconds=None if characters is not None else limit,
+                budget_seconds=None if characters is not None else seconds(budget) if budget else DEFAULT_BUDGET,
                 characters=characters,
                 network=network,
                 training=training,
@@ -186,13 +150,82 @@ def study(
                 prompt=prompt,
             )
             opened = open_study(request, opened_text, run)
-        folder = opened.folder.path
-        try:
-            made = work(opened, storage, jobs=jobs, threads=threads, say=say, interruption=interruption)
-        except Interrupted:
-            say(f"stopped; finished trials are kept; continue with: charloom study --run {shown(folder)}")
-            raise
-    _show(made, folder, json=json)
+        answer = _work(opened, storage, jobs, threads, interruption)
+    _show(answer, opened.folder.path, json=json)
+
+
+def _check_trials(budget: str | None, characters: int | None, seeds: int) -> None:
+    """Raise `SettingsError` for trials that cannot be run."""
+    if budget is not None and characters is not None:
+        raise SettingsError("a trial has one budget; give only one of --budget and --characters")
+    if characters is not None and characters < 1:
+        raise SettingsError(f"characters is {characters}; a trial must see at least 1")
+    if not 1 <= seeds <= 1000:
+        raise SettingsError(f"seeds is {seeds}; give 1 to 1000")
+    if budget:
+        seconds(budget)
+
+
+def _check_text(text: str | None, run: Path | None, *, varied: bool, searched: bool, resume: bool) -> None:
+    """Raise `SettingsError` where there is nothing to study, or nothing to vary."""
+    if text is None and run is None:
+        raise SettingsError(
+            "there is no text to study; give a file, a folder, - or the name of a corpus, or a study to continue as --run"
+        )
+    if text is None and varied:
+        raise SettingsError(f"there is no text to study; to continue {run}, leave out the values")
+    if text is not None and not varied and not searched:
+        raise SettingsError(
+            "there is nothing to vary; give --learning-rates, --hidden-sizes, --layers, --sequence-lengths, --cells "
+            "or --search"
+        )
+    if resume and not (run and run.exists()):
+        raise SettingsError("--resume needs the study to continue; name it with --run")
+
+
+def _check_search(search: int, space: Path | None, storage: str | None, *, listed: bool, continued: bool) -> None:
+    """Raise `SettingsError` for a search that cannot be run, `MissingExtraError` without the extra."""
+    from charloom.study.addresses import parse_address
+    from charloom.study.storages import require_optuna
+
+    if search < 0 or (search and listed):
+        raise SettingsError(f"search is {search}; give at least one trial, without lists of values, or leave it out")
+    if space is not None and not search:
+        raise SettingsError("--space is only for a search; give the number of trials with --search")
+    if storage is not None:
+        if not (search or continued):
+            raise SettingsError("--storage is only for a search; give the number of trials with --search")
+        parse_address(storage)
+    if search:
+        require_optuna()
+
+
+@contextmanager
+def _threads(jobs: int) -> Iterator[tuple[int, Interruption]]:
+    """Share the threads between the jobs and catch signals; gives how many threads there are."""
+    from charloom.cli.output import say
+    from charloom.study.study import available_threads, divide_threads
+
+    threads = available_threads()
+    divide_threads(threads, jobs)
+    if jobs > 1:
+        say(
+            f"{jobs} trials at a time, {threads // jobs} threads each: their results per time are not comparable with "
+            "one at a time"
+        )
+    with catch_signals() as interruption:
+        yield threads, interruption
+
+
+def _work(opened: Any, storage: str | None, jobs: int, threads: int, interruption: Interruption) -> Any:
+    from charloom.cli.output import say
+    from charloom.study.study import work
+
+    try:
+        return work(opened, storage, jobs=jobs, threads=threads, say=say, interruption=interruption)
+    except Interrupted:
+        say(f"stopped; finished trials are kept; continue with: charloom study --run {shown(opened.folder.path)}")
+        raise
 
 
 def _show(made: Any, folder: Path, *, json: bool) -> None:

@@ -81,6 +81,7 @@ class MixedCompleter:
 
     @property
     def typed(self) -> str:
+        """The words typed so far, and how often."""
         return self._completer.typed
 
     @property

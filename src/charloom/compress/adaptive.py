@@ -24,6 +24,7 @@ class AdaptiveReader(Reader):
         "The state before the first of the inputs."
 
     def advance(self, symbol: int) -> None:
+        """Read a symbol, and learn from each full segment."""
         self._targets.append(symbol)
         if symbol == self._boundary or len(self._targets) == SEGMENT:
             self._learn()

@@ -122,14 +122,17 @@ class Corpus:
 
     @cached_property
     def train(self) -> Text:
+        """The part that is trained on."""
         return self.text.slice(0, self.boundaries[0])
 
     @cached_property
     def validation(self) -> Text:
+        """The part that models are chosen by."""
         return self.text.slice(*self.boundaries)
 
     @cached_property
     def test(self) -> Text:
+        """The part that nothing is chosen by."""
         return self.text.slice(self.boundaries[1], self.text.characters)
 
     def part(self, name: str) -> Text:
@@ -210,7 +213,7 @@ def read_file(path: Path) -> tuple[str, bytes]:
 
 
 def read_folder(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """The files below `folder`, sorted by path, except those whose names begin with a dot."""
+    """The files below `folder`, sorted by path, except those whose names begin with a dot. Raises `TextError`."""
     files = sorted(
         path
         for path in folder.rglob("*")

@@ -37,7 +37,10 @@ def dataset(name: str) -> Dataset:
 
 
 def fetch(entry: Dataset) -> Path | None:
-    """The local file of a download, fetched and checked if necessary; None for a text that comes with Python."""
+    """The local file of a download, fetched and checked if necessary; None for a text that comes with Python.
+
+    Raises `TextError`, `MissingExtraError`.
+    """
     if entry.address is None:
         return None
     try:

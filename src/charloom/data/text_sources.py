@@ -23,7 +23,10 @@ COMPRESSED_ENDINGS = (".gz", ".bz2", ".xz")
 
 
 def open_text(text: str | Path, config: CorpusConfig) -> Corpus:
-    """The corpus of a TEXT argument: `-` for standard input, a path that exists, or the name of a corpus."""
+    """The corpus of a TEXT argument: `-` for standard input, a path that exists, or the name of a corpus.
+
+    Raises `TextError`.
+    """
     if text == "-":
         return make_corpus([(STANDARD_INPUT, sys.stdin.buffer.read())], config, name="text", source=STANDARD_INPUT)
     path = Path(text)
@@ -55,7 +58,7 @@ def as_text(text: AnyText) -> Text:
 
 
 def string_corpus(text: str, config: CorpusConfig) -> Corpus:
-    """The corpus of a string that is the text itself."""
+    """The corpus of a string that is the text itself. Raises `TextError`."""
     if not isinstance(text, str):
         raise TextError(f"a text is a string or a pathlib.Path, not {type(text).__name__}; convert it first")
     _refuse_name(text)
@@ -69,7 +72,7 @@ def string_corpus(text: str, config: CorpusConfig) -> Corpus:
 
 
 def reopen(source: str, copy: Path, config: CorpusConfig, name: str) -> Corpus:
-    """The corpus of a run, read again from its source, or from the run's copy."""
+    """The corpus of a run, read again from its source, or from the run's copy. Raises `TextError`."""
     path = copy if source == "copy" else Path(source)
     if not source.startswith("corpus ") and _exists(path) and not (path.is_file() or path.is_dir()):
         raise TextError(f"{shown(path)} does not exist, so the run's text cannot be read again; restore it")

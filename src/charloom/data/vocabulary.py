@@ -144,7 +144,10 @@ class Decoder:
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
 
     def push(self, symbol: int) -> str:
-        """The text that this symbol completes: usually one character; with bytes, perhaps none yet."""
+        """The text that this symbol completes: usually one character; with bytes, perhaps none yet.
+
+        Raises `TextError`.
+        """
         if not 0 <= symbol < self._vocabulary.boundary:
             raise TextError(
                 f"id {symbol} stands for no character; only ids from 0 to {self._vocabulary.boundary - 1} do"

@@ -83,7 +83,10 @@ def write_samples(
     stop: Sequence[str],
     seeds: Sequence[int],
 ) -> Iterator[Sample]:
-    """Like `generate_many`, but one text after the other; settings and prompts are checked at once."""
+    """Like `generate_many`, but one text after the other; settings and prompts are checked at once.
+
+    Raises `SettingsError`.
+    """
     if len(seeds) != len(prompts):
         raise SettingsError(f"there are {len(prompts)} prompts and {len(seeds)} seeds; give one for each")
     if length is None:

@@ -26,6 +26,7 @@ class Page:
         self.heading(title, 1)
 
     def heading(self, text: str, level: int = 2) -> None:
+        """A heading."""
         self._parts.append(f"{'#' * level} {plain(text)}")
 
     def say(self, sentences: str) -> None:
@@ -33,6 +34,7 @@ class Page:
         self._parts.append(plain(sentences))
 
     def table(self, names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """A table with a head."""
         lines = [[plain(cell).replace("|", "\\|") for cell in row] for row in (names, *rows)]
         lines.insert(1, ["---"] * len(names))
         self._parts.append("\n".join(f"| {' | '.join(row)} |" for row in lines))
@@ -51,6 +53,7 @@ class Page:
         self._parts.append(f"![{plain(description)}]({name})")
 
     def markdown(self) -> str:
+        """The page as Markdown; pictures are links to files."""
         return "\n\n".join(self._parts) + "\n"
 
     def html(self) -> str:

@@ -29,6 +29,7 @@ class Group:
 
     @property
     def nats_per_character(self) -> float:
+        """Mean loss of a character of the group."""
         return self.nats / self.characters
 
 

@@ -21,10 +21,12 @@ class Words:
 
     @classmethod
     def of(cls, text: str) -> "Words":
+        """The words of a text, in lower case."""
         return cls(Counter(word.lower() for word in _WORD.findall(text)))
 
     @property
     def total(self) -> int:
+        """How many words there are, repetitions counted."""
         return self.counts.total()
 
     def known(self, to: "Words") -> float:

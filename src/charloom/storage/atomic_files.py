@@ -34,33 +34,43 @@ class Disk:
     """The disk operations that training and saving need; each may raise `OSError`."""
 
     def open(self, path: Path, flags: int) -> int:
+        """Open a file; gives its descriptor."""
         return os.open(path, flags | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0), 0o666)
 
     def write(self, file: int, data: memoryview) -> int:
+        """Write; gives how many bytes were written."""
         return os.write(file, data)
 
     def force(self, file: int) -> None:
+        """Wait until what was written has reached the disk."""
         os.fsync(file)
 
     def truncate(self, file: int, size: int) -> None:
+        """Cut a file to `size` bytes."""
         os.ftruncate(file, size)
 
     def close(self, file: int) -> None:
+        """Close a descriptor."""
         os.close(file)
 
     def rename(self, source: Path, target: Path) -> None:
+        """Put `source` in the place of `target`, at once."""
         source.replace(target)
 
     def remove(self, path: Path) -> None:
+        """Remove a file."""
         path.unlink()
 
     def make_folder(self, path: Path) -> None:
+        """Make a folder."""
         path.mkdir()
 
     def remove_folder(self, path: Path) -> None:
+        """Remove an empty folder."""
         path.rmdir()
 
     def force_folder(self, path: Path) -> None:
+        """Wait until the names in a folder have reached the disk."""
         if os.name != "posix":  # Windows cannot open a folder, and journals the rename
             return
         file = os.open(path, os.O_RDONLY)

@@ -24,6 +24,7 @@ class Point:
 
     @property
     def label(self) -> str:
+        """The value, as people write it."""
         return value_text(self.value)
 
     @property

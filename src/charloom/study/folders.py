@@ -33,12 +33,15 @@ class StudyFolder:
     path: Path
 
     def run(self, trial: str) -> Path:
+        """A trial's run directory."""
         return self.path / "trials" / trial
 
     def outcome(self, trial: str) -> Path:
+        """The file of a trial's outcome."""
         return self.path / "outcomes" / f"{trial}.json"
 
     def log(self, trial: str, ending: str) -> Path:
+        """A file of what a trial's process printed."""
         return self.path / "logs" / f"{trial}.{ending}"
 
     def study(self) -> Study:

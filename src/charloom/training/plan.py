@@ -149,7 +149,7 @@ def _speed(
 
 
 def extended(config: RunConfig, length: Length, steps_per_epoch: int) -> RunConfig:
-    """The configuration with a longer plan, where one is asked for."""
+    """The configuration with a longer plan, where one is asked for. Raises `SettingsError`."""
     if length.budget is not None:
         raise SettingsError("a run that is resumed keeps its steps; extend it with --steps or --epochs")
     steps = length.steps or (round(length.epochs * steps_per_epoch) if length.epochs else None)
