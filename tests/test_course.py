@@ -213,4 +213,4 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(charloom: Callable[..., An
     done = charloom("course", "file")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert "cannot be made" in done.stderr
+    assert "cannot be created" in done.stderr

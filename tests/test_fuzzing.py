@@ -150,7 +150,7 @@ REFUSED = {
     "a whole number beyond 64 bits": Example(
         "model-lstm", "config.json", replaced('"layers": 1', '"layers": 1' + "0" * 400), "load", "too large a number"
     ),
-    "not a number": Example("model-lstm", "config.json", replaced("0.3", "NaN"), "load", "NaN is not a number"),
+    "not a number": Example("model-lstm", "config.json", replaced("0.3", "NaN"), "load", "NaN is not valid JSON"),
     "lists in lists": Example("model-lstm", "config.json", lambda data: b"[" * 100_000, "load", "nested too deeply"),
     "a character twice": Example(
         "model-lstm", "vocabulary.json", replaced("ab", "aab"), "load", "distinct and in code point order"

@@ -75,7 +75,7 @@ class StudyFolder:
                 (self.path / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(
-                f"{self.path} cannot be made: {(error.strerror or str(error)).lower()}; choose another --run"
+                f"{self.path} cannot be created: {(error.strerror or str(error)).lower()}; choose another --run"
             ) from None
         if text is not None:
             atomic_files.replace(Disk(), self.path / "text.txt", text)
