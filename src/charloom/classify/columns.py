@@ -37,7 +37,7 @@ def clean(cells: Cells, numbers: Sequence[int]) -> tuple[Cells, list[str]]:
     spaced = sum(label != label.strip() for label, _ in cells)
     if spaced:
         cells = [(label.strip(), text) for label, text in cells]
-        notes.append(f"{spaced:,} label{'s have' if spaced > 1 else ' has'} spaces around, which are removed")
+        notes.append(f"{spaced:,} label{'s have' if spaced > 1 else ' has'} spaces around them, which are removed")
     counts = Counter(label for label, _ in cells)
     label, text = cells[0]
     same = [place for place, cell in enumerate(cells) if cell == cells[0]]

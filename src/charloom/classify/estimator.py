@@ -150,7 +150,8 @@ class TextClassifier:
 
     def predict(self, X: Iterable[str]) -> Values:  # noqa: N803
         """The most probable label of each text (N,)."""
-        best: Values = self.classes_[self.predict_proba(X).argmax(1)]
+        best_columns = self.predict_proba(X).argmax(1)
+        best: Values = self.classes_[best_columns]
         return best
 
     def score(
