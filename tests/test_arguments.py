@@ -101,8 +101,8 @@ def test_a_wrong_type_among_the_settings_of_writing_is_named(settings: dict[str,
         (lambda: charloom.train("ab\n" * 99, time_budget=[1]), "a run's length is"),  # type: ignore[arg-type]
         (lambda: charloom.train("ab\n" * 99, network={"layers": 1}), "give a charloom.NetworkConfig"),  # type: ignore[arg-type]
         (lambda: charloom.train("ab\n" * 99, run=5), "expected a path"),  # type: ignore[arg-type]
-        (lambda: charloom.train(None), "a text is a string or"),  # type: ignore[arg-type]
-        (lambda: charloom.train("ab\n" * 99, steps=1, run="a\0b"), "no name that a folder can have"),
+        (lambda: charloom.train(None), "there is no text to train on"),  # type: ignore[arg-type]
+        (lambda: charloom.train("ab\n" * 99, steps=1, run="a\0b"), "is not a valid folder name"),
         (lambda: charloom.evaluate("runs/my", "abc"), "there is no run or model folder runs/my"),
         (lambda: charloom.evaluate(5, "abc"), "the model is 5 .int.; give a model"),  # type: ignore[arg-type]
         (lambda: charloom.generate("runs/my", "abc"), "there is no run or model folder runs/my"),
@@ -129,6 +129,6 @@ def test_a_context_longer_than_the_text_is_the_whole_text(made: Any) -> None:
 
 def test_a_run_that_cannot_be_made_is_not_said_to_exist(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    for name, said in (("file/run", "a folder above it is a file"), ("file", "exists and is no run")):
+    for name, said in (("file/run", "a folder above it is a file"), ("file", "exists and is not a run")):
         with pytest.raises(charloom.CharloomError, match=said):
             charloom.train("ab\n" * 99, steps=1, run=tmp_path / name)

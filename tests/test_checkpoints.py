@@ -102,7 +102,7 @@ def test_a_run_whose_checkpoint_was_damaged_goes_back_to_the_one_before_it_and_e
     DAMAGES[damage](run)
     session = TINY.go_on(run)
     (notice,) = session.notices
-    assert "went back to step" in notice or "pointer" in damage
+    assert "fell back to step" in notice or "pointer" in damage
     assert str(run) in notice
     names = [path.name for path in (run / "checkpoints").iterdir()]
     assert names == [checkpoints.saved_name(run)], "what was gone back to is current, and nothing else is there"

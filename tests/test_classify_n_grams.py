@@ -226,7 +226,7 @@ def test_tables_that_do_not_fit_each_other_are_refused(
     arrays = safetensors.numpy.load(path.read_bytes())
     change(arrays)
     path.write_bytes(safetensors.numpy.save(arrays))
-    with pytest.raises(FolderError, match="tables do not fit each other; restore it"):
+    with pytest.raises(FolderError, match="tables do not fit together; restore it"):
         load_classifier(path.parent)
 
 
@@ -235,8 +235,8 @@ def test_a_file_that_is_missing_or_of_other_sizes_is_refused(run: Path, tmp_path
     config = json.loads((folder / "config.json").read_text())
     for sizes, said in (
         ([{**size, "shares": size["shares"] + 1} for size in config["n_grams"]], "ask for"),
-        ([*config["n_grams"], config["n_grams"][0]], "up to 4 are counted, but the classification's are up to 3"),
-        ([{**config["n_grams"][0], "passed": 0}], "of which there are none"),
+        ([*config["n_grams"], config["n_grams"][0]], "up to 4 characters are counted, but the settings allow 3"),
+        ([{**config["n_grams"][0], "passed": 0}], "n-grams of one length have an empty table"),
     ):
         (folder / "config.json").write_text(json.dumps({**config, "n_grams": sizes}))
         with pytest.raises(FolderError, match=said):

@@ -557,7 +557,7 @@ def test_a_split_that_leaves_nothing_to_validate_on_trains_and_says_so(charloom:
     (tmp_path / "text.txt").write_text("some text " * 100)
     done = charloom("train", "text.txt", "--steps", 3, *SMALL, "--split", "1,0,0", "--json")
     assert json.loads(done.stdout)["validation"] is None
-    assert "nothing is held out to validate on" in done.stderr
+    assert "nothing is held out for validation" in done.stderr
 
 
 def test_two_processes_cannot_train_into_one_run(docs_text: str, tmp_path: Path, charloom: Call) -> None:

@@ -211,10 +211,14 @@ EXAMPLES = {
         "manifest.json",
         replaced('"torch": "', '"torch": "\\u001b'),
         "resume",
-        "environment holds what cannot be shown",
+        "environment contains unprintable text",
     ),
     "a pointer that commands the terminal": Example(
-        "run-plain", "checkpoint.json", replaced("step-", "step-\\u001b"), "resume", "names no checkpoint of this run"
+        "run-plain",
+        "checkpoint.json",
+        replaced("step-", "step-\\u001b"),
+        "resume",
+        "does not name a checkpoint of this run",
     ),
     "an interval of fewer than no steps": Example(
         "run-gru",
@@ -252,7 +256,7 @@ EXAMPLES = {
         r"plan\.validation_characters is -1, below 0",
     ),
     "a random stream that torch refuses": Example(
-        "run-gru", "random.safetensors", with_data(b"\x00"), "resume", "holds no state of a random stream"
+        "run-gru", "random.safetensors", with_data(b"\x00"), "resume", "is not a random state"
     ),
     "a checkpoint that is a link to a folder elsewhere": Example(
         "run-plain", "checkpoints/step-00000001", becomes(Link("../../elsewhere")), "train", None
@@ -275,7 +279,7 @@ EXAMPLES |= {
         "config.json",
         replaced(r'"hidden_size": \d+', '"hidden_size": 16384'),
         "resume",
-        "another network",
+        "does not hold the network",
     ),
     "more characters to validate on than there are": Example(
         "run-plain",

@@ -56,7 +56,7 @@ def test_evaluate_takes_the_moved_text_for_the_runs_own(moved: object, charloom:
     other = json.loads(charloom("evaluate", "run", "--text", "other.txt", "--json").stdout)
     assert other["characters"] == 600
     said = refused(charloom("evaluate", "run", "--text", "other.txt", "--split", "train"))
-    assert "other.txt is not the text that run was begun with" in said
+    assert "other.txt is not the text that run was started with" in said
 
 
 def test_evaluate_takes_the_moved_text_from_standard_input_and_compressed(
@@ -72,7 +72,7 @@ def test_a_run_that_is_resumed_with_its_moved_text_remembers_it(moved: object, c
     config = tmp_path / "run" / "config.json"
     before = config.read_bytes()
     said = refused(charloom("train", "--resume", "--run", "run", "--text", "other.txt"))
-    assert "other.txt is not the text that run was begun with" in said
+    assert "other.txt is not the text that run was started with" in said
     assert "name it with --text" in refused(charloom("train", "new.txt", "--resume", "--run", "run"))
     assert config.read_bytes() == before
     done = charloom("train", "--resume", "--run", "run", "--text", "new.txt", "--steps", 5, "--json")
@@ -87,7 +87,7 @@ def test_correct_takes_the_moved_text_beside_a_passage(moved: object, charloom: 
         assert (done.returncode, done.stdout) == (0, "the text\n")
     said = refused(charloom("correct", "run", "the text", "--text", "other.txt"))
     assert "give one text" in said
-    assert "other.txt is not the text that run was begun with" in said
+    assert "other.txt is not the text that run was started with" in said
 
 
 def test_the_text_of_another_encoding_is_known_again(charloom: Call, tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_the_report_has_its_pictures_and_says_what_went_wrong(swept: Path) -> No
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
     assert "1 diverged" in report
     assert "1 failed" in report
-    assert "exists and is no run; choose another" in report
+    assert "exists and is not a run; choose another" in report
     assert "data:image/png" in (folder / "report.html").read_text()
 
 

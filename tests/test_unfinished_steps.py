@@ -59,7 +59,7 @@ def broken_off_at_each_line(trainer: Trainer, error: Callable[[], BaseException]
             assert equal(kept[-1], before) or equal(kept[-1], after), f"interrupted at {seen[-1]}"
         except UnfinishedStepError:
             halfway.append(seen[-1])
-            with pytest.raises(UnfinishedStepError, match="broken off halfway"):
+            with pytest.raises(UnfinishedStepError, match="interrupted halfway"):
                 trainer.advance()
     trainer.restore(before)
     trainer.advance()
@@ -370,7 +370,7 @@ def test_a_loop_can_be_entered_again_after_ctrl_c_unless_somebody_else_went_on(t
     with pytest.raises(FolderError, match="by another process"):
         finish(first)
     finish(second)
-    with pytest.raises(FolderError, match="resume it anew"):
+    with pytest.raises(FolderError, match="resume it again"):
         finish(first)
 
 

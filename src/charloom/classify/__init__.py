@@ -1,4 +1,4 @@
-"""Classes of texts: trained on rows of a label and a text."""
+"""Text classifiers, trained on rows of a label and a text."""
 
 from charloom import _public
 

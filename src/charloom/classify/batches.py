@@ -12,7 +12,7 @@ from charloom.classify.symbols import Symbols, SymbolTable, padded
 from charloom.classify.weights import OFFSETS, Amounts, times, total
 
 POOL = 64
-"""Batches whose texts are sorted by length together: the larger, the less padding and the less chance in the order."""
+"""Batches whose texts are sorted by length together: more means less padding, but a less random order."""
 
 _WORD = re.compile(r"\w+")
 
@@ -22,35 +22,36 @@ class TextBatch:
     """Texts side by side, and their classes."""
 
     ids: torch.Tensor
-    "(T, B): what is read."
+    "(T, B): the input."
     originals: torch.Tensor
-    "(T, B): the same before characters were made unknown."
+    "(T, B): the input before some characters were made unknown."
     lengths: torch.Tensor
-    "(B,), the boundaries counted."
+    "(B,), including the boundaries."
     labels: torch.Tensor
     "(B,)"
     texts_per_batch: float
-    "The mean number of texts of a batch in the epoch: what a sum over texts is divided by, so that each counts alike."
+    "Mean texts per batch in the epoch; dividing sums over texts by it makes each text count equally."
     symbols_per_batch: float
-    "The same of symbols that are predicted, each text's first left out."
+    "The same for predicted symbols, which are all but the first of each text."
 
     @property
     def symbols(self) -> int:
-        """Symbols that are read."""
+        """Number of symbols read."""
         return int(self.lengths.sum())
 
     def to(self, device: torch.device) -> "TextBatch":
-        """The batch where the network is."""
+        """The batch on `device`."""
         names = ("ids", "originals", "lengths", "labels")
         return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
 
 class TextBatches:
-    """The training texts, in an order and in parts that are redrawn for each epoch.
+    """The training texts, in an order and in parts that are drawn again for each epoch.
 
-    Texts of about one length share a batch. A text beyond `longest` characters gives a window of that length, another one each
-    epoch; `crops` of the texts give some words, or some characters, instead; `character_dropout` of the characters are made
-    unknown. A text of weight w is read w times an epoch, on average if that is no whole number.
+    Texts of similar length share a batch. Of a text longer than `longest` characters, a window of that length is read,
+    a different one each epoch. Of a share `crops` of the texts, only some words or characters are read. A share
+    `character_dropout` of the characters is made unknown. A text of weight w is read w times per epoch, on average if w
+    is not a whole number.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class TextBatches:
         ids = originals
         if self._dropout:
             dropped = self._draw(2, k).random(ids.shape, np.float32) < self._dropout
-            ids = np.where(dropped, self._table.unknown[ids], ids)  # a boundary stays one
+            ids = np.where(dropped, self._table.unknown[ids], ids)  # a boundary stays a boundary
         return TextBatch(
             torch.from_numpy(ids),
             torch.from_numpy(originals),
@@ -125,7 +126,7 @@ class TextBatches:
         self._epoch = epoch
 
     def _part(self, place: int, draw: np.random.Generator) -> Symbols:
-        """What is read of a text in this epoch."""
+        """The part of a text that is read in this epoch."""
         whole = self._encoded[place]
         start, stop = _crop(len(whole), self._words[place], self._crops, draw) if self._crops else (0, len(whole))
         if stop - start > self._longest:
@@ -138,13 +139,13 @@ class TextBatches:
 
 
 def cropped(text: str, draw: np.random.Generator) -> str:
-    """Some words, or some characters, of a text: what `crops` gives in its place."""
+    """Some words or characters of a text, drawn as for `crops`."""
     start, stop = _crop(len(text), _words(text), 1.0, draw)
     return text[start:stop]
 
 
 def held_parts(texts: Sequence[str], table: SymbolTable, *, crops: float, seed: int) -> list[Symbols]:
-    """Texts that are held out, as symbols, the same share of them cropped as of those that are trained on."""
+    """The held-out texts as symbols, with the same share of them cropped as in training."""
     draw = np.random.Generator(np.random.PCG64([seed, 3]))
     parts = []
     for text in texts:
@@ -158,11 +159,11 @@ def _words(text: str) -> list[tuple[int, int]]:
 
 
 def _crop(length: int, words: Sequence[tuple[int, int]], share: float, draw: np.random.Generator) -> tuple[int, int]:
-    """Where the part of a text that is read begins and ends: in `share` of the cases some words or characters, else all."""
+    """Start and end of the part to read: with probability `share` some words or characters, otherwise all."""
     if draw.random() >= share or length < 2:
         return 0, length
     if len(words) > 1 and draw.random() < 0.5:
-        count = int(np.exp(draw.random() * np.log(len(words))))  # few words are as frequent as many
+        count = int(np.exp(draw.random() * np.log(len(words))))  # few words are as likely as many
         first = int(draw.integers(len(words) - count + 1))
         return words[first][0], words[first + count - 1][1]
     least = min(4, length)

@@ -1,8 +1,9 @@
-"""Probabilities that mean what they say: one temperature for all classes, set on texts that were held out.
+"""Calibrated probabilities: one temperature for all classes, fitted on held-out texts.
 
-Guo et al. 2017, "On calibration of modern neural networks" (arXiv 1706.04599). Where n-grams are counted beside the network, the
-same texts say how much each of the two is worth: P(class) is proportional to P_network^a P_n-grams^b, a logarithmic opinion pool
-(Heskes 1998, "Selecting weighting factors in logarithmic opinion pools"), with a = 1 / temperature and b = count_weight a.
+Guo et al. 2017, "On calibration of modern neural networks" (arXiv 1706.04599). If n-grams are counted too, the same
+texts decide how much network and n-grams are worth: P(class) is proportional to P_network^a P_n-grams^b, a logarithmic
+opinion pool (Heskes 1998, "Selecting weighting factors in logarithmic opinion pools"), with a = 1 / temperature and b =
+count_weight a.
 """
 
 from dataclasses import dataclass
@@ -19,10 +20,11 @@ BINS = 10
 
 
 def best_temperature(logits: Floats, labels: NDArray[np.int64]) -> float:
-    """The temperature at which `labels` (N,) are least surprising; 1 without any.
+    """The temperature at which `labels` (N,) are least surprising, given `logits` (N, C); 1 if N is 0.
 
-    As if there were one text more, of each class alike: a few texts that are all right would else make it zero. The surprise is
-    convex in the inverse of the temperature, so a golden-section search finds the least one.
+    One more text is assumed that belongs to all classes equally, because a few texts that are all right would otherwise
+    make the temperature zero. The surprise is convex in the inverse temperature, so golden-section search finds the
+    minimum.
     """
     if not len(labels):
         return 1.0
@@ -42,10 +44,10 @@ def best_temperature(logits: Floats, labels: NDArray[np.int64]) -> float:
 
 
 def best_pool(logits: Floats, counts: Floats, labels: NDArray[np.int64]) -> tuple[float, float]:
-    """Temperature and count weight at which `labels` (N,) are least surprising; 1 and 1 without any.
+    """Temperature and count weight at which `labels` (N,) are least surprising; 1 and 1 if N is 0.
 
-    `logits` (N, C) are the network's, `counts` (N, C) what the n-grams say. As above as if there were one text more, of each class
-    alike. The surprise is convex in the inverse temperature and its product with the count weight, both of which stay above 0.
+    `logits` (N, C) are the network's, `counts` (N, C) the n-grams'. As in `best_temperature`, one more text is assumed.
+    The surprise is convex in the inverse temperature and in its product with the count weight; both stay above 0.
     """
     if not len(labels):
         return 1.0, 1.0
@@ -58,9 +60,9 @@ def best_pool(logits: Floats, counts: Floats, labels: NDArray[np.int64]) -> tupl
     def surprise() -> torch.Tensor:
         optimizer.zero_grad()
         logs = torch.einsum("k,knc->nc", shares.exp(), parts).log_softmax(-1)
-        found = -(1 - share) * logs.gather(1, right).mean() - share * logs.mean()
-        found.backward()  # type: ignore[no-untyped-call]
-        return found
+        nats = -(1 - share) * logs.gather(1, right).mean() - share * logs.mean()
+        nats.backward()  # type: ignore[no-untyped-call]
+        return nats
 
     with torch.enable_grad():
         optimizer.step(surprise)  # type: ignore[no-untyped-call]
@@ -71,14 +73,14 @@ def best_pool(logits: Floats, counts: Floats, labels: NDArray[np.int64]) -> tupl
 
 
 def surprise_nats(logits: Floats, labels: NDArray[np.int64], temperature: float) -> float:
-    """Mean surprisal of the right classes."""
+    """Mean surprisal of the right classes, in nats."""
     logs = _log_softmax(logits / temperature)
     return float(-logs[np.arange(len(labels)), labels].mean())
 
 
 @dataclass(frozen=True)
 class Bin:
-    """Predictions about equally sure."""
+    """Predictions of similar confidence."""
 
     texts: int
     confidence: float
@@ -88,7 +90,7 @@ class Bin:
 
 
 def bins(probabilities: Floats, labels: NDArray[np.int64]) -> list[Bin]:
-    """Predictions in ten bins of the same width, empty ones left out."""
+    """Predictions in ten bins of equal width, without the empty ones."""
     sure, right = probabilities.max(1), probabilities.argmax(1) == labels
     place = np.minimum((sure * BINS).astype(np.int64), BINS - 1)
     return [
@@ -98,10 +100,10 @@ def bins(probabilities: Floats, labels: NDArray[np.int64]) -> list[Bin]:
     ]
 
 
-def calibration_error(found: list[Bin]) -> float:
-    """Expected calibration error: how far, on average over the predictions, sureness lies from accuracy."""
-    total = sum(each.texts for each in found)
-    return sum(each.texts * abs(each.confidence - each.accuracy) for each in found) / total
+def calibration_error(calibration: list[Bin]) -> float:
+    """Expected calibration error: the distance between confidence and accuracy, averaged over the predictions."""
+    total = sum(each.texts for each in calibration)
+    return sum(each.texts * abs(each.confidence - each.accuracy) for each in calibration) / total
 
 
 def _log_softmax(logits: Floats) -> Floats:

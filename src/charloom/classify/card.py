@@ -7,13 +7,13 @@ from charloom.errors import shown
 from charloom.training.card import card
 
 SHOWN = 100
-"""Classes that are named at most."""
+"""The most classes that are named."""
 
 
 def classifier_card(
     config: ClassifierRunConfig, classes: tuple[str, ...], step: int, figures: Mapping[str, float]
 ) -> str:
-    """README.md for the classifier of `step`, with its figures on the rows held out, if it was measured on any."""
+    """README.md for the classifier of `step`, with its figures on the held-out rows, if there are any."""
     network, rows, plan, kind = config.network, config.rows, config.plan, config.classification
     named = ", ".join(f"`{shown(name)}`" for name in classes[:SHOWN]) + (", …" if len(classes) > SHOWN else "")
     counted = f", and n-grams of up to {kind.n_grams} characters counted in each class" if kind.n_grams else ""
@@ -21,8 +21,8 @@ def classifier_card(
         task="text-classification",
         title=f"A classifier of {rows.name}",
         what=f"A recurrent network over characters ({network.cell}, {network.layers} x {network.hidden_size} units"
-        f"{' in each direction' if kind.bidirectional else ''}, {plan.parameters:,} parameters) that reads a text and tells "
-        f"its class{counted}.",
+        f"{' in each direction' if kind.bidirectional else ''}, {plan.parameters:,} parameters) that reads a text and "
+        f"tells its class{counted}.",
         facts=[
             f"Classes ({len(classes)}): {named}",
             f"Rows: {rows.name}, {rows.rows:,} of them, {rows.held:,} held out, SHA-256 `{rows.sha256}`",

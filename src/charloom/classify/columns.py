@@ -1,4 +1,4 @@
-"""What goes wrong with a file of rows before anything is learned from it: a header, quotes, spaces, columns the wrong way round."""
+"""Cleans a file of rows before training: a header, quotes, spaces, swapped columns."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,62 +16,63 @@ TEXT_NAMES = {
     *("review", "comment", "tweet", "name", "surname", "word", "title", "description", "input", "utterance", "sms"),
     *("line", "phrase", "question", "post", "email", "snippet", "data"),
 }
-"""Names that columns have, in small letters."""
+"""Usual names of columns, in lower case."""
 
 SURE_NAMES = {"label", "labels", "class", "category", "target", "class_name", "label_name", "class_label"}
-"""Names of the first column that are enough, whatever the second is called."""
+"""Names of the first column that mean a header, whatever the second is called."""
 
 FEW = 5
-"""Rows of every other class, from which on a label that stands in the first row alone is worth a word."""
+"""If every other class has this many rows, a label that occurs only in the first row is worth a note."""
 
 
 def clean(cells: Cells, numbers: Sequence[int]) -> tuple[Cells, list[str]]:
-    """Labels and texts without quotes around all of them, spaces around labels and a header; and what was done, as sentences.
+    """Remove outer quotes, spaces around labels, and a header; returns the rows and a sentence for each change.
 
-    `numbers` are those of the lines.
+    `numbers` are the line numbers of the rows.
     """
     notes: list[str] = []
     if all(_quoted(label) for label, _ in cells):
         cells = [(_unquoted(label), _unquoted(text)) for label, text in cells]
-        notes.append("every label is quoted; the quotes are left out")
+        notes.append("every label is quoted; the quotes are removed")
     spaced = sum(label != label.strip() for label, _ in cells)
     if spaced:
         cells = [(label.strip(), text) for label, text in cells]
-        notes.append(f"{spaced:,} label{'s have' if spaced > 1 else ' has'} spaces around, which are left out")
+        notes.append(f"{spaced:,} label{'s have' if spaced > 1 else ' has'} spaces around them, which are removed")
     counts = Counter(label for label, _ in cells)
     label, text = cells[0]
     same = [place for place, cell in enumerate(cells) if cell == cells[0]]
     if len(same) == counts[label] and len(counts) > 1 and _is_header(label, text):
         lines = ", ".join(f"{numbers[place]:,}" for place in same[:5]) + (", …" if len(same) > 5 else "")
         notes.append(
-            f"line{'s' if len(same) > 1 else ''} {lines}, {label!r} and {text!r}, is taken for a header and left out"
+            f"{f'lines {lines} are' if len(same) > 1 else f'line {lines} is'} taken for a header and left out: "
+            f"{label!r}, {text!r}"
         )
         gone = set(same)
         return [cell for place, cell in enumerate(cells) if place not in gone], notes
     others = [count for name, count in counts.items() if name != label]
     if counts[label] == 1 and others and min(others) >= FEW:
         notes.append(
-            f"line {numbers[0]:,} alone has the label {label!r}; if it names the columns, delete it, or it becomes a class"
+            f"only line {numbers[0]:,} has the label {label!r}; if it is a header, delete it, or it becomes a class"
         )
     folded = Counter(name.casefold() for name in counts)
     alike = sorted(name for name in counts if folded[name.casefold()] > 1)
     if alike:
-        notes.append(f"labels that differ in capitals are different classes: {', '.join(map(repr, alike[:6]))}")
+        notes.append(f"labels that differ only in case are different classes: {', '.join(map(repr, alike[:6]))}")
     tabs = {text.count("\t") for _, text in cells}
     if len(cells) > 1 and len(tabs) == 1 and 0 not in tabs:
         notes.append(
-            f"each row has {tabs.pop() + 2} columns; the first is the label, all the others together are the text"
+            f"each row has {tabs.pop() + 2} columns; the first is the label, and the others together are the text"
         )
     if len(cells) >= 10 and len(counts) >= 0.9 * len(cells):
         notes.append(
-            f"{len(cells):,} rows have {len(counts):,} different labels; a class is learned from several texts, so look whether "
+            f"{len(cells):,} rows have {len(counts):,} different labels; a class needs several texts, so check that "
             "the first column is the label"
         )
     return cells, notes
 
 
 def look_swapped(labels: Sequence[str], texts: Sequence[str]) -> bool:
-    """Whether the texts stand where the labels should: nearly each label is another, and they are what texts are like."""
+    """Whether labels and texts look swapped: nearly all labels differ, and they look like texts."""
     rows, distinct, different = len(labels), len(set(labels)), len(set(texts))
     if rows >= 4 and distinct > rows / 2 and 2 * different <= distinct:
         return True

@@ -1,4 +1,4 @@
-"""Options that classifiers had before charloom 0.1.0 was released: their configurations name them still."""
+"""Options that classifiers had before the release of charloom 0.1.0; old configurations still name them."""
 
 from typing import Any
 
@@ -6,13 +6,13 @@ from charloom.errors import FolderError
 from charloom.storage.strict_json import short_json
 
 REMAINING = {"kind": "discriminative", "members": 1}
-"""The only value of each that can still be used; all other code takes it for granted."""
+"""The only value of each that still works; the rest of the code takes it for granted."""
 
 
 def without_deleted_options(config: Any, where: str) -> Any:
     """A parsed config.json of a classifier or its run, without the keys of `REMAINING`.
 
-    Raises `FolderError` if one of them has another value than the one that remains, or if the pooling is "attention".
+    Raises `FolderError` if one of them has any other value, or if the pooling is "attention".
     """
     options = config.get("classification") if isinstance(config, dict) else None
     if not isinstance(options, dict):
@@ -28,6 +28,6 @@ def without_deleted_options(config: Any, where: str) -> Any:
 
 def _deleted(name: str, value: object, where: str) -> FolderError:
     return FolderError(
-        f"{where}: {name} is {short_json(value)}, an option that charloom had only before its release 0.1.0; train the classifier "
-        "again without it"
+        f"{where}: {name} is {short_json(value)}, which charloom supported only before release 0.1.0; train the "
+        "classifier again without it"
     )

@@ -1,4 +1,4 @@
-"""What a classifier is, on what it was trained, how far, how good: as plain values, for `charloom info`."""
+"""The facts about a classifier that `charloom info` prints."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from charloom.storage import strict_json
 
 
 def is_classifier(path: Path) -> bool:
-    """Whether a folder's model says that it is a classifier."""
+    """Whether a run directory or a model folder is a classifier's, by its config.json."""
     try:
         folder = model_folder(path)
         parsed = strict_json.parse(read_model_file(folder, "config.json", strict_json.LARGEST_JSON), str(folder))
@@ -22,7 +22,7 @@ def is_classifier(path: Path) -> bool:
 
 
 def describe_classifier(path: Path) -> dict[str, Any]:
-    """What a classifier's run directory or model folder is. Raises `FolderError`."""
+    """The facts about a classifier's run directory or model folder, as plain values. Raises `FolderError`."""
     model = load_classifier(path)
     facts: dict[str, Any] = {
         "path": str(path),

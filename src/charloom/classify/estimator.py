@@ -1,6 +1,6 @@
-"""The classifier as scikit-learn knows estimators: `fit`, `predict`, `predict_proba`, parameters by name.
+"""The classifier as a scikit-learn estimator: `fit`, `predict`, `predict_proba`, parameters by name.
 
-The contract is kept by what the object answers to, not by a base class, so that it works where scikit-learn is not installed.
+It has the methods of an estimator but not the base class, so that it works without scikit-learn.
 """
 
 import inspect
@@ -37,15 +37,15 @@ Values = NDArray[Any]
 
 
 class NotFittedError(CharloomError, AttributeError):
-    """A classifier that is asked before it was fitted."""
+    """A classifier was used before it was fitted."""
 
 
 class TextClassifier:
-    """Tells the class of a text; a recurrent network over its characters, and n-grams counted beside it.
+    """Predicts the class of a text with a recurrent network over its characters, and with counted n-grams.
 
-    Texts are strings, in any sequence; labels are strings, numbers or whatever else sorts. What the parameters mean, `charloom
-    classify train --help` says; `seed` is the seed of everything that is drawn, `origin` a language model to start from, `run` a
-    directory in which the run is kept (`charloom classify` reads it too). Without `run` nothing is left on the disk.
+    Texts are strings, in any sequence; labels are strings, numbers or anything else that sorts. `charloom classify
+    train --help` explains the parameters. `seed` is the seed of all random draws, `origin` a language model to start
+    from, and `run` a directory to keep the run in, for `charloom classify` too; without it nothing is left on the disk.
 
     >>> classifier = TextClassifier(epochs=20).fit(["hello", "bonjour", …], ["en", "fr", …])  # doctest: +SKIP
     >>> classifier.predict(["bon soir"])                                                      # doctest: +SKIP
@@ -98,11 +98,16 @@ class TextClassifier:
         self.epochs, self.steps, self.seed, self.origin, self.run = epochs, steps, seed, origin, run
         self.device, self.precision = device, precision
 
-    def fit(self, X: Iterable[str], y: Iterable[Any], sample_weight: Iterable[float] | None = None) -> Self:  # noqa: N803
+    def fit(
+        self,
+        X: Iterable[str],  # noqa: N803
+        y: Iterable[Any],
+        sample_weight: Iterable[float] | None = None,
+    ) -> Self:
         """Train on texts X and their labels y. Raises `CharloomError`.
 
-        A text of `sample_weight` 2 counts as if it stood there twice, one of 0 as if it were not there; weights need not be
-        whole numbers. Weights whose mean is below 1 are scaled to a mean of 1.
+        A text of `sample_weight` 2 counts like two texts, one of 0 like none; weights need not be whole numbers.
+        Weights whose mean is below 1 are scaled to a mean of 1.
         """
         texts, labels = _texts(X), _labels(y)
         if len(texts) != len(labels):
@@ -114,7 +119,7 @@ class TextClassifier:
         classes = _distinct(labels)
         names = [str(label) for label in classes]
         if len(set(names)) < len(names):
-            raise SettingsError("two labels look the same as text; give labels that differ when they are written out")
+            raise SettingsError("two labels are the same as strings; give labels that differ as strings")
         written = dict(zip(classes.tolist(), names, strict=True))
         rows = Rows(
             tuple(written[label] for label in labels.tolist()),
@@ -136,34 +141,39 @@ class TextClassifier:
         return self
 
     def predict_proba(self, X: Iterable[str]) -> NDArray[np.float64]:  # noqa: N803
-        """P(class | text) (N, C), calibrated, the columns in the order of `classes_`."""
+        """P(class | text) (N, C), calibrated, with columns in the order of `classes_`. Raises `TextError`."""
         return self._fitted().probabilities(_texts(X))[:, self._columns]
 
     def predict_log_proba(self, X: Iterable[str]) -> NDArray[np.float64]:  # noqa: N803
-        """Its logarithm."""
+        """The logarithm of `predict_proba`."""
         return np.log(np.maximum(self.predict_proba(X), 1e-300))
 
     def predict(self, X: Iterable[str]) -> Values:  # noqa: N803
         """The most probable label of each text (N,)."""
-        found = self.predict_proba(X)
-        best: Values = self.classes_[found.argmax(1)]
+        best_columns = self.predict_proba(X).argmax(1)
+        best: Values = self.classes_[best_columns]
         return best
 
-    def score(self, X: Iterable[str], y: Iterable[Any], sample_weight: Iterable[float] | None = None) -> float:  # noqa: N803
-        """Share of the texts, by weight, whose label was found. Raises `TextError`."""
-        found, labels = self.predict(X), _labels(y)
-        if len(found) != len(labels):
-            raise TextError(f"there are {len(found):,} texts and {len(labels):,} labels; each text needs its label")
+    def score(
+        self,
+        X: Iterable[str],  # noqa: N803
+        y: Iterable[Any],
+        sample_weight: Iterable[float] | None = None,
+    ) -> float:
+        """Share of the texts, by weight, whose label is predicted correctly. Raises `TextError`."""
+        predicted, labels = self.predict(X), _labels(y)
+        if len(predicted) != len(labels):
+            raise TextError(f"there are {len(predicted):,} texts and {len(labels):,} labels; each text needs its label")
         if not len(labels):
-            raise TextError("there are no texts to score; give some, and their labels")
-        return float(np.average(found == labels, weights=numbers(sample_weight, len(labels))))
+            raise TextError("there are no texts to score; give texts and their labels")
+        return float(np.average(predicted == labels, weights=numbers(sample_weight, len(labels))))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters by their names."""
         return {name: getattr(self, name) for name in _names()}
 
     def set_params(self, **parameters: Any) -> Self:
-        """Set parameters by their names. Raises `SettingsError` for one that there is not."""
+        """Set parameters by their names. Raises `SettingsError` for an unknown name."""
         for name, value in parameters.items():
             if name not in _names():
                 raise SettingsError(f"TextClassifier has no parameter {name!r}{did_you_mean(name, _names())}")
@@ -171,11 +181,11 @@ class TextClassifier:
         return self
 
     def __sklearn_tags__(self) -> Any:
-        """What scikit-learn asks an estimator about itself: a classifier of one-dimensional sequences of strings."""
+        """The tags for scikit-learn: a classifier of one-dimensional sequences of strings."""
         try:
             from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
         except ImportError:
-            raise MissingExtraError("what was called", "sklearn") from None
+            raise MissingExtraError("this method", "sklearn") from None
         return Tags(
             estimator_type="classifier",
             target_tags=TargetTags(required=True),
@@ -189,8 +199,8 @@ class TextClassifier:
 
     def __repr__(self) -> str:
         usual = {name: parameter.default for name, parameter in inspect.signature(TextClassifier).parameters.items()}
-        told = [f"{name}={value!r}" for name, value in self.get_params().items() if value != usual[name]]
-        return f"TextClassifier({', '.join(told)})"
+        changed = [f"{name}={value!r}" for name, value in self.get_params().items() if value != usual[name]]
+        return f"TextClassifier({', '.join(changed)})"
 
     def _request(self) -> ClassifierRequest:
         parameters = self.get_params()
@@ -220,26 +230,26 @@ def _names() -> list[str]:
 
 
 def _part(kind: type[Any], parameters: dict[str, Any]) -> Any:
-    """The settings of one kind among the parameters. A classifier's patience is no setting of training."""
+    """The settings of one kind among the parameters; a classifier's patience is not a training setting."""
     known = set(inspect.signature(kind).parameters) - ({"patience"} if kind is ClassifierTrainingConfig else set())
     return kind(**{name: value for name, value in parameters.items() if name in known})
 
 
 def _texts(texts: Iterable[str]) -> list[str]:
-    """Texts as a list of `str`. Raises `TextError` for what is no sequence of strings."""
+    """Texts as a list of `str`. Raises `TextError` for anything but a sequence of strings."""
     if isinstance(texts, (str, bytes)):
-        raise TextError("the texts are one string; give a sequence of strings, even if it has a single one")
+        raise TextError("the texts are one string; give a sequence of strings, even for a single text")
     if getattr(texts, "ndim", 1) != 1:
         raise TextError("the texts have more than one dimension; give a sequence of strings")
-    found = _listed(texts, "texts")
-    for place, text in enumerate(found):
+    listed = _listed(texts, "texts")
+    for place, text in enumerate(listed):
         if not isinstance(text, str):
-            raise TextError(f"text {place} is {_called(text)} and no string; convert it first")
-    return [str(text) for text in found]
+            raise TextError(f"text {place} is of type {_called(text)}, not a string; convert it first")
+    return [str(text) for text in listed]
 
 
 def _labels(labels: Iterable[Any]) -> Values:
-    """Labels as an array (N,) of one type. Raises `TextError` for what is none."""
+    """Labels as an array (N,) of one type. Raises `TextError` if that is impossible."""
     if labels is None:
         raise TextError("a classifier requires y to be passed, but the target y is None; give a label for each text")
     if isinstance(labels, (str, bytes)):
@@ -260,14 +270,14 @@ def _labels(labels: Iterable[Any]) -> Values:
         raise TextError("the labels are complex numbers; give names or whole numbers")
     if found.dtype.kind == "f":
         if not np.isfinite(found).all():
-            raise TextError("Input y contains NaN or infinity, which are no labels; remove those texts")
+            raise TextError("Input y contains NaN or infinity, which are not labels; remove those texts")
         if (found != np.round(found)).any():
             raise TextError("Unknown label type: continuous; a classifier's labels are names or whole numbers")
     return found
 
 
 def _refuse_mixed(labels: list[Any]) -> None:
-    """Raise `TextError` for a label that is missing, or for labels of several types: numpy would make strings of them all."""
+    """Raise `TextError` for a missing label, or for several types, which numpy would turn into strings."""
     first: tuple[str, Any] | None = None
     for place, label in enumerate(labels):
         if (
@@ -275,37 +285,37 @@ def _refuse_mixed(labels: list[Any]) -> None:
             or type(label).__name__ in ("NAType", "NaTType")
             or (isinstance(label, float) and label != label)
         ):
-            told = "NaN: Input y contains NaN or infinity" if isinstance(label, float) else repr(label)
-            raise TextError(f"label {place} is {told}; give that text a label, or leave it out")
+            missing = "NaN: Input y contains NaN or infinity" if isinstance(label, float) else repr(label)
+            raise TextError(f"label {place} is {missing}; give that text a label, or leave it out")
         kind = "number" if isinstance(label, Real) and not isinstance(label, (bool, np.bool_)) else type(label).__name__
         kind = {"str_": "str", "bool_": "bool"}.get(kind, kind)
         if first is None:
             first = kind, label
         elif kind != first[0]:
             raise TextError(
-                f"the labels are of several types: label 0 is {first[1]!r} ({_called(first[1])}), label {place} is {label!r} "
-                f"({_called(label)}); make them all of one type, for example strings"
+                f"the labels are of several types: label 0 is {first[1]!r} ({_called(first[1])}), label {place} is "
+                f"{label!r} ({_called(label)}); make them all of one type, for example strings"
             )
 
 
 def _distinct(labels: Values) -> Values:
-    """The distinct labels, sorted. Raises `TextError` for labels that cannot be."""
+    """The distinct labels, sorted. Raises `TextError` for labels that cannot be sorted."""
     try:
         return np.unique(labels)
     except TypeError:
         raise TextError(
-            f"labels of the type {_called(labels[0])} cannot be put in order; give strings or whole numbers"
+            f"labels of type {_called(labels[0])} cannot be sorted; give strings or whole numbers"
         ) from None
 
 
 def _listed(values: Iterable[Any], called: str) -> list[Any]:
-    """The values of a sequence; sets and dictionaries have no order in which they could belong to others."""
+    """The values of a sequence. Raises `TextError` for sets and dictionaries, whose order means nothing."""
     if isinstance(values, (set, frozenset, dict)):
-        raise TextError(f"the {called} are a {_called(values)}, which pairs with nothing by order; give a list")
+        raise TextError(f"the {called} are a {_called(values)}, whose order means nothing; give a list")
     try:
         return list(values)
     except TypeError:
-        raise TextError(f"the {called} are {_called(values)} and no sequence; give a list") from None
+        raise TextError(f"the {called} are of type {_called(values)}, not a sequence; give a list") from None
 
 
 def _called(value: object) -> str:

@@ -1,4 +1,4 @@
-"""A classifier against rows whose labels are known: measures, where it errs, and a picture of it."""
+"""Evaluates a classifier on rows with known labels: measures, mistakes, and a picture."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from charloom.plotting import style
 
 @dataclass(frozen=True)
 class Mistake:
-    """A text that was taken for another class."""
+    """A text that was taken for the wrong class."""
 
     text: str
     label: str
@@ -27,26 +27,26 @@ class Mistake:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What came out."""
+    """The result of evaluating a classifier."""
 
     classes: tuple[str, ...]
     measures: Measures
     calibration: list[Bin]
     mistakes: list[Mistake]
-    "The surest first."
+    "The most confident first."
 
     def confusions(self) -> list[tuple[str, str, int]]:
         """Label, what it was taken for, and how often: the most frequent first."""
-        found = self.measures.confusion.copy()
-        np.fill_diagonal(found, 0)
+        counts = self.measures.confusion.copy()
+        np.fill_diagonal(counts, 0)
         pairs = [
-            (self.classes[row], self.classes[column], int(found[row, column])) for row, column in np.argwhere(found)
+            (self.classes[row], self.classes[column], int(counts[row, column])) for row, column in np.argwhere(counts)
         ]
         return sorted(pairs, key=lambda pair: (-pair[2], pair[:2]))
 
 
 def evaluate(classifier: Classifier, rows: Rows, where: str = "the rows") -> Evaluation:
-    """Classify `rows` and compare. Raises `TextError` for a label that the classifier does not know."""
+    """Classify `rows` and compare with their labels. Raises `TextError` for a label the classifier does not know."""
     known = set(classifier.classes)
     for number, label in enumerate(rows.labels, 1):
         if label not in known:
@@ -73,10 +73,10 @@ def evaluate(classifier: Classifier, rows: Rows, where: str = "the rows") -> Eva
 
 
 def draw_evaluation(found: Evaluation, title: str) -> style.Picture:
-    """A PNG: the confusion table, each row's shares adding up to 1, and how sure against how often right."""
+    """A PNG of the confusion table, each row normalized to 1, and of accuracy against confidence."""
     from matplotlib.colors import PowerNorm
 
-    confusion = found.measures.confusion  # the root of the shares is shown, or rare confusions could not be seen
+    confusion = found.measures.confusion  # colours show the root, so that rare confusions are visible
     there = np.flatnonzero(confusion.sum(1) + confusion.sum(0))
     names = [shown(found.classes[place])[:16] for place in there]
     counts = confusion[np.ix_(there, there)]

@@ -1,4 +1,4 @@
-"""Rows and settings become a classifier's run, or go on with one: the place where everything is wired together."""
+"""Starts a classifier's run from rows and settings, or resumes one: where everything is wired together."""
 
 import math
 from dataclasses import replace
@@ -25,6 +25,8 @@ from charloom.training.runs import Origin, load, locked
 from charloom.version import __version__
 
 READ = 80_000_000
+"""Characters that are read by default, over all epochs."""
+
 LEAST_EPOCHS, MOST_EPOCHS = 4, 20
 
 
@@ -43,7 +45,7 @@ def begin(
     save_every: SaveEvery = SaveEvery(),
     disk: Disk | None = None,
 ) -> ClassifierSession:
-    """A new run, its first checkpoint saved, ready for its first step. Raises `CharloomError`.
+    """Create a run with its first checkpoint, ready for its first step. Raises `CharloomError`.
 
     `source` is the path that the rows can be read from again; without it the run keeps a copy.
     """
@@ -98,7 +100,7 @@ def resume(
     save_every: SaveEvery = SaveEvery(),
     disk: Disk | None = None,
 ) -> ClassifierSession:
-    """Go on with a run from its newest checkpoint. Raises `FolderError`, also where its rows have changed since.
+    """Resume a run from its newest checkpoint. Raises `FolderError`, for example if its rows have changed.
 
     `data` is where its rows are now, if they were moved; the run remembers it.
     """
@@ -113,7 +115,7 @@ def resume(
         prepared = prepare(rows, config, parent, same_device(config.plan.device, device))
         if not fresh and load_classifier(here.model).config != prepared.classifier.config:
             raise FolderError(
-                f"{here.model} holds another model than {run / 'config.json'} says; restore them from a copy"
+                f"{here.model} does not hold the model in {run / 'config.json'}; restore them from a copy"
             )
         trainer = prepared.trainer(config)
         opened = reopen(disk, run, lock, trainer, lambda: prepared.files(config, trainer))
@@ -123,7 +125,7 @@ def resume(
 
 
 def rows_of(here: ClassifierRun, settings: ClassifierRunConfig) -> Rows:
-    """The rows that a run is trained on, from where they were read, or from its copy. Raises `CharloomError`."""
+    """The rows that a run is trained on, from their source or from its copy. Raises `CharloomError`."""
     if settings.rows.source == "copy":
         return parse_copy(read_model_file(here.path, "text.txt", LARGEST_COPY), str(here.path / "text.txt"))
     return read_rows(Path(settings.rows.source))
@@ -136,7 +138,7 @@ def held_rows(path: str | Path) -> Rows:
     rows = _same_rows(here, settings)
     _, held = hold_out(rows, settings.classification.held, settings.training.seed)
     if not len(held):
-        raise SettingsError(f"{path} held no rows out; give a file of rows to measure on")
+        raise SettingsError(f"{path} held out no rows; give a file of rows to evaluate on")
     return rows.take(held)
 
 
@@ -144,11 +146,11 @@ def _same_rows(here: ClassifierRun, settings: ClassifierRunConfig) -> Rows:
     source = settings.rows.source
     todo = f"say where they are now with: charloom classify train --resume --run {here.path} --data NEW"
     if source != "copy" and not Path(source).exists():
-        raise FolderError(f"the rows of {here.path} are not at {shown(source)}; put them back, or {todo}")
+        raise FolderError(f"the rows of {here.path} are no longer at {shown(source)}; put them back, or {todo}")
     rows = rows_of(here, settings)
     if rows.sha256 != settings.rows.sha256:
         raise FolderError(
-            f"{shown(source)} has changed since the run began or holds other rows, so it cannot be gone on with; restore the "
-            f"file, begin another run, or, if its rows are elsewhere now, {todo}"
+            f"{shown(source)} has changed since {here.path} was started, or holds other rows; restore the file, start "
+            f"a new run, or, if the original rows are elsewhere now, {todo}"
         )
     return rows

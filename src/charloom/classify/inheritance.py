@@ -1,4 +1,4 @@
-"""A classifier that starts from a language model's weights: what reads forward is the language model's, symbol by symbol."""
+"""Starts a classifier from the weights of a language model, symbol by symbol."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ def inherited_shape(network: ClassifierNetworkConfig, parent: LanguageModel) -> 
     """The shape that takes the parent's weights, with the dropout of `network`. Raises `SettingsError`."""
     if parent.vocabulary.kind != "characters" or parent.network.embedding is None:
         raise SettingsError(
-            "the model to start from reads bytes or has no embedding; a classifier starts from one of characters with "
+            "the model to start from reads bytes or has no embedding; give one that was trained on characters with "
             "--network.embedding-size above 0"
         )
     shape = parent.config.network
@@ -30,15 +30,15 @@ def inherited_shape(network: ClassifierNetworkConfig, parent: LanguageModel) -> 
 
 @torch.no_grad()
 def inherit(classifier: Classifier, parent: LanguageModel) -> None:
-    """Copy what the parent has: rows of the embedding where it knows the symbol, and the layers.
+    """Copy what the parent has: the embeddings of the symbols that it knows, and its layers.
 
-    Both directions start from the parent's layers, the reversed one in the hope that letters are letters; above the first
-    layer a network of two directions reads both, so the parent's matrix takes the half that comes from its own direction.
+    Both directions start from the parent's layers, although it only read forward. Above the first layer, a
+    bidirectional network reads both directions, so the parent's matrix fills the half that reads its own direction.
     """
     network, mine, theirs = classifier.network, classifier.table, parent.vocabulary
     rows = parent.network.embedding.weight  # type: ignore[union-attr]
     places = {character: place for place, character in enumerate(theirs.characters)}
-    network.embedding.weight.copy_(rows.mean(0))  # what the parent does not know is nothing in particular
+    network.embedding.weight.copy_(rows.mean(0))  # a symbol that the parent does not know gets the mean
     for place, character in enumerate(mine.vocabulary.characters):
         if character in places:
             network.embedding.weight[place] = rows[places[character]]
@@ -48,9 +48,9 @@ def inherit(classifier: Classifier, parent: LanguageModel) -> None:
         depth, side = divmod(number, directions)
         source = dict(parent.network.layers[depth].named_parameters())
         for name, weights in layer.named_parameters():
-            given = source[name]
-            if weights.shape == given.shape:
-                weights.copy_(given)
+            inherited = source[name]
+            if weights.shape == inherited.shape:
+                weights.copy_(inherited)
             else:  # weight_ih of a layer that reads both directions
                 weights.zero_()
-                weights.chunk(directions, 1)[side].copy_(given)
+                weights.chunk(directions, 1)[side].copy_(inherited)

@@ -1,4 +1,4 @@
-"""How well a classifier does: counts first, ratios at the end."""
+"""How good a classifier is: counts first, ratios at the end."""
 
 from dataclasses import dataclass
 
@@ -11,42 +11,42 @@ from charloom.classify.model import Floats
 
 @dataclass(frozen=True, eq=False)
 class Measures:
-    """What came out for texts whose class is known."""
+    """Measures on texts whose class is known."""
 
     confusion: NDArray[np.int64]
-    "(C, C): texts of the class of the row that were taken for the class of the column."
+    "(C, C): texts of the row's class that were predicted as the column's class."
     nats: float
     "Sum of the surprisals of the right classes."
     calibration_error: float
 
     @property
     def texts(self) -> int:
-        """How many texts were measured."""
+        """Number of texts."""
         return int(self.confusion.sum())
 
     @property
     def accuracy(self) -> float:
-        """Share of the texts whose class was found."""
+        """Share of the texts whose class was predicted correctly."""
         return float(np.trace(self.confusion) / self.texts)
 
     @property
     def recalls(self) -> Floats:
-        """(C,) Share of a class's texts that was found; not a number for a class without texts."""
+        """(C,) Share of each class's texts that was predicted correctly; NaN for a class without texts."""
         return _ratio(np.diag(self.confusion), self.confusion.sum(1))
 
     @property
     def precisions(self) -> Floats:
-        """(C,) Share of the texts taken for a class that are of it; not a number for a class that nothing was taken for."""
+        """(C,) Share of the texts predicted as a class that belong to it; NaN for a class never predicted."""
         return _ratio(np.diag(self.confusion), self.confusion.sum(0))
 
     @property
     def f1(self) -> Floats:
-        """(C,) Harmonic mean of precision and recall; not a number for a class that neither has texts nor was taken for one."""
+        """(C,) Harmonic mean of precision and recall; NaN for a class without texts and never predicted."""
         return _ratio(2 * np.diag(self.confusion), self.confusion.sum(0) + self.confusion.sum(1))
 
     @property
     def macro_f1(self) -> float:
-        """Mean F1 over the classes that occur, in truth or as predicted."""
+        """Mean F1 over the classes that occur, as labels or as predictions."""
         return float(np.nanmean(self.f1))
 
     @property
@@ -66,7 +66,7 @@ class Measures:
 
 
 def measure(probabilities: Floats, labels: NDArray[np.int64]) -> Measures:
-    """The measures of `probabilities` (N, C) where `labels` (N,) are right; N is at least 1."""
+    """The measures of `probabilities` (N, C) for the right classes `labels` (N,); N must be at least 1."""
     classes = probabilities.shape[1]
     confusion = np.zeros((classes, classes), np.int64)
     np.add.at(confusion, (labels, probabilities.argmax(1)), 1)

@@ -1,7 +1,7 @@
-"""A classifier: a network, n-grams counted beside it, the symbols that both read, and the classes that they know.
+"""A classifier: a network, counted n-grams, the symbols that both read, and the classes.
 
 Its folder holds `config.json`, `vocabulary.json`, `model.safetensors` and a card, as a language model's does, and
-`n-grams.safetensors` where there are any.
+`n-grams.safetensors` if there are any.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,40 +31,40 @@ from charloom.storage.tensor_files import largest_file, unpack
 Floats = NDArray[np.float64]
 
 TOGETHER = 1 << 15
-"""Symbols that are read side by side at most: bounds the memory, whatever the lengths of the texts."""
+"""The most symbols read side by side, which limits memory whatever the lengths of the texts."""
 
 UNKNOWN = "unknown"
-"""What a text is called whose best class is less probable than the threshold."""
+"""The label of a text whose best class is less probable than the threshold."""
 
 
 @dataclass(frozen=True)
 class ClassifierConfig:
-    """What `config.json` of a classifier's folder says."""
+    """The content of `config.json` in a classifier's folder."""
 
     network: ClassifierNetworkConfig
     classification: ClassificationConfig
     classes: tuple[str, ...]
     longest: int
-    "Characters that are read in one piece; a longer text is read in pieces of equal length."
+    "Characters read in one piece; a longer text is read in pieces of equal length."
     n_grams: tuple[NGramSizes, ...]
-    "How much is counted of sequences of 1, 2, … characters."
+    "Sizes of the tables of sequences of 1, 2, … characters."
     format: Literal["charloom-classifier-1"] = "charloom-classifier-1"
 
     def __post_init__(self) -> None:
         if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes) or self.longest < 1:
             raise FolderError(
-                "a classifier has at least two classes, each once, and reads at least a character at a time"
+                "a classifier has at least two classes, each once, and reads at least one character at a time"
             )
         if len(self.n_grams) > self.classification.n_grams:
             raise FolderError(
-                f"n-grams up to {len(self.n_grams)} are counted, but the classification's are up to "
+                f"n-grams of up to {len(self.n_grams)} characters are counted, but the settings allow "
                 f"{self.classification.n_grams}; restore the file from a copy"
             )
 
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """Tells the class of a text, and how probable it is."""
+    """Predicts the class of a text, and how probable it is."""
 
     network: ClassifierNetwork
     vocabulary: Vocabulary
@@ -80,7 +80,7 @@ class Classifier:
         *,
         device: str | torch.device = "cpu",
     ) -> "Classifier":
-        """A classifier with fresh weights on `device` ("meta": none at all)."""
+        """A classifier with fresh weights on `device`; on "meta" it has none."""
         with torch.device(device):
             network = ClassifierNetwork(
                 config.network,
@@ -109,7 +109,7 @@ class Classifier:
         return [self.decide(row, threshold) for row in self.probabilities(texts)]
 
     def decide(self, probabilities: Floats, threshold: float = 0.0) -> tuple[str, float]:
-        """The class that probabilities (C,) speak for, and its own."""
+        """The most probable class by probabilities (C,), or "unknown" below `threshold`, and its probability."""
         best = int(probabilities.argmax())
         probability = float(probabilities[best])
         return self.classes[best] if probability >= threshold else UNKNOWN, probability
@@ -117,21 +117,21 @@ class Classifier:
     def logits(self, texts: Sequence[str]) -> Floats:
         """Logits (N, C), not yet divided by the temperature.
 
-        A text of more than `config.longest` characters is read in pieces of equal length, and its logits are the mean of
-        theirs. What n-grams say is added with its weight.
+        A text of more than `config.longest` characters is read in pieces of equal length, and its logits are the mean
+        of theirs. The n-grams are added with their weight. Raises `NotFiniteError`.
         """
         arguments.texts(texts, "a classifier")
         return self.logits_of([self.table.encode(text) for text in texts])
 
     def logits_of(self, encoded: Sequence[Symbols]) -> Floats:
-        """Logits (N, C) of texts that are symbols already."""
+        """Logits (N, C) of encoded texts. Raises `NotFiniteError`."""
         logits, counts = self.network_logits(encoded), self.counted(encoded)
         return logits if counts is None else logits + float(self.network.count_weight) * counts
 
     def counted(self, encoded: Sequence[Symbols]) -> Floats | None:
-        """What the n-grams say (N, C): log P(text | class), a long text's in pieces too, over the root of its length.
+        """The n-grams' log P(text | class) (N, C) over the root of the length; long texts are read in pieces too.
 
-        Neighbouring characters say much of the same, so ten times the text is not ten times as sure.
+        Neighbouring characters say much the same, so a text ten times as long is not ten times as certain.
         """
         if self.n_grams is None:
             return None
@@ -142,7 +142,7 @@ class Classifier:
         return np.add.reduceat(nats, first) / np.sqrt(lengths)[:, None] if len(encoded) else nats
 
     def network_logits(self, encoded: Sequence[Symbols]) -> Floats:
-        """Logits (N, C) of the network alone."""
+        """Logits (N, C) of the network alone. Raises `NotFiniteError`."""
         pieces: list[Symbols] = []
         owners: list[int] = []
         counts = np.zeros(len(encoded))
@@ -154,28 +154,28 @@ class Classifier:
         return self._combined(self._read(pieces), np.array(owners, np.int64), counts)
 
     def _read(self, pieces: Sequence[Symbols]) -> Floats:
-        """Logits (N, C) of texts in symbols, none of them beyond `config.longest`; those of one length go side by side."""
-        found = np.zeros((len(pieces), len(self.classes)))
+        """Logits (N, C) of encoded texts of at most `config.longest` characters, read side by side."""
+        read = np.zeros((len(pieces), len(self.classes)))
         device = self.network.device
         with reading(self.network):
             for places in _side_by_side([len(piece) for piece in pieces]):
                 ids, lengths = padded([pieces[place] for place in places], self.table.boundary)
                 logits = self.network(torch.from_numpy(ids).to(device), torch.from_numpy(lengths).to(device))
-                found[places] = logits.double().cpu().numpy() if device.type != "mps" else logits.cpu().double().numpy()
-        if not np.isfinite(found).all():
+                read[places] = logits.double().cpu().numpy() if device.type != "mps" else logits.cpu().double().numpy()
+        if not np.isfinite(read).all():
             raise NotFiniteError
-        return found
+        return read
 
     def with_network(self, network: ClassifierNetwork) -> "Classifier":
         """The same classifier with other weights."""
         return replace(self, network=network)
 
     def weights(self) -> bytes:
-        """The weights and the temperature as a safetensors file."""
+        """The weights, temperature and count weight as a safetensors file."""
         return pack(self.network.state_dict())
 
     def calibrated_weights(self, temperature: float, count_weight: float) -> bytes:
-        """The same file with these two in it; the network stays as it is."""
+        """The same file with this temperature and count weight; the network stays unchanged."""
         numbers = {"temperature": temperature, "count_weight": count_weight}
         return pack({**self.network.state_dict(), **{name: torch.tensor(value) for name, value in numbers.items()}})
 
@@ -196,38 +196,39 @@ def softmax(logits: Floats) -> Floats:
 
 
 def load_classifier(path: str | Path) -> Classifier:
-    """The classifier of a run directory or a model folder. Raises `FolderError` with one sentence for whatever is wrong."""
+    """The classifier of a run directory or a model folder. Raises `FolderError`."""
     folder = model_folder(path)
     where = str(folder / "config.json")
     parsed = strict_json.parse(read_model_file(folder, "config.json", strict_json.LARGEST_JSON), where)
     if isinstance(parsed, dict) and parsed.get("format") in ("charloom-model-1", "charloom-run-1"):
-        raise FolderError(f"{path} is a language model and no classifier; make one with: charloom classify train")
+        raise FolderError(f"{path} is a language model, not a classifier; train one with: charloom classify train")
     config = strict_json.load(ClassifierConfig, without_deleted_options(parsed, where), where)
     vocabulary = read_vocabulary(folder)
     if vocabulary.kind != "characters":
         raise FolderError(
             f"{folder / 'vocabulary.json'}: a classifier reads characters, not bytes; restore the file from a copy"
         )
-    made = Classifier.new(config, vocabulary, device="meta")
-    expected = expected_of(made.network.state_dict())
+    classifier = Classifier.new(config, vocabulary, device="meta")
+    expected = expected_of(classifier.network.state_dict())
     data = read_model_file(folder, "model.safetensors", min(LARGEST_WEIGHTS, largest_file(expected)))
     weights = as_tensors(unpack(data, expected, str(folder / "model.safetensors")))
     if not float(weights["temperature"]) > 0:
         raise FolderError(f"{folder / 'model.safetensors'}: the temperature is not above 0; restore it from a copy")
     if not float(weights["count_weight"]) >= 0:
         raise FolderError(f"{folder / 'model.safetensors'}: the count weight is below 0; restore it from a copy")
-    made.network.load_state_dict(weights, assign=True)
-    return replace(made, n_grams=read_n_grams(folder, config.n_grams, made.table, classes=len(made.classes)))
+    classifier.network.load_state_dict(weights, assign=True)
+    n_grams = read_n_grams(folder, config.n_grams, classifier.table, classes=len(classifier.classes))
+    return replace(classifier, n_grams=n_grams)
 
 
 def label_places(labels: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64]:
-    """The place (N,) of each label among the classes, all of which are known."""
+    """The index (N,) of each label among the classes; all labels must be known."""
     places = {name: place for place, name in enumerate(classes)}
     return np.array([places[label] for label in labels], np.int64)
 
 
 def _side_by_side(lengths: Sequence[int]) -> Iterator[NDArray[np.int64]]:
-    """Places of texts that are read together, the longest first; the same whatever the order of the others."""
+    """Indices of texts that are read together, the longest first."""
     order = np.argsort(-np.array(lengths, np.int64), kind="stable")
     first = 0
     while first < len(order):

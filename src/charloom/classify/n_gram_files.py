@@ -1,4 +1,4 @@
-"""Counted n-grams as a file of a model folder, `n-grams.safetensors`, whose sizes `config.json` says."""
+"""Counted n-grams as `n-grams.safetensors` in a model folder; `config.json` holds the sizes of the tables."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,27 +17,27 @@ NAME = "n-grams.safetensors"
 
 @dataclass(frozen=True)
 class NGramSizes:
-    """How much is counted of sequences of one length."""
+    """Sizes of the tables of sequences of one length."""
 
     sequences: int
     shares: int
-    "Sequences, each in each class that has it."
+    "Pairs of a sequence and a class in which it occurs."
     passed: int
-    "Contexts, each in each class that has it."
+    "Pairs of a context and a class in which it occurs."
 
     def __post_init__(self) -> None:
         if min(self.sequences, self.shares, self.passed) < 1:
-            raise FolderError("n-grams are counted for a length of which there are none; restore the file from a copy")
+            raise FolderError("the n-grams of one length have an empty table; restore the file from a copy")
 
 
 def sizes(n_grams: NGrams | None) -> tuple[NGramSizes, ...]:
-    """What `config.json` says of them."""
+    """The sizes of the tables, for `config.json`; empty without n-grams."""
     orders = n_grams.orders if n_grams is not None else ()
     return tuple(NGramSizes(len(each.codes), len(each.shares.values), len(each.passed.values)) for each in orders)
 
 
 def pack_n_grams(n_grams: NGrams) -> bytes:
-    """The file."""
+    """The tables as a safetensors file."""
     arrays: dict[str, Array] = {}
     for length, order in enumerate(n_grams.orders, 1):
         arrays[f"{length}.codes"] = order.codes
@@ -46,40 +46,37 @@ def pack_n_grams(n_grams: NGrams) -> bytes:
     return safetensors.numpy.save(arrays)
 
 
-def read_n_grams(folder: Path, found: tuple[NGramSizes, ...], table: SymbolTable, *, classes: int) -> NGrams | None:
-    """The n-grams of a model folder whose configuration says `found`; None where it says that there are none.
-
-    Raises `FolderError` with one sentence for whatever is wrong with the file.
-    """
-    if not found:
+def read_n_grams(folder: Path, counted: tuple[NGramSizes, ...], table: SymbolTable, *, classes: int) -> NGrams | None:
+    """The n-grams of a model folder whose configuration says `counted`; None if that is empty. Raises `FolderError`."""
+    if not counted:
         return None
-    expected = _expected(found)
+    expected = _expected(counted)
     where = str(folder / NAME)
     arrays = unpack(read_model_file(folder, NAME, min(LARGEST_WEIGHTS, largest_file(expected))), expected, where)
 
     def part(length: int, name: str) -> Sparse:
-        made = Sparse(*(arrays[f"{length}.{name}.{kind}"] for kind in ("starts", "columns", "values")))
-        starts = made.starts.astype(np.int64)
-        _demand(starts[0] == 0 and starts[-1] == len(made.values) and bool((np.diff(starts) >= 0).all()), where)
-        _demand(int(made.columns.max()) < classes and bool(((made.values > 0) & (made.values <= 1)).all()), where)
-        return made
+        sparse = Sparse(*(arrays[f"{length}.{name}.{kind}"] for kind in ("starts", "columns", "values")))
+        starts = sparse.starts.astype(np.int64)
+        _demand(starts[0] == 0 and starts[-1] == len(sparse.values) and bool((np.diff(starts) >= 0).all()), where)
+        _demand(int(sparse.columns.max()) < classes and bool(((sparse.values > 0) & (sparse.values <= 1)).all()), where)
+        return sparse
 
     orders = []
-    for length in range(1, len(found) + 1):
+    for length in range(1, len(counted) + 1):
         codes = arrays[f"{length}.codes"]
-        most = _contexts(found, length) * len(table)
+        most = _contexts(counted, length) * len(table)
         _demand(codes[0] >= 0 and codes[-1] < most and bool((np.diff(codes) > 0).all()), where)
         orders.append(Order(codes, part(length, "shares"), part(length, "passed")))
     return NGrams(table, classes, tuple(orders))
 
 
-def _expected(found: tuple[NGramSizes, ...]) -> Expected:
+def _expected(counted: tuple[NGramSizes, ...]) -> Expected:
     shapes: dict[str, tuple[tuple[int, ...], str]] = {}
-    for length, size in enumerate(found, 1):
+    for length, size in enumerate(counted, 1):
         shapes[f"{length}.codes"] = (size.sequences,), "int64"
         for name, rows, values in (
             ("shares", size.sequences, size.shares),
-            ("passed", _contexts(found, length), size.passed),
+            ("passed", _contexts(counted, length), size.passed),
         ):
             shapes[f"{length}.{name}.starts"] = (rows + 1,), "uint32"
             shapes[f"{length}.{name}.columns"] = (values,), "uint16"
@@ -87,11 +84,11 @@ def _expected(found: tuple[NGramSizes, ...]) -> Expected:
     return shapes
 
 
-def _contexts(found: tuple[NGramSizes, ...], length: int) -> int:
-    """In how many contexts a sequence of this length can end: sequences one shorter, or the empty one."""
-    return found[length - 2].sequences if length > 1 else 1
+def _contexts(counted: tuple[NGramSizes, ...], length: int) -> int:
+    """The number of contexts of sequences of this length: the sequences one shorter, or the empty one."""
+    return counted[length - 2].sequences if length > 1 else 1
 
 
 def _demand(holds: bool, where: str) -> None:
     if not holds:
-        raise FolderError(f"{where} is damaged: its tables do not fit each other; restore it from a copy")
+        raise FolderError(f"{where} is damaged: its tables do not fit together; restore it from a copy")

@@ -1,14 +1,14 @@
-"""What each class writes, counted: an n-gram model for every class, all of them in one table.
+"""An n-gram model for each class, all in one table.
 
     p_k(w | h, class) = max(a(hw) - D_k(a(hw)), 0) / a(h)  +  gamma(h) p_{k-1}(w | h', class),        p_0 = 1 / V
 
-a counts the sequences in the texts of the class; below the highest order it counts the symbols seen before them. This is
-Kneser-Ney smoothing with three discounts for an order (Chen and Goodman 1998, section 3), as in
-`charloom.evaluation.baselines`, but a sequence is looked up once for all classes: what a class adds is two numbers, the share
-of its context that the sequence keeps in it, and the mass gamma that the context passes down, both only where the class has
-seen them. Telling a language by such models: Dunning 1994; telling classes of texts by them: Peng, Schuurmans and Wang 2004.
+a counts the sequences in the texts of the class; below the highest order it counts the symbols seen before them. This
+is Kneser-Ney smoothing with three discounts per order (Chen and Goodman 1998, section 3), as in
+`charloom.evaluation.baselines`, but a sequence is looked up once for all classes. Each class that has seen it stores
+two numbers: the share of its context's mass that the sequence keeps, and the mass gamma that the context passes down.
+Such models identify languages (Dunning 1994) and classify texts (Peng, Schuurmans and Wang 2004).
 
-A boundary is read as a space where the vocabulary has one, so that a word alone looks like a word within a text.
+A boundary is read as a space if the vocabulary has one, so that a single word looks like a word in a text.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,20 +23,21 @@ Places = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 TOGETHER = 1 << 20
-"""Probabilities that are held at a time: of each symbol, for each class."""
+"""The most probabilities in memory at a time: one for each symbol and class."""
 
 COUNTED = 1 << 25
-"""Symbols that are counted at most, as many of each class; a class's further texts are left out."""
+"""The most symbols that are counted, divided equally among the classes; further texts of a class are left out."""
 
 MOST_CLASSES = 1 << 16
+"""A class is stored in 16 bits."""
 
 GIVEN = 0.999
-"""Share of a count, at most, that is given away; only counts that are no whole numbers come to it."""
+"""The largest share of a count that is discounted; only fractional counts reach it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Sparse:
-    """Rows of numbers, most of them left out: those of row r stand from `starts[r]` up to `starts[r + 1]`."""
+    """Sparse rows of numbers: those of row r are at `starts[r]` up to `starts[r + 1]`."""
 
     starts: NDArray[np.uint32]
     columns: NDArray[np.uint16]
@@ -44,12 +45,12 @@ class Sparse:
 
     @classmethod
     def of(cls, rows: Places, columns: Places, values: Floats, *, count: int) -> "Sparse":
-        """From numbers whose rows ascend, of which there are `count`."""
+        """Build `count` rows from numbers sorted by row."""
         starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=count))])
         return cls(starts.astype(np.uint32), columns.astype(np.uint16), values.astype(np.float32))
 
     def put(self, target: NDArray[np.float32], rows: Places) -> None:
-        """Write row `rows[t]` into `target[t]`, in place; none where `rows[t]` is below 0."""
+        """Write row `rows[t]` into `target[t]`, in place; negative rows are skipped."""
         there = np.flatnonzero(rows >= 0)
         first = self.starts[rows[there]].astype(np.int64)
         counts = self.starts[rows[there] + 1] - first
@@ -63,16 +64,16 @@ class Order:
     """The sequences of one length."""
 
     codes: Places
-    "Sorted; each is the place of the sequence without its last symbol, one order below, times V, plus the last symbol."
+    "Sorted; each is the index of the sequence without its last symbol, one order below, times V, plus that symbol."
     shares: Sparse
-    "A row for each sequence: what of its context's mass it keeps in each class."
+    "A row for each sequence: the share of its context's mass that it keeps in each class."
     passed: Sparse
     "A row for each context: the mass gamma that it passes to the order below in each class."
 
 
 @dataclass(frozen=True, eq=False)
 class NGrams:
-    """log P(text | class) by counts."""
+    """log P(text | class) from counts."""
 
     table: SymbolTable
     classes: int
@@ -91,7 +92,7 @@ class NGrams:
     ) -> "NGrams":
         """Count sequences of up to `longest` symbols in texts (without boundaries) of the classes `labels` (N,).
 
-        A text of weight w counts as if it stood there w times; `weights` (N,) need not be whole numbers.
+        A text of weight w counts like w texts; `weights` (N,) need not be whole numbers.
         """
         texts = _counted(texts, labels, COUNTED // classes)
         ids, owners, depths = _line(texts, table)
@@ -101,17 +102,17 @@ class NGrams:
         levels: list[_Level] = []
         for length in range(1, min(longest, int(depths.max()) + 1) + 1):
             inside = depths >= length - 1
-            codes, found = np.unique(context[inside] * base + ids[inside], return_inverse=True)
+            codes, indices = np.unique(context[inside] * base + ids[inside], return_inverse=True)
             places: Places = np.full(len(ids), -1)
-            places[inside] = found
+            places[inside] = indices
             levels.append(_Level.of(codes, places, mine, np.flatnonzero(inside & (depths > 0)), classes, amounts))
             context = np.concatenate([[-1], places[:-1]])
         return cls(table, classes, tuple(_smoothed(levels, mine, depths, amounts, base=base, classes=classes)))
 
     def nats(self, texts: Sequence[Symbols]) -> Floats:
-        """log P(text | class) (N, C) of texts in symbols, without boundaries; a symbol that was never counted says nothing."""
-        found = [self._together(part) for part in _parts(texts, TOGETHER // self.classes)]
-        return np.concatenate(found) if found else np.zeros((0, self.classes))
+        """log P(text | class) (N, C) of encoded texts, without boundaries; symbols never counted are ignored."""
+        nats = [self._together(part) for part in _parts(texts, TOGETHER // self.classes)]
+        return np.concatenate(nats) if nats else np.zeros((0, self.classes))
 
     def _together(self, texts: Sequence[Symbols]) -> Floats:
         ids, _, depths = _line(texts, self.table)
@@ -138,16 +139,16 @@ class NGrams:
 
 @dataclass(frozen=True, eq=False)
 class _Level:
-    """The sequences of one length in order of occurrence, and how often each class has each of them."""
+    """The sequences of one length in order of occurrence, and their counts in each class."""
 
     codes: Places
     places: Places
-    "(T,) The place among `codes` of the sequence that ends here; -1 where none of this length does."
+    "(T,) Index in `codes` of the sequence that ends here; -1 if none of this length does."
     keys: Places
     "Sequence and class of each pair that occurs, as one number; sorted."
     counts: Places | Floats
     first: Places
-    "Where in the line a pair ends first."
+    "Where each pair first ends in the line."
 
     @classmethod
     def of(
@@ -157,8 +158,8 @@ class _Level:
         if amounts is None:
             keys, first, counts = np.unique(pairs, return_index=True, return_counts=True)
             return cls(codes, places, keys, counts.astype(np.int64), where[first])
-        keys, first, found = np.unique(pairs, return_index=True, return_inverse=True)
-        return cls(codes, places, keys, np.bincount(found, amounts[where]), where[first])
+        keys, first, indices = np.unique(pairs, return_index=True, return_inverse=True)
+        return cls(codes, places, keys, np.bincount(indices, amounts[where]), where[first])
 
 
 def _smoothed(
@@ -167,7 +168,7 @@ def _smoothed(
     for number, level in enumerate(levels):
         counts, grams, owners = level.counts, level.keys // classes, level.keys % classes
         if number + 1 < len(levels):
-            # symbols seen before it; a text's opening, before which nothing stands, counts as it is
+            # distinct preceding symbols; the opening of a text, which has none, counts as it is
             opening = np.flatnonzero((depths == number) & (depths > 0))
             ends = np.concatenate([levels[number + 1].first, opening])
             ones = np.ones(len(levels[number + 1].first))
@@ -175,9 +176,8 @@ def _smoothed(
             counts = np.bincount(
                 np.searchsorted(level.keys, level.places[ends] * classes + mine[ends]), each, minlength=len(counts)
             )
-        whole = np.ceil(counts - 1e-9).astype(
-            np.int64
-        )  # a part of a count has the discount of a whole one, if it has so much
+        # a fractional count is discounted like the next whole one, as far as it suffices
+        whole = np.ceil(counts - 1e-9).astype(np.int64)
         discount = np.minimum(_discounts(whole, owners, classes)[np.minimum(whole, 3), owners], GIVEN * counts)
         contexts, where = np.unique(level.codes[grams] // base * classes + owners, return_inverse=True)
         totals = np.bincount(where, counts)
@@ -188,17 +188,17 @@ def _smoothed(
 
 
 def _discounts(counts: Places, owners: Places, classes: int) -> Floats:
-    """(4, C) What a count of 0, 1, 2, 3 or more gives away: estimated from how many counts of a class are 1, 2, 3 and 4."""
+    """(4, C) Discounts of counts 0, 1, 2, and 3 or more, estimated from how many counts are 1, 2, 3 and 4."""
     n1, n2, n3, n4 = (
         np.maximum(np.bincount(owners[counts == number], minlength=classes), 1) for number in (1, 2, 3, 4)
     )
     y = n1 / (n1 + 2 * n2)
-    found = np.stack([1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3])
-    return np.concatenate([np.zeros((1, classes)), np.clip(found, 0.05, np.array([[0.99], [1.99], [2.99]]))])
+    estimates = np.stack([1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3])
+    return np.concatenate([np.zeros((1, classes)), np.clip(estimates, 0.05, np.array([[0.99], [1.99], [2.99]]))])
 
 
 def _line(texts: Sequence[Symbols], table: SymbolTable) -> tuple[Places, Places, Places]:
-    """Symbols of texts one behind the other, each between boundaries; the text of each (T,), and its place there."""
+    """All texts in one line, each between boundaries: the symbols (T,), their texts, and their places in them."""
     lengths = np.array([len(text) + 2 for text in texts], np.int64)
     ends = np.cumsum(lengths)
     owners = np.repeat(np.arange(len(texts)), lengths)
@@ -209,7 +209,7 @@ def _line(texts: Sequence[Symbols], table: SymbolTable) -> tuple[Places, Places,
 
 
 def _counted(texts: Sequence[Symbols], labels: NDArray[np.int64], most: int) -> list[Symbols]:
-    """The texts, of each class no more than `most` symbols."""
+    """The texts, cut to `most` symbols per class."""
     left = np.full(int(labels.max()) + 1, most)
     kept = []
     for text, label in zip(texts, labels.tolist(), strict=True):
@@ -219,7 +219,7 @@ def _counted(texts: Sequence[Symbols], labels: NDArray[np.int64], most: int) -> 
 
 
 def _parts(texts: Sequence[Symbols], most: int) -> Iterator[Sequence[Symbols]]:
-    """Texts in their order, of about `most` symbols together."""
+    """Consecutive texts in groups of about `most` symbols."""
     part: list[Symbols] = []
     symbols = 0
     for text in texts:

@@ -1,8 +1,8 @@
-"""The network that tells classes apart: recurrent layers over the characters, pooled over time, and one linear layer.
+"""The classification network: recurrent layers over the characters, pooled over time, and one linear layer.
 
     h_t = LSTM(e_1 … e_t),  g_t = LSTM(e_T … e_t)      each direction starts at its own end of the text
-    p   = [mean_t h_t, max_t h_t, h_T, …]               the same of g, over the symbols of the text alone
-    P(class) = softmax((W p + b + count_weight * what the n-grams say) / temperature)
+    p   = [mean_t h_t, max_t h_t, h_T, …]               the same of g, without padding
+    P(class) = softmax((W p + b + count_weight * n_grams) / temperature)
 
 Temperature and count weight are set on held-out texts after training (`charloom.classify.calibration`).
 Axes: T time, B texts, E embedding, H hidden, C classes.
@@ -17,7 +17,7 @@ from charloom.models.network import Recurrent, make_embedding, make_layer, start
 from charloom.settings import ClassificationConfig, ClassifierNetworkConfig
 
 PREDICTED = 2048
-"""Characters of a batch that the second task predicts at most, drawn by chance: there may be thousands to choose from."""
+"""The most characters per batch that the second task predicts, drawn at random from possibly thousands."""
 
 
 class ClassifierNetwork(Recurrent):
@@ -61,9 +61,10 @@ class ClassifierNetwork(Recurrent):
         return logits
 
     def loss(self, batch: TextBatch, weights: torch.Tensor) -> torch.Tensor:
-        """Loss of a batch, classes weighted by `weights` (C,); with a second task, that of the next character beside it.
+        """Loss of a batch, with classes weighted by `weights` (C,), plus the losses of the tasks that are switched on.
 
-        Its mean over an epoch is the mean over the texts; that of the second task, over the characters.
+        Its mean over an epoch is the mean over the texts; that of the next-character task, the mean over the
+        characters.
         """
         logits, first, last = self._read_texts(batch.ids, batch.lengths)
         smoothing = self.classification.label_smoothing
@@ -111,7 +112,7 @@ class ClassifierNetwork(Recurrent):
         return self.output(self.dropout(self._pool(sides, inside, lengths))), first, sides
 
     def _pool(self, sides: list[torch.Tensor], inside: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """Each direction (T, B, H) -> (B, parts of H), whatever lies behind the end of a text left out."""
+        """Each direction (T, B, H) -> (B, parts of H), without padding."""
         ends = (lengths - 1)[None, :, None].expand(1, -1, self.config.hidden_size)
         parts = [side.gather(0, ends)[0] for side in sides]
         if self.classification.pooling == "last":
@@ -123,7 +124,7 @@ class ClassifierNetwork(Recurrent):
 
 
 def _times(ids: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Whether a place (T, B) lies inside its text, and the order that reads each text from its end, padding left behind."""
+    """Whether a place (T, B) is inside its text, and the order that reads each text backwards, padding last."""
     times = torch.arange(len(ids), device=ids.device)[:, None]
     inside = times < lengths
     return inside, torch.where(inside, lengths - 1 - times, times)

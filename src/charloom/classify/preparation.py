@@ -1,4 +1,4 @@
-"""What a classifier's run consists of before its first step: rows apart, symbols, counted n-grams, fresh weights, batches."""
+"""Prepares a classifier's run for its first step: rows, symbols, counted n-grams, fresh weights, batches."""
 
 from dataclasses import dataclass
 
@@ -26,15 +26,15 @@ from charloom.storage import strict_json
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A classifier that knows nothing but counts, and what it is trained and judged on."""
+    """An untrained classifier with its counted n-grams, and the rows to train and validate it on."""
 
     classifier: Classifier
     batches: TextBatches
     weights: torch.Tensor
-    "(C,) Of the classes in the loss."
+    "(C,): of the classes in the loss."
     held: Rows
     held_labels: NDArray[np.int64]
-    "(N,) The class of each of them."
+    "(N,): the class of each held-out row."
 
     def trainer(self, config: ClassifierRunConfig) -> ClassifierTrainer:
         """A trainer at its first step."""
@@ -65,7 +65,7 @@ class Prepared:
 def prepare(
     rows: Rows, settings: ClassifierRequest | ClassifierRunConfig, parent: LanguageModel | None, device: Choice
 ) -> Prepared:
-    """A function of the rows, the settings and the parent alone. Raises `SettingsError`."""
+    """Prepare a run; depends on the rows, the settings and the parent alone. Raises `SettingsError`."""
     classification, training = settings.classification, settings.training
     kept, held = (rows.take(places) for places in hold_out(rows, classification.held, training.seed))
     held = held.repeated()
@@ -102,7 +102,7 @@ def _counted(rows: Rows, labels: NDArray[np.int64], table: SymbolTable, *, class
         return None
     if classes > MOST_CLASSES:
         raise SettingsError(
-            f"n-grams are counted for at most {MOST_CLASSES:,} classes, and there are {classes:,}; leave them out with "
+            f"n-grams are counted for at most {MOST_CLASSES:,} classes, and there are {classes:,}; turn them off with "
             "--n-grams 0"
         )
     texts = [table.encode(text) for text in rows.texts]

@@ -1,4 +1,4 @@
-"""What a classifier's run is asked for."""
+"""What a user asks of a classifier's run."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from charloom.training.request import Request
 
 @dataclass(frozen=True)
 class ClassifierRequest(Request):
-    """The settings with which a classifier is to be trained."""
+    """The settings for training a classifier."""
 
     classification: ClassificationConfig = ClassificationConfig()
     network: ClassifierNetworkConfig = ClassifierNetworkConfig()

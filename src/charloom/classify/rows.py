@@ -1,4 +1,4 @@
-"""Labelled texts: rows of `label<TAB>text`, read strictly, and a part of them held out."""
+"""Labelled texts: rows of `label<TAB>text`, read strictly and partly held out."""
 
 import hashlib
 from collections import Counter, defaultdict
@@ -19,10 +19,10 @@ from charloom.errors import FolderError, TextError, shown
 from charloom.storage import strict_json
 
 WAITING = 1 << 18
-"""Bytes of standard input that are taken at a time, if so many are there."""
+"""The most bytes of standard input that are read at a time."""
 
 LARGEST_COPY = 1 << 36
-"""Bytes that a run's copy of its rows may have."""
+"""The most bytes that a run's copy of its rows may have."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,9 +32,9 @@ class Rows:
     labels: tuple[str, ...]
     texts: tuple[str, ...]
     notes: tuple[str, ...] = ()
-    "What was changed or looks odd in the file that they were read from, a sentence each."
+    "What was changed, or looks odd, in the file that was read; one sentence each."
     weights: tuple[float, ...] | None = None
-    "How many rows each counts for, above 0; without weights each counts for one."
+    "How many rows each counts for, above 0; without weights each counts once."
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -46,30 +46,30 @@ class Rows:
 
     @cached_property
     def counts(self) -> tuple[int, ...]:
-        """Texts of each class."""
+        """Number of texts of each class."""
         counts = Counter(self.labels)
         return tuple(counts[name] for name in self.classes)
 
     @property
     def amounts(self) -> Amounts | None:
-        """The weights (N,), if there are any."""
+        """The weights (N,), or None."""
         return None if self.weights is None else np.array(self.weights, np.float64)
 
     @property
     def total(self) -> int:
-        """How many rows they count for together."""
+        """The number of rows, by weight."""
         return len(self) if self.weights is None else total(self.weights)
 
     @property
     def characters(self) -> int:
-        """Characters of all texts together, each as often as it counts."""
+        """Characters of all texts together, by weight."""
         if self.weights is None:
             return sum(map(len, self.texts))
         return round(sum(len(text) * weight for text, weight in zip(self.texts, self.weights, strict=True)))
 
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 of the rows, whatever the file around them."""
+        """SHA-256 of the rows, whatever file they came from."""
         digest = hashlib.sha256()
         for label, text in zip(self.labels, self.texts, strict=True):
             for part in (label, text):
@@ -80,22 +80,22 @@ class Rows:
         return digest.hexdigest()
 
     def take(self, places: Sequence[int] | NDArray[np.int64]) -> "Rows":
-        """The rows at these places, in their order."""
+        """The rows at these places, in that order."""
         weights = None if self.weights is None else tuple(self.weights[place] for place in places)
         labels, texts = (tuple(column[place] for place in places) for column in (self.labels, self.texts))
         return Rows(labels, texts, weights=weights)
 
     def repeated(self) -> "Rows":
-        """Rows without weights, each as often as its weight says."""
+        """Rows without weights, each repeated by its weight."""
         if self.amounts is None or not len(self):
             return replace(self, weights=None)
         return replace(self.take(np.repeat(np.arange(len(self)), times(self.amounts))), weights=None)
 
 
 def parse_rows(data: bytes, where: str) -> Rows:
-    """The rows of a UTF-8 file; empty lines and a header are passed over. Raises `TextError` that names the line.
+    """The rows of a UTF-8 file, without empty lines and a header. Raises `TextError`, which names the line.
 
-    Spaces around labels, and quotes around every label, are left out; `Rows.notes` says so.
+    Spaces around labels, and quotes if every label has them, are removed; `Rows.notes` says so.
     """
     cells: list[tuple[str, str]] = []
     numbers: list[int] = []
@@ -105,22 +105,21 @@ def parse_rows(data: bytes, where: str) -> Rows:
             continue
         label, tab, text = line.partition("\t")
         if not tab:
-            raise TextError(f"{where}, line {number}, has no tab; each line is a label, a tab and a text{_hint(lines)}")
+            hint = _hint(lines)
+            raise TextError(f"{where}, line {number}, has no tab; each line must be a label, a tab and a text{hint}")
         if not label.strip():
-            raise TextError(
-                f"{where}, line {number}, has no label before the tab; write it there, or leave out the line"
-            )
+            raise TextError(f"{where}, line {number}, has no label before the tab; add one, or delete the line")
         cells.append((label, text))
         numbers.append(number)
     if not cells:
-        raise TextError(f"{where} has no rows; each line is a label, a tab and a text")
+        raise TextError(f"{where} has no rows; each line must be a label, a tab and a text")
     cleaned, notes = clean(cells, numbers)
     labels, texts = zip(*cleaned, strict=True)
     return Rows(labels, texts, tuple(f"{where}: {note}" for note in notes))
 
 
 def parse_lines(data: bytes, where: str) -> list[str]:
-    """The texts of a UTF-8 file, one a line; an empty line is an empty text. Raises `TextError`."""
+    """The texts of a UTF-8 file, one per line; an empty line is an empty text. Raises `TextError`."""
     lines = _decoded(data, where).split("\n")
     if lines[-1] == "":
         lines.pop()
@@ -128,9 +127,9 @@ def parse_lines(data: bytes, where: str) -> list[str]:
 
 
 def waiting_lines(source: BufferedIOBase, where: str) -> Iterator[list[str]]:
-    """The lines of UTF-8 input as they come: those that are there already together, but none is waited for while one is.
+    """The lines of UTF-8 input as they arrive, in groups of those that are there already.
 
-    Raises `TextError` that names the line which is not UTF-8.
+    Raises `TextError`, which names the line that is not UTF-8.
     """
     rest, number = b"", 0
     while piece := source.read1(WAITING):
@@ -152,7 +151,7 @@ def _line(data: bytes, where: str, number: int) -> str:
 
 
 def read_rows(path: Path) -> Rows:
-    """The rows of a file. Raises `TextError`."""
+    """The rows of a file; see `parse_rows`. Raises `TextError`."""
     try:
         data = path.read_bytes()
     except (OSError, ValueError) as error:
@@ -162,49 +161,51 @@ def read_rows(path: Path) -> Rows:
 
 
 def as_copy(rows: Rows) -> bytes:
-    """The rows as a run keeps them: a JSON list of label, text and perhaps weight on each line.
+    """The copy of the rows that a run keeps: a JSON list of label, text and perhaps weight on each line.
 
-    A text from Python may hold anything, also what would end a line.
+    JSON, because a text from Python may contain line breaks.
     """
     columns = [rows.labels, rows.texts] + ([rows.weights] if rows.weights is not None else [])
     return b"".join(strict_json.dump_line(row) for row in zip(*columns, strict=True))
 
 
 def parse_copy(data: bytes, where: str) -> Rows:
-    """The rows of such a copy. Raises `FolderError`."""
-    found = [strict_json.parse(line, where, largest=LARGEST_COPY) for line in data.splitlines()]
-    weighted = bool(found) and isinstance(found[0], list) and len(found[0]) == 3
-    if not all(isinstance(row, list) and len(row) == 2 + weighted and _is_row(*row) for row in found):
+    """The rows of a copy made by `as_copy`. Raises `FolderError`."""
+    parsed = [strict_json.parse(line, where, largest=LARGEST_COPY) for line in data.splitlines()]
+    weighted = bool(parsed) and isinstance(parsed[0], list) and len(parsed[0]) == 3
+    if not all(isinstance(row, list) and len(row) == 2 + weighted and _is_row(*row) for row in parsed):
         raise FolderError(
-            f"{where} is damaged: a line is no label and text, with a weight above 0 or without; restore it from a copy"
+            f"{where} is damaged: a line is not a label, a text and perhaps a weight above 0; restore it from a copy"
         )
-    labels, texts = (tuple(row[column] for row in found) for column in (0, 1))
-    return Rows(labels, texts, weights=tuple(float(row[2]) for row in found) if weighted else None)
+    labels, texts = (tuple(row[column] for row in parsed) for column in (0, 1))
+    return Rows(labels, texts, weights=tuple(float(row[2]) for row in parsed) if weighted else None)
 
 
 def _is_row(label: object, text: object, weight: object = 1) -> bool:
-    return isinstance(label, str) and isinstance(text, str) and type(weight) in (int, float) and 0 < weight < inf  # type: ignore[operator]
+    weighted = type(weight) in (int, float) and 0 < weight < inf  # type: ignore[operator]
+    return isinstance(label, str) and isinstance(text, str) and weighted
 
 
 def to_train(rows: Rows, where: str) -> Rows:
-    """`rows`, if a classifier can learn from them: of two classes or more, and not the wrong way round. Raises `TextError`."""
+    """`rows`, if they have two classes or more and their columns do not look swapped. Raises `TextError`."""
     if not len(rows):
         raise TextError(f"{where} has no texts; a classifier needs texts of at least two classes")
     if look_swapped(rows.labels, rows.texts):
         raise TextError(
-            f"{where} has {len(rows.classes):,} different labels in {len(rows):,} rows and {len(set(rows.texts)):,} different "
-            "texts, so its columns look swapped; each row is the label first, then the text"
+            f"{where} has {len(rows.classes):,} different labels in {len(rows):,} rows and {len(set(rows.texts)):,} "
+            "different texts, so its columns look swapped; put the label first, then the text"
         )
     if len(rows.classes) < 2:
         only = shown(rows.classes[0])
-        raise TextError(f"{where} has one class only, {only!r}; a classifier needs texts of at least two classes")
+        raise TextError(f"{where} has only one class, {only!r}; a classifier needs texts of at least two classes")
     return rows
 
 
 def hold_out(rows: Rows, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Places of the rows to train on and of those held out: `share` of each class, by weight, drawn by `seed`.
+    """Indices of the rows to train on and of those held out: `share` of each class, by weight, drawn with `seed`.
 
-    Texts that differ in case, digits, spaces and punctuation only are on one side. A class keeps at least one text to train on.
+    Texts that differ only in case, digits, spaces and punctuation stay together. A class keeps at least one text to
+    train on.
     """
     groups: dict[str, list[int]] = defaultdict(list)
     for place, text in enumerate(rows.texts):
@@ -229,7 +230,7 @@ def hold_out(rows: Rows, share: float, seed: int) -> tuple[NDArray[np.int64], ND
 
 
 def folded(text: str) -> str:
-    """A text without case, digits, spaces and punctuation, by which near-duplicates are known; itself if nothing is left."""
+    """A text without case, digits, spaces and punctuation, to find near-duplicates; itself if nothing is left."""
     return "".join(filter(str.isalpha, text.casefold())) or text
 
 
@@ -247,12 +248,12 @@ def _decoded(data: bytes, where: str) -> str:
 
 
 def _hint(lines: Sequence[str]) -> str:
-    """What a file looks like in which a line has no tab."""
+    """A guess at what is wrong with a file in which a line has no tab."""
     tabs, commas, semicolons = (sum(mark in line for line in lines) for mark in "\t,;")
     filled = sum(map(bool, lines))
     if tabs <= 0.1 * filled and max(commas, semicolons) >= 0.9 * filled:
         mark = "commas" if commas >= semicolons else "semicolons"
         return f"; it looks like CSV with {mark}, so save it with tabs instead (TSV)"
     if any(line.startswith('"') or '\t"' in line for line in lines[:1000]):
-        return "; if a quoted text goes on in the next line, put it on one line"
+        return "; if a quoted text continues on the next line, put it on one line"
     return ""

@@ -1,8 +1,8 @@
-"""A classifier's run: the same files as a language model's, with a configuration of its own.
+"""A classifier's run: the same files as a language model's, with its own configuration.
 
 config.json        what is trained, how, on which rows; written before the first step
-text.txt           a copy of the rows, only where they came from standard input or from Python
-metrics.jsonl, clock.jsonl, model/, checkpoint.json, checkpoints/, lock: as `charloom.training.runs` says
+text.txt           a copy of the rows, only if they came from standard input or from Python
+metrics.jsonl, clock.jsonl, model/, checkpoint.json, checkpoints/, lock: as in `charloom.training.runs`
 """
 
 from dataclasses import dataclass
@@ -18,24 +18,24 @@ from charloom.training.runs import Origin, Run, read_lines
 
 @dataclass(frozen=True)
 class RowsRecord:
-    """Which rows a classifier is trained on."""
+    """The rows that a classifier is trained on."""
 
     name: str
     source: str
-    "An absolute path, or 'copy' for text.txt of the run."
+    "An absolute path, or 'copy' for the run's text.txt."
     sha256: str
     rows: int
     characters: int
     classes: int
     held: int
-    "Rows that are held out."
+    "Held-out rows."
     known: int
     "Characters of the vocabulary."
 
 
 @dataclass(frozen=True)
 class ClassifierPlan:
-    """What was decided before the first step, so that everything after is a function of the step."""
+    """What was decided before the first step, so that everything after it depends on the step alone."""
 
     steps: int
     steps_per_epoch: int
@@ -51,7 +51,7 @@ class ClassifierPlan:
 
 @dataclass(frozen=True)
 class ClassifierRunConfig:
-    """What `config.json` of a classifier's run says."""
+    """The content of `config.json` in a classifier's run."""
 
     rows: RowsRecord
     classification: ClassificationConfig
@@ -60,7 +60,7 @@ class ClassifierRunConfig:
     plan: ClassifierPlan
     origin: Origin | None
     charloom: str
-    "Version that began the run."
+    "Version that started the run."
     format: Literal["charloom-classifier-run-1"] = "charloom-classifier-run-1"
 
 
@@ -69,19 +69,20 @@ class ClassifierRun(Run):
     """A classifier's run directory."""
 
     def classifier_config(self) -> ClassifierRunConfig:
-        """What its config.json says. Raises `FolderError`."""
+        """The configuration. Raises `FolderError`."""
         where = str(self.path / "config.json")
         if not (self.path / "config.json").exists():
             raise FolderError(f"{shown(self.path)} is not a run directory: it has no config.json")
         parsed = strict_json.parse(read_model_file(self.path, "config.json", strict_json.LARGEST_JSON), where)
         if isinstance(parsed, dict) and parsed.get("format") == "charloom-run-1":
             raise FolderError(
-                f"{shown(self.path)} is a run of a language model; go on with it by: charloom train --resume --run {self.path}"
+                f"{shown(self.path)} is a run of a language model; resume it with: "
+                f"charloom train --resume --run {self.path}"
             )
         return strict_json.load(ClassifierRunConfig, without_deleted_options(parsed, where), where)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl: of steps, and of looks at the held rows; one that is not complete is not there yet."""
+        """The complete lines of metrics.jsonl: of steps, and of validations. Raises `FolderError`."""
         return read_lines(self.path / "metrics.jsonl", _has_figures)
 
 

@@ -1,4 +1,4 @@
-"""Training a classifier's run: how it is validated on the rows held out, and calibrated."""
+"""Training a classifier: validation and calibration on the held-out rows."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,12 +18,12 @@ from charloom.training.opening import Opened
 LOG_EVERY = 10
 
 Figures = dict[str, float]
-"""Of the held rows: nats_per_text, accuracy, macro_f1."""
+"""nats_per_text, accuracy and macro_f1 on the held-out rows."""
 
 
 @dataclass(frozen=True)
 class Held:
-    """How well the rows held out were classified, with the calibration that suits them best."""
+    """How well the held-out rows were classified, with the calibration that fits them best."""
 
     nats_per_text: float
     accuracy: float
@@ -42,12 +42,12 @@ class Held:
         return f"{self.accuracy:.1%} right"
 
     def summary(self) -> Figures:
-        """The figures without the calibration, which stands in the model."""
+        """The figures without the calibration, which is part of the model."""
         return {"nats_per_text": self.nats_per_text, "accuracy": self.accuracy, "macro_f1": self.macro_f1}
 
 
 class ClassifierSession(TrainingLoop[Held]):
-    """The training of a classifier in its run."""
+    """Trains a classifier in its run."""
 
     KEY = "held"
 
@@ -66,7 +66,7 @@ class ClassifierSession(TrainingLoop[Held]):
         self._held, self._labels = prepared.held, prepared.held_labels
 
     def best(self) -> Figures | None:
-        """The figures of the held rows at the model that is kept."""
+        """The figures of the model that is kept, on the held-out rows."""
         lines = [line["held"] for line in self.run.metrics() if "held" in line and line["step"] == self.best_step]
         return lines[-1] if lines else None
 
@@ -88,8 +88,8 @@ class ClassifierSession(TrainingLoop[Held]):
             temperature, weight = best_pool(logits, counts, self._labels)
             logits = logits + weight * counts
         nats = surprise_nats(logits, self._labels, temperature)
-        found = measure(softmax(logits), self._labels)
-        return Held(nats, found.accuracy, found.macro_f1, temperature, weight)
+        measures = measure(softmax(logits), self._labels)
+        return Held(nats, measures.accuracy, measures.macro_f1, temperature, weight)
 
     def _weights(self, found: Held | None) -> bytes:
         if found is None:

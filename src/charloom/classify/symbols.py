@@ -1,11 +1,11 @@
-"""Texts as numbers for a classifier: known characters, a boundary at both ends, and a symbol for what is unknown.
+"""Texts as numbers for a classifier: known characters, a boundary at both ends, and unknown characters by block.
 
     0 … V-1      the characters of the vocabulary
     V            the boundary
-    V+1 …        unknown characters, one symbol for each block of 128 code points of which a character is known
+    V+1 …        unknown characters, one symbol for each block of 128 code points that has a known character
     last         unknown characters of any other block
 
-A character that was never seen still tells its script: training shows the unknown symbols in place of characters it knows.
+An unseen character still reveals its script, because training replaces some known characters by their unknown symbols.
 """
 
 from collections import Counter
@@ -22,14 +22,14 @@ from charloom.data.vocabulary import UNSEEN, Vocabulary
 
 BLOCK_BITS = 7
 LEAST_COUNT = 2
-"""A character that occurs less often in the training texts is unknown."""
+"""Characters that occur less often in the training texts are unknown."""
 
 Symbols = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
 class SymbolTable:
-    """The symbols that a vocabulary gives a classifier."""
+    """The symbols of a classifier with this vocabulary."""
 
     vocabulary: Vocabulary
 
@@ -39,7 +39,7 @@ class SymbolTable:
 
     @property
     def boundary(self) -> int:
-        """The symbol that opens and ends a text."""
+        """The symbol at the start and end of a text."""
         return self.vocabulary.boundary
 
     @cached_property
@@ -50,7 +50,7 @@ class SymbolTable:
 
     @cached_property
     def unknown(self) -> Symbols:
-        """For each symbol the one that stands for it where it is unknown; what is no known character stays itself."""
+        """For each character the symbol that replaces it when it is unknown; all other symbols map to themselves."""
         table = np.arange(len(self), dtype=np.int32)
         codes = np.array([ord(character) for character in self.vocabulary.characters], np.uint32)
         table[: len(codes)] = self._unknown(codes)
@@ -59,10 +59,10 @@ class SymbolTable:
     def encode(self, text: str) -> Symbols:
         """Symbols (T,) of a text, without boundaries."""
         codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-        found = self.vocabulary.find(codes).astype(np.int32)
-        unseen = np.flatnonzero(found == UNSEEN)
-        found[unseen] = self._unknown(codes[unseen])
-        return found
+        symbols = self.vocabulary.find(codes).astype(np.int32)
+        unseen = np.flatnonzero(symbols == UNSEEN)
+        symbols[unseen] = self._unknown(codes[unseen])
+        return symbols
 
     def _unknown(self, codes: NDArray[Any]) -> Symbols:
         blocks = codes >> BLOCK_BITS
@@ -77,7 +77,7 @@ class SymbolTable:
 
 
 def vocabulary_of(texts: Iterable[str], weights: Iterable[float] | None = None) -> Vocabulary:
-    """The characters that occur at least twice in the texts; where none does, all of them; of nothing, a space.
+    """The characters that occur at least twice in the texts; if none does, all of them; without any, a space.
 
     A text of weight w counts as w texts.
     """
@@ -90,7 +90,7 @@ def vocabulary_of(texts: Iterable[str], weights: Iterable[float] | None = None) 
 
 
 def padded(rows: Sequence[Symbols], boundary: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Symbols (T, B) of texts, a boundary before and after each and boundaries up to the longest; and lengths (B,)."""
+    """Symbols (T, B) of texts between boundaries, padded with boundaries, and lengths (B,) with two boundaries each."""
     lengths = np.array([len(row) + 2 for row in rows], np.int64)
     ids = np.full((int(lengths.max()), len(rows)), boundary, np.int64)
     for column, row in enumerate(rows):

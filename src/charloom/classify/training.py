@@ -1,4 +1,4 @@
-"""Training a classifier: the loop of every model here, with the loss of a classifier."""
+"""Training a classifier: the same trainer as for language models, with a classifier's loss."""
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ class ClassifierTrainer(BaseTrainer[ClassifierNetwork, TextBatch]):
         device = self.network.device
         with torch.autocast(device.type, torch.bfloat16, enabled=self._bfloat16):
             loss = self.network.loss(batch.to(device), self._weights)
-        return loss, 1.0, batch.symbols, None  # the loss is weighted already, text by text
+        return loss, 1.0, batch.symbols, None  # each text is already weighted in the loss
 
     def _output(self, batch: TextBatch) -> torch.Tensor:
         device = self.network.device
@@ -42,7 +42,7 @@ class ClassifierTrainer(BaseTrainer[ClassifierNetwork, TextBatch]):
 def class_weights(counts: tuple[int, ...], power: float) -> torch.Tensor:
     """Weights (C,) of the classes: frequency to the power `-power`, scaled so that the mean over texts is 1.
 
-    A class of which no text is left to train on counts as if it had one.
+    A class without training texts counts as if it had one.
     """
     texts = np.maximum(np.array(counts, np.float64), 1.0)
     weights = texts**-power

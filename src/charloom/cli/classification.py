@@ -1,4 +1,4 @@
-"""What a person sees of a classifier: its training, its predictions, how it errs and why."""
+"""Prints a classifier's training, predictions, mistakes and explanations."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,21 +18,21 @@ from charloom.durations import duration
 from charloom.errors import shown
 
 TOGETHER = 4096
-"""Texts that are classified before the first of them is printed."""
+"""The most texts that are classified before the first of them is printed."""
 
 FOR, AGAINST = ("#d6e9f8", "#8cc0e8", "#2f7fc1"), ("#fde3cf", "#f7b27a", "#d9701f")
 STRONG = 2.0
-"""Bits at which a colour is deepest."""
+"""Bits at which a colour is strongest."""
 
 
 def introduce(session: ClassifierSession) -> None:
-    """What is about to be trained."""
+    """Say what is about to be trained."""
     config, path = session.config, session.run.path
     rows, plan, network, kind = config.rows, config.plan, config.network, config.classification
     for note in session.notices:
         say(note)
     if session.resumed_from:
-        say(f"{path}: going on from step {session.resumed_from:,} of {plan.steps:,}")
+        say(f"{path}: resuming from step {session.resumed_from:,} of {plan.steps:,}")
         return
     held = f"{rows.held:,} of them held out" if rows.held else "none held out, so nothing is calibrated"
     say(f"{rows.name}: {rows.rows:,} texts of {rows.classes} classes, {rows.characters:,} characters; {held}")
@@ -48,21 +48,21 @@ def introduce(session: ClassifierSession) -> None:
 
 
 def conclude(session: ClassifierSession) -> None:
-    """What came out."""
+    """Say what was trained."""
     if session.stopped_early:
-        say(f"stopped at step {session.trainer.step:,}: no better validation since step {session.best_step:,}")
+        say(f"stopped at step {session.trainer.step:,}: validation has not improved since step {session.best_step:,}")
     best = session.best()
     if best is None:
-        say(f"{session.run.path}: trained to step {session.trainer.step:,}; nothing was held out, so no figure")
+        say(f"{session.run.path}: trained to step {session.trainer.step:,}; nothing was held out, so no score")
         return
     say(
-        f"{session.run.path}: the model of step {session.best_step:,} is kept: {best['accuracy']:.1%} of the held texts right, "
-        f"macro F1 {best['macro_f1']:.3f}, {best['nats_per_text']:.3f} nats; {duration(session.seconds)}"
+        f"{session.run.path}: kept the model of step {session.best_step:,}: {best['accuracy']:.1%} of the held-out "
+        f"texts right, macro F1 {best['macro_f1']:.3f}, {best['nats_per_text']:.3f} nats; {duration(session.seconds)}"
     )
 
 
 def result(session: ClassifierSession) -> dict[str, Any]:
-    """The JSON value of a training."""
+    """The result of a training, as a JSON value."""
     return {
         "run": str(session.run.path),
         "steps": session.trainer.step,
@@ -77,7 +77,7 @@ def result(session: ClassifierSession) -> dict[str, Any]:
 
 
 def together(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Texts in parts that are classified at once."""
+    """Texts in groups that are classified together."""
     for first in range(0, len(texts), TOGETHER):
         yield texts[first : first + TOGETHER]
 
@@ -85,7 +85,7 @@ def together(texts: Sequence[str]) -> Iterator[Sequence[str]]:
 def print_predictions(
     classifier: Classifier, texts: Sequence[str], threshold: float, *, every: bool, json: bool
 ) -> None:
-    """A line for each text, in their order, flushed."""
+    """Print a line for each text, in order, and flush."""
     for text, row in zip(texts, classifier.probabilities(texts), strict=True):
         label, probability = classifier.decide(row, threshold)
         if json:
@@ -99,7 +99,7 @@ def print_predictions(
 
 
 def print_evaluation(found: Evaluation, title: str, mistakes: int, *, json: bool) -> None:
-    """Figures, classes, confusions and the surest mistakes."""
+    """Print the figures, the classes, the confusions and the most confident mistakes."""
     measures = found.measures
     if json:
         print_json(
@@ -118,11 +118,11 @@ def print_evaluation(found: Evaluation, title: str, mistakes: int, *, json: bool
         return
     console = Console(file=sys.stdout, highlight=False)
 
-    def told(text: str) -> None:
+    def line(text: str) -> None:
         console.print(text, markup=False, soft_wrap=True)
 
-    told(f"{title}: {measures.texts:,} texts")
-    told(
+    line(f"{title}: {measures.texts:,} texts")
+    line(
         f"accuracy {measures.accuracy:.2%}   macro F1 {measures.macro_f1:.4f}   balanced accuracy "
         f"{measures.balanced_accuracy:.2%}   {measures.nats / measures.texts:.3f} nats a text   calibration error "
         f"{measures.calibration_error:.2%}"
@@ -137,19 +137,19 @@ def print_evaluation(found: Evaluation, title: str, mistakes: int, *, json: bool
     if Measurement.get(console, console.options.update(max_width=1 << 16), confusion).maximum <= console.width:
         console.print(confusion)
     elif found.mistakes:
-        told("most frequent confusions:")
+        line("most frequent confusions:")
         for label, taken, count in found.confusions()[:15]:
-            told(f"  {count:>5,}  {shown(label)} taken for {shown(taken)}")
+            line(f"  {count:>5,}  {shown(label)} taken for {shown(taken)}")
     if found.mistakes and mistakes:
-        told("surest mistakes:")
+        line("most confident mistakes:")
         for each in found.mistakes[:mistakes]:
-            told(
+            line(
                 f"  {shown(each.label)} taken for {shown(each.predicted)} ({each.probability:.2f}): {_line(each.text)}"
             )
 
 
 def print_explanation(found: Explanation, *, json: bool) -> None:
-    """The text coloured by what each character said; where there are no colours, with marks beneath."""
+    """Print the text coloured by the share of each character; without colours, with marks below it."""
     if json:
         print_json(vars(found) | {"shares": list(found.shares)})
         return
@@ -180,7 +180,7 @@ def print_explanation(found: Explanation, *, json: bool) -> None:
 
 
 def _mark(share: float, step: int) -> str:
-    """What stands beneath a character that spoke for the class or against it, and how strongly, from step 0 to 3."""
+    """The mark below a character that speaks for the class or against it, with a strength from 0 to 3."""
     weak, strong = "+P" if share > 0 else "-M"
     return (" ", weak, strong, strong)[step]
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 app = App(
     name="classify",
-    help="Tell the class of a text: train, predict, evaluate, explain.",
+    help="Classify texts: train, predict, evaluate, explain.",
     default_parameter=Parameter(negative=()),
     help_format="plaintext",
     help_epilogue="Start with: charloom classify train DATA.tsv",
@@ -39,18 +39,18 @@ def train(
 ) -> None:
     """Train a classifier on rows of label, tab, text.
 
-    Ctrl-C finishes the step, saves, and says how to continue; no completed work is lost.
+    Ctrl-C finishes the step, saves, and says how to resume; no completed work is lost.
 
     Parameters
     ----------
     data
         A file of rows label<TAB>text, or - for standard input.
     moved
-        With --resume: where the run's rows are now, if the file was moved or renamed. They must be the same, by their SHA-256.
+        With --resume: where the run's rows are now, if the file was moved or renamed. Their SHA-256 must be the same.
     epochs
-        How often the rows are read; without it, chosen from their length.
+        Passes over the rows; by default chosen from their length.
     steps
-        How many batches are trained instead.
+        Number of batches to train on, instead of epochs.
     """
     from charloom.classify.request import ClassifierRequest
     from charloom.cli.classification import conclude, introduce, result
@@ -80,8 +80,8 @@ def _resume(options: RunOptions, data: Path | None, moved: Path | None) -> "Clas
 
     if data is not None:
         raise SettingsError(
-            "a run that is resumed reads its own rows again; leave out the file, or, if it is theirs and was moved, name it "
-            "with --data"
+            "a resumed run reads its own rows again; leave out the file, or, if it is the run's own file and was "
+            "moved, name it with --data"
         )
     return resume(options.resumed, data=moved, device=options.device, save_every=options.saving)
 
@@ -93,7 +93,7 @@ def _begin(
     from charloom.cli.output import say
 
     if moved is not None:
-        raise SettingsError("--data names the rows of a run that is resumed; give rows to train on without --data")
+        raise SettingsError("--data is only for --resume; give the rows to train on without --data")
     if data is None:
         raise SettingsError("there are no rows to train on; give a file of label<TAB>text, or -")
     rows, name, source = _rows(data)
@@ -116,7 +116,7 @@ def predict(
 ) -> None:
     """Predict the class of each text: label, tab, probability, tab, text.
 
-    Lines of standard input are answered as they come, so that another program can ask one after the other.
+    Lines of standard input are answered as they arrive, so that another program can send them one at a time.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def predict(
     text
         One text, instead of a file.
     threshold
-        Call a text "unknown" whose most probable class is less probable than this.
+        Answer "unknown" if the most probable class is less probable than this.
     all_
         With --json, also the probability of every class.
     json
@@ -141,7 +141,7 @@ def predict(
     _share("threshold", threshold)
     if text is not None and not json and ("\n" in text or "\r" in text):
         raise SettingsError(
-            "the text has line breaks, and its answer is one line; add --json, or put spaces in their place"
+            "the text has line breaks, but the answer is one line; add --json, or replace them by spaces"
         )
     classifier = load_classifier(model)
     piped = text is None and str(texts) == HYPHEN
@@ -166,7 +166,7 @@ def evaluate(
     png: Path | None = None,
     json: bool = False,
 ) -> None:
-    """Measure a classifier on rows whose labels are known, and show how it errs.
+    """Measure a classifier on rows with known labels, and show its mistakes.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ def evaluate(
     data
         A file of rows label<TAB>text, or - for standard input; without it, the rows that the run held out.
     mistakes
-        How many of the surest mistakes to show.
+        How many of the most confident mistakes to show.
     png
         Write a picture of the confusion table and the calibration.
     json
@@ -212,7 +212,7 @@ def explain(
     label: str | None = None,
     json: bool = False,
 ) -> None:
-    """Show which characters moved the decision: by how many bits its log-odds fall when a character is not known.
+    """Show which characters decided the class: by how many bits its log-odds fall if a character is unknown.
 
     Parameters
     ----------
@@ -223,7 +223,7 @@ def explain(
     text
         One text, instead of a file.
     label
-        Show what speaks for this class, instead of for the most probable one.
+        Explain this class instead of the most probable one.
     json
         Print one JSON value for each text.
     """
@@ -238,7 +238,7 @@ def explain(
 
 
 def _rows(data: Path) -> tuple[Any, str, str | None]:
-    """The rows of a file, a name for them, and the path from which they can be read again."""
+    """The rows of a file, a name for them, and the path to read them again, if there is one."""
     from charloom.classify.rows import parse_rows
     from charloom.cli import files
     from charloom.data.text_sources import text_name
@@ -256,7 +256,7 @@ def _texts(file: Path, text: str | None) -> list[str]:
 
     if text is not None:
         if str(file) != HYPHEN:
-            raise SettingsError("give one of a file and --text")
+            raise SettingsError("give a file or --text, not both")
         return [text]
     return parse_lines(files.read(file), "standard input" if str(file) == HYPHEN else str(file))
 

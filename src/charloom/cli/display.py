@@ -1,4 +1,4 @@
-"""Training on the command line, shown while it goes on."""
+"""Shows the progress of training on the command line."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,9 +12,9 @@ from charloom.training.loop import TrainingLoop
 def show_training(
     session: TrainingLoop[Any], interruption: Interruption, again: str, between: Callable[[], str] = lambda: ""
 ) -> None:
-    """Train to the end and show it, with what `between()` says after a step, unless that is nothing.
+    """Train to the end and show the progress, and after each step the text of `between()` unless it is empty.
 
-    Where it is interrupted, say how far the run is saved and that `again` is the command that goes on with it.
+    If interrupted, say how far the run is saved, and that the command `again` resumes it.
     """
     try:
         with display(session.trainer.total, session.trainer.step) as shown:

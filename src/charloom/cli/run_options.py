@@ -1,4 +1,4 @@
-"""The options that every training has, whatever it trains."""
+"""The options of every training."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Where a run lies, how it is saved, and what computes it."""
+    """Where the run is, how often it is saved, and what it is computed with."""
 
     run: Path | None = None
-    "Directory of the run; without it runs/NAME, from the name of the data, then -2, -3. An existing run is never overwritten."
+    "Directory of the run; by default runs/NAME after the data, then -2, -3. An existing run is never overwritten."
     resume: bool = False
-    "Go on with --run from its last checkpoint."
+    "Continue --run from its last checkpoint."
     from_: Annotated[Path | None, Parameter(name="--from")] = None
-    "A run or model folder of a language model whose weights to start from; cell and sizes are that model's."
+    "A run or model folder of a language model to start from, which also sets the cell and sizes."
     save_every: str = "30s"
-    "How often a checkpoint is saved: 30s, or a number of steps."
+    "How often to save a checkpoint: 30s, or a number of steps."
     device: Device = "auto"
-    "Where to train; auto takes CUDA, MPS or the CPU, the first that is there."
+    "Where to train; auto takes the first available of CUDA, MPS and the CPU."
     precision: Precision = "auto"
-    "Numbers in which products are computed while training; auto takes bfloat16 where the processor supports it."
+    "Number format of products in training; auto takes bfloat16 if the processor supports it."
     json: bool = False
     "Print one JSON value at the end."
 
     @property
     def resumed(self) -> Path:
-        """The run that --resume goes on with. Raises `SettingsError`."""
+        """The run to resume. Raises `SettingsError`."""
         if self.run is None:
-            raise SettingsError("--resume needs the run to go on with; name it with --run")
+            raise SettingsError("--resume needs a run; name it with --run")
         return self.run
 
     @property

@@ -36,27 +36,27 @@ def train(
 ) -> None:
     """Train a model on a text.
 
-    Ctrl-C finishes the step, saves, and says how to continue; no completed work is lost. Ctrl-C again, a second or more
-    later, ends at once: what was done since the last checkpoint is then done again.
+    Ctrl-C finishes the step, saves, and says how to resume; no completed work is lost. Ctrl-C again, a second or more
+    later, ends at once; the steps since the last checkpoint will then be repeated.
 
     Parameters
     ----------
     text
         A file, a folder of text files, - for standard input, or the name of a corpus (charloom data list).
     config
-        A TOML file of settings by their names here; flags win.
+        A TOML file of settings, by their names here; flags override it.
     preset
         Named settings: default, reference, quick or small.
     moved
-        With --resume: where the run's text is now, if it was moved or renamed. It must be the same text, by its SHA-256.
+        With --resume: where the run's text is now, if it was moved or renamed. Its SHA-256 must be the same.
     time_budget
-        How long it may take, from the start of the command to the saved model: 90s, 4m, 1h30m. The default is 4m.
+        Time from the start of the command to the saved model: 90s, 4m, 1h30m. The default is 4m.
     epochs
-        Passes over the training text; with --resume, more of them extend the run.
+        Passes over the training text; with --resume, a larger number extends the run.
     steps
-        Number of batches to train; with --resume, more of them extend the run.
+        Number of batches to train on; with --resume, a larger number extends the run.
     sample_every
-        How often to show what the model writes by now: 1m.
+        How often to show a text by the current model: 1m.
     """
     from charloom.cli.display import show_training
     from charloom.interruption import Interrupted, catch_signals
@@ -102,7 +102,7 @@ def _begin(
     from charloom.training.request import RunRequest
 
     if moved is not None:
-        raise SettingsError("--text names the text of a run that is resumed; give the text to train on without --text")
+        raise SettingsError("--text is only for --resume; give the text to train on without --text")
     if text is None:
         raise SettingsError("there is no text to train on; give a file, a folder, - or the name of a corpus")
     request = RunRequest(
@@ -117,12 +117,13 @@ def _begin(
 
 
 class _Samples:
-    """Shows now and then what the model writes; it only reads the weights."""
+    """Shows a text by the current model from time to time; it only reads the weights."""
 
     def __init__(self, session: Any, every: float | None) -> None:
         self._session, self._every, self._last = session, every, session.seconds
 
     def due(self) -> str:
+        """A text to show now, or an empty string."""
         from charloom.generation.generate import generate
 
         if self._every is None or self._session.seconds - self._last < self._every:
@@ -140,26 +141,24 @@ def _introduce(session: Any) -> None:
     for note in (*text.notes, *session.notices):
         say(note)
     if session.resumed_from:
-        say(f"{path}: going on from step {session.resumed_from:,} of {plan.steps:,}")
+        say(f"{path}: resuming from step {session.resumed_from:,} of {plan.steps:,}")
         return
     unit = "byte" if config.corpus.vocabulary == "bytes" else "character"
     held = (
-        "nothing is held out to validate on"
+        "nothing is held out for validation"
         if plan.final_validation == "none"
-        else f"the last {_held(config)} validate"
+        else f"the last {_held(config)} are held out for validation"
     )
     say(f"{text.name}: {text.characters:,} characters, {text.distinct_symbols:,} distinct {unit}s; {held}")
     if text.unseen_in_training:
-        say(f"{text.unseen_in_training} of its {unit}s occur only in the part that is held out")
+        say(f"{text.unseen_in_training} of its {unit}s occur only in the held-out part")
     if plan.streams < config.training.batch_size and config.corpus.documents == "lines":
         say(
-            f"a step reads lines in {plan.streams} of the {config.training.batch_size} rows side by side: "
-            "the text is short, or a line of it is very long"
+            f"a step reads lines in only {plan.streams} of {config.training.batch_size} parallel rows: the text is "
+            "short, or one of its lines is very long"
         )
     elif plan.streams < config.training.batch_size:
-        say(
-            f"the text is short: it is trained in {plan.streams} of the {config.training.batch_size} streams side by side"
-        )
+        say(f"the text is short: it is read in only {plan.streams} of {config.training.batch_size} parallel streams")
     if config.origin is not None:
         say(
             f"starting from {config.origin.path}"
@@ -170,15 +169,16 @@ def _introduce(session: Any) -> None:
             f"{name.split('.')[1].replace('_', ' ')} {_value(config, name)}" for name in plan.recipe.settings
         )
         say(f"recipe: {plan.recipe.reason}")
-        say(f"        so {values}; a flag or --preset changes any of it (docs/explanation/recipes.md)")
+        say(f"        so {values}; change any of it with a flag or --preset (docs/explanation/recipes.md)")
     budget = f" in {plan.budget_seconds:g} s" if plan.budget_seconds else ""
     if budget and plan.recipe is None:
         most = most_epochs(int(config.corpus.split[0] * text.characters), tuning=config.origin is not None)
         if plan.steps == max(1, round(most * plan.steps_per_epoch)):
-            say(f"more than {most:g} readings would not help a text this short, so the run may end before its time")
+            say(f"more than {most:g} epochs would not help a text this short, so the run may end before its time is up")
     say(
-        f"{path}: {network.cell} {network.layers}x{network.hidden_size}, {plan.parameters:,} parameters, {plan.steps:,} steps "
-        f"({plan.steps / plan.steps_per_epoch:.1f} epochs){budget}, {plan.precision} on {plan.device}: {plan.precision_reason}"
+        f"{path}: {network.cell} {network.layers}x{network.hidden_size}, {plan.parameters:,} parameters, "
+        f"{plan.steps:,} steps ({plan.steps / plan.steps_per_epoch:.1f} epochs){budget}, {plan.precision} on "
+        f"{plan.device}: {plan.precision_reason}"
     )
 
 
@@ -203,17 +203,17 @@ def _conclude(session: Any) -> None:
     final, kept = session.final_validation(), session.kept()
     step, total = session.trainer.step, session.trainer.total
     if session.stopped_early:
-        say(f"stopped at step {step:,} of {total:,}: no better validation since step {session.best_step:,}")
+        say(f"stopped at step {step:,} of {total:,}: validation has not improved since step {session.best_step:,}")
     elif session.out_of_time:
-        again = "" if kept is not None and kept.overfits else f"; for the rest: {_again(session)}"
+        again = "" if kept is not None and kept.overfits else f"; resume with: {_again(session)}"
         say(f"the time budget ended at step {step:,} of {total:,}{again}")
     _say_kept(session)
     if final is None:
-        say(f"{session.run.path}: trained to step {session.trainer.step:,}; no validation text, so no figure")
+        say(f"{session.run.path}: trained to step {session.trainer.step:,}; no validation text, so no score")
         return
     say(
-        f"{session.run.path}: {final['bits_per_character']:.3f} bits ({final['nats_per_character']:.4f} nats) per character on "
-        f"{how_measured(final)}"
+        f"{session.run.path}: {final['bits_per_character']:.3f} bits ({final['nats_per_character']:.4f} nats) per "
+        f"character on {how_measured(final)}"
     )
 
 

@@ -1,4 +1,4 @@
-"""From a time budget to a number of steps: the machine's speed is measured once, and from then on only steps count."""
+"""Turns a time budget into a number of steps: speed is measured once, and from then on only steps count."""
 
 import statistics
 import time
@@ -18,17 +18,17 @@ from charloom.settings import NetworkConfig, TrainingConfig
 from charloom.training.trainer import Trainer
 
 SHARE = 0.97
-"""Share of the budget that is planned: the rest is a reserve for a machine that slows down."""
+"""Share of the budget that is planned; the rest is a reserve in case the machine slows down."""
 
 _SAVE_SECONDS, _SAVED_A_SECOND = 0.03, 10e6
-"""A save takes this long, plus a second for this many parameters (each is stored four times): figures of a slow disk."""
+"""Seconds per save, plus one for this many parameters (each is stored four times), on a slow disk."""
 
 _PROBE = 4096
 
 
 @dataclass(frozen=True)
 class Speed:
-    """What was measured, in seconds."""
+    """Seconds that each operation takes on this machine."""
 
     step: float
     folded_character: float
@@ -39,16 +39,16 @@ class Speed:
 
 @dataclass(frozen=True)
 class Allowance:
-    """What a budget allows."""
+    """What fits in a budget."""
 
     steps: int
     validation_characters: int
     carried: bool
-    "Whether the final figure can be taken with carried state within a twentieth of the budget."
+    "Whether the final score can be measured with carried state in a twentieth of the budget."
 
 
 USUAL = TrainingConfig(optimizer="adamw", batch_size=32, sequence_length=64)
-"""With which `recipes.SIZES` were measured."""
+"""The settings with which `recipes.SIZES` were measured."""
 
 
 def characters_per_second(
@@ -58,7 +58,7 @@ def characters_per_second(
     training: TrainingConfig = USUAL,
     characters: int = 1_000_000,
 ) -> float:
-    """How fast a network is trained here on a text of so many characters, in half a second or so."""
+    """How fast this machine trains a network on a text of `characters` characters; takes about half a second."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         untrained = CharRNN(network, inputs=66, outputs=65).to(device.name)
@@ -70,7 +70,10 @@ def characters_per_second(
 
 
 def measure(trainer: Trainer, model: LanguageModel, validation: Text, budget: float) -> Speed:
-    """The speed of steps and of scoring, from a few throw-away ones: about 1.5 % of the budget, 0.5 to 5 seconds."""
+    """Measure the speed of steps and of scoring with a few throw-away ones.
+
+    Takes about 1.5 % of the budget, but at least 0.5 and at most 5 seconds.
+    """
     steps = iter(trainer.steps())
     next(steps, None)
     times: list[float] = []
@@ -100,7 +103,7 @@ def measure(trainer: Trainer, model: LanguageModel, validation: Text, budget: fl
 def allow(
     budget: float, spent: float, speed: Speed, validation: Text, config: TrainingConfig, *, save_every: float
 ) -> Allowance:
-    """What `budget` seconds allow when `spent` of them are gone."""
+    """What `budget` seconds allow after `spent` of them."""
     characters = validation.characters
     part = characters
     if speed.folded_character:
@@ -114,7 +117,7 @@ def allow(
 
 
 def _seconds(do: Callable[[], object], times: int = 1) -> float:
-    """The fastest of `times` calls, after one that is not timed."""
+    """The fastest of `times` calls, after one untimed call."""
     do()
     durations = []
     for _ in range(times):

@@ -1,4 +1,7 @@
-"""The card of a model folder: what it is, what it was trained on, how good it is. No date and no path: a function of the run."""
+"""The card of a model folder: what the model is, what it was trained on and how good it is.
+
+It names no date and no path, so that it depends on the run alone.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +15,7 @@ def card(
 ) -> str:
     """README.md of a model folder, in Markdown with the metadata block that model hubs read.
 
-    `task` is what hubs call it. `measured` introduces the figures, or says why there are none.
+    `task` is the hubs' name for what the model does. `measured` introduces the figures, or says why there are none.
     """
     table = ["", "| Figure | Value |", "|---|---|"] if figures else []
     table += [f"| {name.replace('_', ' ')} | {value:.4f} |" for name, value in figures.items()]
@@ -43,8 +46,8 @@ def card(
 def model_card(config: RunConfig, step: int, score: Score | None, how: str, kept: Kept | None = None) -> str:
     """The card of a language model.
 
-    `step` is the model's; `how` says how the score was measured; `kept`, of a finished run, says what became of the
-    validation loss after it.
+    `step` is the model's step; `how` says how the score was measured; `kept`, for a finished run, adds how the last
+    validation compares.
     """
     network, text, plan = config.network, config.text, config.plan
     symbol = "byte" if config.corpus.vocabulary == "bytes" else "character"
@@ -59,8 +62,8 @@ def model_card(config: RunConfig, step: int, score: Score | None, how: str, kept
     return card(
         task="text-generation",
         title=f"A character model of {text.name}",
-        what=f"A recurrent network ({network.cell}, {network.layers} x {network.hidden_size} units, {plan.parameters:,} "
-        f"parameters) that predicts the next {symbol}.",
+        what=f"A recurrent network ({network.cell}, {network.layers} x {network.hidden_size} units, "
+        f"{plan.parameters:,} parameters) that predicts the next {symbol}.",
         facts=facts,
         measured=f"On text that it was not trained on ({how}):"
         if score

@@ -1,11 +1,11 @@
-"""A run's checkpoints: each is one commit, present as a whole or not at all.
+"""A run's checkpoints: each is one commit, complete or absent.
 
     checkpoints/step-00001200/     weights, average, optimizer, carried, random (.safetensors), position.json
-                  manifest.json    the SHA-256 of each of them, and on what machine they were made
+                  manifest.json    the SHA-256 of each file, and the machine that wrote them
     checkpoint.json                which folder is current, and the SHA-256 of its manifest
 
-A checkpoint is written into a folder of a new name, read back, and made current by the rename of `checkpoint.json`; only
-then is the one before it deleted. Whatever the moment of a crash, `checkpoint.json` names a whole checkpoint.
+A checkpoint is written to a new folder, read back, and made current by renaming `checkpoint.json`. Only then is the
+previous one deleted, so that `checkpoint.json` names a complete checkpoint whenever the process crashes.
 """
 
 import hashlib
@@ -32,12 +32,15 @@ LARGEST_PART = 64 << 30
 
 
 class Restorable(Protocol):
-    """What a checkpoint needs of a trainer of any kind of model."""
+    """What a checkpoint needs from a trainer, whatever the model."""
 
     total: int
 
-    def expected_tensors(self, step: int) -> dict[str, Expected]: ...
-    def restore(self, state: TrainerState) -> None: ...
+    def expected_tensors(self, step: int) -> dict[str, Expected]:
+        """Name, shape and type of each tensor in the state of step `step`, by group."""
+
+    def restore(self, state: TrainerState) -> None:
+        """Continue from `state`."""
 
 
 @dataclass(frozen=True)
@@ -49,17 +52,17 @@ class Position:
     evaluated: int
     "The last step that was validated; -1 before the first."
     finished: bool
-    "Whether the run ended at this step: its figure is taken and its card written."
+    "Whether the run ended at this step: its final score is measured and its card written."
     best_nats: float | None
-    "Nats per character of the model that is kept; None where none was validated."
+    "Nats per character of the model that is kept; None before the first validation."
     best_step: int
     interval_nats: float
-    "Sums since the last line of metrics.jsonl."
+    "Sum since the last line of metrics.jsonl, like the others below."
     interval_symbols: int
     interval_norm: float
     interval_steps: int
     interval_clipped: int
-    "Steps whose gradient was clipped."
+    "Steps with a clipped gradient."
     metrics_bytes: int
 
     def __post_init__(self) -> None:
@@ -69,7 +72,7 @@ class Position:
 
     @property
     def name(self) -> str:
-        """A name for each thing that can be committed at a step: before it is evaluated, after, and at the end."""
+        """The folder of this commit; a step can have three: before its validation, after it, and at the end."""
         state = "-finished" if self.finished else "-evaluated" if self.evaluated == self.step else ""
         return f"step-{self.step:08d}{state}"
 
@@ -92,17 +95,17 @@ FIRST = Position(
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a checkpoint consists of."""
+    """The files of a checkpoint, and where it was made."""
 
     files: dict[str, str]
     "SHA-256 of each file."
     environment: dict[str, str]
-    "What may change the last bits of a result; a change is reported to the user."
+    "What can change the last bits of a result; a change is reported to the user."
     format: Literal["charloom-checkpoint-1"] = "charloom-checkpoint-1"
 
     def __post_init__(self) -> None:
         if any(len(text) > 200 or not text.isprintable() for pair in self.environment.items() for text in pair):
-            raise FolderError("its environment holds what cannot be shown; restore the file from a copy")
+            raise FolderError("its environment contains unprintable text; restore the file from a copy")
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ class Pointer:
 
 
 def save(disk: Disk, run: Path, state: TrainerState, position: Position, environment: dict[str, str]) -> None:
-    """Commit a checkpoint and delete the one before it. Raises `StorageError`; the one before it is then still current."""
+    """Commit a checkpoint and delete the previous one. Raises `StorageError`; the previous one then stays current."""
     before = _pointer(run)
     folder = run / "checkpoints" / position.name
     if before is not None and before.folder == folder.name:
@@ -141,18 +144,18 @@ def save(disk: Disk, run: Path, state: TrainerState, position: Position, environ
 
 @dataclass(frozen=True)
 class Loaded:
-    """The checkpoint from which a run goes on."""
+    """The checkpoint from which a run resumes."""
 
     position: Position
     environment: dict[str, str]
-    "In which it was made."
+    "Where it was made."
     damage: str | None
-    "A sentence where the current checkpoint cannot be used and this is another one."
+    "A sentence if the current checkpoint is unusable and another one was loaded."
     pointer: Pointer
 
 
 def exist(run: Path) -> bool:
-    """Whether there is something to `load`: a checkpoint that was committed, or a later one than the first."""
+    """Whether there is anything to `load`: a committed checkpoint, or one later than the first."""
     return (run / POINTER).exists() or any(not name.startswith("step-00000000") for name in _whole_names(run))
 
 
@@ -165,14 +168,14 @@ def saved_name(run: Path) -> str:
     """The name of the current checkpoint. Raises `FolderError`."""
     pointer = _pointer(run)
     if pointer is None:
-        raise FolderError(f"{run} has no checkpoint; begin it anew")
+        raise FolderError(f"{run} has no checkpoint; start it again")
     return pointer.folder
 
 
 def load(run: Path, trainer: Restorable) -> Loaded | None:
-    """Restore `trainer` from the newest whole checkpoint; None if the run has none. Nothing is removed or written.
+    """Restore `trainer` from the newest complete checkpoint; None if the run has none. Removes and writes nothing.
 
-    Raises `FolderError` if there are checkpoints but none is whole.
+    Raises `FolderError` if there are checkpoints but none is complete.
     """
     damage: FolderError | None = None
     pointer = None
@@ -195,7 +198,7 @@ def load(run: Path, trainer: Restorable) -> Loaded | None:
             continue
         why = damage or f"{run / POINTER} is missing"
         return Loaded(
-            position, environment, f"{why}; went back to step {position.step}, the newest that is whole", other
+            position, environment, f"{why}; fell back to step {position.step}, the newest that is complete", other
         )
     if damage is not None:
         raise damage
@@ -205,8 +208,8 @@ def load(run: Path, trainer: Restorable) -> Loaded | None:
 def clean(disk: Disk, run: Path, kept: Pointer | None) -> None:
     """Make `kept` current and remove what a crash left: unfinished files and every other checkpoint.
 
-    It is for a checkpoint that was loaded: until one was, what looks like a remnant may be all there is. With None the run
-    starts afresh.
+    Call it only for a checkpoint that was loaded: until then, what looks like a remnant may be all there is. With None
+    the run starts from the beginning. Raises `StorageError`.
     """
     for folder in (run, run / "model"):
         for path in sorted(folder.glob(f"*{atomic_files.TEMPORARY}")):
@@ -255,7 +258,7 @@ def _write(disk: Disk, folder: Path, state: TrainerState, position: Position, en
 
 
 def _manifest(folder: Path, pointer: Pointer) -> Manifest:
-    """The manifest of a checkpoint, with the SHA-256 that the pointer says. Raises `FolderError`."""
+    """The manifest of a checkpoint, verified against the pointer's SHA-256. Raises `FolderError`."""
     where = folder / "manifest.json"
     raw = read_model_file(folder, "manifest.json", strict_json.LARGEST_JSON)
     if _sha256(raw) != pointer.manifest:
@@ -267,7 +270,7 @@ def _manifest(folder: Path, pointer: Pointer) -> Manifest:
 
 
 def _part(folder: Path, name: str, manifest: Manifest, largest: int) -> bytes:
-    """A file of a checkpoint, with the SHA-256 that the manifest says. Raises `FolderError`."""
+    """A file of a checkpoint, verified against the manifest's SHA-256. Raises `FolderError`."""
     data = read_model_file(folder, name, largest)
     if _sha256(data) != manifest.files[name]:
         raise FolderError(f"{folder / name} is damaged: its checksum is wrong; restore it from a copy")
@@ -282,7 +285,7 @@ def _restore(run: Path, pointer: Pointer, trainer: Restorable) -> tuple[Position
     position = strict_json.load(Position, strict_json.parse(data, where), where)
     if position.step > trainer.total:
         raise FolderError(
-            f"{where}: step {position.step} is not one of the {trainer.total} steps; restore it from a copy"
+            f"{where}: step {position.step} is beyond the run's {trainer.total} steps; restore it from a copy"
         )
     expected = trainer.expected_tensors(position.step)
     groups = {}
@@ -293,7 +296,7 @@ def _restore(run: Path, pointer: Pointer, trainer: Restorable) -> tuple[Position
     try:
         torch.Generator().set_state(groups["random"]["cpu"])
     except RuntimeError:
-        raise FolderError(f"{folder / 'random.safetensors'} holds no state of a random stream; restore it") from None
+        raise FolderError(f"{folder / 'random.safetensors'} is not a random state; restore it from a copy") from None
     trainer.restore(TrainerState(position.step, position.characters_seen, **groups))
     return position, manifest.environment
 
@@ -305,7 +308,7 @@ def _pointer(run: Path) -> Pointer | None:
     raw = read_model_file(run, POINTER, strict_json.LARGEST_JSON)
     pointer = strict_json.load(Pointer, strict_json.parse(raw, where), where)
     if not _NAME.fullmatch(pointer.folder):
-        raise FolderError(f"{where} names no checkpoint of this run; restore it from a copy")
+        raise FolderError(f"{where} does not name a checkpoint of this run; restore it from a copy")
     return pointer
 
 

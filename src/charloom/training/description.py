@@ -1,4 +1,4 @@
-"""What a run directory or a model folder is, as plain values: `charloom info`."""
+"""The facts about a run or a model folder that `charloom info` prints."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from charloom.training.runs import Run, load
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """What a run directory or a model folder is, as plain values."""
+    """The facts about a run directory or a model folder, as plain values. Raises `FolderError`."""
     model = load(path)
     facts: dict[str, Any] = {
         "path": str(path),

@@ -1,4 +1,4 @@
-"""What a person sees while a model is trained: a bar on a terminal, a line in a notebook, plain lines elsewhere."""
+"""Shows the progress of training: a bar on a terminal, one line in a notebook, plain lines elsewhere."""
 
 import sys
 import time
@@ -13,24 +13,25 @@ from charloom.durations import duration
 from charloom.training.loop import Event
 
 LINE_SECONDS, BAR_SECONDS = 10.0, 0.5
-"""Seconds between two lines, and between two changes of a bar."""
+"""Seconds between two lines, and between two updates of a bar."""
 
 
 class Display(Protocol):
-    """Shows events."""
+    """Shows the events of a training."""
 
     def show(self, event: Event[Any]) -> None:
-        """Show what is known after a step."""
+        """Show the figures after a step."""
 
     def say(self, text: str) -> None:
-        """Show a text between the events."""
+        """Show a message between events."""
 
 
 @contextmanager
 def display(steps: int, done: int, *, wanted: bool | None = True) -> Iterator[Display]:
-    """A display for a run of `steps` steps, `done` of them already, that lasts for the block.
+    """A display for the block, for a run of `steps` steps of which `done` are already done.
 
-    On standard error, or in the notebook. `wanted` None: only on a terminal and in a notebook; False: nowhere.
+    It writes to standard error or into the notebook; with `wanted=None` only if that is a terminal or a notebook, with
+    False not at all.
     """
     console = Console(stderr=True)
     if wanted is False:
@@ -58,7 +59,7 @@ class _Nothing:
 
 
 class _Pace:
-    """Sums since the last time they were shown, so that the figures are means of what happened and no smoothed guess."""
+    """Sums since the last update, so that the figures shown are true means and not smoothed ones."""
 
     def __init__(self, steps: int, done: int) -> None:
         self._steps, self._began, self._done = steps, time.monotonic(), done
@@ -67,7 +68,7 @@ class _Pace:
         self._validation = ""
 
     def due(self, event: Event[Any], seconds: float) -> bool:
-        """Add an event to the sums; whether to show them: the first, the last, a validation, or one after `seconds`."""
+        """Add an event; True if it should be shown: the first, the last, a validation, or one after `seconds`."""
         self._nats += event.progress.loss_nats * event.progress.symbols
         self._symbols += event.progress.symbols
         if event.validation:
@@ -87,7 +88,7 @@ class _Pace:
         return f"step {progress.step:,}/{progress.steps:,}  epoch {progress.epoch:.2f}  {self.figures(event)}"
 
     def figures(self, event: Event[Any]) -> str:
-        """Loss, speed and time left since the last call; resets them."""
+        """Loss and speed since the last call, and the time left; resets the sums."""
         now, step = time.monotonic(), event.progress.step
         left = (now - self._began) / max(1, step - self._done) * (self._steps - step)
         loss, speed = self._nats / max(1, self._symbols), self._symbols / max(now - self._since, 1e-9)
@@ -108,7 +109,7 @@ class _Lines:
 
 
 class _Notebook:
-    """One line of output that changes."""
+    """One line of output, updated in place."""
 
     def __init__(self, steps: int, done: int) -> None:
         from IPython.display import display as show_in_notebook

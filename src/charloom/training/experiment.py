@@ -1,4 +1,4 @@
-"""A text and its settings become a run, or go on with one: the only place where everything is wired together."""
+"""Starts a run from a text and settings, or resumes one: the only place where everything is wired together."""
 
 import time
 from dataclasses import replace
@@ -31,7 +31,7 @@ def begin(
     disk: Disk | None = None,
     started: float | None = None,
 ) -> Session:
-    """A new run, its first checkpoint saved, ready for its first step.
+    """Create a run with its first checkpoint, ready for its first step.
 
     `started` is the moment (`time.monotonic()`) from which a time budget counts. Raises `CharloomError`.
     """
@@ -83,10 +83,10 @@ def resume(
     save_every: SaveEvery = SaveEvery(),
     disk: Disk | None = None,
 ) -> Session:
-    """Go on with a run from its newest checkpoint, perhaps to more steps or epochs than it was begun for.
+    """Resume a run from its newest checkpoint, perhaps for more steps or epochs than were planned.
 
-    `text` is where the run's text is now, if it was moved; the run remembers it. Raises `FolderError` if `run` is no run, if
-    another process trains it, or if its text has changed since.
+    `text` is where the run's text is now, if it was moved; the run remembers it. Raises `FolderError` if `run` is not a
+    run, if another process is training it, or if its text has changed.
     """
     prepare_processor()
     here, disk = Run(run), disk or Disk()

@@ -1,7 +1,7 @@
-"""The loop that trains into a run, whatever is trained: steps, validations, checkpoints, in an order that survives any crash.
+"""The training loop of a run, for any model: steps, validations and checkpoints, in an order that survives any crash.
 
-A validation comes after a checkpoint of its step, so that a crash within it costs nothing; whatever is written between
-two checkpoints is written again, byte for byte, when the run resumes from the first of them.
+A checkpoint is saved before each validation, so that a crash during the validation costs nothing. Whatever is written
+between two checkpoints is written again, byte for byte, when the run resumes from the first of them.
 """
 
 import time
@@ -27,18 +27,18 @@ Line = dict[str, Any]
 
 
 class Result(Protocol):
-    """What a validation found."""
+    """What a validation measured."""
 
     @property
     def nats(self) -> float:
-        """The mean surprisal by which models are compared; the lowest is kept."""
+        """Mean surprisal, by which models are compared; the lowest is kept."""
 
     @property
     def remark(self) -> str:
-        """What else a person should see of it; may be empty."""
+        """Anything else worth showing to a person; may be empty."""
 
     def summary(self) -> Line:
-        """Its figures by their names in metrics.jsonl."""
+        """The figures by their names in metrics.jsonl."""
 
 
 Found = TypeVar("Found", bound=Result)
@@ -46,21 +46,21 @@ Found = TypeVar("Found", bound=Result)
 
 @dataclass(frozen=True)
 class Event(Generic[Found]):
-    """A step that was done, and what else happened after it."""
+    """A completed step, and what happened after it."""
 
     progress: Progress
     seconds: float
     "Training time of the run so far."
     validation: Found | None = None
     best_step: int = 0
-    "Of the model that is kept; 0 before the first validation."
+    "Step of the model that is kept; 0 before the first validation."
     best_nats: float | None = None
-    "What that model reached when it was validated."
+    "The nats of that model when it was validated."
 
 
 @dataclass(frozen=True)
 class SaveEvery:
-    """How often a checkpoint is made: every n seconds, or every n steps."""
+    """How often to save a checkpoint: every n seconds, or every n steps."""
 
     seconds: float | None = 30.0
     steps: int | None = None
@@ -68,19 +68,19 @@ class SaveEvery:
 
 @dataclass(frozen=True)
 class Rhythm:
-    """After how many steps what is done."""
+    """How often to log, validate and save."""
 
     log_every: int
     validate_every: int | None
-    "None where there is nothing to validate on."
+    "None if there is nothing to validate on."
     patience: int
-    "Validations in a row without a better one after which training ends; 0 for never."
+    "Validations without improvement after which training stops; 0 for never."
     save_every: SaveEvery
 
 
 @dataclass(frozen=True)
 class Books:
-    """Where a run stands and the lines that were not written yet; replaced as a whole, so that they always agree."""
+    """A run's position and its unwritten lines; replaced together, so that they always agree."""
 
     position: Position
     metrics: bytes = b""
@@ -88,13 +88,13 @@ class Books:
 
 
 class TrainingLoop(ABC, Generic[Found]):
-    """A trainer that writes into a run; a subclass says how it is validated and what the files of its model hold.
+    """Trains a model and writes into its run; a subclass defines the validation and the files of the model.
 
     `deadline` is the moment (`time.monotonic()`) at which a time budget ends training.
     """
 
     KEY: ClassVar[str]
-    "What a line of metrics.jsonl calls the result of a validation."
+    "The name of a validation's result in metrics.jsonl."
 
     def __init__(
         self, run: Run, opened: Opened, trainer: AnyTrainer, rhythm: Rhythm, deadline: float | None = None
@@ -113,28 +113,28 @@ class TrainingLoop(ABC, Generic[Found]):
 
     @property
     def seconds(self) -> float:
-        """Training time of the run so far, all its sessions together."""
+        """Training time of the run so far, over all its sessions."""
         return self._seconds_before + time.monotonic() - self._began
 
     @property
     def characters_per_second(self) -> float:
-        """Speed of this session, validations and saving included."""
+        """Speed of this session, including validations and saving."""
         done = self.trainer.characters_seen - self._characters_before
         return done / max(time.monotonic() - self._began, 1e-9)
 
     @property
     def saved_step(self) -> int:
-        """The step up to which all is saved, by what the disk says. Raises `FolderError`."""
+        """The step of the checkpoint on the disk. Raises `FolderError`."""
         return checkpoints.saved_step(self.run.path)
 
     @property
     def best_step(self) -> int:
-        """The step whose model is kept."""
+        """The step of the model that is kept."""
         return self._position.best_step
 
     @property
     def stopped_early(self) -> bool:
-        """Whether training stops before its last step because validation has not improved for so long: a function of steps."""
+        """Whether training stops before its last step because validation has not improved; depends on steps alone."""
         position, patience = self._position, self._rhythm.patience * (self._rhythm.validate_every or 0)
         return (
             0 < patience <= position.evaluated - position.best_step
@@ -148,10 +148,11 @@ class TrainingLoop(ABC, Generic[Found]):
         return self.trainer.step < self.trainer.total and not self.stopped_early
 
     def events(self, interruption: Interruption | None = None) -> Generator[Event[Found]]:
-        """Train to the end, an event after each step. However the loop is left, the last completed step is saved.
+        """Train to the end and yield an event after each step. However the loop ends, the last completed step is saved.
 
-        There are three exceptions. Where a signal insists (`charloom.interruption`) and where the disk or the loss failed, the
-        last checkpoint stands, and so it does where a step was broken off halfway, as only an error within it can do.
+        There are three exceptions, which leave the last checkpoint: a second, insistent signal
+        (`charloom.interruption`), a `CharloomError` such as a full disk or a diverged loss, and any other error that
+        interrupts a step halfway. Raises `CharloomError`.
         """
         interruption = interruption or Interruption()
         self._take_lock()
@@ -178,16 +179,17 @@ class TrainingLoop(ABC, Generic[Found]):
             raise
         except BaseException:
             if self._whole:
-                with interruption.hold(), suppress(Exception):  # what was raised first is what is reported
+                with interruption.hold(), suppress(Exception):  # the first error is the one to report
                     self.save()
             raise
         finally:
             self._lock.release()
 
     def save(self) -> None:
-        """Commit what was done since the last checkpoint; until a model was validated, the present one is kept.
+        """Commit everything since the last checkpoint; before the first validation, the current model is kept.
 
-        Raises `StorageError`, `DivergedError` if it is ruined, or `UnfinishedStepError` if a step was broken off halfway.
+        Raises `StorageError`, `DivergedError` if the weights are ruined, and `UnfinishedStepError` if a step was
+        interrupted halfway.
         """
         books = self._books
         if self._whole and self._saved == books.position.name:
@@ -196,8 +198,8 @@ class TrainingLoop(ABC, Generic[Found]):
         state = self.trainer.state()
         if not self._whole:
             raise UnfinishedStepError(
-                f"step {self.trainer.step} was broken off before it was recorded, so it cannot be saved; go on from the last "
-                "checkpoint"
+                f"step {self.trainer.step} was interrupted before it was recorded, so it cannot be saved; resume from "
+                "the last checkpoint"
             )
         if books.position.best_nats is None:
             self._keep(None)
@@ -217,16 +219,16 @@ class TrainingLoop(ABC, Generic[Found]):
 
     @property
     def _whole(self) -> bool:
-        """Whether the trainer is between two steps, and the last one is in the books."""
+        """Whether the trainer is between two steps and the last one is recorded."""
         return self.trainer.whole and self.trainer.step == self._position.step
 
     def _note(self, position: Position, *lines: Line, clock: Line | None = None) -> None:
-        """Let the books stand at `position`, with these lines of metrics and of the clock."""
+        """Record `position`, with these lines of metrics and of the clock."""
         metrics = self._books.metrics + b"".join(map(strict_json.dump_line, lines))
         self._books = Books(position, metrics, self._books.clock + (strict_json.dump_line(clock) if clock else b""))
 
     def _take_lock(self) -> None:
-        """Take the run's lock again where an earlier loop over this session gave it back. Raises `FolderError`."""
+        """Lock the run again if an earlier loop over this session unlocked it. Raises `FolderError`."""
         if self._lock.is_locked:
             return
         try:
@@ -237,22 +239,22 @@ class TrainingLoop(ABC, Generic[Found]):
             ) from None
         if checkpoints.saved_name(self.run.path) != self._saved:
             self._lock.release()
-            raise FolderError(f"{self.run.path} was trained by another process since; resume it anew")
+            raise FolderError(f"{self.run.path} has since been trained by another process; resume it again")
 
     @abstractmethod
     def _measure(self) -> Found:
-        """Validate the present model. Raises `NotFiniteError`."""
+        """Validate the current model. Raises `NotFiniteError`."""
 
     @abstractmethod
     def _weights(self, found: Found | None) -> bytes:
-        """The present weights as model.safetensors, with what validating them found."""
+        """The current weights as model.safetensors, with the result of their validation."""
 
     @abstractmethod
     def _card(self, step: int, found: Found | None, *, final: bool) -> str:
-        """README.md for the model of `step`; `final` says that the run is over and this is the model that it leaves."""
+        """README.md for the model of `step`; `final` says that the run has ended and keeps this model."""
 
     def _measure_final(self) -> Found | None:
-        """The figure of the model that a run leaves, where one is taken beside the validations."""
+        """The final score of the model that a run keeps, if it gets one in addition to the validations."""
         return None
 
     def _over(self) -> bool:
@@ -276,11 +278,11 @@ class TrainingLoop(ABC, Generic[Found]):
         return found
 
     def _finish(self, interruption: Interruption) -> None:
-        """Take the final figure, write the card of the model that is kept, and commit: once."""
+        """Measure the final score, write the card of the model that is kept, and commit; only once per run."""
         step = self.trainer.step
         if self._position.finished:  # by an earlier process
             return
-        if self._rhythm.validate_every and self._position.evaluated != step:  # time was over between two validations
+        if self._rhythm.validate_every and self._position.evaluated != step:  # time ran out between two validations
             self._validate(interruption)
         self.final = self._measure_final()
         with interruption.hold():
@@ -292,7 +294,7 @@ class TrainingLoop(ABC, Generic[Found]):
             self.save()
 
     def _keep(self, found: Found | None) -> None:
-        """Make the present weights the run's model."""
+        """Make the current weights the run's model."""
         atomic_files.replace(self._disk, self.run.model / "model.safetensors", self._weights(found))
         self._write_card(self.trainer.step, found)
 

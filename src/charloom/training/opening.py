@@ -1,4 +1,4 @@
-"""How a training comes by its run: a new directory with its first commit, or one that goes on from its newest checkpoint."""
+"""Opens a run for training: a new directory with its first commit, or an old one at its newest checkpoint."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,30 +20,30 @@ from charloom.training.trainer import BaseTrainer
 AnyTrainer = BaseTrainer[Any, Any]
 
 Files = Mapping[str, bytes]
-"""The content of files by their names."""
+"""Contents of files by their names."""
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A run directory that is locked for a training, and how far the training is."""
+    """A run directory locked for training, and how far the training has come."""
 
     path: Path
     lock: filelock.BaseFileLock
     disk: Disk
     position: Position = FIRST
     clock_bytes: int = 0
-    "Of the lines of clock.jsonl up to this position."
+    "Size of clock.jsonl up to this position."
     notices: tuple[str, ...] = ()
-    "What the user should know, a sentence each."
+    "What the user should know, one sentence each."
 
 
 def create(
     disk: Disk, wanted: Path | None, name: str, *, text: bytes | None, config: object, trainer: AnyTrainer, model: Files
 ) -> Opened:
-    """A new run directory (see `new_directory`) with everything that lasts, up to the checkpoint of step 0.
+    """Create a run directory (see `new_directory`) with its configuration, model folder and checkpoint of step 0.
 
-    `text` is the copy that the run keeps, if it keeps one; `model` are the files of its model folder. Where anything fails, no
-    directory is left.
+    `text` is the copy that the run keeps, if any; `model` holds the files of its model folder. If anything fails, no
+    directory is left behind. Raises `FolderError`, `StorageError`.
     """
     with new_run(disk, wanted, name) as (path, lock):
         if text is not None:
@@ -56,9 +56,10 @@ def create(
 def reopen(
     disk: Disk, path: Path, lock: filelock.BaseFileLock, trainer: AnyTrainer, first_model: Callable[[], Files]
 ) -> Opened:
-    """A run whose lock is held, with `trainer` at its newest checkpoint; what was written after that is cut off.
+    """Open a locked run with `trainer` at its newest checkpoint; what was written after that is cut off.
 
-    A run that was never committed begins anew, with `first_model()` as the files of its model folder. Raises `FolderError`.
+    A run that was never committed starts from the beginning, with `first_model()` as its model folder. Raises
+    `FolderError`, `StorageError`.
     """
     position, notices = FIRST, list[str]()
     if checkpoints.exist(path):
@@ -78,13 +79,13 @@ def reopen(
 
 
 def same_device(planned: str, asked: Device) -> Choice:
-    """The device on which a run goes on: the one that is asked for, or the one that it was planned for if it is there."""
+    """The device on which to resume: the one asked for, or the planned one if it is available."""
     there = planned == "cpu" or (planned == "cuda" and torch.cuda.is_available())
     return choose_device(planned if asked == "auto" and there else asked)  # type: ignore[arg-type]
 
 
 def _first_commit(disk: Disk, path: Path, trainer: AnyTrainer, model: Files) -> None:
-    """The model folder and the checkpoint of step 0: a full disk is found now, not hours later."""
+    """Write the model folder and the checkpoint of step 0, so that a full disk shows now, not hours later."""
     folder = path / "model"
     if not folder.exists():
         atomic_files.make_folder(disk, folder)
@@ -95,20 +96,20 @@ def _first_commit(disk: Disk, path: Path, trainer: AnyTrainer, model: Files) -> 
 
 
 def _changes(was: Mapping[str, str], now: Mapping[str, str]) -> Sequence[str]:
-    """One sentence if the machine changed, since then the last bits of the result may too."""
+    """One sentence if the machine changed, because the last bits of the results may then change too."""
     changed = [f"{name} {was[name]} -> {now[name]}" for name in now if name in was and was[name] != now[name]]
     return (
-        [f"since the last checkpoint {', '.join(changed)}; the results may differ in their last bits"]
+        [f"changed since the last checkpoint: {', '.join(changed)}; the results may differ in their last bits"]
         if changed
         else []
     )
 
 
 def _cut(disk: Disk, path: Path, size: int, notices: list[str]) -> int:
-    """Cut off what was written after the checkpoint; gives the size that is left."""
+    """Cut off what was written after the checkpoint; return the size that is left."""
     there = path.stat().st_size if path.exists() else 0
     if there < size:
-        notices.append(f"{path} has {there:,} of {size:,} bytes; the lines that are missing cannot be made again")
+        notices.append(f"{path} has {there:,} of {size:,} bytes; the missing lines cannot be restored")
         return there
     if there > size:
         atomic_files.append(disk, path, b"", at=size)
@@ -116,7 +117,7 @@ def _cut(disk: Disk, path: Path, size: int, notices: list[str]) -> int:
 
 
 def _clock_bytes(path: Path, step: int) -> int:
-    """Bytes of the lines up to `step`: what came after it is done again."""
+    """Bytes of the lines up to `step`; what came after it will be repeated."""
     if not path.exists():
         return 0
     entries = read_lines(path)

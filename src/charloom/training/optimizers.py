@@ -1,11 +1,11 @@
-"""The optimizers: rules that turn gradients into updates, by name.
+"""The optimizers: rules that turn gradients into updates.
 
 AdamW: Loshchilov and Hutter 2019 (arXiv 1711.05101). Adam: Kingma and Ba 2015 (arXiv 1412.6980). RMSprop: Hinton 2012.
-Muon: Jordan et al. 2024, here for the matrices of the recurrent layers, gate by gate; what is left (embedding, output,
+Muon: Jordan et al. 2024, here for the matrices of the recurrent layers, gate by gate; the rest (embedding, output,
 biases) is trained by AdamW.
 
-The arithmetic is that of torch's functions (`torch.optim.adamw.adamw` and its like). Its classes, which would keep what is
-remembered, import torch's compiler with their first parameter: a second at the start of every training, for nothing.
+The arithmetic is done by torch's functions (`torch.optim.adamw.adamw` and the like). Torch's optimizer classes import
+its compiler as soon as they get a parameter, which would add a useless second to the start of every training.
 """
 
 from abc import ABC, abstractmethod
@@ -20,7 +20,7 @@ from torch.optim.sgd import sgd
 from charloom.settings import TrainingConfig
 
 ROUNDS = 5
-"""Rounds of Newton-Schulz: after these every singular value lies between about 0.7 and 1.2."""
+"""Newton-Schulz iterations: afterwards every singular value lies between about 0.7 and 1.2."""
 
 _A, _B, _C = 3.4445, -4.7750, 2.0315
 
@@ -29,14 +29,14 @@ EPSILON = 1e-8
 
 
 class Optimizer(ABC):
-    """Parameters and the state of each: `state[parameter][quantity]`."""
+    """Updates parameters, and keeps a state for each: `state[parameter][quantity]`."""
 
     def __init__(self, parameters: Iterable[torch.nn.Parameter]) -> None:
         self.parameters = list(parameters)
         self.state: dict[torch.Tensor, dict[str, torch.Tensor]] = defaultdict(dict)
 
     def zero_grad(self) -> None:
-        """Forget every gradient."""
+        """Clear all gradients."""
         for parameter in self.parameters:
             parameter.grad = None
 
@@ -46,22 +46,22 @@ class Optimizer(ABC):
 
     @abstractmethod
     def quantities(self, parameter: torch.nn.Parameter) -> tuple[str, ...]:
-        """What `state` holds of a parameter from its first step on: "step", a number, and tensors of its shape."""
+        """The keys of `state[parameter]` after the first step: "step" is a number, the rest have its shape."""
 
     def _due(self) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        """The parameters that have a gradient, and the gradients."""
+        """The parameters that have a gradient, and their gradients."""
         due = [(parameter, parameter.grad) for parameter in self.parameters if parameter.grad is not None]
         return [parameter for parameter, _ in due], [gradient for _, gradient in due]
 
     def _remembered(self, parameters: list[torch.Tensor], quantity: str) -> list[torch.Tensor]:
-        """A quantity of each parameter, of its shape, zeros at first."""
+        """A quantity of each parameter, in its shape; zeros at first."""
         for parameter in parameters:
             if quantity not in self.state[parameter]:
                 self.state[parameter][quantity] = torch.zeros_like(parameter)
         return [self.state[parameter][quantity] for parameter in parameters]
 
     def _counts(self, parameters: list[torch.Tensor], *, on_device: bool) -> list[torch.Tensor]:
-        """How many steps each parameter has taken."""
+        """The number of steps that each parameter has taken."""
         for parameter in parameters:
             if "step" not in self.state[parameter]:
                 device = parameter.device if on_device else torch.device("cpu")
@@ -70,7 +70,7 @@ class Optimizer(ABC):
 
 
 class Adam(Optimizer):
-    """Adam, or with `decoupled` weight decay AdamW; `fused` takes torch's one kernel for all of it."""
+    """Adam, or AdamW with `decoupled` weight decay; `fused` uses torch's fused kernel."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class Adam(Optimizer):
 
 
 class RMSprop(Optimizer):
-    """The gradient over the root of its mean square, with momentum."""
+    """The gradient divided by the root of its mean square, with momentum."""
 
     def __init__(
         self, parameters: Iterable[torch.nn.Parameter], *, alpha: float, momentum: float, weight_decay: float
@@ -140,12 +140,12 @@ class RMSprop(Optimizer):
         )
 
     def quantities(self, parameter: torch.nn.Parameter) -> tuple[str, ...]:
-        """The mean square, the number of steps, and the momentum where there is one."""
+        """The mean square, the number of steps, and the momentum if there is any."""
         return "square_avg", "step", *(["momentum_buffer"] if self._momentum else [])
 
 
 class SGD(Optimizer):
-    """The gradient, with momentum, whose first value is the first gradient."""
+    """The gradient, with momentum that starts as the first gradient."""
 
     def __init__(
         self, parameters: Iterable[torch.nn.Parameter], *, momentum: float, weight_decay: float, fused: bool
@@ -172,19 +172,19 @@ class SGD(Optimizer):
         )
         if self._momentum:
             for parameter, buffer in zip(parameters, buffers, strict=True):
-                assert buffer is not None, "the function makes what is missing"
+                assert buffer is not None, "sgd creates a missing buffer"
                 self.state[parameter]["momentum_buffer"] = buffer
 
     def quantities(self, parameter: torch.nn.Parameter) -> tuple[str, ...]:
-        """The momentum, where there is one."""
+        """The momentum, if there is any."""
         return ("momentum_buffer",) if self._momentum else ()
 
 
 def orthogonalized(matrices: torch.Tensor, *, bfloat16: bool) -> torch.Tensor:
     """K matrices (K, N, M) -> the nearest matrices whose singular values are about 1, in the same type.
 
-    Newton-Schulz with the odd polynomial a x + b x^3 + c x^5 of Jordan et al. 2024, which is steep at 0 instead of exact
-    at 1: what counts is that every direction moves. `bfloat16` multiplies in that type.
+    Newton-Schulz with the odd polynomial a x + b x^3 + c x^5 of Jordan et al. 2024, which is steep at 0 instead of
+    exact at 1: what matters is that every direction moves. With `bfloat16` the products are computed in that type.
     """
     values = matrices.bfloat16() if bfloat16 else matrices
     tall = values.shape[-2] > values.shape[-1]
@@ -202,7 +202,8 @@ class Muon(Optimizer):
         m <- momentum m + (1 - momentum) g          u = orthogonalized(momentum m + (1 - momentum) g), block by block
         W <- (1 - lr decay) W - lr 0.2 sqrt(max(N, M)) u
 
-    The factor gives an update the size of AdamW's, so that one learning rate serves both (Liu et al. 2025, arXiv 2502.16982).
+    The factor makes updates as large as AdamW's, so that one learning rate serves both (Liu et al. 2025, arXiv
+    2502.16982).
     """
 
     def __init__(
@@ -224,7 +225,8 @@ class Muon(Optimizer):
         buffers = self._remembered(matrices, "momentum_buffer")
         for matrix, gradient, buffer in zip(matrices, gradients, buffers, strict=True):
             buffer.lerp_(gradient, 1 - self._momentum)
-            blocks = gradient.lerp(buffer, self._momentum).unflatten(0, (self._gates, -1))  # type: ignore[no-untyped-call]
+            mixed = gradient.lerp(buffer, self._momentum)
+            blocks = mixed.unflatten(0, (self._gates, -1))  # type: ignore[no-untyped-call]
             update = orthogonalized(blocks, bfloat16=self._bfloat16).flatten(0, 1)
             matrix.mul_(1 - rate * self._decay).add_(update, alpha=-rate * 0.2 * max(blocks.shape[1:]) ** 0.5)
 
@@ -234,7 +236,7 @@ class Muon(Optimizer):
 
 
 class Together(Optimizer):
-    """Several optimizers that step as one; a parameter belongs to one of them, and so does its state."""
+    """Several optimizers that step as one; each parameter and its state belong to one of them."""
 
     def __init__(self, *optimizers: Optimizer) -> None:
         super().__init__(parameter for optimizer in optimizers for parameter in optimizer.parameters)
@@ -244,21 +246,21 @@ class Together(Optimizer):
             optimizer.state = self.state
 
     def step(self, rate: float) -> None:
-        """Let each update its parameters."""
+        """Let each optimizer update its parameters."""
         for optimizer in self._optimizers:
             optimizer.step(rate)
 
     def quantities(self, parameter: torch.nn.Parameter) -> tuple[str, ...]:
-        """Those of the optimizer that the parameter belongs to."""
+        """The keys that the parameter's own optimizer uses."""
         return self._owners[parameter].quantities(parameter)
 
 
 def make_optimizer(
     parameters: Mapping[str, torch.nn.Parameter], config: TrainingConfig, *, gates: int, bfloat16: bool = False
 ) -> Optimizer:
-    """The optimizer that `config` names, in torch's fused form where there is one.
+    """The optimizer that `config` names, in torch's fused form if there is one.
 
-    `gates`: blocks of rows in a recurrent layer's matrices (4 for an LSTM, 3 for a GRU, else 1).
+    `gates` is the number of row blocks in a recurrent layer's matrices: 4 for an LSTM, 3 for a GRU, otherwise 1.
     """
     values = list(parameters.values())
     betas, decay = (config.beta1, config.beta2), config.weight_decay

@@ -1,4 +1,4 @@
-"""What is decided before the first step: the number of steps, and when to validate."""
+"""Decides before the first step: how many steps, and when to validate."""
 
 import copy
 import math
@@ -33,10 +33,10 @@ def by_recipe(
     tuning: bool = False,
     speed: float | None = None,
 ) -> tuple[NetworkConfig, TrainingConfig, Recipe]:
-    """The configurations with what nobody chose set for a training text of so many characters and the time there is.
+    """Fill in what nobody chose, for a training text of `characters` characters and `seconds` of time.
 
-    `tuning`: the weights are another model's, so `network` has its shape. `speed`: characters a second at which any network
-    is trained; it is measured where it is None.
+    With `tuning` the weights are another model's, so `network` has its shape. `speed` is the characters per second at
+    which any network is trained; None measures it.
     """
 
     def measured(network: NetworkConfig, training: TrainingConfig) -> float:
@@ -70,9 +70,9 @@ def by_recipe(
 def with_recipe(
     request: RunRequest, *, characters: int, started: float, device: Choice
 ) -> tuple[RunRequest, Recipe | None]:
-    """A request whose length is known, with what nobody chose set by a recipe if it has a time budget.
+    """The request with a length; if that is a time budget, a recipe fills in what nobody chose.
 
-    `characters`: of the training text. `started`: the moment from which the budget counts.
+    `characters` is the length of the training text, `started` the moment from which the budget counts.
     """
     if request.length == Length():
         request = replace(request, length=Length(budget=DEFAULT_BUDGET))
@@ -103,7 +103,7 @@ def make_plan(
     save_every: float,
     started: float,
 ) -> tuple[Plan, float | None]:
-    """What is fixed before the first step, and the moment at which a time budget ends the run."""
+    """The plan of a run, and the moment at which its time budget ends it, if it has one."""
     model, batches, training, validation = prepared.model, prepared.batches, request.training, corpus.validation
     deadline, carried, budget_seconds = None, True, request.length.budget
     if budget_seconds is not None:
@@ -142,22 +142,22 @@ def make_plan(
 def _speed(
     prepared: Prepared, training: TrainingConfig, validation: Text, seconds: float, precision: Choice
 ) -> budget.Speed:
-    """How fast such a model is trained and read here, measured on a copy: the model itself stays as it is."""
+    """How fast this machine trains and reads such a model, measured on a copy."""
     network = copy.deepcopy(prepared.model.network)
     probe = Trainer(network, prepared.batches, training, steps=1_000_000, precision=precision.name)
     return budget.measure(probe, prepared.model.with_network(probe.average), validation, seconds)
 
 
 def extended(config: RunConfig, length: Length, steps_per_epoch: int) -> RunConfig:
-    """The configuration with a longer plan, where one is asked for. Raises `SettingsError`."""
+    """The configuration with a longer plan, if one is asked for. Raises `SettingsError`."""
     if length.budget is not None:
-        raise SettingsError("a run that is resumed keeps its steps; extend it with --steps or --epochs")
+        raise SettingsError("a resumed run keeps its number of steps; extend it with --steps or --epochs")
     steps = length.steps or (round(length.epochs * steps_per_epoch) if length.epochs else None)
     if steps is None:
         return config
     if steps < config.plan.steps:
         raise SettingsError(
-            f"the run was begun for {config.plan.steps:,} steps; {steps:,} would be fewer, so give more"
+            f"the run was planned for {config.plan.steps:,} steps, and {steps:,} would be fewer; give more"
         )
-    training = replace(config.training, patience=0)  # these steps are asked for
+    training = replace(config.training, patience=0)  # the user asked for these steps
     return replace(config, training=training, plan=replace(config.plan, steps=steps))

@@ -1,4 +1,4 @@
-"""What a language model's run consists of before its first step: symbols, batches, and a model with fresh weights."""
+"""Prepares a language model's run for its first step: symbols, batches, and a model with fresh weights."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -27,12 +27,12 @@ from charloom.training.trainer import Trainer
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A model that was not trained yet, and what it is trained on."""
+    """An untrained model, and what it is trained on."""
 
     model: LanguageModel
     batches: Batches
     ids: Ids
-    "(T,) Of the training text."
+    "(T,): the training text."
 
     def trainer(self, config: RunConfig) -> Trainer:
         """A trainer at its first step."""
@@ -50,7 +50,7 @@ class Prepared:
         }
 
     def unseen(self, whole: Vocabulary) -> int:
-        """How many symbols of the whole text its training part lacks."""
+        """How many symbols of the whole text are missing from its training part."""
         vocabulary = self.model.vocabulary
         if vocabulary.kind == "bytes":
             return 0
@@ -64,18 +64,18 @@ class Prepared:
 
 
 Settings = RunRequest | RunConfig
-"""What names the settings of a run: before it is begun, and from then on."""
+"""Where the settings of a run are: in the request before it starts, in its configuration afterwards."""
 
 
 def prepare(
     corpus: Corpus, settings: Settings, whole: Vocabulary, parent: LanguageModel | None, device: Choice
 ) -> Prepared:
-    """What a run begins with: a function of its text, which has the symbols of `whole`, its settings and its parent."""
+    """Prepare a new run; depends on its text, whose symbols are `whole`, its settings and its parent alone."""
     return _prepared(corpus, settings, joined(whole, parent), parent, device)
 
 
 def prepare_again(here: Run, config: RunConfig, corpus: Corpus, device: Choice) -> Prepared:
-    """What the run began with; its symbols are those of its model, once it has one. Raises `FolderError`."""
+    """Prepare an existing run; its symbols are its model's, if it has one already. Raises `FolderError`."""
     if not checkpoints.exist(here.path):
         parent = load(config.origin.path) if config.origin else None
         whole = Vocabulary.of(corpus.text.pieces(), config.corpus.vocabulary)
@@ -83,7 +83,7 @@ def prepare_again(here: Run, config: RunConfig, corpus: Corpus, device: Choice) 
     kept = load_folder(here.model)
     if kept.config != _model_config(corpus, config):
         raise FolderError(
-            f"{here.model} holds another network than {here.path / 'config.json'} says; restore them from a copy"
+            f"{here.model} does not hold the network in {here.path / 'config.json'}; restore them from a copy"
         )
     return _prepared(corpus, config, kept.vocabulary, None, device)
 
@@ -118,7 +118,7 @@ def _model(
     parent: LanguageModel | None,
     device: Choice,
 ) -> LanguageModel:
-    """A model whose weights depend on the seed alone; a fine-tuned one has its parent's wherever that knows the symbol."""
+    """A model whose weights depend on the seed alone, except for what it inherits from its parent."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.seed)
         model = LanguageModel.new(config, vocabulary)

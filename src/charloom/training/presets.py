@@ -1,4 +1,8 @@
-"""Named settings. What a preset does not name is a recipe's where there is a time budget, else `charloom.settings`' default."""
+"""Named settings.
+
+What a preset leaves out comes from a recipe if there is a time budget, otherwise from the defaults in
+`charloom.settings`.
+"""
 
 from dataclasses import asdict
 from typing import Any
@@ -37,8 +41,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 """What each is for.
 
-reference: the recipe that the README's figures are stated for. quick: what learns most of half a megabyte in a minute or two.
-small: a few seconds show what is going on.
+default: the defaults of `charloom.settings`. reference: the settings behind the README's figures. quick: learns most of
+half a megabyte in a minute or two. small: shows how training works in a few seconds.
 """
 
 

@@ -1,9 +1,9 @@
-"""What settings for this text, this machine and this much time: tables, made by experiments (docs/explanation/recipes.md).
+"""Settings for a text, a machine and a time: tables based on experiments (docs/explanation/recipes.md).
 
-`reach`, the characters that a 1x512 LSTM could read while training in the time there is, decides the size of the network; a
-short text gets no large one. The readings of the text that this network can make, times its recurrent weights, over the
-characters of the text, are the `pressure` to learn the text by heart; it decides how hard the network is kept from that.
-The length of the text decides how it is cut into steps, and how many readings help at all.
+`reach`, the characters that a 1x512 LSTM could be trained on in the time, decides the size of the network, but a short
+text does not get a large one. The epochs that this network can train, times its recurrent weights, divided by the
+characters of the text, are the `pressure` to memorize the text; it decides how strongly the network is regularized. The
+length of the text decides how it is cut into steps, and how many epochs help at all.
 """
 
 import math
@@ -34,12 +34,12 @@ RESTRAINTS: tuple[tuple[float, Settings], ...] = (
     (250, {"network.dropout": 0.5, "network.weight_dropout": 0.3, "training.weight_decay": 0.15}),
     (math.inf, {"network.dropout": 0.5, "network.weight_dropout": 0.5, "training.weight_decay": 0.15}),
 )
-"""Pressure up to which a row holds, and the row."""
+"""The largest pressure for which a row applies, and the row."""
 
 ALWAYS: Settings = {"training.learning_rate": 12e-3}
 
 PATIENCE = 0.3
-"""Share of a run's validations that may pass without a better one."""
+"""Share of a run's validations that may pass without improvement."""
 
 
 @dataclass(frozen=True)
@@ -47,17 +47,17 @@ class Length:
     """What the length of a text decides."""
 
     characters: float
-    "Of the training part, up to which this holds."
+    "The longest training text for which this applies."
     most_units: int
-    "No larger network is chosen, however much time there is."
+    "The largest network that is chosen, however much time there is."
     steps: Settings
-    "How the text is cut into steps: a short text in small ones, for there are few in a reading."
+    "How the text is cut into steps: a short text into small ones, because an epoch has few."
     most_epochs: float
-    "No more readings are planned, however much time there is: they would not help."
+    "The most epochs that are planned, however much time there is: more would not help."
     tuning: Settings
-    "How a model that was trained on another text is trained further."
+    "How a model of another text is fine-tuned."
     most_epochs_tuning: float
-    "As `most_epochs`, for that."
+    "Like `most_epochs`, for fine-tuning."
 
 
 _QUARTER = {"training.batch_size": 16, "training.sequence_length": 64}
@@ -79,15 +79,15 @@ LENGTHS: tuple[Length, ...] = (
 
 
 def patience(validations: int) -> Settings:
-    """When a run ends that only gets worse."""
+    """The patience of a run with this many validations, which stops it if it only gets worse."""
     return {"training.patience": math.ceil(PATIENCE * validations)}
 
 
 MEASURED = 1_000_000
-"""Longer texts count as this long in the pressure: how it falls beyond was not measured."""
+"""Longer texts count as this long in the pressure, because longer ones were not measured."""
 
 FEW_READINGS = 20
-"""Readings of a very short text up to which the pressure is not all there; in proportion none at `MEASURED` characters."""
+"""Epochs of a very short text below which the pressure is reduced; falls to 0 epochs at `MEASURED` characters."""
 
 CHOOSES = frozenset(
     name
@@ -108,31 +108,31 @@ class Recipe:
 
     reason: str
     settings: tuple[str, ...]
-    "Names, as in `network.hidden_size`."
+    "Names, such as `network.hidden_size`."
     characters_per_second: float
-    "How fast the network was trained when it was chosen."
+    "Training speed of the network when it was chosen."
 
     def planned(self, network: NetworkConfig, epochs: float, most: float) -> "Recipe":
-        """This recipe, its reason told with the readings that were planned; `most` is what the time would allow."""
+        """This recipe, with a reason for the planned epochs; `most` is what the time would allow."""
         return replace(self, reason=reason(network, self.characters_per_second, epochs, most))
 
 
 def size(characters: int, reach: float) -> Settings:
-    """The size of the network for a training text of so many characters, and how the text is cut into steps."""
+    """The size of the network for a training text of this length, and how the text is cut into steps."""
     length = _length(characters)
     fits = [row for limit, row in SIZES if row["network.hidden_size"] <= length.most_units]
     return {**min(_row(SIZES, reach), fits[-1], key=lambda row: int(row["network.hidden_size"])), **length.steps}
 
 
 def restraint(network: NetworkConfig, characters: int, epochs: float) -> Settings:
-    """How the network is kept from learning the text by heart that it reads so often, and how fast it learns."""
+    """How strongly to regularize a network that reads the text this often, and how fast it learns."""
     return {**_row(RESTRAINTS, pressure(network, characters, epochs)), **ALWAYS}
 
 
 def pressure(network: NetworkConfig, characters: int, epochs: float) -> float:
-    """Recurrent weights for each character of the text, times how often it is read; a 1x512 LSTM on 1 MB: the readings.
+    """Recurrent weights per character of the text, times the epochs; for a 1x512 LSTM on 1 MB about the epochs.
 
-    Less while a short text is read so seldom that a network has hardly learned anything yet.
+    Lower for a short text that is read only a few times, because by then a network has hardly learned anything.
     """
     blocks = {"lstm": 4, "gru": 3}.get(network.cell, 1)
     length = min(max(1, characters), MEASURED)
@@ -141,18 +141,18 @@ def pressure(network: NetworkConfig, characters: int, epochs: float) -> float:
 
 
 def tuning(characters: int) -> Settings:
-    """How a model that was trained on another text is trained further on one of so many characters."""
+    """How to fine-tune a model of another text on one of this length."""
     return dict(_length(characters).tuning)
 
 
 def most_epochs(characters: int, *, tuning: bool = False) -> float:
-    """The readings of a training text of so many characters after which more do not help."""
+    """The number of epochs beyond which more do not help, on a training text of this length."""
     length = _length(characters)
     return length.most_epochs_tuning if tuning else length.most_epochs
 
 
 def reason(network: NetworkConfig, characters_per_second: float, epochs: float, most: float) -> str:
-    """Why, in a sentence without its period."""
+    """Why these settings were chosen, in a sentence without its period."""
     name = f"{network.layers}x{network.hidden_size} {network.cell.upper() if '-' not in network.cell else network.cell}"
     said = f"this machine trains a {name} on {characters_per_second:,.0f} characters a second"
     if epochs < 0.97 * most:
@@ -166,9 +166,9 @@ def reason(network: NetworkConfig, characters_per_second: float, epochs: float, 
 def fill_in(
     network: NetworkConfig, training: TrainingConfig, settings: Mapping[str, Any], chosen: Collection[str]
 ) -> tuple[NetworkConfig, TrainingConfig, tuple[str, ...]]:
-    """The configurations with what nobody chose taken from `settings`, and the names of what was taken."""
+    """The configurations with everything not in `chosen` taken from `settings`, and the names of what was taken."""
     left = {name: value for name, value in settings.items() if name not in chosen}
-    if network.tied and "network.hidden_size" in settings:  # both sizes are one; whichever the user chose is it
+    if network.tied and "network.hidden_size" in settings:  # both sizes are one, and the user may have chosen either
         size = next(
             (getattr(network, name) for name in ("hidden_size", "embedding_size") if f"network.{name}" in chosen),
             left.get("network.hidden_size", network.hidden_size),

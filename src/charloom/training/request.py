@@ -1,4 +1,4 @@
-"""What a run is asked for: how long it trains, and with which settings."""
+"""What a user asks of a run: how long to train, and with which settings."""
 
 import math
 from collections.abc import Collection
@@ -11,7 +11,7 @@ from charloom.settings import CorpusConfig, Device, NetworkConfig, Precision, Tr
 
 @dataclass(frozen=True)
 class Length:
-    """How long to train: one of three."""
+    """How long to train: at most one of steps, epochs and a time budget. Raises `SettingsError`."""
 
     steps: int | None = None
     epochs: float | None = None
@@ -20,38 +20,38 @@ class Length:
 
     def __post_init__(self) -> None:
         lengths = {"--steps": self.steps, "--epochs": self.epochs, "--time-budget": self.budget}
-        given = {name: value for name, value in lengths.items() if value is not None}
-        for value in given.values():
+        chosen = {name: value for name, value in lengths.items() if value is not None}
+        for value in chosen.values():
             arguments.number("a run's length", value)
-        if len(given) > 1:
-            raise SettingsError(f"a run has one length; give only one of {' and '.join(given)}")
-        for value in given.values():
+        if len(chosen) > 1:
+            raise SettingsError(f"a run has one length; give only one of {' and '.join(chosen)}")
+        for value in chosen.values():
             if not (math.isfinite(value) and value > 0):
                 raise SettingsError(f"a run's length is {value:g}; it must be above 0")
 
     def in_steps(self, steps_per_epoch: int) -> int:
-        """The steps of a run that has no time budget; without any length it is one epoch."""
+        """The number of steps of a run without a time budget; one epoch if no length is given."""
         return self.steps or max(1, round((self.epochs or 1) * steps_per_epoch))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is asked for whatever is trained."""
+    """What a user asks of any training."""
 
     length: Length = Length()
-    "Without one, a language model takes four minutes, and a classifier reads its rows as often as suits their number."
+    "By default a language model takes four minutes, and a classifier as many epochs as suit the size of its data."
     origin: Path | None = None
-    "A run or model folder of a language model whose weights to start from; cell and sizes are then that model's."
+    "A run or model folder of a language model to start from, which also sets the cell and sizes."
     device: Device = "auto"
     precision: Precision = "auto"
 
 
 @dataclass(frozen=True)
 class RunRequest(Request):
-    """The settings with which a language model is to be trained."""
+    """The settings for training a language model."""
 
     corpus: CorpusConfig = CorpusConfig()
     network: NetworkConfig = NetworkConfig()
     training: TrainingConfig = TrainingConfig()
     chosen: Collection[str] | None = None
-    "The settings that the user chose, as in `network.hidden_size`: a recipe fills in the others. None leaves all as they are."
+    "The settings that the user chose, such as `network.hidden_size`; a recipe fills in the others. None: no recipe."

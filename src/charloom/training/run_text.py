@@ -1,4 +1,4 @@
-"""The text that a run is begun with, found again later, and the text that one of its models is measured on."""
+"""Finds the text of a run again, and the text on which to evaluate its model."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,16 +12,16 @@ from charloom.settings import CorpusConfig
 from charloom.training.runs import CorpusRecord, Run, RunConfig
 
 ELSEWHERE = "record where it is now with: charloom train --resume --run {run} --text NEW"
-"""What to do about a run whose text was moved, where the verb has no option of its own for it."""
+"""What to do if the text of a run was moved, for commands that have no option for it."""
 
 
 def copied(corpus: Corpus) -> bytes | None:
-    """The copy of its text that a run keeps; None where it can be read again from where it was."""
+    """The copy of its text that a run keeps; None if the text can be read again from its source."""
     return bytes(corpus.text.data) if corpus.source in (STANDARD_INPUT, STRING) else None
 
 
 def record(corpus: Corpus, whole: Vocabulary, unseen_in_training: int) -> CorpusRecord:
-    """What a run's config.json says of its text, whose symbols are those of `whole`."""
+    """The entry for the text in a run's config.json; `whole` is the vocabulary of the whole text."""
     return CorpusRecord(
         name=corpus.name,
         source="copy" if copied(corpus) is not None else corpus.source,
@@ -36,25 +36,25 @@ def record(corpus: Corpus, whole: Vocabulary, unseen_in_training: int) -> Corpus
 
 
 def same_text(run: Run, config: RunConfig, moved: str | Path | None = None, *, remedy: str = ELSEWHERE) -> Corpus:
-    """The run's text, which must be the one it was begun with; `moved` is where it is now.
+    """The run's text, verified by its SHA-256; `moved` is where it is now, if it was moved.
 
-    `remedy` is what the user can do if it is not where it was. Raises `FolderError`.
+    `remedy` tells the user what to do if it is missing. Raises `FolderError`, `TextError`.
     """
     if moved is not None:
-        found = open_text(moved, config.corpus)
-        if found.text.sha256 != config.text.sha256:
+        corpus = open_text(moved, config.corpus)
+        if corpus.text.sha256 != config.text.sha256:
             raise FolderError(
-                f"{shown(moved)} is not the text that {run.path} was begun with (its SHA-256 is another); name that text"
+                f"{shown(moved)} is not the text that {run.path} was started with (its SHA-256 differs); give that text"
             )
-        return replace(found, name=config.text.name)
+        return replace(corpus, name=config.text.name)
     source, todo = config.text.source, remedy.format(run=run.path)
     if not is_there(source):
         raise FolderError(f"the text of {run.path} is no longer at {shown(source)}; put it back, or {todo}")
     corpus = reopen(source, run.path / "text.txt", config.corpus, config.text.name)
     if corpus.text.sha256 != config.text.sha256:
         raise FolderError(
-            f"the text {shown(source)} has changed since {run.path} was begun; restore it, begin a new run, or, if the text "
-            f"that it was is elsewhere now, {todo}"
+            f"the text {shown(source)} has changed since {run.path} was started; restore it, start a new run, or, if "
+            f"the original is elsewhere now, {todo}"
         )
     return corpus
 
@@ -62,10 +62,10 @@ def same_text(run: Run, config: RunConfig, moved: str | Path | None = None, *, r
 def text_to_evaluate(
     run: Path, split: str | None, text: str | None, encoding: str, *, with_train: bool
 ) -> tuple[Text, str, Text | None]:
-    """The text to score, what to call it, and the run's training text where it is asked for. Raises `CharloomError`.
+    """The text to score, its name, and with `with_train` the run's training text. Raises `CharloomError`.
 
-    That is a part of the run's own text (validation, unless `split` says which), or all of another text. A `text` that is
-    the run's own by its SHA-256 is taken for that, wherever it lies by now.
+    The text is a part of the run's own text (validation, unless `split` names another), or all of another text. A
+    `text` with the SHA-256 of the run's own text counts as that, wherever it is now.
     """
     config = Run(run).config() if is_run(run) else None
     if config is None and (text is None or with_train):
@@ -77,12 +77,13 @@ def text_to_evaluate(
         assert text is not None
     other = open_text(text, CorpusConfig(split=(1.0, 0.0, 0.0), encoding=encoding))
     if config is not None:
-        found = _own(other, text, config)
-        if found is not None:
-            return _part(found, split, with_train)
+        own = _own(other, text, config)
+        if own is not None:
+            return _part(own, split, with_train)
     if split is not None:
         raise FolderError(
-            f"{shown(text)} is not the text that {run} was begun with, so it has no {split} part; leave out --split, or --text"
+            f"{shown(text)} is not the text that {run} was started with, so it has no {split} part; leave out --split "
+            "or --text"
         )
     train = same_text(Run(run), config).train if config is not None and with_train else None
     return other.text, other.name, train
@@ -94,7 +95,7 @@ def _part(own: Corpus, split: str | None, with_train: bool) -> tuple[Text, str, 
 
 
 def _own(other: Corpus, text: str, config: RunConfig) -> Corpus | None:
-    """`other`, read from `text`, as the run's own text; None if it is another."""
+    """`other`, read from `text`, as the run's own text; None if it is a different one."""
     if text != "-" and (config.corpus.shuffle or config.corpus.encoding != "utf-8"):  # the run may have read it so
         try:
             other = open_text(text, config.corpus)

@@ -1,9 +1,9 @@
-"""A run: one directory that holds all there is to know about a training.
+"""A run: one directory that holds everything about a training.
 
 config.json        what is trained, how, on which text; written before the first step
-text.txt           a copy of the text, only where it came from standard input or from a string
-metrics.jsonl      a line for each interval of steps and for each validation: a function of the step alone
-clock.jsonl        how long it took: the only file here that depends on the clock
+text.txt           a copy of the text, only if it came from standard input or from a string
+metrics.jsonl      a line for each interval of steps and for each validation; depends on the step alone
+clock.jsonl        how long it took; the only file here that depends on the clock
 model/             the best model so far, a folder of its own (charloom.models.language_model)
 checkpoint.json    which checkpoint is current; checkpoints/ holds it (charloom.training.checkpoints)
 lock               held while a process trains into this run
@@ -39,24 +39,24 @@ _BEFORE_CONFIG = {"lock", "text.txt", f"text.txt{atomic_files.TEMPORARY}", f"con
 
 @dataclass(frozen=True)
 class CorpusRecord:
-    """Which text a run is trained on."""
+    """The text that a run is trained on."""
 
     name: str
     source: str
-    "Where it is read from again: a path, 'corpus NAME', or 'copy' for text.txt of the run."
+    "Where to read it again: a path, 'corpus NAME', or 'copy' for the run's text.txt."
     sha256: str
     characters: int
     bytes: int
     texts: int
     distinct_symbols: int
     unseen_in_training: int
-    "Symbols of the vocabulary that the training part lacks."
+    "Symbols of the vocabulary that are missing from the training part."
     notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What was decided before the first step, so that everything after is a function of the step."""
+    """What was decided before the first step, so that everything after it depends on the step alone."""
 
     steps: int
     steps_per_epoch: int
@@ -64,7 +64,7 @@ class Plan:
     log_every: int
     validate_every: int
     validation_characters: int
-    "How much of the validation text is read during the run, folded, in pieces spread over it; 0 where there is none."
+    "How much of the validation text is read during the run, folded, in pieces spread over it; 0 if there is none."
     final_validation: Literal["carried", "folded", "none"]
     device: str
     precision: Literal["float32", "bfloat16"]
@@ -82,7 +82,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Origin:
-    """The model that a fine-tuning started from."""
+    """The model that fine-tuning started from."""
 
     path: str
     sha256: str
@@ -92,7 +92,7 @@ class Origin:
 
     @classmethod
     def of(cls, path: Path | None, parent: "LanguageModel | None", vocabulary: Vocabulary) -> "Origin | None":
-        """A parent that was loaded from `path`, for a model with this vocabulary; None without a parent."""
+        """The record of a parent loaded from `path`, for a model with this vocabulary; None without a parent."""
         if path is None or parent is None:
             return None
         new = set(vocabulary.characters) - set(parent.vocabulary.characters)
@@ -101,7 +101,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What `config.json` of a run says."""
+    """The content of a run's `config.json`."""
 
     text: CorpusRecord
     corpus: CorpusConfig
@@ -110,9 +110,9 @@ class RunConfig:
     training: TrainingConfig
     plan: Plan
     origin: Origin | None
-    "Where its first weights came from; None for fresh ones."
+    "Where the first weights came from; None for fresh ones."
     charloom: str
-    "Version that began the run."
+    "Version that started the run."
     format: Literal["charloom-run-1"] = "charloom-run-1"
 
 
@@ -128,7 +128,7 @@ class Run:
         return self.path / "model"
 
     def config(self) -> RunConfig:
-        """The configuration. Raises `FolderError` if this is no run directory."""
+        """The configuration. Raises `FolderError` if this is not a run directory."""
         if not (self.path / "config.json").is_file():
             why = "there is no such folder" if not self.path.exists() else "it has no config.json"
             raise FolderError(
@@ -139,15 +139,15 @@ class Run:
         return strict_json.load(RunConfig, of_language_model(parsed, self.path), where)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl; one that is not complete is not there yet."""
+        """The complete lines of metrics.jsonl. Raises `FolderError`."""
         return read_lines(self.path / "metrics.jsonl", _has_figures)
 
     def clock(self) -> list[dict[str, Any]]:
-        """The lines of clock.jsonl."""
+        """The complete lines of clock.jsonl. Raises `FolderError`."""
         return read_lines(self.path / "clock.jsonl", lambda line: _is_number(line.get("seconds")))
 
     def seconds(self) -> float:
-        """How long the run was trained, all its sessions together."""
+        """How long the run was trained, over all its sessions."""
         lines = self.clock()
         return float(lines[-1]["seconds"]) if lines else 0.0
 
@@ -157,7 +157,8 @@ class Run:
         network, best = config.network, kept(metrics)
         figures = {
             "text": f"{shown(config.text.name)}, {config.text.characters:,} characters",
-            "network": f"{network.layers} x {network.hidden_size} {network.cell}, {config.plan.parameters:,} parameters",
+            "network": f"{network.layers} x {network.hidden_size} {network.cell}, "
+            f"{config.plan.parameters:,} parameters",
             "steps": f"{last['step']:,} of {config.plan.steps:,}",
             "training loss": f"{last['loss_nats']:.4f} nats per character",
         }
@@ -168,13 +169,13 @@ class Run:
 
 def load(path: "str | Path | Run") -> "LanguageModel":
     """The model of a run directory or a model folder. Raises `FolderError`."""
-    from charloom.models.language_model import load_folder  # what reads the files of runs alone needs no torch
+    from charloom.models.language_model import load_folder  # reading only the files of runs needs no torch
 
     return load_folder(model_folder(path.path if isinstance(path, Run) else path))
 
 
 def read_lines(path: Path, complete: Callable[[dict[str, Any]], bool] = lambda line: True) -> list[dict[str, Any]]:
-    """The complete lines of a JSON-lines file, each with a step and whatever `complete` asks for. Raises `FolderError`."""
+    """The complete lines of a JSON Lines file, each with a step and accepted by `complete`. Raises `FolderError`."""
     if not path.exists():
         return []
     *lines, _ = read_model_file(path.parent, path.name, LARGEST_METRICS).split(b"\n")
@@ -190,7 +191,7 @@ def read_lines(path: Path, complete: Callable[[dict[str, Any]], bool] = lambda l
 
 
 def _has_figures(line: dict[str, Any]) -> bool:
-    """Whether a line of metrics.jsonl has what is read from it again: of a step, of a validation, or of the end."""
+    """Whether a line of metrics.jsonl has the figures of a step, a validation or the end."""
     figures = [line[key] for key in ("validation", "final") if key in line]
     figures = [score.get("nats_per_character") if isinstance(score, dict) else None for score in figures]
     if "loss_nats" in line:
@@ -203,10 +204,10 @@ def _is_number(value: object) -> bool:
 
 
 def new_directory(disk: Disk, wanted: Path | None, name: str) -> tuple[Path, filelock.BaseFileLock]:
-    """A new run directory and its lock: `wanted`, or `runs/name`, then `runs/name-2`, …
+    """Create and lock a run directory: `wanted`, or `runs/name`, then `runs/name-2`, …
 
-    Raises `FolderError` if `wanted` exists. A directory that a crash left before its configuration was written counts as none,
-    and so does an empty one.
+    An empty directory, or one that a crash left before its configuration was written, is used again. Raises
+    `FolderError` if `wanted` exists, `StorageError`.
     """
     candidates = [wanted] if wanted else [Path("runs") / (f"{name}-{n}" if n > 1 else name) for n in range(1, 10_000)]
     for path in candidates:
@@ -214,40 +215,43 @@ def new_directory(disk: Disk, wanted: Path | None, name: str) -> tuple[Path, fil
             path.parent.mkdir(parents=True, exist_ok=True)
             atomic_files.make_folder(disk, path)
         except FileExistsError:
-            if not path.exists():  # what exists is a file among the folders above it
+            if not path.exists():  # a folder above it is a file
                 raise StorageError(
-                    f"{path} cannot be made: a folder above it is a file; choose another --run"
+                    f"{path} cannot be created: a folder above it is a file; choose another --run"
                 ) from None
             if not _never_begun(path):
                 continue
         except StorageError:
             raise
         except ValueError:  # a NUL in the name
-            raise StorageError(f"{shown(path)} is no name that a folder can have; choose another --run") from None
+            raise StorageError(f"{shown(path)} is not a valid folder name; choose another --run") from None
         except OSError as error:
             raise StorageError(
-                f"{path} cannot be made: {(error.strerror or str(error)).lower()}; choose another --run"
+                f"{path} cannot be created: {(error.strerror or str(error)).lower()}; choose another --run"
             ) from None
         try:
             held = lock(path)
-        except FolderError:  # another process begins a run there at this moment
+        except FolderError:  # another process is starting a run there right now
             if wanted:
                 raise
             continue
-        if _never_begun(path):  # no other process has begun one before the lock was ours
+        if _never_begun(path):  # no other process started a run before we had the lock
             for left in _BEFORE_CONFIG - {"lock"}:
                 atomic_files.discard(disk, path / left)
             return path, held
         held.release()
     last = candidates[-1]
     if not (last / "config.json").is_file():
-        raise FolderError(f"{last} exists and is no run; choose another --run")
-    raise FolderError(f"{last} exists; choose another --run, or go on with: charloom train --resume --run {last}")
+        raise FolderError(f"{last} exists and is not a run; choose another --run")
+    raise FolderError(f"{last} exists; choose another --run, or resume it with: charloom train --resume --run {last}")
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[filelock.BaseFileLock]:
-    """The run's lock for the block that opens the run, and for the training after it; given back where the block fails."""
+    """Lock a run for the block that opens it and the training after it; unlock it if the block fails.
+
+    Raises `FolderError`.
+    """
     held = lock(path)
     try:
         yield held
@@ -258,22 +262,25 @@ def locked(path: Path) -> Iterator[filelock.BaseFileLock]:
 
 @contextmanager
 def new_run(disk: Disk, wanted: Path | None, name: str) -> Iterator[tuple[Path, filelock.BaseFileLock]]:
-    """A `new_directory` for the block that makes a run of it. Where that fails, or a signal came, the directory is removed."""
-    interruption, made = Interruption(), list[tuple[Path, filelock.BaseFileLock]]()
+    """A `new_directory` for the block that fills it; removed if the block fails or is interrupted.
+
+    Raises `FolderError`, `StorageError`.
+    """
+    interruption, created = Interruption(), list[tuple[Path, filelock.BaseFileLock]]()
     try:
         with interruption.hold():
-            made.append(new_directory(disk, wanted, name))
-            yield made[0]
+            created.append(new_directory(disk, wanted, name))
+            yield created[0]
     except BaseException:
         with interruption.hold():
-            for path, held in made:
+            for path, held in created:
                 _discard(disk, path)
-                held.release()  # an error that is kept, as a notebook keeps it, would keep the lock with it
+                held.release()  # a notebook that keeps the error would keep the lock too
         raise
 
 
 def _discard(disk: Disk, path: Path) -> None:
-    """Remove a run. Until its last file is gone it can be resumed, or counts as never begun: nothing lies between the two."""
+    """Remove a run in an order in which it can always be resumed, or counts as never started."""
     last = ["config.json", *sorted(_BEFORE_CONFIG - {"lock"}), "lock"]
     for entry in sorted(path.iterdir()):
         if entry.name not in last:
@@ -284,26 +291,26 @@ def _discard(disk: Disk, path: Path) -> None:
 
 
 def _never_begun(path: Path) -> bool:
-    """Whether `path` is a folder with nothing in it, or with what a crash leaves of a run that had no configuration yet."""
+    """Whether `path` is an empty folder, or has only what a crash leaves of a run without a configuration."""
     names = {entry.name for entry in path.iterdir()} if path.is_dir() else {path.name}
     return not names or ("lock" in names and names <= _BEFORE_CONFIG)
 
 
 def lock(path: Path) -> filelock.BaseFileLock:
-    """The run's lock, taken; it goes with the process.
+    """Take the run's lock, which ends with the process.
 
-    Raises `FolderError` if another process trains into the run, or if what training writes into is a link out of it.
+    Raises `FolderError` if another process is training the run, or if training would write through a link.
     """
     for name in ("lock", "model", "checkpoints", "metrics.jsonl", "clock.jsonl"):
         if (path / name).is_symlink():
             raise FolderError(
-                f"{path / name} is a link, and training would write where it leads; put a copy in its place"
+                f"{path / name} is a link, and training would write where it leads; replace it with a copy"
             )
     return take_lock(path, f"{path} is being trained by another process; wait for it, or stop it first")
 
 
 def take_lock(path: Path, busy: str) -> filelock.BaseFileLock:
-    """The lock of a folder, taken; it goes with the process. Raises `FolderError`, which says `busy`, if another has it."""
+    """Take a folder's lock, which ends with the process. Raises `FolderError`: `busy`, or `StorageError`."""
     held = filelock.FileLock(path / "lock", timeout=0)
     try:
         held.acquire()
@@ -311,13 +318,13 @@ def take_lock(path: Path, busy: str) -> filelock.BaseFileLock:
         raise FolderError(busy) from None
     except OSError as error:
         raise StorageError(
-            f"{path / 'lock'} cannot be written: {(error.strerror or str(error)).lower()}; correct that"
+            f"{path / 'lock'} cannot be written: {(error.strerror or str(error)).lower()}; fix that, then try again"
         ) from None
     return held
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a living process has the lock of a folder."""
+    """Whether a running process holds the lock of a folder."""
     if not (path / "lock").exists():
         return False
     held = filelock.FileLock(path / "lock", timeout=0)
@@ -326,6 +333,6 @@ def is_locked(path: Path) -> bool:
     except filelock.Timeout:
         return True
     except OSError:
-        return False  # whoever takes it is told what is wrong with it
+        return False  # taking it reports what is wrong with it
     held.release()
     return False

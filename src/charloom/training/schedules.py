@@ -6,7 +6,7 @@ from charloom.settings import TrainingConfig
 
 
 def learning_rate(step: int, steps: int, config: TrainingConfig) -> float:
-    """Learning rate of step 0 <= step < steps: a straight rise over the warm-up, then the schedule's fall.
+    """Learning rate of step 0 <= step < steps: a linear warm-up, then the decay of the schedule.
 
     Cosine: Loshchilov and Hutter 2017 (arXiv 1608.03983), without restarts.
     """

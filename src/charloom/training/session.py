@@ -1,4 +1,4 @@
-"""Training a language model's run: how it is validated, which model is kept, and its final figure."""
+"""Training a language model: validation, which model is kept, and the final score."""
 
 from dataclasses import dataclass
 
@@ -17,15 +17,15 @@ from charloom.training.trainer import Trainer
 
 @dataclass(frozen=True)
 class Validation:
-    """A score of the validation text, and how it was taken."""
+    """A score of the validation text, and how it was measured."""
 
     score: Score
     protocol: str
-    "carried, or folded (in rows, perhaps on a part of the text)."
+    "carried, or folded (in rows, perhaps on part of the text)."
     of_characters: int
-    "Characters of the whole validation text; the score may be of a part."
+    "Characters of the whole validation text; the score may cover only part of it."
     standard_error: float | None = None
-    "Nats per character by which a part's figure differs from the whole text's, about; None where the whole was read."
+    "In nats per character, if the score covers only part of the text; otherwise None."
 
     @property
     def nats(self) -> float:
@@ -34,11 +34,11 @@ class Validation:
 
     @property
     def remark(self) -> str:
-        """The nats say it all."""
+        """Empty: the nats say it all."""
         return ""
 
     def summary(self) -> Line:
-        """The figures, and how they were taken."""
+        """The figures, and how they were measured."""
         return {
             **self.score.summary(),
             "protocol": self.protocol,
@@ -49,7 +49,7 @@ class Validation:
 
 
 def how_measured(summary: Line) -> str:
-    """How a validation's figure was taken, in words: on what, in which way, and how large its error is."""
+    """How a score was measured, in words: on which characters, with which state, with which standard error."""
     read, whole = summary["characters"], summary.get("of_characters")
     if whole is None or read == whole:
         return f"{read:,} validation characters, state {summary['protocol']}"
@@ -59,7 +59,7 @@ def how_measured(summary: Line) -> str:
 
 
 class Session(TrainingLoop[Validation]):
-    """The training of a language model in its run."""
+    """Trains a language model in its run."""
 
     KEY = "validation"
 
@@ -80,14 +80,14 @@ class Session(TrainingLoop[Validation]):
         self.config, self.model, self._validation = config, model.with_network(trainer.average), validation
 
     def final_validation(self) -> Line | None:
-        """The figure of the finished run, also if an earlier process finished it."""
+        """The final score of the run, even if an earlier process measured it."""
         if self.final is not None:
             return self.final.summary()
         lines = [line["final"] for line in self.run.metrics() if "final" in line and line["step"] == self.trainer.step]
         return lines[-1] if lines else None
 
     def kept(self) -> Kept | None:
-        """Which model is kept, and how the last validation was; None before the first."""
+        """Which model is kept, and how the last validation compares; None before the first."""
         unsaved = (strict_json.parse(line, "a line of metrics") for line in self._books.metrics.splitlines())
         return kept([*self.run.metrics(), *unsaved])
 
@@ -95,7 +95,7 @@ class Session(TrainingLoop[Validation]):
         return self._estimate(self.model)
 
     def _measure_final(self) -> Validation | None:
-        """The model that was kept, read once more."""
+        """Score the model that was kept."""
         protocol = self.config.plan.final_validation
         if protocol == "none":
             return None
@@ -105,9 +105,9 @@ class Session(TrainingLoop[Validation]):
         return Validation(evaluate(model, self._validation), "carried", self._validation.characters)
 
     def _estimate(self, model: LanguageModel) -> Validation:
-        """The figure of what is read of the validation text during the run."""
-        found = evaluate_estimate(model, self._validation, self.config.plan.validation_characters)
-        return Validation(found.score, "folded", self._validation.characters, found.standard_error)
+        """Estimate the score from the part of the validation text that is read during the run."""
+        estimate = evaluate_estimate(model, self._validation, self.config.plan.validation_characters)
+        return Validation(estimate.score, "folded", self._validation.characters, estimate.standard_error)
 
     def _weights(self, found: Validation | None) -> bytes:
         return self.model.weights()

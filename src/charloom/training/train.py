@@ -19,7 +19,7 @@ from charloom.training.runs import Run
 from charloom.training.session import Session, Validation
 
 Callback = Callable[[Event[Validation]], Any]
-"""Called after each step with what happened in it; where it gives True, training ends there."""
+"""Called with the event of each step; if it returns True, training stops."""
 
 
 def train(
@@ -48,9 +48,9 @@ def train(
     `resume` names a run to continue from its last checkpoint, perhaps for more `steps` or `epochs`; `text` is then only
     needed if its text was moved. Ctrl-C, and in a notebook the stop button, saves and raises `KeyboardInterrupt`.
 
-    Progress is shown on a terminal and in a notebook; with `progress=True` everywhere, with False nowhere. `callback`
-    gets an `Event` after each step: `event.progress.loss_nats`, `event.validation`, `event.best_nats`. If it returns
-    True, training stops there, saved.
+    Progress is shown on a terminal and in a notebook; with `progress=True` always, with False never. `callback` gets
+    an `Event` after each step: `event.progress.loss_nats`, `event.validation`, `event.best_nats`. If it returns True,
+    the run is saved and training stops.
 
     >>> run = charloom.train(text, run="runs/hamlet", time_budget="4m")  # doctest: +SKIP
     >>> run = charloom.train(resume="runs/hamlet", steps=5000)           # doctest: +SKIP
@@ -100,7 +100,7 @@ def _resume(
 ) -> Session:
     for name, value in settings.items():
         if value is not None:
-            raise SettingsError(f"a run that is resumed keeps its settings; leave out {name}")
+            raise SettingsError(f"a resumed run keeps its settings; leave out {name}")
     path = run.path if isinstance(run, Run) else run
     arguments.path(path)
     return experiment.resume(Path(path), length, text=text, device=device)
@@ -112,12 +112,12 @@ def _string(text: str | None, corpus: CorpusConfig) -> Any:
     return string_corpus(text, corpus)
 
 
-def _check(**given: tuple[object, type]) -> None:
-    for name, (value, wanted) in given.items():
+def _check(**values: tuple[object, type]) -> None:
+    for name, (value, wanted) in values.items():
         if value is not None:
             arguments.kind(value, wanted, name, f"give a charloom.{wanted.__name__}")
 
 
 def _names(prefix: str, config: NetworkConfig | TrainingConfig | None) -> list[str]:
-    """The settings that a configuration chooses: all of them, or none without a configuration."""
+    """The names of all settings of a configuration; none without one."""
     return [] if config is None else [f"{prefix}.{field.name}" for field in fields(config)]

@@ -1,8 +1,8 @@
-"""The loop that trains a network: one step is one batch, and everything is a function of the step.
+"""The training loop of a network: one step is one batch, and everything depends on the step alone.
 
-`Trainer.steps()` yields a record after each step and keeps nothing hidden: command line, notebook and study all consume
-this one generator. Dropout draws from a random stream of the trainer's own, so that neither evaluating nor other code
-that draws from torch's stream changes a weight.
+`Trainer.steps()` yields a record after each step; the command line, notebooks and studies all use this one generator.
+Dropout draws from the trainer's own random stream, so that neither evaluation nor other code that draws from torch's
+stream changes the weights.
 """
 
 import copy
@@ -29,7 +29,7 @@ from charloom.training.schedules import learning_rate
 Tensors = dict[str, torch.Tensor]
 
 LONGEST_MEMORY = 512
-"""Symbols that a network is run for before it is saved: one that explodes does so within them."""
+"""Symbols that a network reads before it is saved; one that explodes does so within them."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ class Progress:
     step: int
     "Steps done."
     steps: int
-    "Steps in all."
+    "Steps in total."
     epoch: float
     "Passes over the training text so far."
     characters_seen: int
     "Symbols predicted so far."
     loss_nats: float
-    "Mean surprisal of this step's symbols, dropout on."
+    "Mean surprisal of this step's symbols, with dropout."
     symbols: int
     "Symbols of this step."
     learning_rate: float
@@ -66,40 +66,41 @@ class TrainerState:
     optimizer: Tensors
     "Named `parameter/quantity`."
     carried: Tensors
-    "The network's state; empty where the next batch starts from a zero state."
+    "The network's state; empty if the next batch starts from a zero state."
     random: Tensors
 
 
 Network = TypeVar("Network", bound=Recurrent)
-Given = TypeVar("Given")
-Given_co = TypeVar("Given_co", covariant=True)
+BatchType = TypeVar("BatchType")
+BatchType_co = TypeVar("BatchType_co", covariant=True)
 
 
-class Epochs(Protocol[Given_co]):
-    """Batches, epoch after epoch, endlessly."""
+class Epochs(Protocol[BatchType_co]):
+    """Endless batches, epoch after epoch."""
 
     def __len__(self) -> int:
-        """Batches in an epoch."""
+        """Batches per epoch."""
 
-    def __getitem__(self, k: int) -> Given_co:
-        """Batch k >= 0; epoch after epoch."""
+    def __getitem__(self, k: int) -> BatchType_co:
+        """Batch k >= 0, counted over all epochs."""
 
 
-class BaseTrainer(ABC, Generic[Network, Given]):
+class BaseTrainer(ABC, Generic[Network, BatchType]):
     """Trains `network` in place for `steps` steps; a subclass defines batches and their loss.
 
-    `average` is the network to use afterwards: the moving average of the weights (Polyak and Juditsky 1992), with a decay
-    that rises to `config.average` so that a short run is not mostly its first weights; without averaging it is the network
-    itself.
+    `average` is the network to use afterwards: the moving average of the weights (Polyak and Juditsky 1992), with a
+    decay that rises to `config.average` so that the first weights do not dominate a short run; without averaging it is
+    the network itself.
 
-    Whatever breaks a step off (a signal, memory that runs out), `state` never gives out a step of which only a part was
-    done: before the weights change, the trainer is still at the step before; after that it raises `UnfinishedStepError`.
+    If a step is interrupted, for example by a signal or because memory runs out, `state` never returns half of it:
+    before the weights change, the trainer is still at the previous step; after that, `state` raises
+    `UnfinishedStepError`.
     """
 
     def __init__(
         self,
         network: Network,
-        batches: Epochs[Given],
+        batches: Epochs[BatchType],
         config: TrainingConfig,
         *,
         steps: int,
@@ -115,7 +116,7 @@ class BaseTrainer(ABC, Generic[Network, Given]):
         self._state: State | None = None
         self._random = {"cpu": torch.Generator().manual_seed(config.seed).get_state()}
         self.whole = True
-        "Whether weights, optimizer, average, carried state, random state and counts are of one step."
+        "Whether weights, optimizer, average, carried state, random state and counts belong to the same step."
 
     def steps(self) -> Iterator[Progress]:
         """Train step by step to the end. Raises `DivergedError` before a step that would ruin the weights."""
@@ -123,7 +124,7 @@ class BaseTrainer(ABC, Generic[Network, Given]):
             yield self.advance()
 
     def advance(self) -> Progress:
-        """One step. Raises `UnfinishedStepError` where an earlier one was broken off halfway."""
+        """Train one step. Raises `DivergedError`, or `UnfinishedStepError` if an earlier step was interrupted."""
         self._require_whole()
         with _own_random(self), working():
             progress = self._advance()
@@ -164,21 +165,22 @@ class BaseTrainer(ABC, Generic[Network, Given]):
     def _require_whole(self) -> None:
         if not self.whole:
             raise UnfinishedStepError(
-                f"step {self.step + 1} of {self.total} was broken off halfway, so the weights are of no step; go on from the "
-                "last checkpoint"
+                f"step {self.step + 1} of {self.total} was interrupted halfway, so the weights belong to no step; "
+                "resume from the last checkpoint"
             )
 
     def diverged(self, what: str, step: int) -> DivergedError:
-        """The error that says so, and what to try."""
+        """The error for a value that is not finite, with what to try."""
+        rate, clip = self.config.learning_rate, self.config.clip
         return DivergedError(
             f"the {what} {DivergedError.SIGN} at step {step} of {self.total}; the last good model is kept; try a lower "
-            f"--training.learning-rate (it was {self.config.learning_rate:g}) or --training.clip {self.config.clip / 2 or 1:g}"
+            f"--training.learning-rate (it was {rate:g}) or --training.clip {clip / 2 or 1:g}"
         )
 
     def check(self) -> None:
-        """Read a batch with the averaged network, to find out whether the weights are still of use.
+        """Read a batch with the averaged network to check that the weights are still usable.
 
-        Raises `DivergedError` where the last step ruined them, `UnfinishedStepError` where a step was broken off.
+        Raises `DivergedError` if the last step ruined them, `UnfinishedStepError` if a step was interrupted halfway.
         """
         self._require_whole()
         for values in (self._output(self.batches[self.step]), *self._parameters.values()):
@@ -186,7 +188,7 @@ class BaseTrainer(ABC, Generic[Network, Given]):
                 raise self.diverged("output", self.step)
 
     def state(self) -> TrainerState:
-        """A copy of all that is needed to go on from here. Raises `UnfinishedStepError` where a step was broken off."""
+        """A copy of everything needed to continue from here. Raises `UnfinishedStepError`."""
         self._require_whole()
         names: dict[torch.Tensor, str] = {parameter: name for name, parameter in self._parameters.items()}
         optimizer = {
@@ -202,7 +204,7 @@ class BaseTrainer(ABC, Generic[Network, Given]):
         return _each(state, lambda tensor: tensor.detach().cpu().clone())
 
     def restore(self, state: TrainerState) -> None:
-        """Continue from `state`, whose tensors are those of `expected_tensors`."""
+        """Continue from `state`, whose tensors must match `expected_tensors`."""
         device = self.network.device
         state = _each(state, lambda tensor: tensor.clone())
         self.whole = False
@@ -220,7 +222,7 @@ class BaseTrainer(ABC, Generic[Network, Given]):
         self.whole = True
 
     def expected_tensors(self, step: int) -> dict[str, Expected]:
-        """Name, shape and type of each tensor that the state of step `step` has, by the groups of `TrainerState`."""
+        """Name, shape and type of each tensor in the state of step `step`, by the groups of `TrainerState`."""
         return {
             "weights": expected_of(self.network.state_dict()),
             "average": {} if self.average is self.network else expected_of(self.average.state_dict()),
@@ -230,7 +232,7 @@ class BaseTrainer(ABC, Generic[Network, Given]):
         }
 
     def _expected_of_optimizer(self) -> Expected:
-        """What the optimizer remembers after a step: "step" is a number, all else has the shape of its parameter."""
+        """The optimizer's tensors after a step: "step" is a number, the rest have the shape of their parameter."""
         return {
             f"{name}/{quantity}": (() if quantity == "step" else tuple(parameter.shape), "float32")
             for name, parameter in self._parameters.items()
@@ -238,18 +240,18 @@ class BaseTrainer(ABC, Generic[Network, Given]):
         }
 
     def _expected_carried(self, step: int) -> Expected:
-        """What is carried into step `step`; a subclass that carries nothing leaves this as it is."""
+        """The state carried into step `step`; nothing unless a subclass overrides this."""
         return {}
 
     @abstractmethod
-    def _loss(self, batch: Given) -> tuple[torch.Tensor, float, int, State | None]:
-        """The mean loss of a batch, what it counts for, the batch's symbols, and what is carried into the next.
+    def _loss(self, batch: BatchType) -> tuple[torch.Tensor, float, int, State | None]:
+        """The mean loss of a batch, its weight, its number of symbols, and the state carried into the next batch.
 
-        Loss times weight has the law: its mean over an epoch is the mean over all that is predicted in the epoch.
+        The mean of loss times weight over an epoch must be the mean over all predictions of the epoch.
         """
 
     @abstractmethod
-    def _output(self, batch: Given) -> torch.Tensor:
+    def _output(self, batch: BatchType) -> torch.Tensor:
         """The averaged network's output for a batch like this one, long enough to show whether it explodes."""
 
 
@@ -272,10 +274,10 @@ class Trainer(BaseTrainer[CharRNN, Batch]):
         return loss, batch.weight, batch.symbols, carried
 
     def _before(self, batch: Batch) -> State | None:
-        """The state with which a batch's rows start."""
+        """The state from which a batch's rows start."""
         if batch.begins:
             return None
-        assert self._state is not None, "the batch before named the rows that go on"
+        assert self._state is not None, "the previous batch named the rows that continue"
         start = self.network.zero_state(len(batch.lengths))
         for part, carried in zip(start, self._state, strict=True):
             part[:, batch.carried.to(part.device)] = carried
@@ -291,7 +293,7 @@ class Trainer(BaseTrainer[CharRNN, Batch]):
 
 @contextmanager
 def _own_random(trainer: BaseTrainer[Any, Any]) -> Iterator[None]:
-    """Let torch's random stream be the trainer's own for a step; an accelerator's is seeded from seed and step."""
+    """Use the trainer's own random stream for a step; an accelerator's is seeded from seed and step."""
     outer = torch.get_rng_state()
     torch.set_rng_state(trainer._random["cpu"])
     kind = trainer.network.device.type
