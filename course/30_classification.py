@@ -97,7 +97,7 @@ print(f"always saying the most frequent script would give {largest:.0%}")
 # %%
 model = classifier.classifier_
 symbols = [model.table.encode(text) for text in test.texts]
-right = model.places(test.labels)
+right = [model.classes.index(label) for label in test.labels]
 says = {
     "the network": model.network_logits(symbols),
     "the counts": model.counted(symbols),

@@ -106,7 +106,7 @@ def test_a_model_that_knows_the_text_by_heart_finds_what_was_changed(tmp_path: P
         place = here.index(right, 600)
         changed = here[:place] + wrong + here[place + len(right) :]
         hints = find_hints(writer, changed, 3)
-        assert (hints[0].text, hints[0].best) == (wrong, right), (hints, run.metrics()[-3:])
+        assert hints and (hints[0].text, hints[0].best) == (wrong, right), (right, hints, run.metrics())
         assert hints[0].line == changed.count("\n", 0, place) + 1
 
 
