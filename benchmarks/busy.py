@@ -100,7 +100,8 @@ def main() -> None:
             print(
                 f"{name:20} alone {statistics.median(taken for taken, _ in alone):6.2f} s, next to it "
                 f"{statistics.median(taken for taken, _ in crowded):6.2f} s, ratio {statistics.median(ratios):.2f} "
-                f"({min(ratios):.2f} to {max(ratios):.2f}); others used {max(other for _, other in alone + crowded):.2f}",
+                f"({min(ratios):.2f} to {max(ratios):.2f}); others used "
+                f"{max(other for _, other in alone + crowded):.2f}",
                 flush=True,
             )
     if options.output:

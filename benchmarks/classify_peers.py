@@ -42,7 +42,7 @@ class Trained:
 
 
 def naive_bayes(rows: Rows, *, longest: int, analyzer: str = "char", prior: bool = True) -> Trained:
-    """Multinomial naive Bayes over character n-gram counts up to `longest`; smoothing is the best of four on a tenth."""
+    """Multinomial naive Bayes over character n-grams up to `longest`; smoothing is the best of four on a tenth."""
 
     def made(alpha: float) -> Any:
         counts = CountVectorizer(analyzer=analyzer, ngram_range=(1, longest))
@@ -122,7 +122,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ .,;'_"
 
 
 class Tutorial(nn.Module):
-    """The network of PyTorch's tutorial on classifying names: one-hot letters, an Elman network of 128, its last state."""
+    """The network of PyTorch's tutorial on classifying names: one-hot letters, an Elman network of 128, last state."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -143,7 +143,7 @@ def letters(name: str) -> list[int]:
 
 
 def tutorial(rows: Rows, *, epochs: int = 27, seed: int = 0) -> Trained:
-    """That network, trained as there: 27 epochs, batches of 64, SGD at 0.15, gradients clipped to 3, accents stripped."""
+    """That network, trained as there: 27 epochs, batches of 64, SGD at 0.15, clipping at 3, accents stripped."""
     began = time.perf_counter()
     torch.manual_seed(seed)
     draw = random.Random(seed)

@@ -53,7 +53,7 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """nanoGPT's shape for a laptop: 4 layers, 4 heads, width 128, window 64, no dropout, output tied to the embedding."""
+    """nanoGPT's shape for a laptop: 4 layers, 4 heads, width 128, window 64, no dropout, tied embeddings."""
 
     WINDOW, ROWS, RATE = 64, 12, 1e-3
 

@@ -31,7 +31,7 @@ TIMES = re.compile(
 )
 
 DELETED = re.compile(rb'\n *("kind": "discriminative"|"members": 1),')
-"""Options of classifiers that are gone: a configuration that names their only remaining value says the same without them."""
+"""Deleted options of classifiers: a configuration that names their one remaining value equals one without them."""
 
 Digests = dict[str, str]
 """SHA-256 by the name of a file or a command."""

@@ -181,7 +181,8 @@ def main() -> None:
         found = corrector.correct(text)[1]
         spoilt = [f"{each.before}>{each.after}" for each in found if each.start in places]
         print(
-            f"names: {len(spoilt)} of {len(places)} changed, {len(found) - len(spoilt)} other words: {', '.join(spoilt)}"
+            f"names: {len(spoilt)} of {len(places)} changed, {len(found) - len(spoilt)} other words: "
+            f"{', '.join(spoilt)}"
         )
         told["names"] = {"names": len(places), "changed": len(spoilt), "others": len(found) - len(spoilt)}
 

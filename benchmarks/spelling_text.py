@@ -165,7 +165,8 @@ def main() -> None:
         found = Corrector(writer, ours, aggressive=aggressive).changes(corrupted.text)
         tell(name, {change.start: change.after for change in found}, time.perf_counter() - began)
     print(
-        f"{len(typed):,} words of {corpus.name}, {len(corrupted.meant):,} misspelt, {len(corrupted.meant) - len(unknown):,} "
+        f"{len(typed):,} words of {corpus.name}, {len(corrupted.meant):,} misspelt, "
+        f"{len(corrupted.meant) - len(unknown):,} "
         f"of them as another known word; {title()}"
     )
     print("| | corrected | of unknown words | changed wrongly | false alarms per 1,000 | s per 1,000 words |")

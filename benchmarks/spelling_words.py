@@ -1,11 +1,12 @@
-"""How many misspelt words are corrected, each alone, by charloom, Norvig's method, pyspellchecker, symspellpy and hunspell?
+"""How many misspelt words are corrected, each alone, by charloom, Norvig's method, pyspellchecker, symspellpy and
+hunspell?
 
 Usage: python benchmarks/spelling_words.py PAIRS [--words LIST] [--output JSON]
 
     pip install pyspellchecker symspellpy spylls
 
-PAIRS is a file of lines `right: wrong wrong`. All take the same word list, symspellpy's unless --words names another; hunspell
-has its own. A word alone has no context, so of charloom only the error model and the word counts are compared.
+PAIRS is a file of lines `right: wrong wrong`. All take the same word list, symspellpy's unless --words names another;
+hunspell has its own. A word alone has no context, so of charloom only the error model and the word counts are compared.
 """
 
 import argparse
@@ -55,7 +56,8 @@ def main() -> None:
         rows[name] = {"first": right, "share": right / len(pairs), "words_per_second": speed}
     known = sum(pair.typed in counts for pair in pairs)
     print(
-        f"{len(pairs)} pairs of {options.pairs.name}; {len(counts):,} words, {known} of the typed ones among them; {title()}"
+        f"{len(pairs)} pairs of {options.pairs.name}; {len(counts):,} words, {known} of the typed ones among them; "
+        f"{title()}"
     )
     print("| | first | share | words a second |\n|---|---|---|---|")
     for name, row in rows.items():

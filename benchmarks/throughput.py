@@ -54,13 +54,16 @@ def main() -> None:
     ratios = [mine / plain for mine, plain in zip(ours, bare, strict=True)]
     print(title())
     print(
-        f"bare loop      {statistics.median(bare):10,.0f} characters a second, {statistics.median(bare) * work / most:.0%} of peak"
+        f"bare loop      {statistics.median(bare):10,.0f} characters a second, "
+        f"{statistics.median(bare) * work / most:.0%} of peak"
     )
     print(
-        f"charloom train {statistics.median(ours):10,.0f} characters a second, {statistics.median(ours) * work / most:.0%} of peak"
+        f"charloom train {statistics.median(ours):10,.0f} characters a second, "
+        f"{statistics.median(ours) * work / most:.0%} of peak"
     )
     print(
-        f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}); peak {most / 1e9:,.0f} GFLOP/s in {kind}"
+        f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}); peak {most / 1e9:,.0f} "
+        f"GFLOP/s in {kind}"
     )
     if options.output:
         report = {"machine": machine(), "bare": bare, "charloom": ours, "ratios": ratios, "peak": most, "work": work}

@@ -74,7 +74,8 @@ def main() -> None:
         carried, fresh = ([row[name] for row in rows] for name in ("carried", "fresh_256"))
         spent = statistics.median(row["seconds"] for row in rows) / ((before + after) / 2)
         print(
-            f"{share:<12g} {rows[0]['network']:<10} {statistics.median(carried):.4f} ({min(carried):.4f} to {max(carried):.4f})"
+            f"{share:<12g} {rows[0]['network']:<10} {statistics.median(carried):.4f} ({min(carried):.4f} to "
+            f"{max(carried):.4f})"
             f"   {statistics.median(fresh):.4f}      {spent:.2f}"
         )
     if options.output:

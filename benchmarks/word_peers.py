@@ -18,7 +18,7 @@ TOKEN = re.compile(r"[\w'’]+|[^\w\s]")
 
 
 class WordTrigram:
-    """Interpolated absolute discounting with Kneser-Ney lower orders (Kneser and Ney 1995), over words and punctuation."""
+    """Interpolated absolute discounting, Kneser-Ney lower orders (Kneser and Ney 1995), of words and punctuation."""
 
     def __init__(self, text: str, discount: float = 0.75) -> None:
         tokens = TOKEN.findall(text)

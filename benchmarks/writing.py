@@ -257,7 +257,8 @@ def main() -> None:
     print(f"first character after {statistics.median(starts):.2f} s ({min(starts):.2f} to {max(starts):.2f})")
     flat = flatness(options.characters)
     print(
-        f"{options.characters:,} characters, 1x256: {flat['first'] * 1e6:.1f} us each at first, {flat['last'] * 1e6:.1f} us at "
+        f"{options.characters:,} characters, 1x256: {flat['first'] * 1e6:.1f} us each at first, "
+        f"{flat['last'] * 1e6:.1f} us at "
         f"the end; memory grew by {flat['grown_megabytes']:.1f} MB"
     )
     cost = cost_of_eight_bits(options.run, options.text) if options.run and options.text else None

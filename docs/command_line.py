@@ -14,8 +14,9 @@ PAGE = Path(__file__).resolve().parent / "reference" / "command-line.md"
 HEAD = """\
 <!-- Written by docs/command_line.py from the commands; a test compares the two. -->
 
-Results go to standard output, progress and warnings to standard error. Exit codes: 0 done; 2 something that you can fix, said in
-one sentence; 130, 143 and 129 interrupted by Ctrl-C, SIGTERM and SIGHUP, with everything up to the last completed step saved.
+Results go to standard output, progress and warnings to standard error. Exit codes: 0 done; 2 something that you can
+fix, said in one sentence; 130, 143 and 129 interrupted by Ctrl-C, SIGTERM and SIGHUP, with everything up to the last
+completed step saved.
 
 """
 

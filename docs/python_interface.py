@@ -20,8 +20,8 @@ HEAD = """\
 
 <!-- Written by docs/python_interface.py from the package; a test compares the two. -->
 
-These names are public. Everything that a user can fix is raised as `charloom.CharloomError`, a `ValueError` with one sentence;
-anything else is a bug. `help(charloom)` and `help(NAME)` say more.
+These names are public. Everything that a user can fix is raised as `charloom.CharloomError`, a `ValueError` with one
+sentence; anything else is a bug. `help(charloom)` and `help(NAME)` say more.
 """
 
 

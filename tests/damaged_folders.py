@@ -24,7 +24,8 @@ from charloom.models.model_folder import ModelConfig, VocabularyRecord
 from charloom.settings import Cell
 from charloom.storage import strict_json
 
-# --- what a folder is ---------------------------------------------------------------------------------------------------
+# --- what a folder is
+# ---------------------------------------------------------------------------------------------------
 
 
 class Link(NamedTuple):
@@ -78,7 +79,8 @@ def put(folder: Folder, name: str, entry: Entry) -> None:
     folder[name] = entry
 
 
-# --- JSON that says things which no dictionary can hold -----------------------------------------------------------------
+# --- JSON that says things which no dictionary can hold
+# -----------------------------------------------------------------
 
 
 class Pairs(list[Any]):
@@ -254,7 +256,7 @@ def change_json(data: bytes, draw: random.Random) -> tuple[bytes, str]:
 
 
 def change_vocabulary(data: bytes, draw: random.Random) -> tuple[bytes, str]:
-    """Change the characters of a vocabulary, often keeping their number: duplicates, another order, halves of characters."""
+    """Change a vocabulary's characters, often keeping their number: duplicates, another order, half characters."""
     vocabulary = read_json(data)
     characters = value_of(vocabulary, "characters")
     if not (isinstance(characters, str) and characters):
@@ -294,7 +296,8 @@ def change_lines(data: bytes, draw: random.Random) -> tuple[bytes, str]:
     return b"".join(lines), "lines"
 
 
-# --- weights ------------------------------------------------------------------------------------------------------------
+# --- weights
+# ------------------------------------------------------------------------------------------------------------
 
 
 class Tensor(NamedTuple):
@@ -487,7 +490,8 @@ def other_numbers(data: bytes, draw: random.Random) -> bytes:
     return bytes(numbers)
 
 
-# --- files that lie together --------------------------------------------------------------------------------------------
+# --- files that lie together
+# --------------------------------------------------------------------------------------------
 
 
 def lie_about_sizes(folder: Folder, draw: random.Random) -> str:
@@ -583,7 +587,8 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-# --- bytes and files ----------------------------------------------------------------------------------------------------
+# --- bytes and files
+# ----------------------------------------------------------------------------------------------------
 
 
 def change_bytes(data: bytes, draw: random.Random) -> tuple[bytes, str]:

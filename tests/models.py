@@ -25,7 +25,7 @@ def small_model(
     seed: int = 0,
     sharpness: float = 3.0,
 ) -> LanguageModel:
-    """A model with random weights over the characters of `text`, with its logits spread so that choices are not coin flips."""
+    """A model with random weights over the characters of `text`; its logits are spread: no choice is a coin flip."""
     torch.manual_seed(seed)
     config = ModelConfig(
         NetworkConfig(cell=cell, hidden_size=hidden_size, layers=layers, embedding_size=6, dropout=0.4),

@@ -204,7 +204,7 @@ EXPECTED = {
     "check_fit1d": NUMBERS,
     "check_fit2d_predict1d": NUMBERS,
     "check_classifiers_train": "asks for 83 % of points in a plane from four steps of reading their digits",
-    "check_sample_weight_equivalence_on_dense_data": "weights equal repeated texts that stand side by side; it shuffles them",
+    "check_sample_weight_equivalence_on_dense_data": "weights equal repeated neighbouring texts; it shuffles them",
     "check_supervised_y_2d": "a column of labels is refused, where scikit-learn's own take it with a warning",
 }
 """scikit-learn's checks that fail, and why."""

@@ -157,7 +157,10 @@ def test_several_prompts_are_continued_each_with_its_samples(trained: Path, char
 
 
 def test_writing_never_imports_torch(trained: Path) -> None:
-    code = "import sys; from charloom.cli.main import run; code = run(sys.argv[1:]); sys.exit(code or 'torch' in sys.modules)"
+    code = (
+        "import sys; from charloom.cli.main import run; code = run(sys.argv[1:]); "
+        "sys.exit(code or 'torch' in sys.modules)"
+    )
     for more in ([], ["--samples", "2"], ["--json"]):
         command = [sys.executable, "-c", code, "generate", str(trained / "run"), "--prompt", "The ", "--length", "5"]
         subprocess.run([*command, *more], check=True, capture_output=True)
@@ -364,7 +367,8 @@ def test_standard_input_is_kept_so_that_the_run_can_go_on(charloom: Call, docs_t
 def test_a_toml_file_sets_what_flags_do_not(charloom: Call, docs_text: str, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text(docs_text[:3000])
     (tmp_path / "run.toml").write_text(
-        'steps = 4\nsplit = [0.8, 0.2, 0.0]\n[network]\nhidden-size = 8\ncell = "gru"\n[training]\nbatch_size = 2\nseed = 5\n'
+        'steps = 4\nsplit = [0.8, 0.2, 0.0]\n[network]\nhidden-size = 8\ncell = "gru"\n'
+        "[training]\nbatch_size = 2\nseed = 5\n"
     )
     done = charloom("train", "text.txt", "--config", "run.toml", "--network.cell", "rnn-tanh", "--run", "run", "--json")
     assert done.returncode == 0, done.stderr

@@ -307,7 +307,10 @@ def test_keywords_that_were_begun_can_be_ended() -> None:
 
 def test_what_the_parser_reads_at_a_line_end_does_not_grow_with_the_text() -> None:
     checker = Checker()
-    block = "def f(x):\n    if x:\n        return [1,\n                2]\n    elif y:\n        z = 3\n    else:\n        pass\n"
+    block = (
+        "def f(x):\n    if x:\n        return [1,\n                2]\n"
+        "    elif y:\n        z = 3\n    else:\n        pass\n"
+    )
     sizes = []
     for _ in range(20):
         assert checker.read(block)

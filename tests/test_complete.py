@@ -29,7 +29,7 @@ def total(completer: Completer) -> float:
 
 
 def ending_probability(model: LanguageModel, prefix: str, text: str, ends: str) -> float:
-    """Probability of `text` and then one of the symbols `ends` (the boundary too, where it is predicted), a step at a time."""
+    """Probability of `text` and then one of the symbols `ends` (and the boundary, if predicted), step by step."""
     before = model.encode(prefix + text).tolist()
     logs = log_probabilities(model, [*before, 0])
     ids = [model.vocabulary.characters.index(character) for character in ends]

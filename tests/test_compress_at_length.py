@@ -1,4 +1,4 @@
-"""Compression at length: thousands of files, megabytes, thousands of changes, and processors that add in a different order."""
+"""Compression at length: thousands of files and changes, megabytes, processors that add in another order."""
 
 import lzma
 import os

@@ -43,29 +43,37 @@ QUESTIONS = (
     "Q8: How do you create a character-to-index mapping for the text dataset in PyTorch?",
     "Q9: How do you create an index-to-character mapping for decoding model outputs in PyTorch?",
     "Q10: How do you encode the entire text dataset into numerical format using the character-to-index mapping?",
-    "Q11: How do you generate input sequences and corresponding target sequences for training a character-level RNN in PyTorch?",
+    "Q11: How do you generate input sequences and corresponding target sequences for training a character-level RNN in "
+    "PyTorch?",
     "Q12: How do you define the architecture of a character-level RNN using PyTorch's `nn.RNN` or `nn.LSTM` module?",
     "Q13: How do you specify the input size, hidden size, and output size when building the RNN model in PyTorch?",
     "Q14: How do you initialize the hidden state of the RNN before passing data through the model?",
-    "Q15: How do you implement the forward pass of the RNN model to process an input sequence and predict the next character?",
+    "Q15: How do you implement the forward pass of the RNN model to process an input sequence and predict the next "
+    "character?",
     "Q16: How do you define the loss function for training the character-level RNN model in PyTorch?",
     "Q17: How do you select and configure an optimizer for training the RNN model in PyTorch?",
     "Q18: How do you implement a training loop that updates model weights based on the loss in PyTorch?",
-    "Q19: How do you implement gradient clipping to prevent exploding gradients during the training of the RNN model in PyTorch?",
+    "Q19: How do you implement gradient clipping to prevent exploding gradients during the training of the RNN model "
+    "in PyTorch?",
     "Q20: How do you monitor and plot the training loss over epochs in PyTorch?",
     "Q21: How do you implement a function to generate text sequences from the trained RNN model in PyTorch?",
     "Q22: How do you generate text character by character starting from a seed string using the trained model?",
-    "Q23: How do you experiment with different temperature values to control the creativity and diversity of the generated text?",
+    "Q23: How do you experiment with different temperature values to control the creativity and diversity of the "
+    "generated text?",
     "Q24: How do you ensure that the model generates text with a specific length or number of characters?",
-    "Q25: How do you evaluate the model's performance in predicting the next character in a sequence on a validation set in "
+    "Q25: How do you evaluate the model's performance in predicting the next character in a sequence on a validation "
+    "set in "
     "PyTorch?",
     "Q26: How do you calculate and interpret the perplexity score for the character-level RNN model?",
     "Q27: How do you visualize the model's predictions versus the actual next characters in a sequence?",
-    "Q28: How do you experiment with different learning rates to observe their impact on the model's training performance?",
-    "Q29: How do you adjust the hidden size of the RNN model, and what impact does it have on the model's ability to generate "
+    "Q28: How do you experiment with different learning rates to observe their impact on the model's training "
+    "performance?",
+    "Q29: How do you adjust the hidden size of the RNN model, and what impact does it have on the model's ability to "
+    "generate "
     "text?",
     "Q30: How do you experiment with the number of layers in the RNN model to analyze its effect on text generation?",
-    "Q31: How do you change the sequence length for input sequences, and what effect does it have on the training process and "
+    "Q31: How do you change the sequence length for input sequences, and what effect does it have on the training "
+    "process and "
     "model performance?",
 )
 

@@ -28,7 +28,7 @@ CASES = [
 
 
 class Results:
-    """The harness's report on each run. It is a separate process, because a process that has computed cannot be forked."""
+    """The harness's report on each run, from a process of its own: one that has computed cannot be forked."""
 
     def __init__(self, *arguments: object) -> None:
         self._process = subprocess.Popen(

@@ -71,7 +71,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run after a crash in its second save, with everything that a crash can leave: lines, files and half a checkpoint."""
+    """The run after a crash in its second save, with all that a crash can leave: lines, files, half a checkpoint."""
     path = tmp_path_factory.mktemp("broken") / "run"
     disk = CrashingDisk(10**9)
     session = TINY.begin(path, disk)

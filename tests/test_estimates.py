@@ -84,7 +84,7 @@ def test_each_piece_is_scored_from_a_zero_state_and_the_symbol_before_it(kind: s
 
 
 def _brute_force(model: object, before: list[int], ids: list[int]) -> float:
-    """Nats of symbols, read one at a time from a zero state and one symbol before; the boundary of a line resets the state."""
+    """Nats of symbols, read singly from a zero state and one symbol before; a line's boundary resets the state."""
     network, boundary = model.network, model.vocabulary.boundary  # type: ignore[attr-defined]
     lines = model.config.documents != "none"  # type: ignore[attr-defined]
     state, symbol, total = None, before[0] if before else boundary, 0.0
@@ -150,7 +150,8 @@ def test_a_figure_says_of_what_it_is() -> None:
     assert part.summary()["of_characters"] == text.characters
     assert part.summary()["standard_error_nats"] == found.standard_error
     assert how_measured(part.summary()) == (
-        f"1,600 of 40,000 validation characters, spread over them, state folded, standard error {found.standard_error:.4f} nats"
+        "1,600 of 40,000 validation characters, spread over them, state folded, standard error "
+        f"{found.standard_error:.4f} nats"
     )
     whole = Validation(evaluate(model, text), "carried", text.characters)
     assert how_measured(whole.summary()) == "40,000 validation characters, state carried"

@@ -1,4 +1,4 @@
-"""What a Python user meets: paths and runs in place of models and texts, new seeds, and objects that a notebook shows."""
+"""What a Python user meets: paths and runs in place of models and texts, new seeds, objects in a notebook."""
 
 import gc
 from pathlib import Path

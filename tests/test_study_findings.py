@@ -46,7 +46,8 @@ SIZES = {"hidden_sizes": (64, 256, 512)}
         ({"64": 1.7, "centre": 1.7005, "256": 1.7003, "512": 1.7001},
          "The hidden size makes no difference beyond the seeds' spread from 64 to 512 in 20 s"),
         ({"64": 2.0, "centre": 1.8, "256": 1.7002, "512": 1.7},
-         "A larger hidden size helps up to 256 in 20 s; from there to 512 it makes no difference beyond the seeds' spread"),
+         "A larger hidden size helps up to 256 in 20 s; "
+         "from there to 512 it makes no difference beyond the seeds' spread"),
         ({"64": 2.0, "centre": 1.7, "256": 1.7002, "512": 1.9},
          "A larger hidden size helps up to 128 in 20 s, 128 to 256 are equal, 512 costs 0.200 nats"),
         ({"64": 1.8, "centre": 2.0, "256": 1.7, "512": 1.9},

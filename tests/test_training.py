@@ -262,7 +262,7 @@ def mean_gradient(trainer: Trainer) -> dict[str, torch.Tensor]:
 
 
 def gradient_of_the_mean(model: LanguageModel, parts: list[torch.Tensor], length: int) -> dict[str, torch.Tensor]:
-    """The gradient of the mean surprisal of all symbols of `parts`, each from a zero state, truncated every `length` symbols."""
+    """The gradient of the mean surprisal over all `parts`, each from a zero state, truncated every `length` symbols."""
     losses = []
     for part in parts:
         before = torch.cat((torch.tensor([model.vocabulary.boundary]), part[:-1]))

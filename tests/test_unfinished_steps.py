@@ -43,7 +43,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def broken_off_at_each_line(trainer: Trainer, error: Callable[[], BaseException]) -> list[str]:
-    """Interrupt the next step before each of its lines; returns the lines after which nothing could be saved any more."""
+    """Interrupt the next step before each of its lines; returns those after which nothing could be saved."""
     before = trainer.state()
     with raising_at(0, error, *OURS) as lines:
         trainer.advance()

@@ -5,8 +5,9 @@
 >>> print("".join(charloom.generate(run, "To ", length=300, seed=1)))            # doctest: +SKIP
 >>> charloom.evaluate(run, "Text that it has not read.").bits_per_character      # doctest: +SKIP
 
-`train` makes a run, a directory with everything about a training. `load` gives its model; a run, its path or a model stands
-wherever a model is asked for. `generate` writes, `evaluate` measures, `surprisal` says how much each character surprised the model.
+`train` makes a run, a directory with everything about a training. `load` gives its model; a run, its path or a model
+stands wherever a model is asked for. `generate` writes, `evaluate` measures, `surprisal` says how much each character
+surprised the model.
 
 What else a model is good for has a package of its own:
 
@@ -19,8 +20,8 @@ What else a model is good for has a package of its own:
     charloom.code       Python source that is complete, hints at mistakes
     charloom.study      what settings do
 
-and the parts lie in `charloom.data`, `models`, `training`, `generation`, `evaluation` and `machine`. Names are imported when they
-are first used, so that `charloom --help` needs no torch.
+and the parts lie in `charloom.data`, `models`, `training`, `generation`, `evaluation` and `machine`. Names are imported
+when they are first used, so that `charloom --help` needs no torch.
 """
 
 import sys

@@ -241,7 +241,8 @@ class SamplingConfig:
         arguments.number("temperature", self.temperature)
         if not 0 < self.temperature <= 1e300:
             raise SettingsError(
-                f"temperature is {_figure(self.temperature)}; it must be above 0 (use greedy for the most probable symbol)"
+                f"temperature is {_figure(self.temperature)}; it must be above 0 (use greedy for the most probable "
+                "symbol)"
             )
         _check("sampling", "top_k", self.top_k, 0, 2**31)
         _check("sampling", "top_p", self.top_p, 0, 1, open_low=True)

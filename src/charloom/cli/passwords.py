@@ -5,7 +5,7 @@ import re
 HIDDEN = "***"
 
 _USER_INFORMATION = re.compile(r"([a-z][a-z0-9+.-]+:/{1,2}[^\s:/@]*):.*@", re.IGNORECASE | re.DOTALL)
-"""`scheme://user:secret@`, or with a single slash, as in a path; a secret may hold anything, so it ends at the last @."""
+"""`scheme://user:secret@`, or with one slash, as in a path; a secret may hold anything, so it ends at the last @."""
 
 _NO_PORT = re.compile(r"([a-z][a-z0-9+.-]+:/{1,2}[^\s:/@]*):(?!\d+(?:\W|$)|\*\*\*@)[^\s:/]\S*", re.IGNORECASE)
 """`://user:secret` without its @; a port is a number."""

@@ -170,7 +170,8 @@ def _check_text(text: str | None, run: Path | None, *, varied: bool, searched: b
     """Raise `SettingsError` where there is nothing to study, or nothing to vary."""
     if text is None and run is None:
         raise SettingsError(
-            "there is no text to study; give a file, a folder, - or the name of a corpus, or a study to continue as --run"
+            "there is no text to study; give a file, a folder, - or the name of a corpus, or a study to continue as "
+            "--run"
         )
     if text is None and varied:
         raise SettingsError(f"there is no text to study; to continue {run}, leave out the values")

@@ -64,7 +64,8 @@ def fetch(entry: Dataset) -> Path | None:
         ) from None
     except (OSError, RuntimeError) as error:
         raise TextError(
-            f"{entry.name} could not be fetched from {entry.address} ({type(error).__name__}); check the network, or give a file"
+            f"{entry.name} could not be fetched from {entry.address} ({type(error).__name__}); check the network, or "
+            "give a file"
         ) from None
 
 

@@ -32,7 +32,8 @@ def open_text(text: str | Path, config: CorpusConfig) -> Corpus:
     path = Path(text)
     if isinstance(text, str) and ADDRESS.match(text) and not _exists(path):
         raise TextError(
-            f"{shown(text)} is an address, and texts are not downloaded from one; download the file and give its path, or "
+            f"{shown(text)} is an address, and texts are not downloaded from one; download the file and give its path, "
+            "or "
             "use a named corpus (charloom data list)"
         )
     if text == "" or not _exists(path):
@@ -111,7 +112,8 @@ def _refuse_name(text: str) -> None:
         raise TextError(f"{text!r} is the name of a corpus; train on it with: charloom train {text}{itself}")
     if LIKE_A_PATH.fullmatch(text):
         raise TextError(
-            f"{text!r} looks like the path of a file, but there is none; check it, and pass pathlib.Path({text!r}){itself}"
+            f"{text!r} looks like the path of a file, but there is none; check it, and pass "
+            f"pathlib.Path({text!r}){itself}"
         )
 
 

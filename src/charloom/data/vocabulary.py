@@ -91,7 +91,8 @@ class Vocabulary:
             place = int(unseen[0])
             raise TextError(
                 f"{_show(text[place])} at character {offset + place} (counted from 0) is not among the "
-                f"{len(self.characters)} characters this model knows; train on text that has it, or use --vocabulary bytes"
+                f"{len(self.characters)} characters this model knows; train on text that has it, or use --vocabulary "
+                "bytes"
             )
         return ids.astype(self.dtype)
 
@@ -173,6 +174,7 @@ def _show(character: str) -> str:
 
 def _surrogate(error: UnicodeEncodeError, offset: int) -> TextError:
     return TextError(
-        f"{_show(error.object[error.start])} at character {offset + error.start} (counted from 0) is half of a surrogate "
+        f"{_show(error.object[error.start])} at character {offset + error.start} (counted from 0) is half of a "
+        "surrogate "
         "pair and no character; remove it"
     )

@@ -51,7 +51,8 @@ class Calibration:
             lean = "as sure as it is right"
         else:
             lean = "surer than it is right" if confidence > right else "right more often than it is sure"
-        figures = f"{confidence:.1%} confident on average, {right:.1%} right; expected calibration error {self.expected_error:.1%}"
+        error = f"expected calibration error {self.expected_error:.1%}"
+        figures = f"{confidence:.1%} confident on average, {right:.1%} right; {error}"
         return f"The model is {lean}: {figures}"
 
 

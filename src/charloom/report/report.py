@@ -82,7 +82,7 @@ def write_report(
 
 
 def write_text(model: LanguageModel, characters: int, temperature: float, seed: int) -> str:
-    """About `characters` characters written without a prompt, 64 texts at a time; texts that end are joined by newlines."""
+    """About `characters` characters without a prompt, 64 texts at a time; texts that end are joined by newlines."""
     writer, config = Writer(model), SamplingConfig(temperature=temperature)
     texts, size = list[str](), 0
     length = max(1, -(-characters // TEXTS))
@@ -155,7 +155,8 @@ def _calibration(made: Report, predictions: Predictions) -> None:
     _section(made, "Calibration and temperature", measured.finding())
     made.page.picture("calibration.png", calibration.draw(measured), "reliability curve, and loss against temperature")
     made.page.say(
-        f"On the first half of the text temperature {measured.temperature:.3f} is the best; on the second half it gains "
+        f"On the first half of the text temperature {measured.temperature:.3f} is the best; on the second half it "
+        "gains "
         f"{measured.gain:.4f} nats per character over temperature 1."
     )
     made.figures["calibration"] = {
@@ -234,7 +235,8 @@ def _copies(made: Report, train: str, held_out: str, text: str, temperature: flo
     if not vocabulary.total or not mine.total or not theirs.total:
         return
     finding = (
-        f"{mine.known(vocabulary):.1%} of the words that it writes at temperature {temperature:g} occur in the training text; of "
+        f"{mine.known(vocabulary):.1%} of the words that it writes at temperature {temperature:g} occur in the "
+        "training text; of "
         f"held-out text {theirs.known(vocabulary):.1%}"
     )
     _section(made, "Its words", finding)

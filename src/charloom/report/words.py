@@ -48,7 +48,7 @@ class Words:
         return made
 
     def apart(self, other: "Words") -> float:
-        """Total variation distance between the word lengths: 0 if they are distributed alike, 1 if they share nothing."""
+        """Total variation distance between the word lengths: 0 for equal distributions, 1 for disjoint ones."""
         return sum(abs(mine - theirs) for mine, theirs in zip(self.lengths, other.lengths, strict=True)) / 2
 
 

@@ -38,7 +38,8 @@ def unpack(data: bytes, expected: Expected, where: str) -> dict[str, Array]:
         shape = entry.get("shape") if isinstance(entry, dict) else None
         if shape != wanted:
             raise FolderError(
-                f"{where}: tensor {name!r} has the shape {strict_json.short_json(shape)}, but configuration and vocabulary ask for "
+                f"{where}: tensor {name!r} has the shape {strict_json.short_json(shape)}, but configuration and "
+                "vocabulary ask for "
                 f"{wanted}; the files belong to different models"
             )
     try:

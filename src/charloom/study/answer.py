@@ -47,14 +47,15 @@ class Answer:
         else:
             length = ("steps", self.best.outcomes[0].figures.steps if self.best.outcomes[0].figures else 1)
         said = (
-            f"The best of {self.figures['settings']} settings tried on {study.name}, {budget_words(request)} per trial: "
+            f"The best of {self.figures['settings']} settings tried on {study.name}, {budget_words(request)} per "
+            "trial: "
             f"{self.best.mean:.4f} held-out nats per character, mean of {len(self.best.nats)}."
         )
         return settings_file(request.corpus, trial.network, trial.training, length, [said])
 
 
 def answer(study: Study, outcomes: Outcomes, run: Callable[[str], Path], folder: str) -> Answer:
-    """The answer, from the trials that have ended. `run` returns a trial's directory; `folder` is the study's name in commands."""
+    """The answer, from finished trials. `run` returns a trial's directory; `folder` is the study's name in commands."""
     spread, budget = noise(outcomes), budget_words(study.request)
     lines, settings = curves(study, outcomes), settings_of(outcomes)
     if study.request.search:
@@ -102,7 +103,8 @@ def _introduction(page: Page, study: Study, outcomes: Outcomes, spread: float | 
         else (f"{budget_words(request)} seen by each trial")
     )
     page.say(
-        f"{len(outcomes)} trials on {study.name} ({study.training_characters:,} characters to train on): {each}, {seeds}."
+        f"{len(outcomes)} trials on {study.name} ({study.training_characters:,} characters to train on): {each}, "
+        f"{seeds}."
     )
     if request.search:
         page.say(
@@ -112,24 +114,30 @@ def _introduction(page: Page, study: Study, outcomes: Outcomes, spread: float | 
     elif not request.grid:
         page.say(f"One setting at a time is changed around one centre: {centre_words(study)}. {study.reason}.")
     page.say(
-        "Held-out nats per character are measured the same way for every trial: float32, the same characters, in sixteen rows. "
-        "One learning rate serves all parameters: Muon's updates are scaled to the size of AdamW's, and weight decay is "
+        "Held-out nats per character are measured the same way for every trial: float32, the same characters, in "
+        "sixteen rows. "
+        "One learning rate serves all parameters: Muon's updates are scaled to the size of AdamW's, and weight decay "
+        "is "
         "multiplied by it as well."
     )
     if spread is not None:
         page.say(
-            f"Between seeds of one setting the loss varies by {spread:.4f} nats (standard deviation, over all settings)."
+            f"Between seeds of one setting the loss varies by {spread:.4f} nats (standard deviation, over all "
+            "settings)."
         )
     troubled = [f"{trial.name} ({why})" for trial, outcome in outcomes.items() if (why := trouble(outcome, study))]
     if troubled:
         page.say(
             f"The machine's speed varied, and {len(troubled)} trials did not get the steps that their time allowed: "
-            f"{', '.join(troubled)}. A trial that ended before its last step ended with the learning rate still above its final "
-            "value. To train one again, remove its folder under trials/ and its file under outcomes/, and repeat the command."
+            f"{', '.join(troubled)}. A trial that ended before its last step ended with the learning rate still above "
+            "its final "
+            "value. To train one again, remove its folder under trials/ and its file under outcomes/, and repeat the "
+            "command."
         )
     if request.budget_seconds is not None and not request.search:
         page.say(
-            "In each trial the learning rate falls towards the end of that trial's time, so at equal characters the trials are at "
+            "In each trial the learning rate falls towards the end of that trial's time, so at equal characters the "
+            "trials are at "
             "different points of their schedules; --characters makes those equal."
         )
     if best is not None:
@@ -157,9 +165,11 @@ def centre_words(study: Study) -> str:
     """The centre's settings in words."""
     network, training = study.network, study.training
     return (
-        f"{network.cell} {network.layers}x{network.hidden_size}, embedding {network.embedding_size}, dropout {network.dropout:g}, "
+        f"{network.cell} {network.layers}x{network.hidden_size}, embedding {network.embedding_size}, dropout "
+        f"{network.dropout:g}, "
         f"weight dropout {network.weight_dropout:g}, {training.optimizer} at {training.learning_rate:g}, "
-        f"weight decay {training.weight_decay:g}, batch {training.batch_size}, sequence length {training.sequence_length}"
+        f"weight decay {training.weight_decay:g}, batch {training.batch_size}, sequence length "
+        f"{training.sequence_length}"
     )
 
 
@@ -173,7 +183,8 @@ def _factor(page: Page, study: Study, curve: Curve, spread: float | None, run: C
     if name == "sequence-length" and all(taken for _, taken in steps):
         told = ", ".join(f"{label}: {taken:,.0f}" for label, taken in steps)
         page.say(
-            f"The batch size stays {study.training.batch_size}, so a shorter sequence length means more steps, each on fewer "
+            f"The batch size stays {study.training.batch_size}, so a shorter sequence length means more steps, each on "
+            "fewer "
             f"characters ({told} steps); at equal characters, that is much of its effect."
         )
     page.picture(
@@ -201,7 +212,8 @@ def _search(page: Page, study: Study, outcomes: Outcomes, sentence: str) -> None
         "loss against each setting",
     )
     page.say(
-        "The best setting was chosen on the held-out text, so its figure is slightly flattering; trials from other seeds are "
+        "The best setting was chosen on the held-out text, so its figure is slightly flattering; trials from other "
+        "seeds are "
         "less so. The search space:"
     )
     page.verbatim(study.space)

@@ -68,7 +68,7 @@ class Curve:
 
 
 def curves(study: Study, outcomes: Outcomes) -> list[Curve]:
-    """A curve for each factor of a sweep. On a grid, each value gets the best of the other settings it was tried with."""
+    """A curve for each factor of a sweep. On a grid, each value gets the best of the other settings tried."""
     made = []
     for factor in FACTORS:
         if factor.name in study.request.values():

@@ -71,7 +71,8 @@ def _ordered(curve: Curve, points: list[Point], noise: float | None, budget: str
     equal = [alike(best, point, noise) for point in points]
     words, more, within = curve.factor.words, curve.factor.more, f"in {budget}"
     if all(equal):
-        return f"The {words} makes no difference beyond the seeds' spread from {points[0].label} to {points[-1].label} {within}"
+        span = f"from {points[0].label} to {points[-1].label}"
+        return f"The {words} makes no difference beyond the seeds' spread {span} {within}"
     low, high = equal.index(True), len(points) - 1 - equal[::-1].index(True)
     steady = all(equal[low : high + 1]) and _falls(points[: low + 1], noise) and _falls(points[high:][::-1], noise)
     if not steady:

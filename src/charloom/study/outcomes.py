@@ -138,7 +138,7 @@ def diverged(nats: float, uniform_nats: float) -> bool:
 
 
 def quick_lines(path: Path, strictly: Any) -> Lines:
-    """The complete lines of a JSON-lines file, parsed in one go; `strictly` explains what is wrong with a damaged one."""
+    """The complete lines of a JSON-lines file, parsed in one go; `strictly` explains what is wrong with a bad one."""
     try:
         *whole, _ = path.read_bytes().split(b"\n")
         lines = json.loads(b"[" + b",".join(whole) + b"]")

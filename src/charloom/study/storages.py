@@ -103,7 +103,8 @@ def storage_failures(address: str | None) -> Iterator[None]:
         reported = getattr(error, "orig", None) or getattr(error.__cause__, "orig", None) or error
         reason = where.hide(str(reported)).strip() or type(error).__name__
         raise StorageError(
-            f"the storage {where.shown} failed: {reason.splitlines()[0]}; what has ended is kept; continue when it answers"
+            f"the storage {where.shown} failed: {reason.splitlines()[0]}; what has ended is kept; continue when it "
+            "answers"
         ) from None
 
 
