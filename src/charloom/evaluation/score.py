@@ -27,7 +27,6 @@ from charloom.evaluation.reading import (
     side_by_side,
     window_batches,
 )
-from charloom.evaluation.reading import carried_batches as carried_batches
 from charloom.machine.notebook import table
 from charloom.models.language_model import CHUNK, AnyModel, LanguageModel, as_model
 from charloom.models.network import State

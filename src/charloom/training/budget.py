@@ -10,7 +10,8 @@ import torch
 
 from charloom.data.batches import Streams
 from charloom.data.corpus import Text
-from charloom.evaluation.score import carried_batches, evaluate_folded
+from charloom.evaluation.reading import carried_batches
+from charloom.evaluation.score import evaluate_folded
 from charloom.machine.hardware import Choice
 from charloom.models.language_model import LanguageModel
 from charloom.models.network import CharRNN, reading
