@@ -28,7 +28,7 @@ class Display(Protocol):
 
 @contextmanager
 def display(steps: int, done: int, *, wanted: bool | None = True) -> Iterator[Display]:
-    """A display for the block, for a run of `steps` steps of which `done` are already done.
+    """A progress display for the length of the block; `done` of the `steps` steps are already done.
 
     It writes to standard error or into the notebook; with `wanted=None` only if that is a terminal or a notebook, with
     False not at all.

@@ -59,7 +59,7 @@ class Prepared:
             counts += np.bincount(self.ids[start : start + (1 << 20)], minlength=len(vocabulary))
         seen = {vocabulary.characters[symbol] for symbol in np.flatnonzero(counts[:-1])}
         if self.model.config.documents == "lines" and counts[-1]:
-            seen.add("\n")  # the boundary stands for it
+            seen.add("\n")  # the boundary represents it
         return len(set(whole.characters) - seen)
 
 
