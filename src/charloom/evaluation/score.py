@@ -20,6 +20,7 @@ from charloom.evaluation.dynamic_evaluation import LEARNING_RATE, SEGMENT, Learn
 from charloom.evaluation.reading import (
     ROWS,
     Predicted,
+    carried_batches,
     folded_batches,
     in_order,
     longest_first,
