@@ -195,7 +195,8 @@ def test_an_early_end_is_said_and_no_resume_advised(deceptive: str, charloom: An
     done = charloom("train", tmp_path / "text.txt", *flags)
     best = json.loads(charloom("info", run, "--json").stdout)["kept"]
     assert (
-        f"stopped at step {best['last_step']} of {STEPS}: no better validation since step {best['step']}" in done.stderr
+        f"stopped at step {best['last_step']} of {STEPS}: validation has not improved since step {best['step']}"
+        in done.stderr
     )
     assert "--resume" not in done.stderr
 
