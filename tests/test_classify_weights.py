@@ -37,6 +37,7 @@ def small(**changes: Any) -> charloom.TextClassifier:
         {},
         {"steps": 7, "held": 0.3, "class_weights": 0.5},
         {"steps": 7, "crops": 0.5, "held": 0},
+        {"steps": 7, "kind": "generative"},
         {"steps": 5, "every_place": 1.0},
     ],
 )

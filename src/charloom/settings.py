@@ -20,6 +20,7 @@ Weights = Literal["float32", "int8"]
 VocabularyKind = Literal["characters", "bytes"]
 Documents = Literal["none", "lines"]
 Syntax = Literal["python"]
+ClassifierKind = Literal["discriminative", "generative"]
 Pooling = Literal["last", "mean-max-last"]
 
 
@@ -184,12 +185,14 @@ class TrainingConfig:
 class ClassificationConfig:
     """How texts are classified, apart from the network's shape and the optimizer."""
 
+    kind: ClassifierKind = "discriminative"
+    "One network that tells the classes apart, or one that writes like each class, and Bayes' rule: for few texts of each."
     bidirectional: bool = True
-    "Read the text from both ends."
+    "Read the text from both ends (discriminative)."
     pooling: Pooling = "mean-max-last"
     "How the states along a text become one: the last, or mean, maximum and last together."
     label_smoothing: float = 0.1
-    "Share of the target that is spread over all classes."
+    "Share of the target that is spread over all classes (discriminative)."
     class_weights: float = 0.0
     "0 counts every text alike, 1 every class; between them the weight is the class's frequency to this negative power."
     character_dropout: float = 0.1
@@ -197,9 +200,9 @@ class ClassificationConfig:
     crops: float = 0.0
     "Share of the training texts replaced by a random part: for classifying single words and snippets."
     next_character: float = 0.3
-    "Weight of a second task beside the classes, predicting the next character: it helps where texts are few."
+    "Weight of a second task beside the classes, predicting the next character: it helps where texts are few (discriminative)."
     every_place: float = 0.0
-    "Weight of a third task: telling the class at each place, from what was read so far in either direction."
+    "Weight of a third task: telling the class at each place, from what was read so far in either direction (discriminative)."
     n_grams: int = 5
     "Longest sequences of characters counted in each class and combined with the network; 0 for none."
     held: float = 0.05
@@ -208,6 +211,7 @@ class ClassificationConfig:
     "Validations without improvement after which training stops."
 
     def __post_init__(self) -> None:
+        _choice("classification", "kind", self.kind, ClassifierKind)
         _choice("classification", "pooling", self.pooling, Pooling)
         _check("classification", "label_smoothing", self.label_smoothing, 0, 0.9)
         _check("classification", "class_weights", self.class_weights, 0, 1)

@@ -5,7 +5,7 @@ from typing import Any
 from charloom.errors import FolderError
 from charloom.storage.strict_json import shown
 
-REMAINING = {"kind": "discriminative", "members": 1}
+REMAINING = {"members": 1}
 """The only value of each that can still be used; all other code takes it for granted."""
 
 

@@ -51,6 +51,8 @@ def inherit(classifier: Classifier, parent: LanguageModel) -> None:
             given = source[name]
             if weights.shape == given.shape:
                 weights.copy_(given)
-            else:  # weight_ih of a layer that reads both directions
+            else:  # weight_ih of a layer that reads both directions, or a class beside the character
+                size = given.shape[1]
+                start = side * size if depth else 0
                 weights.zero_()
-                weights.chunk(directions, 1)[side].copy_(given)
+                weights[:, start : start + size] = given
