@@ -202,6 +202,15 @@ def test_looking_at_the_held_rows_more_often_leaves_the_same_weights(tmp_path: P
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
+def test_until_the_first_validation_the_model_of_the_last_checkpoint_is_kept(tmp_path: Path) -> None:
+    session = begin(small_rows(), tmp_path / "run", validations=1)
+    first = load_classifier(tmp_path / "run").weights()
+    for event in session.events():
+        if event.progress.step == 7:
+            break
+    assert first != load_classifier(tmp_path / "run").weights() == session.classifier.weights()
+
+
 def test_training_stops_early_where_the_held_rows_get_no_better(tmp_path: Path) -> None:
     rows = Rows(tuple("ab" * 60), tuple(f"word {chr(97 + number // 5)}" for number in range(120)))  # nothing to learn
     session = begin(rows, tmp_path / "run", steps=400, validations=100, patience=3)
