@@ -7,7 +7,7 @@ import numpy as np
 
 from charloom.classify.calibration import Bin, bins
 from charloom.classify.measures import Measures, measure
-from charloom.classify.model import Classifier, label_places
+from charloom.classify.model import Classifier
 from charloom.classify.rows import Rows
 from charloom.errors import TextError, did_you_mean, shown
 from charloom.plotting import style
@@ -54,7 +54,7 @@ def evaluate(classifier: Classifier, rows: Rows, where: str = "the rows") -> Eva
                 f"{where}: row {number} has the label {shown(label)[:80]!r}, which this classifier does not know"
                 f"{did_you_mean(shown(label), classifier.classes[:40])}"
             )
-    labels = label_places(rows.labels, classifier.classes)
+    labels = classifier.places(rows.labels)
     probabilities = classifier.probabilities(rows.texts)
     best = probabilities.argmax(1)
     wrong = np.flatnonzero(best != labels)

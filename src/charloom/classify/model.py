@@ -97,6 +97,10 @@ class Classifier:
         """The labels, in the order of the columns of `probabilities`."""
         return self.config.classes
 
+    def places(self, labels: Sequence[str]) -> NDArray[np.int64]:
+        """The place (N,) of each label among the classes, all of which are known."""
+        return label_places(labels, self.classes)
+
     @cached_property
     def table(self) -> SymbolTable:
         """The symbols that the network reads."""
