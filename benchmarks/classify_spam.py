@@ -43,6 +43,9 @@ def ways(train: Rows, number: int, *, quick: bool) -> dict[str, Callable[[], Tra
         "charloom": ours,
         "charloom, its network alone": lambda: alone(models[0], train, network=True),
         "charloom, its n-grams alone": lambda: alone(models[0], train, network=False),
+        "charloom, generative": lambda: classifier(
+            train, name="spam", seed=number, settings={**epochs, "kind": "generative"}
+        )[0],
     }
 
 

@@ -49,6 +49,9 @@ def ways(train: Rows, split: int, *, quick: bool) -> dict[str, Callable[[], Trai
         "charloom, classes alike": lambda: classifier(
             train, name="surnames", seed=split, settings={**epochs, "class_weights": 0.5}
         )[0],
+        "charloom, generative": lambda: classifier(
+            train, name="surnames", seed=split, settings={**epochs, "kind": "generative"}
+        )[0],
     }
 
 

@@ -30,7 +30,7 @@ TIMES = re.compile(
     r'"(seconds|check_seconds|characters_per_second|path|run|peak_memory_bytes)": ("[^"]*"|[0-9.e+-]+),?\s*'
 )
 
-DELETED = re.compile(rb'\n *("kind": "discriminative"|"members": 1),')
+DELETED = re.compile(rb'\n *"members": 1,')
 """Deleted options of classifiers: a configuration that names their one remaining value equals one without them."""
 
 Digests = dict[str, str]

@@ -53,8 +53,8 @@ def test_the_same_seed_gives_the_same_classifier_whatever_was_drawn_before(fitte
 def test_parameters_are_read_and_set_by_name() -> None:
     classifier = small(dropout=0.2)
     assert classifier.get_params()["dropout"] == 0.2
-    assert classifier.set_params(dropout=0.1, cell="gru") is classifier
-    assert repr(classifier).startswith("TextClassifier(cell='gru', hidden_size=8")
+    assert classifier.set_params(dropout=0.1, kind="generative") is classifier
+    assert repr(classifier).startswith("TextClassifier(kind='generative', hidden_size=8")
     with pytest.raises(CharloomError, match="no parameter 'droput'; did you mean 'dropout'"):
         classifier.set_params(droput=0.1)
 

@@ -37,6 +37,7 @@ def small(**changes: Any) -> charloom.TextClassifier:
         {},
         {"steps": 7, "held": 0.3, "class_weights": 0.5},
         {"steps": 7, "crops": 0.5, "held": 0},
+        {"steps": 7, "kind": "generative"},
         {"steps": 5, "every_place": 1.0},
     ],
 )
@@ -170,7 +171,7 @@ def test_a_copy_keeps_the_weights() -> None:
         ([1.0, -1.0], "negative or not finite"),
         ([1.0, float("nan")], "negative or not finite"),
         ([0.0, 0.0], "zero for every text"),
-        (["a", "b"], "not made of numbers"),
+        (["a", "b"], "is not numeric"),
         ([MOST * 50, MOST * 50], "divide the weights by their mean"),
     ],
 )

@@ -20,6 +20,7 @@ Weights = Literal["float32", "int8"]
 VocabularyKind = Literal["characters", "bytes"]
 DocumentKind = Literal["none", "lines"]
 Syntax = Literal["python"]
+ClassifierKind = Literal["discriminative", "generative"]
 Pooling = Literal["last", "mean-max-last"]
 
 
@@ -184,12 +185,14 @@ class TrainingConfig:
 class ClassificationConfig:
     """How texts are classified, apart from the network's shape and its training."""
 
+    kind: ClassifierKind = "discriminative"
+    "One network that separates the classes, or one that writes like each class, with Bayes' rule: for few texts."
     bidirectional: bool = True
-    "Read the text in both directions."
+    "Read the text in both directions (discriminative)."
     pooling: Pooling = "mean-max-last"
     "How the states of a text are pooled: the last, or mean, maximum and last together."
     label_smoothing: float = 0.1
-    "Share of the target spread over all classes (label smoothing)."
+    "Share of the target spread over all classes (label smoothing) (discriminative)."
     class_weights: float = 0.0
     "0 weights all texts equally, 1 all classes; between them, the class frequency to minus this power."
     character_dropout: float = 0.1
@@ -197,9 +200,9 @@ class ClassificationConfig:
     crops: float = 0.0
     "Share of training texts replaced by a random part of themselves: for classifying words and snippets."
     next_character: float = 0.3
-    "Weight of a second task, predicting the next character: helps if there are few texts."
+    "Weight of a second task, predicting the next character: helps if there are few texts (discriminative)."
     every_place: float = 0.0
-    "Weight of a third task, predicting the class at every position, in either direction."
+    "Weight of a third task, predicting the class at every position, in either direction (discriminative)."
     n_grams: int = 5
     "Longest character n-grams counted in each class and combined with the network; 0 for none."
     held: float = 0.05
@@ -208,6 +211,7 @@ class ClassificationConfig:
     "Training stops after this many validations without improvement."
 
     def __post_init__(self) -> None:
+        _choice("classification", "kind", self.kind, ClassifierKind)
         _choice("classification", "pooling", self.pooling, Pooling)
         _check("classification", "label_smoothing", self.label_smoothing, 0, 0.9)
         _check("classification", "class_weights", self.class_weights, 0, 1)

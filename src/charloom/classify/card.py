@@ -9,6 +9,11 @@ from charloom.training.card import card
 SHOWN = 100
 """The most classes that are named."""
 
+_READS = {
+    "discriminative": "reads a text and tells its class",
+    "generative": "writes like each class, and Bayes' rule",
+}
+
 
 def classifier_card(
     config: ClassifierRunConfig, classes: tuple[str, ...], step: int, figures: Mapping[str, float]
@@ -17,12 +22,12 @@ def classifier_card(
     network, rows, plan, kind = config.network, config.rows, config.plan, config.classification
     named = ", ".join(f"`{shown(name)}`" for name in classes[:SHOWN]) + (", …" if len(classes) > SHOWN else "")
     counted = f", and n-grams of up to {kind.n_grams} characters counted in each class" if kind.n_grams else ""
+    both = " in each direction" if kind.bidirectional and kind.kind == "discriminative" else ""
     return card(
         task="text-classification",
         title=f"A classifier of {rows.name}",
         what=f"A recurrent network over characters ({network.cell}, {network.layers} x {network.hidden_size} units"
-        f"{' in each direction' if kind.bidirectional else ''}, {plan.parameters:,} parameters) that reads a text and "
-        f"tells its class{counted}.",
+        f"{both}, {plan.parameters:,} parameters) that {_READS[kind.kind]}{counted}.",
         facts=[
             f"Classes ({len(classes)}): {named}",
             f"Rows: {rows.name}, {rows.rows:,} of them, {rows.held:,} held out, SHA-256 `{rows.sha256}`",

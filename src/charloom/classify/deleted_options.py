@@ -5,7 +5,7 @@ from typing import Any
 from charloom.errors import FolderError
 from charloom.storage.strict_json import short_json
 
-REMAINING = {"kind": "discriminative", "members": 1}
+REMAINING = {"members": 1}
 """The only value of each that still works; the rest of the code takes it for granted."""
 
 

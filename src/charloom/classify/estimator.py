@@ -23,6 +23,7 @@ from charloom.errors import CharloomError, MissingExtraError, SettingsError, Tex
 from charloom.settings import (
     Cell,
     ClassificationConfig,
+    ClassifierKind,
     ClassifierNetworkConfig,
     ClassifierTrainingConfig,
     Device,
@@ -56,6 +57,7 @@ class TextClassifier:
     def __init__(
         self,
         *,
+        kind: ClassifierKind = "discriminative",
         cell: Cell = "lstm",
         hidden_size: int = ClassifierNetworkConfig.hidden_size,
         layers: int = 1,
@@ -86,7 +88,7 @@ class TextClassifier:
         device: Device = "auto",
         precision: Precision = "auto",
     ) -> None:
-        self.cell, self.hidden_size, self.layers = cell, hidden_size, layers
+        self.kind, self.cell, self.hidden_size, self.layers = kind, cell, hidden_size, layers
         self.embedding_size, self.dropout, self.weight_dropout = embedding_size, dropout, weight_dropout
         self.bidirectional, self.pooling = bidirectional, pooling
         self.label_smoothing, self.class_weights = label_smoothing, class_weights

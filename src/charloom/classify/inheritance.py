@@ -51,6 +51,8 @@ def inherit(classifier: Classifier, parent: LanguageModel) -> None:
             inherited = source[name]
             if weights.shape == inherited.shape:
                 weights.copy_(inherited)
-            else:  # weight_ih of a layer that reads both directions
+            else:  # weight_ih of a layer that reads both directions, or a class in addition to the character
+                size = inherited.shape[1]
+                start = side * size if depth else 0
                 weights.zero_()
-                weights.chunk(directions, 1)[side].copy_(inherited)
+                weights[:, start : start + size] = inherited

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from charloom.classify.deleted_options import without_deleted_options
+from charloom.classify.generative import GenerativeNetwork
 from charloom.classify.n_gram_files import NGramSizes, read_n_grams
 from charloom.classify.n_grams import NGrams
 from charloom.classify.network import ClassifierNetwork
@@ -66,7 +67,7 @@ class ClassifierConfig:
 class Classifier:
     """Predicts the class of a text, and how probable it is."""
 
-    network: ClassifierNetwork
+    network: ClassifierNetwork | GenerativeNetwork
     vocabulary: Vocabulary
     config: ClassifierConfig
     n_grams: NGrams | None = None
@@ -81,8 +82,9 @@ class Classifier:
         device: str | torch.device = "cpu",
     ) -> "Classifier":
         """A classifier with fresh weights on `device`; on "meta" it has none."""
+        kind = GenerativeNetwork if config.classification.kind == "generative" else ClassifierNetwork
         with torch.device(device):
-            network = ClassifierNetwork(
+            network = kind(
                 config.network,
                 config.classification,
                 symbols=len(SymbolTable(vocabulary)),
@@ -121,8 +123,9 @@ class Classifier:
     def logits(self, texts: Sequence[str]) -> Floats:
         """Logits (N, C), not yet divided by the temperature.
 
-        A text of more than `config.longest` characters is read in pieces of equal length, and its logits are the mean
-        of theirs. The n-grams are added with their weight. Raises `NotFiniteError`.
+        A text of more than `config.longest` characters is read in pieces of equal length: a discriminative network's
+        logits are the mean of theirs, a generative one's log-likelihoods their sum. The n-grams are added with their
+        weight. Raises `NotFiniteError`.
         """
         arguments.texts(texts, "a classifier")
         return self.logits_of([self.table.encode(text) for text in texts])
@@ -170,7 +173,7 @@ class Classifier:
             raise NotFiniteError
         return read
 
-    def with_network(self, network: ClassifierNetwork) -> "Classifier":
+    def with_network(self, network: ClassifierNetwork | GenerativeNetwork) -> "Classifier":
         """The same classifier with other weights."""
         return replace(self, network=network)
 
@@ -190,6 +193,9 @@ class Classifier:
     def _combined(self, each: Floats, owners: NDArray[np.int64], counts: Floats) -> Floats:
         total = np.zeros((len(counts), each.shape[1]))
         np.add.at(total, owners, each)
+        if isinstance(self.network, GenerativeNetwork):  # the prior counts once a text, not once a piece
+            prior = self.network.prior.double().cpu().numpy()
+            return total - (counts - 1)[:, None] * prior  # type: ignore[no-any-return]
         return total / np.maximum(counts, 1)[:, None]
 
 

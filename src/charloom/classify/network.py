@@ -12,26 +12,22 @@ import torch
 from torch import nn
 
 from charloom.classify.batches import TextBatch
+from charloom.classify.calibrated import Calibrated
 from charloom.models.dropout import Dropout
-from charloom.models.network import Recurrent, make_embedding, make_layer, start_layer
+from charloom.models.network import make_embedding, make_layer, start_layer
 from charloom.settings import ClassificationConfig, ClassifierNetworkConfig
 
 PREDICTED = 2048
 """The most characters per batch that the second task predicts, drawn at random from possibly thousands."""
 
 
-class ClassifierNetwork(Recurrent):
+class ClassifierNetwork(Calibrated):
     """ids (T, B), lengths (B,) -> logits (B, C), not yet divided by the temperature."""
-
-    temperature: torch.Tensor
-    count_weight: torch.Tensor
 
     def __init__(
         self, network: ClassifierNetworkConfig, classification: ClassificationConfig, *, symbols: int, classes: int
     ) -> None:
         super().__init__()
-        for name in ("temperature", "count_weight"):
-            self.register_buffer(name, torch.ones(()))
         self.config, self.classification = network, classification
         self.directions = 2 if classification.bidirectional else 1
         self.embedding = make_embedding(symbols, network.embedding_size or network.hidden_size)

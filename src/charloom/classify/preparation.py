@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from charloom.classify import n_gram_files
 from charloom.classify.batches import TextBatches
 from charloom.classify.card import classifier_card
+from charloom.classify.generative import GenerativeNetwork
 from charloom.classify.inheritance import inherit
 from charloom.classify.model import Classifier, ClassifierConfig, label_places
 from charloom.classify.n_grams import MOST_CLASSES, NGrams
@@ -92,8 +93,10 @@ def prepare(
         character_dropout=classification.character_dropout,
         seed=training.seed,
     )
-    counts = np.bincount(labels, kept.amounts, minlength=len(rows.classes))
-    weights = class_weights(tuple(counts.tolist()), classification.class_weights)
+    counts = tuple(np.bincount(labels, kept.amounts, minlength=len(rows.classes)).tolist())
+    if isinstance(classifier.network, GenerativeNetwork):
+        classifier.network.set_prior(counts)
+    weights = class_weights(counts, classification.class_weights)
     return Prepared(classifier, batches, weights, held, held_labels)
 
 

@@ -4,18 +4,21 @@ import numpy as np
 import torch
 
 from charloom.classify.batches import TextBatch
+from charloom.classify.generative import GenerativeNetwork
 from charloom.classify.network import ClassifierNetwork
 from charloom.models.network import State, reading
 from charloom.settings import TrainingConfig
 from charloom.training.trainer import BaseTrainer, Epochs
 
+AnyNetwork = ClassifierNetwork | GenerativeNetwork
 
-class ClassifierTrainer(BaseTrainer[ClassifierNetwork, TextBatch]):
+
+class ClassifierTrainer(BaseTrainer[AnyNetwork, TextBatch]):
     """Trains a classifier's network in place for `steps` steps; classes are weighted by `weights` (C,)."""
 
     def __init__(
         self,
-        network: ClassifierNetwork,
+        network: AnyNetwork,
         batches: Epochs[TextBatch],
         config: TrainingConfig,
         *,

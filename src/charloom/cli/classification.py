@@ -38,9 +38,10 @@ def introduce(session: ClassifierSession) -> None:
     say(f"{rows.name}: {rows.rows:,} texts of {rows.classes} classes, {rows.characters:,} characters; {held}")
     if config.origin is not None:
         say(f"starting from {config.origin.path}")
-    ways = "2 x " if kind.bidirectional else ""
+    ways = "2 x " if kind.kind == "discriminative" and kind.bidirectional else ""
     say(
-        f"{path}: {network.cell} {ways}{network.layers}x{network.hidden_size}, {plan.parameters:,} parameters, "
+        f"{path}: {kind.kind}, {network.cell} {ways}{network.layers}x{network.hidden_size}, "
+        f"{plan.parameters:,} parameters, "
         f"{f'n-grams of up to {kind.n_grams} characters, ' if kind.n_grams else ''}"
         f"{plan.steps:,} steps ({plan.steps / plan.steps_per_epoch:.1f} epochs), {plan.precision} on {plan.device}: "
         f"{plan.precision_reason}"
