@@ -103,6 +103,13 @@ def test_a_wrong_type_among_the_settings_of_writing_is_named(settings: dict[str,
         (lambda: charloom.train("ab\n" * 99, run=5), "expected a path"),  # type: ignore[arg-type]
         (lambda: charloom.train(None), "there is no text to train on"),  # type: ignore[arg-type]
         (lambda: charloom.train("ab\n" * 99, steps=1, run="a\0b"), "is not a valid folder name"),
+        (lambda: charloom.train("ab\n" * 99, steps=1.5), "a run's number of steps is 1.5 .float.; it takes a whole"),  # type: ignore[arg-type]
+        (lambda: charloom.train("ab\n" * 99, steps=1, callback=3), "callback is 3; give a function"),  # type: ignore[arg-type]
+        (lambda: charloom.train("ab\n" * 99, steps=1, device="gpu"), "device is 'gpu'; did you mean 'cpu'"),  # type: ignore[arg-type]
+        (lambda: charloom.train("ab\n" * 99, steps=1, precision="x"), "precision is 'x'; it is one of auto"),  # type: ignore[arg-type]
+        (lambda: charloom.train("ab\n" * 99, steps=1, origin=""), "not a|neither a run nor a model folder"),
+        (lambda: charloom.train("ab\n" * 99, steps=1, run=""), "is not a run; choose another"),
+        (lambda: charloom.beam_search("runs/my", "abc", width="x"), "width is 'x' .str.; it takes a whole number"),  # type: ignore[arg-type]
         (lambda: charloom.evaluate("runs/my", "abc"), "there is no run or model folder runs/my"),
         (lambda: charloom.evaluate(5, "abc"), "the model is 5 .int.; give a model"),  # type: ignore[arg-type]
         (lambda: charloom.generate("runs/my", "abc"), "there is no run or model folder runs/my"),

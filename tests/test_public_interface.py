@@ -1,6 +1,6 @@
 """What a Python user meets: paths and runs in place of models and texts, new seeds, objects in a notebook."""
 
-import gc
+import pickle
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -77,6 +77,29 @@ def test_a_notebook_shows_scores_models_and_pictures(run: charloom.Run, small_te
     assert (tmp_path / "loss.png").read_bytes() == bytes(picture)
 
 
+def test_a_notebook_shows_a_run_before_its_first_step_and_names_that_look_like_markup(
+    small_text: str, tmp_path: Path
+) -> None:
+    begun = charloom.train(small_text, run=tmp_path / "a|b$c\nd", steps=2, network=NETWORK)
+    (begun.path / "metrics.jsonl").unlink()  # as before the first line
+    shown = begun._repr_markdown_()
+    assert "nan nats" not in shown and "| steps | 0 of 2 |" in shown and "training loss" not in shown
+    assert r"a\|b\$c\\nd" in shown.splitlines()[0]
+    text = tmp_path / "p|q.txt"
+    text.write_text(small_text, "utf-8")
+    run = charloom.train(text, run=tmp_path / "run", steps=1, network=NETWORK)
+    assert r"| text | p\|q, " in run._repr_markdown_()
+
+
+def test_errors_reach_the_process_that_waits_for_them() -> None:
+    for error in (charloom.errors.MissingExtraError("this", "plot"), charloom.errors.NotFiniteError()):
+        assert str(pickle.loads(pickle.dumps(error))) == str(error) != ""
+
+
+def test_completion_in_a_notebook_offers_names_and_packages() -> None:
+    assert {"train", "report", "compress", "__version__"} <= set(dir(charloom))
+
+
 def test_training_calls_back_after_each_step_and_ends_where_it_is_told_to(small_text: str, tmp_path: Path) -> None:
     steps: list[int] = []
 
@@ -99,12 +122,11 @@ def test_a_callback_that_fails_costs_no_completed_step(small_text: str, tmp_path
         if event.progress.step == 4:
             raise RuntimeError("mine")
 
-    with pytest.raises(RuntimeError, match="mine"):
+    with pytest.raises(RuntimeError, match="mine") as kept:  # as a notebook keeps the last error
         charloom.train(small_text, run=tmp_path / "run", steps=9, network=NETWORK, callback=fail)
-    gc.collect()
     seen: list[int] = []
     charloom.train(resume=tmp_path / "run", callback=lambda event: seen.append(event.progress.step))
-    assert seen == [5, 6, 7, 8, 9]
+    assert seen == [5, 6, 7, 8, 9] and kept.value.__traceback__ is not None
 
 
 @pytest.mark.parametrize(
@@ -115,6 +137,8 @@ def test_a_callback_that_fails_costs_no_completed_step(small_text: str, tmp_path
         ({"resume": 5}, "expected a path"),
         ({"resume": "runs/x", "network": NETWORK}, "keeps its settings; leave out network"),
         ({"resume": "runs/x", "run": "runs/y"}, "keeps its settings; leave out run"),
+        ({"resume": "runs/x", "precision": "float32"}, "keeps its settings; leave out precision"),
+        ({"resume": "runs/x", "text": 5}, "expected a path"),
     ],
 )
 def test_training_that_cannot_begin_gets_a_sentence(arguments: dict[str, Any], said: str) -> None:

@@ -51,15 +51,19 @@ class UnfinishedStepError(CharloomError):
 class NotFiniteError(CharloomError):
     """A model's output is not finite, so its weights are useless."""
 
-    def __init__(self) -> None:
-        super().__init__("the model's output is not a finite number, so its weights are damaged; train it again")
+    def __str__(self) -> str:
+        return "the model's output is not a finite number, so its weights are damaged; train it again"
 
 
 class MissingExtraError(CharloomError):
     """An optional package is not installed."""
 
     def __init__(self, need: str, extra: str) -> None:
-        super().__init__(f"{need} needs an optional package; install it with: pip install 'charloom[{extra}]'")
+        super().__init__(need, extra)  # so that it can be pickled
+
+    def __str__(self) -> str:
+        need, extra = self.args
+        return f"{need} needs an optional package; install it with: pip install 'charloom[{extra}]'"
 
 
 def shown(name: object) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from charloom.errors import SettingsError
+from charloom.errors import SettingsError, arguments
 from charloom.generation.generate import check
 from charloom.generation.sampling import log_probabilities
 from charloom.generation.stopping import Outlet, StopReason
@@ -67,6 +67,7 @@ def beam_search(
     if length is None:
         raise SettingsError("a continuation that never ends has no probability; give a length")
     check(length, stop, [])
+    arguments.whole("width", width)
     if width < 1:
         raise SettingsError(f"width is {width}; it must be at least 1")
     if length == 0:

@@ -9,12 +9,12 @@ import platform
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import nn
 
-from charloom.errors import SettingsError
+from charloom.errors import SettingsError, did_you_mean
 from charloom.settings import Cell, Device, Precision
 
 
@@ -27,7 +27,8 @@ class Choice:
 
 
 def choose_device(wanted: Device) -> Choice:
-    """The device to train on. Raises `SettingsError` if the requested one is not available."""
+    """The device to train on. Raises `SettingsError` if the requested one is unknown or not available."""
+    _known("device", wanted, Device)
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if wanted == "auto":
         name = next(name for name in ("cuda", "mps", "cpu") if there[name])
@@ -45,6 +46,7 @@ def choose_precision(wanted: Precision, device: str, cell: Cell, hidden_size: in
     training step takes 0.61 of the time of float32 for an LSTM, 0.66 for a GRU and plain RNNs (docs/lab-log.md).
     Raises `SettingsError`.
     """
+    _known("precision", wanted, Precision)
     if wanted == "float32":
         return Choice(wanted, "as asked for")
     if device == "cuda":
@@ -65,6 +67,12 @@ def choose_precision(wanted: Precision, device: str, cell: Cell, hidden_size: in
     if capable:
         return Choice("bfloat16", f"{what} multiplies bfloat16 itself")
     return Choice("float32", f"{what} does not multiply bfloat16 itself")
+
+
+def _known(name: str, wanted: object, choices: object) -> None:
+    """Raise `SettingsError` unless `wanted` is one of the choices."""
+    if wanted not in get_args(choices):
+        raise SettingsError(f"{name} is {wanted!r}{did_you_mean(str(wanted), get_args(choices))}")
 
 
 def _processor_multiplies_bfloat16() -> bool:

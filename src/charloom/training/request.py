@@ -23,6 +23,8 @@ class Length:
         chosen = {name: value for name, value in lengths.items() if value is not None}
         for value in chosen.values():
             arguments.number("a run's length", value)
+        if self.steps is not None:
+            arguments.whole("a run's number of steps", self.steps)
         if len(chosen) > 1:
             raise SettingsError(f"a run has one length; give only one of {' and '.join(chosen)}")
         for value in chosen.values():

@@ -10,7 +10,6 @@ lock               held while a process trains into this run
 """
 
 import hashlib
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -153,15 +152,16 @@ class Run:
 
     def _repr_markdown_(self) -> str:
         config, metrics = self.config(), self.metrics()
-        last = next((line for line in reversed(metrics) if "loss_nats" in line), {"step": 0, "loss_nats": math.nan})
+        last = next((line for line in reversed(metrics) if "loss_nats" in line), None)
         network, best = config.network, kept(metrics)
         figures = {
-            "text": f"{shown(config.text.name)}, {config.text.characters:,} characters",
+            "text": f"{config.text.name}, {config.text.characters:,} characters",
             "network": f"{network.layers} x {network.hidden_size} {network.cell}, "
             f"{config.plan.parameters:,} parameters",
-            "steps": f"{last['step']:,} of {config.plan.steps:,}",
-            "training loss": f"{last['loss_nats']:.4f} nats per character",
+            "steps": f"{last['step'] if last else 0:,} of {config.plan.steps:,}",
         }
+        if last is not None:
+            figures["training loss"] = f"{last['loss_nats']:.4f} nats per character"
         if best is not None:
             figures["best validation"] = f"{best.nats_per_character:.4f} nats per character, at step {best.step:,}"
         return table(str(self.path), figures)

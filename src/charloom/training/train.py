@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -62,11 +63,14 @@ def train(
     for place in (run, origin):
         if place is not None:
             arguments.path(place)
+    if callback is not None and not callable(callback):
+        raise SettingsError(f"callback is {callback!r}; give a function of one event")
     budget = seconds(time_budget) if isinstance(time_budget, str) else time_budget
     length = Length(steps=steps, epochs=epochs, budget=budget)
     with catch_signals() as interruption:
         if resume is not None:
             kept = {"run": run, "corpus": corpus, "network": network, "training": training, "origin": origin}
+            kept["precision"] = None if precision == "auto" else precision
             session = _resume(resume, text, length, device, kept)
         else:
             request = RunRequest(
@@ -74,24 +78,23 @@ def train(
                 network or NetworkConfig(),
                 training or TrainingConfig(),
                 length=length,
-                origin=Path(origin) if origin else None,
+                origin=None if origin is None else Path(origin),
                 device=device,
                 precision=precision,
                 chosen=[*_names("network", network), *_names("training", training)],
             )
             opened = open_text(text, request.corpus) if isinstance(text, Path) else _string(text, request.corpus)
-            session = experiment.begin(opened, request, run=Path(run) if run else None, started=started)
+            session = experiment.begin(opened, request, run=None if run is None else Path(run), started=started)
         _train(session, interruption, callback, progress)
     return session.run
 
 
 def _train(session: Session, interruption: Interruption, callback: Callback | None, progress: bool | None) -> None:
-    events = session.events(interruption)
-    with display(session.trainer.total, session.trainer.step, wanted=progress) as shown:
+    shows = display(session.trainer.total, session.trainer.step, wanted=progress)
+    with shows as shown, closing(session.events(interruption)) as events:  # closing saves, whatever the callback raises
         for event in events:
             shown.show(event)
             if callback is not None and callback(event) is True:
-                events.close()  # which saves
                 return
 
 
@@ -103,6 +106,8 @@ def _resume(
             raise SettingsError(f"a resumed run keeps its settings; leave out {name}")
     path = run.path if isinstance(run, Run) else run
     arguments.path(path)
+    if text is not None:
+        arguments.path(text)
     return experiment.resume(Path(path), length, text=text, device=device)
 
 
