@@ -2,12 +2,14 @@
 
 import copy
 from dataclasses import replace
-from typing import get_args
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pytest
 import torch
 
+import charloom
 from charloom.data.batches import IGNORED, Streams
 from charloom.data.documents import Documents
 from charloom.data.vocabulary import Vocabulary
@@ -379,3 +381,20 @@ def test_a_model_of_lines_writes_as_many_empty_lines_as_its_text_has(seed: int) 
     assert share == pytest.approx(sum(not line for line in written) / len(written), abs=0.1)
     length = sum(map(len, lines_again)) / len(lines_again)
     assert length == pytest.approx(sum(map(len, written)) / len(written), rel=0.15)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_training_and_scores_are_the_same_within_autocast_of_a_caller(
+    cell: Cell, precision: Literal["bfloat16", "float32"], small_text: str, tmp_path: Path
+) -> None:
+    """Also where one was left open by an interruption: torch would then cast the weights once and never again."""
+
+    def figures(name: str) -> tuple[list[dict[str, Any]], charloom.Score]:
+        network = charloom.NetworkConfig(cell=cell, hidden_size=8, embedding_size=4)
+        run = charloom.train(small_text, run=tmp_path / name, steps=6, network=network, precision=precision)
+        return run.metrics(), charloom.evaluate(run, small_text[:300])
+
+    plain = figures("plain")
+    with torch.autocast("cpu", torch.bfloat16):
+        assert figures("within") == plain

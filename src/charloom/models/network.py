@@ -201,7 +201,9 @@ def reading(network: nn.Module) -> Iterator[None]:
     training = network.training
     network.eval()
     try:
-        with working(), torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+        kind = next(network.parameters()).device.type
+        float32 = torch.autocast(kind, enabled=False)  # also within a caller's autocast
+        with working(), torch.inference_mode(), float32, torch.backends.cudnn.flags(allow_tf32=False):
             yield
     finally:
         network.train(training)

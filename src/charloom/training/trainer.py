@@ -126,7 +126,11 @@ class BaseTrainer(ABC, Generic[Network, BatchType]):
     def advance(self) -> Progress:
         """Train one step. Raises `DivergedError`, or `UnfinishedStepError` if an earlier step was interrupted."""
         self._require_whole()
-        with _own_random(self), working():
+        torch.clear_autocast_cache()  # within a caller's autocast it would hold the weights of the first step
+        float32 = torch.autocast(
+            next(self.network.parameters()).device.type, enabled=False
+        )  # but where `_loss` says so
+        with _own_random(self), working(), float32:
             progress = self._advance()
         self.whole = True
         return progress
