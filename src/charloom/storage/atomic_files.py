@@ -54,7 +54,7 @@ class Disk:
         os.close(file)
 
     def rename(self, source: Path, target: Path) -> None:
-        """Put `source` in place of `target`, at once."""
+        """Put `source` in the place of `target`, at once."""
         source.replace(target)
 
     def remove(self, path: Path) -> None:
