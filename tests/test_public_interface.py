@@ -96,10 +96,6 @@ def test_errors_reach_the_process_that_waits_for_them() -> None:
         assert str(pickle.loads(pickle.dumps(error))) == str(error) != ""
 
 
-def test_completion_in_a_notebook_offers_names_and_packages() -> None:
-    assert {"train", "report", "compress", "__version__"} <= set(dir(charloom))
-
-
 def test_training_calls_back_after_each_step_and_ends_where_it_is_told_to(small_text: str, tmp_path: Path) -> None:
     steps: list[int] = []
 

@@ -78,7 +78,7 @@ _PACKAGES = (
     *("plotting", "report", "study", "training"),
 )
 
-_get, _names = _public(
+_get, __dir__ = _public(
     __name__,
     {
         "classify.estimator": ("TextClassifier",),
@@ -108,10 +108,6 @@ _get, _names = _public(
 
 def __getattr__(name: str) -> "Any":
     return import_module(f"charloom.{name}") if name in _PACKAGES else _get(name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*_names(), *_PACKAGES, *globals()})
 
 
 __all__ = [

@@ -46,8 +46,9 @@ def train(
     "4m"; without any length it is four minutes. With a time budget, a recipe chooses `network` and `training` unless
     they are given. `origin` is a run or model folder to start from.
 
-    `resume` names a run to continue from its last checkpoint, perhaps for more `steps` or `epochs`; `text` is then only
-    needed if its text was moved. Ctrl-C, and in a notebook the stop button, saves and raises `KeyboardInterrupt`.
+    `resume` names a run to continue from its last checkpoint, perhaps for more `steps` or `epochs`; `text` is then the
+    path of its text, needed only if that was moved. Ctrl-C, and in a notebook the stop button, saves and raises
+    `KeyboardInterrupt`.
 
     Progress is shown on a terminal and in a notebook; with `progress=True` always, with False never. `callback` gets
     an `Event` after each step: `event.progress.loss_nats`, `event.validation`, `event.best_nats`. If it returns True,
