@@ -155,9 +155,9 @@ for threshold in (0.0, 0.5, 0.8):
 # %% [markdown]
 # ## Two ways to classify
 # So far the network learned what **tells the scripts apart**. The other way is to learn **how each script sounds**: a language
-# model that is told the script, `P(text | script)`, turned around by Bayes' rule. With few examples a model of how things sound
-# has more to learn from than a single label for each name; with many, telling apart wins. Which is it here, with nothing counted
-# beside either (`n_grams=0`)?
+# model conditioned on the script, `P(text | script)`, inverted by Bayes' rule. With few examples, a model of how things sound
+# gets more to learn from than a single label for each name; with many, discriminating wins. Which one wins here, without any
+# counts (`n_grams=0`)?
 
 # %%
 for count in choose((10, 40, 160), (10, 40)):

@@ -38,7 +38,7 @@ def _package(package: ModuleType) -> Iterator[str]:
     if package is not charloom:
         yield f"{_first(package)}\n"
     own = sorted(
-        set(package.__dir__()) - (set() if package is charloom else set(charloom.__all__)),
+        set(package.__all__) - ({"__version__"} if package is charloom else set(charloom.__all__)),
         key=lambda name: (name.lower(), name),
     )
     for name in own:

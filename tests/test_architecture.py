@@ -48,10 +48,17 @@ PACKAGES = [charloom, *(importlib.import_module(f"charloom.{name}") for name in 
 packages = pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
 
 
+def names(package: ModuleType) -> set[str]:
+    """What `dir` shows, without the packages."""
+    shown = set(package.__dir__())
+    assert package is not charloom or shown > set(charloom._PACKAGES)
+    return shown - set(charloom._PACKAGES)
+
+
 @packages
 def test_the_public_names_are_complete_and_no_module_hides_one(package: ModuleType) -> None:
-    public = {*package.__dir__(), *(["__version__"] if package is charloom else [])}
-    assert sorted(package.__all__) == sorted(public)
+    public = names(package)
+    assert set(package.__all__) == public | ({"__version__"} if package is charloom else set())
     assert {module.name for module in pkgutil.iter_modules(package.__path__)}.isdisjoint(public), (
         "a module hides a name"
     )
@@ -67,7 +74,7 @@ def test_what_a_type_checker_sees_is_what_a_program_gets(package: ModuleType) ->
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("charloom.")
         for alias in node.names
     }
-    assert set(typed) == set(package.__dir__())
+    assert set(typed) == names(package)
     for name, module in typed.items():
         assert getattr(package, name) is getattr(importlib.import_module(module), name)
 

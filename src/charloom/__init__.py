@@ -78,7 +78,7 @@ _PACKAGES = (
     *("plotting", "report", "study", "training"),
 )
 
-_get, __dir__ = _public(
+_get, _names = _public(
     __name__,
     {
         "classify.estimator": ("TextClassifier",),
@@ -104,6 +104,10 @@ _get, __dir__ = _public(
         "training.trainer": ("Progress", "Trainer"),
     },
 )
+
+
+def __dir__() -> list[str]:
+    return sorted([*_names(), *_PACKAGES])
 
 
 def __getattr__(name: str) -> "Any":

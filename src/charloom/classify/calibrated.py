@@ -1,4 +1,4 @@
-"""What every network that tells classes has beside its weights: the two numbers that calibration sets."""
+"""What every classifier's network stores next to its weights: the two numbers that calibration sets."""
 
 import torch
 

@@ -98,7 +98,7 @@ class Score:
 
 
 def evaluate(model: AnyModel, text: AnyText, *, context: int | None = None, chunk: int = CHUNK) -> Score:
-    """Score a text: every character counts once. A path stands for the model or text that lies there.
+    """Score a text: every character counts once. The model or the text may be given as a path.
 
     Without `context` the state is carried: the text is read in order from its beginning and the state is never reset
     (with documents, at the beginning of each). With `context` the state is fresh: the text is cut every `context`

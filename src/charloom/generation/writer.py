@@ -4,7 +4,6 @@ import contextlib
 import itertools
 from collections import deque
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
@@ -15,7 +14,7 @@ from charloom.generation.numpy_steps import Stepper, StepRows
 from charloom.generation.sampling import REPETITION_WINDOW, distributions, draw
 from charloom.machine.threads import alone, shared, working
 from charloom.models.model_folder import encode_for
-from charloom.models.model_source import ModelSource, arrays_of
+from charloom.models.model_source import ModelPlace, ModelSource, arrays_of, place_of
 from charloom.models.state import Arrays, as_state
 from charloom.models.step_weights import Floats
 from charloom.settings import SamplingConfig, Weights
@@ -66,9 +65,10 @@ class Writer:
         return model if isinstance(model, Writer) else cls(model)
 
     @classmethod
-    def load(cls, path: str | Path, *, compiled: Weights | None = None) -> "Writer":
+    def load(cls, path: ModelPlace, *, compiled: Weights | None = None) -> "Writer":
         """A writer for the model of a run directory or a model folder. Raises `FolderError`."""
-        arguments.path(path)
+        place = place_of(path)
+        arguments.path(path if place is None else place)
         return cls(path, compiled=compiled)
 
     def read(self, text: str, state: Sequence[Any] | None = None) -> Arrays:

@@ -127,7 +127,7 @@ AnyModel = Union[LanguageModel, ModelPlace]  # noqa: UP007
 
 
 def as_model(source: AnyModel) -> LanguageModel:
-    """The model itself, or the one of a run or a path. Raises `CharloomError` for what stands for no model."""
+    """The model itself, or the one of a run or a path. Raises `CharloomError` for anything else."""
     place = place_of(source)
     if place is not None:
         return load_folder(model_folder(place))

@@ -33,7 +33,7 @@ REMEDY = "give a model, as charloom.load(RUN) does, or the path of a run"
 
 
 def arrays_of(source: ModelSource) -> ModelArrays:
-    """The model as arrays. Raises `CharloomError` for what stands for no model."""
+    """The model as arrays. Raises `CharloomError` for anything else."""
     place = place_of(source)
     if place is not None:
         return read_model(model_folder(place))
