@@ -21,7 +21,7 @@ from charloom.training.optimizers import Together
 from charloom.training.session import Session
 from charloom.training.trainer import BaseTrainer, Trainer, TrainerState
 from conftest import CELLS
-from test_training import CONFIG, begin, equal, run
+from test_trainer import CONFIG, begin, equal, run
 from tiny_runs import TinyRun, WatchedDisk, differences, finish
 
 pytestmark = pytest.mark.usefixtures("ctrl_c", "one_thread")
