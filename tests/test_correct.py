@@ -162,8 +162,7 @@ def test_characters_that_the_model_does_not_know_are_read_as_near_ones() -> None
 def test_words_that_follow_other_rules_are_not_judged() -> None:
     text = (
         "See http://teh.org/sae, www.teh.org, teh@sae.org, /usr/teh/sae, `teh sae`, teh_sae, teh2, 3rd, camelCase, "
-        "teh.py, "
-        "teh(), <sae teh>, &teh; and @teh #sae.\n```\nteh sae\n```\nBut don't judge well-known ones"
+        "teh.py, teh(), <sae teh>, &teh; and @teh #sae.\n```\nteh sae\n```\nBut don't judge well-known ones"
     )
     assert [span.word for span in spans(text)] == ["See", "and", "But", "don't", "judge", "well", "known", "ones"]
     assert all(text[span.start : span.end] == span.word for span in spans(text))

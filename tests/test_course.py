@@ -62,19 +62,16 @@ QUESTIONS = (
     "generated text?",
     "Q24: How do you ensure that the model generates text with a specific length or number of characters?",
     "Q25: How do you evaluate the model's performance in predicting the next character in a sequence on a validation "
-    "set in "
-    "PyTorch?",
+    "set in PyTorch?",
     "Q26: How do you calculate and interpret the perplexity score for the character-level RNN model?",
     "Q27: How do you visualize the model's predictions versus the actual next characters in a sequence?",
     "Q28: How do you experiment with different learning rates to observe their impact on the model's training "
     "performance?",
     "Q29: How do you adjust the hidden size of the RNN model, and what impact does it have on the model's ability to "
-    "generate "
-    "text?",
+    "generate text?",
     "Q30: How do you experiment with the number of layers in the RNN model to analyze its effect on text generation?",
     "Q31: How do you change the sequence length for input sequences, and what effect does it have on the training "
-    "process and "
-    "model performance?",
+    "process and model performance?",
 )
 
 

@@ -7,6 +7,7 @@ import inspect
 import sys
 import tempfile
 from collections.abc import Iterable
+from contextlib import closing
 from numbers import Real
 from pathlib import Path
 from typing import Any, Self
@@ -135,8 +136,9 @@ class TextClassifier:
                 run=Path(self.run) if self.run is not None else Path(folder) / "run",
                 save_every=SaveEvery(seconds=float("inf") if self.run is None else 30.0),
             )
-            for _ in session.events():
-                pass
+            with closing(session.events()) as events:  # closing saves, whatever interrupts
+                for _ in events:
+                    pass
             self.classifier_ = load_classifier(session.run.path)
         self.classes_ = classes
         self._columns = [self.classifier_.classes.index(name) for name in names]

@@ -7,7 +7,6 @@ Its folder holds `config.json`, `vocabulary.json`, `model.safetensors` and a car
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -23,7 +22,13 @@ from charloom.classify.symbols import Symbols, SymbolTable, padded
 from charloom.data.vocabulary import Vocabulary
 from charloom.errors import FolderError, NotFiniteError, arguments
 from charloom.models.language_model import as_tensors, expected_of, pack
-from charloom.models.model_folder import LARGEST_WEIGHTS, model_folder, read_model_file, read_vocabulary
+from charloom.models.model_folder import (
+    LARGEST_WEIGHTS,
+    ModelPlace,
+    model_folder,
+    read_model_file,
+    read_vocabulary,
+)
 from charloom.models.network import reading
 from charloom.settings import ClassificationConfig, ClassifierNetworkConfig
 from charloom.storage import strict_json
@@ -205,7 +210,7 @@ def softmax(logits: Floats) -> Floats:
     return powers / powers.sum(1, keepdims=True)  # type: ignore[no-any-return]
 
 
-def load_classifier(path: str | Path) -> Classifier:
+def load_classifier(path: ModelPlace) -> Classifier:
     """The classifier of a run directory or a model folder. Raises `FolderError`."""
     folder = model_folder(path)
     where = str(folder / "config.json")

@@ -45,7 +45,6 @@ def compress(
     """
     from charloom.cli.output import print_json
     from charloom.compress.codec import Codec
-    from charloom.models.model_folder import model_folder, read_model
 
     if output is None and str(file) == HYPHEN:
         raise SettingsError(
@@ -56,7 +55,7 @@ def compress(
         raise SettingsError("a compressed file cannot be shown on a terminal; redirect standard output, or name a file")
     with files.pieces(file) as data:
         target = None if aside else files.target(output or file.with_name(file.name + ENDING), force=force)
-        codec = Codec(read_model(model_folder(run)))
+        codec = Codec(run)
         began = time.monotonic()
         compressed = codec.encode(data, adaptive=adaptive)
     coded = time.monotonic()

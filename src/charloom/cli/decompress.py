@@ -31,14 +31,13 @@ def decompress(
     """
     from charloom.cli.output import print_json
     from charloom.compress.codec import Codec
-    from charloom.models.model_folder import model_folder, read_model
 
     if output is None and file.suffix != ENDING:
         named = "standard input" if str(file) == HYPHEN else file
         raise SettingsError(f"{named} does not end in {ENDING}; name the decompressed file with --output")
     data = files.read(file)
     target = None if str(output) == HYPHEN else files.target(output or file.with_suffix(""), force=force)
-    codec = Codec(read_model(model_folder(run)))
+    codec = Codec(run)
     began = time.monotonic()
     try:
         original = codec.decode(data)

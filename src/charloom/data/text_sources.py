@@ -33,8 +33,7 @@ def open_text(text: str | Path, config: CorpusConfig) -> Corpus:
     if isinstance(text, str) and ADDRESS.match(text) and not _exists(path):
         raise TextError(
             f"{shown(text)} is an address, and texts are not downloaded from one; download the file and give its path, "
-            "or "
-            "use a named corpus (charloom data list)"
+            "or use a named corpus (charloom data list)"
         )
     if text == "" or not _exists(path):
         if isinstance(text, Path) or path.suffix or len(path.parts) > 1:

@@ -175,6 +175,5 @@ def _show(character: str) -> str:
 def _surrogate(error: UnicodeEncodeError, offset: int) -> TextError:
     return TextError(
         f"{_show(error.object[error.start])} at character {offset + error.start} (counted from 0) is half of a "
-        "surrogate "
-        "pair and no character; remove it"
+        "surrogate pair and no character; remove it"
     )

@@ -133,7 +133,8 @@ def evaluate_dynamic(
 
 def _read_while_learning(model: LanguageModel, ids: Ids, learning_rate: float, segment: int) -> Iterator[Predicted]:
     """As `read`, with a copy of the network that takes a step after each batch."""
-    learner, state = Learner(model.network, learning_rate), State()
+    learner = Learner(model.network, learning_rate)
+    state: State | None = None
     for batch in in_order(model, ids, segment):
         inputs, targets = (part.to(model.network.device) for part in (batch.inputs, batch.targets))
         logits, state = learner.read(inputs, targets, None if batch.begins else state)

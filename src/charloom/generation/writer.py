@@ -13,8 +13,8 @@ from charloom.errors import MissingExtraError, SettingsError, arguments
 from charloom.generation.numpy_steps import Stepper, StepRows
 from charloom.generation.sampling import REPETITION_WINDOW, distributions, draw
 from charloom.machine.threads import alone, shared, working
-from charloom.models.model_folder import encode_for
-from charloom.models.model_source import ModelPlace, ModelSource, arrays_of, place_of
+from charloom.models.model_folder import ModelPlace, encode_for, model_folder, read_model
+from charloom.models.model_source import ModelSource, arrays_of
 from charloom.models.state import Arrays, as_state
 from charloom.models.step_weights import Floats
 from charloom.settings import SamplingConfig, Weights
@@ -67,9 +67,7 @@ class Writer:
     @classmethod
     def load(cls, path: ModelPlace, *, compiled: Weights | None = None) -> "Writer":
         """A writer for the model of a run directory or a model folder. Raises `FolderError`."""
-        place = place_of(path)
-        arguments.path(path if place is None else place)
-        return cls(path, compiled=compiled)
+        return cls(read_model(model_folder(path)), compiled=compiled)
 
     def read(self, text: str, state: Sequence[Any] | None = None) -> Arrays:
         """The state after `text`, read from the boundary or from `state` on; see `LanguageModel.read`."""

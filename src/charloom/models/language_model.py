@@ -13,8 +13,17 @@ from charloom.data.text_ids import remembered
 from charloom.data.vocabulary import Ids, Vocabulary
 from charloom.errors import FolderError, arguments
 from charloom.machine.notebook import table
-from charloom.models.model_folder import ModelArrays, ModelConfig, encode_for, model_folder, read_model, sizes
-from charloom.models.model_source import REMEDY, ModelPlace, place_of
+from charloom.models.model_folder import (
+    ModelArrays,
+    ModelConfig,
+    ModelPlace,
+    encode_for,
+    model_folder,
+    place_of,
+    read_model,
+    sizes,
+)
+from charloom.models.model_source import REMEDY
 from charloom.models.network import CharRNN, State, reading
 from charloom.models.state import as_state
 from charloom.storage.tensor_files import Array, Expected
@@ -128,12 +137,11 @@ AnyModel = Union[LanguageModel, ModelPlace]  # noqa: UP007
 
 def as_model(source: AnyModel) -> LanguageModel:
     """The model itself, or the one of a run or a path. Raises `CharloomError` for anything else."""
-    place = place_of(source)
-    if place is not None:
-        return load_folder(model_folder(place))
-    arguments.kind(source, LanguageModel, "the model", REMEDY)
-    assert isinstance(source, LanguageModel)
-    return source
+    if isinstance(source, LanguageModel):
+        return source
+    if place_of(source) is None:
+        arguments.kind(source, LanguageModel, "the model", REMEDY)
+    return load_folder(model_folder(source))
 
 
 def load_folder(folder: Path) -> LanguageModel:

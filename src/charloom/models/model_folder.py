@@ -6,8 +6,9 @@ or unpickled, and sizes are checked against the configuration before anything is
 
 import stat
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, Union
 
 from charloom.data.corpus import Text
 from charloom.data.text_ids import encode
@@ -95,10 +96,29 @@ def is_run(path: Path) -> bool:
     return (path / "model").is_dir() or (path / "checkpoints").is_dir()
 
 
-def model_folder(path: str | Path) -> Path:
-    """The model folder of a run directory, or `path` itself. Raises `FolderError`."""
-    arguments.path(path)
-    path = Path(path)
+class HasPath(Protocol):
+    """A `Run`."""
+
+    @property
+    def path(self) -> Path:
+        """Its directory."""
+
+
+ModelPlace = Union[HasPath, str, PathLike[str]]  # noqa: UP007
+"""Where a model lies: a run, or the path of a run directory or model folder."""
+
+
+def place_of(source: object) -> str | PathLike[str] | None:
+    """The path that a path, a string or a run stands for; None for anything else."""
+    place = source if isinstance(source, (str, PathLike)) else getattr(source, "path", None)
+    return place if isinstance(place, (str, PathLike)) else None
+
+
+def model_folder(place: ModelPlace) -> Path:
+    """The model folder of a run, or the folder itself. Raises `FolderError`."""
+    found = place_of(place)
+    arguments.path(place if found is None else found)
+    path = Path(found)  # type: ignore[arg-type]
     if not path.exists():
         raise FolderError(f"there is no run or model folder {shown(path)}; check the path")
     if not is_run(path) and not (path / "config.json").exists():

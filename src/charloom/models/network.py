@@ -196,13 +196,12 @@ def make_layer(config: NetworkConfig, inputs: int) -> nn.Module:
 
 
 @contextmanager
-def reading(network: nn.Module) -> Iterator[None]:
+def reading(network: Recurrent) -> Iterator[None]:
     """Use the network without dropout and gradients, in float32; afterwards it is as it was before."""
     training = network.training
     network.eval()
     try:
-        kind = next(network.parameters()).device.type
-        float32 = torch.autocast(kind, enabled=False)  # also within a caller's autocast
+        float32 = torch.autocast(network.device.type, enabled=False)  # also within a caller's autocast
         with working(), torch.inference_mode(), float32, torch.backends.cudnn.flags(allow_tf32=False):
             yield
     finally:

@@ -133,8 +133,7 @@ def draw_heat_map(surprises: list[Surprise], title: str, *, columns: int = 48, c
     axes.set_title(title, loc="left", size=10, parse_math=False)
     figure.supxlabel(
         f"top row: the text, darker where it surprised more (0 to 7 bits); below: the {candidates} most probable "
-        "characters, "
-        "darker where likelier, blue where right",
+        "characters, darker where likelier, blue where right",
         size=8,
     )
     return rendered(figure)

@@ -15,7 +15,7 @@ from charloom.plotting.style import COLOURS, MARKERS, Picture, rendered, vector
 from charloom.storage import atomic_files
 from charloom.storage.atomic_files import Disk
 from charloom.training.kept import Kept, kept
-from charloom.training.runs import Run
+from charloom.training.runs import Run, as_run
 
 Points = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Characters seen, and nats per character."""
@@ -40,7 +40,7 @@ def draw_loss(*runs: Run | str | Path) -> Picture:
 
     The title states the result. Raises `FolderError` for a run without metrics.
     """
-    return rendered(_figure([run if isinstance(run, Run) else Run(Path(run)) for run in runs]), dpi=150)
+    return rendered(_figure([as_run(run) for run in runs]), dpi=150)
 
 
 def plot_loss(runs: Sequence[Run], output: Path) -> None:

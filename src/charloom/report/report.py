@@ -156,8 +156,7 @@ def _calibration(made: Report, predictions: Predictions) -> None:
     made.page.picture("calibration.png", calibration.draw(measured), "reliability curve, and loss against temperature")
     made.page.say(
         f"On the first half of the text temperature {measured.temperature:.3f} is the best; on the second half it "
-        "gains "
-        f"{measured.gain:.4f} nats per character over temperature 1."
+        f"gains {measured.gain:.4f} nats per character over temperature 1."
     )
     made.figures["calibration"] = {
         "expected_calibration_error": measured.expected_error,

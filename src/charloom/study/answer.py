@@ -48,8 +48,7 @@ class Answer:
             length = ("steps", self.best.outcomes[0].figures.steps if self.best.outcomes[0].figures else 1)
         said = (
             f"The best of {self.figures['settings']} settings tried on {study.name}, {budget_words(request)} per "
-            "trial: "
-            f"{self.best.mean:.4f} held-out nats per character, mean of {len(self.best.nats)}."
+            f"trial: {self.best.mean:.4f} held-out nats per character, mean of {len(self.best.nats)}."
         )
         return settings_file(request.corpus, trial.network, trial.training, length, [said])
 
@@ -117,8 +116,7 @@ def _introduction(page: Page, study: Study, outcomes: Outcomes, spread: float | 
         "Held-out nats per character are measured the same way for every trial: float32, the same characters, in "
         "sixteen rows. "
         "One learning rate serves all parameters: Muon's updates are scaled to the size of AdamW's, and weight decay "
-        "is "
-        "multiplied by it as well."
+        "is multiplied by it as well."
     )
     if spread is not None:
         page.say(
@@ -130,9 +128,8 @@ def _introduction(page: Page, study: Study, outcomes: Outcomes, spread: float | 
         page.say(
             f"The machine's speed varied, and {len(troubled)} trials did not get the steps that their time allowed: "
             f"{', '.join(troubled)}. A trial that ended before its last step ended with the learning rate still above "
-            "its final "
-            "value. To train one again, remove its folder under trials/ and its file under outcomes/, and repeat the "
-            "command."
+            "its final value. To train one again, remove its folder under trials/ and its file under outcomes/, and "
+            "repeat the command."
         )
     if request.budget_seconds is not None and not request.search:
         page.say(
@@ -184,8 +181,7 @@ def _factor(page: Page, study: Study, curve: Curve, spread: float | None, run: C
         told = ", ".join(f"{label}: {taken:,.0f}" for label, taken in steps)
         page.say(
             f"The batch size stays {study.training.batch_size}, so a shorter sequence length means more steps, each on "
-            "fewer "
-            f"characters ({told} steps); at equal characters, that is much of its effect."
+            f"fewer characters ({told} steps); at equal characters, that is much of its effect."
         )
     page.picture(
         f"{name}.png", drawings.draw_curve(curve, spread, budget, centre), f"held-out loss against the {words}"
@@ -213,8 +209,7 @@ def _search(page: Page, study: Study, outcomes: Outcomes, sentence: str) -> None
     )
     page.say(
         "The best setting was chosen on the held-out text, so its figure is slightly flattering; trials from other "
-        "seeds are "
-        "less so. The search space:"
+        "seeds are less so. The search space:"
     )
     page.verbatim(study.space)
 

@@ -13,16 +13,17 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import filelock
 
 from charloom.data.vocabulary import Vocabulary
-from charloom.errors import FolderError, StorageError, shown
+from charloom.errors import FolderError, StorageError, arguments, shown
 from charloom.interruption import Interruption
 from charloom.machine.notebook import table
-from charloom.models.model_folder import model_folder, of_language_model, read_model_file
+from charloom.models.model_folder import ModelPlace, model_folder, of_language_model, read_model_file
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
 from charloom.storage import atomic_files, strict_json
 from charloom.storage.atomic_files import Disk
@@ -167,11 +168,19 @@ class Run:
         return table(str(self.path), figures)
 
 
-def load(path: "str | Path | Run") -> "LanguageModel":
+def as_run(run: "Run | str | PathLike[str]") -> Run:
+    """The run itself, or the one at a path. Raises `FolderError` for anything else."""
+    if isinstance(run, Run):
+        return run
+    arguments.path(run)
+    return Run(Path(run))
+
+
+def load(path: ModelPlace) -> "LanguageModel":
     """The model of a run directory or a model folder. Raises `FolderError`."""
     from charloom.models.language_model import load_folder  # reading only the files of runs needs no torch
 
-    return load_folder(model_folder(path.path if isinstance(path, Run) else path))
+    return load_folder(model_folder(path))
 
 
 def read_lines(path: Path, complete: Callable[[dict[str, Any]], bool] = lambda line: True) -> list[dict[str, Any]]:

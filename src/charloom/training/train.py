@@ -16,7 +16,7 @@ from charloom.training import experiment
 from charloom.training.display import display
 from charloom.training.loop import Event
 from charloom.training.request import Length, RunRequest
-from charloom.training.runs import Run
+from charloom.training.runs import Run, as_run
 from charloom.training.session import Session, Validation
 
 Callback = Callable[[Event[Validation]], Any]
@@ -105,11 +105,10 @@ def _resume(
     for name, value in settings.items():
         if value is not None:
             raise SettingsError(f"a resumed run keeps its settings; leave out {name}")
-    path = run.path if isinstance(run, Run) else run
-    arguments.path(path)
+    path = as_run(run).path
     if text is not None:
         arguments.path(text)
-    return experiment.resume(Path(path), length, text=text, device=device)
+    return experiment.resume(path, length, text=text, device=device)
 
 
 def _string(text: str | None, corpus: CorpusConfig) -> Any:

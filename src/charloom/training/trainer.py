@@ -127,9 +127,7 @@ class BaseTrainer(ABC, Generic[Network, BatchType]):
         """Train one step. Raises `DivergedError`, or `UnfinishedStepError` if an earlier step was interrupted."""
         self._require_whole()
         torch.clear_autocast_cache()  # within a caller's autocast it would hold the weights of the first step
-        float32 = torch.autocast(
-            next(self.network.parameters()).device.type, enabled=False
-        )  # but where `_loss` says so
+        float32 = torch.autocast(self.network.device.type, enabled=False)  # except where `_loss` says otherwise
         with _own_random(self), working(), float32:
             progress = self._advance()
         self.whole = True
