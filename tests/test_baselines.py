@@ -239,3 +239,12 @@ def test_each_figure_is_for_each_character_and_not_for_each_byte() -> None:
     ids = np.frombuffer(("é" * 50).encode(), np.uint8)
     (uniform, *_) = baselines(ids, ids, outputs=256, characters=50, raw_train=bytes(ids), raw=bytes(ids))
     assert uniform.bits_per_character == 16
+
+
+def test_a_compressor_whose_archive_shrinks_with_more_text_has_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def shrinking(data: bytes) -> int:
+        return 1000 - len(data)
+
+    module = "charloom.evaluation.predictive_compressors.predictive_compressors"
+    monkeypatch.setattr(module, lambda: {"shrinking": shrinking, "growing": len})
+    assert list(predictive_sizes(b"before", b"after")) == [("growing", 5, "the training text (compressed in front)")]

@@ -38,8 +38,11 @@ def predictive_compressors() -> dict[str, Callable[[bytes], int]]:
 
 
 def predictive_sizes(train: bytes, held_out: bytes) -> Iterator[tuple[str, int, str]]:
-    """Name, bytes that `held_out` adds after the training text, and how much of that text was used; failures are left
-    out."""
+    """Name, bytes that `held_out` adds after the training text, and how much of that text was used.
+
+    Left out are failures, and a difference that is no size: zpaq chooses its model by the data, so a few hundred bytes
+    more can make an archive smaller.
+    """
     for name, size in predictive_compressors().items():
         known, knew = train, "the training text (compressed in front)"
         if name.startswith("zpaq") and len(train) > ZPAQ_LARGEST:
@@ -48,7 +51,8 @@ def predictive_sizes(train: bytes, held_out: bytes) -> Iterator[tuple[str, int, 
             added = size(known + held_out) - size(known)
         except (OSError, MemoryError, subprocess.CalledProcessError):
             continue
-        yield name, added, knew
+        if added > 0:
+            yield name, added, knew
 
 
 def _zpaq(program: str, data: bytes) -> int:
