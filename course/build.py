@@ -1,8 +1,8 @@
 """Run the lessons and write them as notebooks, with their outputs.
 
-Usage: python course/build.py [--mode full|fast] [--output FOLDER] [LESSON.py ...]      (make course)
+Usage: python course/build.py [--mode full|fast] [--output FOLDER] [LESSON ...]      (make course)
 
-A lesson is a file NN_name.py next to this one, in jupytext's percent format; without any named, all are built. One that
+A lesson is a script NN_name.py next to this file, or a folder NN_name; without any named, all are built. One that
 raises, or writes to standard error, is not written and makes this command fail: a reader would trip over it.
 """
 
@@ -16,21 +16,13 @@ from typing import Any
 import jupytext
 from nbclient import NotebookClient
 
-HERE = Path(__file__).resolve().parent
-
-
-def lessons() -> list[Path]:
-    """The lessons' sources, in their order."""
-    return sorted(HERE.glob("[0-9][0-9]_*.py"))
+from sources import HERE, lessons, source
 
 
 def build(lesson: Path, mode: str) -> Any:
     """The lesson as a notebook that was run. Raises what a cell raises."""
     os.environ["CHARLOOM_COURSE"] = mode  # which the kernel inherits
-    notebook = jupytext.read(lesson)
-    notebook.metadata.pop("jupytext", None)  # a notebook for readers: its source stays the .py
-    for number, cell in enumerate(notebook.cells):
-        cell.id = f"{lesson.stem[:2]}-{number:03d}"  # the same each time it is built
+    notebook = source(lesson)
     client = NotebookClient(
         notebook,
         timeout=1200,

@@ -83,7 +83,7 @@ SHALLOW = re.compile(r"^\s*(?:>>> )?(?:from|import) charloom\.\w+\.", re.MULTILI
 
 
 def test_lessons_and_pages_import_public_names_alone() -> None:
-    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "course").glob("[0-9]*.py")]
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "course").rglob("[0-9]*.py")]
     assert len(pages) > 20
     assert [page.name for page in pages if SHALLOW.search(page.read_text())] == []
 

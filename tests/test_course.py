@@ -14,8 +14,11 @@ jupytext = pytest.importorskip("jupytext", reason="the lessons need the extra co
 
 ROOT = Path(__file__).resolve().parents[1]
 COURSE = ROOT / "course"
-LESSONS = sorted(COURSE.glob("[0-9][0-9]_*.py"))
-MAIN = COURSE / "10_char_level_rnn.py"
+sys.path.insert(0, str(COURSE))
+from sources import lessons, source  # noqa: E402
+
+LESSONS = lessons()
+MAIN = COURSE / "10_char_level_rnn"
 LARGEST = 2_500_000
 """Maximum size of a notebook in bytes: larger ones are slow to open."""
 
@@ -142,7 +145,7 @@ def test_every_check_that_by_hand_and_charloom_agree_was_made(fast: Callable[[Pa
 
 
 def test_the_program_by_hand_is_short_and_runs_without_charloom(tmp_path: Path) -> None:
-    notebook = jupytext.read(MAIN)
+    notebook = source(MAIN)
     places = [
         next(place for place, cell in enumerate(notebook.cells) if cell.source.startswith(f"### {start}"))
         for start in ("Q12:", "Q25:")
@@ -169,9 +172,9 @@ def test_the_program_by_hand_is_short_and_runs_without_charloom(tmp_path: Path) 
 def test_the_built_notebook_is_that_of_the_source_and_ran_in_full(lesson: Path) -> None:
     path = lesson.with_suffix(".ipynb")
     assert path.stat().st_size < LARGEST
-    source, built = jupytext.read(lesson), jupytext.read(path)
+    written, built = source(lesson), jupytext.read(path)
     assert [(cell.cell_type, cell.source) for cell in built.cells] == [
-        (cell.cell_type, cell.source) for cell in source.cells
+        (cell.cell_type, cell.source) for cell in written.cells
     ], f"{path.name} is out of date; build it with: make course"
     code = [cell for cell in built.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))

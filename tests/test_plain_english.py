@@ -11,7 +11,7 @@ READ = (
     "src/charloom/**/*.py",
     "docs/**/*.md",
     "docs/*.py",
-    "course/*.py",
+    "course/**/*.py",
     "benchmarks/*.py",
     "tests/*.py",
     "README.md",
