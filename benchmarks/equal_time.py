@@ -156,6 +156,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Quality at equal time, compared with two well-known recipes.")
     parser.add_argument("--seconds", type=float, default=240.0)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=1, help="to measure in parts (default: 1)")
     parser.add_argument("--text", default="tiny-shakespeare")
     parser.add_argument("--output", type=Path, default=None)
     options = parser.parse_args()
@@ -163,7 +164,7 @@ def main() -> None:
     chosen = choose_precision("auto", "cpu", "lstm", 512).name
     rows: dict[str, list[float]] = {}
     steps: dict[str, list[int]] = {}
-    for seed in range(1, options.seeds + 1):
+    for seed in range(options.first_seed, options.first_seed + options.seeds):
         for kind, precision in itertools.product((Transformer, Tutorial), dict.fromkeys(("float32", chosen))):
             torch.manual_seed(seed)
             model, name = kind(symbols), f"{kind.__name__}, {precision}"

@@ -3,10 +3,11 @@
 Usage: python benchmarks/writing.py [--seconds 1] [--processes 5] [--characters 1000000] [--run RUN --text FILE]
 [--output JSON]
 
-Alternates in one process, and repeats in several processes, because the tutorials' loop is two or three times as fast
-in one process as in the next. Characters and draws are included. Compared are the loop of the tutorials (`nn.LSTM` one
-step, softmax, `multinomial`, `.item()`) and charloom: its defaults on a long text and on a short one (numpy), compiled,
-and compiled with eight-bit weights, for 1x512 and 2x256 over 65 symbols, with all cores. The limit for one text is the
+The two sides take turns, each in a process of its own, as they are used: in one process the threads that torch's loop
+leaves behind slow the other side down. Repeated, because speeds differ between processes. Characters and draws are
+included. Compared are the loop of the tutorials (`nn.LSTM` one step, softmax, `multinomial`, `.item()`) and charloom:
+its defaults on a long text and on a short one (numpy), compiled, and compiled with eight-bit weights, for 1x512 and
+2x256 over 65 symbols, with all cores. The limit for one text is the
 bytes of weights per character (in float32) at the speed at which the fastest of numpy's, torch's and numba's products
 reads them; for 64 texts at once, the best product of that shape. Then whole commands: from the start of `charloom
 generate` to the first character. Finally one text of many characters: does the last cost as little as the first? With
@@ -101,10 +102,16 @@ def product_seconds(writer: Writer, rows: int, seconds: float) -> float:
     return total
 
 
+def tutorial_seconds(layers: int, size: int, seconds: float) -> float:
+    """Seconds a character of the tutorials' loop in this process."""
+    tutorial = Tutorial(layers, size)
+    return statistics.fmean(median_seconds(lambda: tutorial.write(200), seconds) / 200 for _ in range(2))
+
+
 def writes(layers: int, size: int, seconds: float) -> dict[str, Any]:
-    """The figures of one network in this process."""
+    """charloom's figures for one network in this process."""
     model = fresh_model(NetworkConfig(layers=layers, hidden_size=size))
-    tutorial, writers = Tutorial(layers, size), {kind: Writer(model, compiled=kind) for kind in KINDS}
+    writers = {kind: Writer(model, compiled=kind) for kind in KINDS}
     texts = {kind: generate_pieces(writer, "", SamplingConfig(), length=None) for kind, writer in writers.items()}
     for pieces in texts.values():
         for _ in range(SOON + 100):  # a long text is compiled from here on, if the extra is installed
@@ -120,7 +127,6 @@ def writes(layers: int, size: int, seconds: float) -> dict[str, Any]:
 
     times: dict[str, list[float]] = {}
     for _ in range(2):
-        times.setdefault("tutorial", []).append(median_seconds(lambda: tutorial.write(200), seconds) / 200)
         for kind, pieces in texts.items():
             taken = median_seconds(lambda pieces=pieces: [next(pieces) for _ in range(1000)], seconds) / 1000
             times.setdefault(kind or "long text", []).append(taken)
@@ -144,9 +150,18 @@ def writes(layers: int, size: int, seconds: float) -> dict[str, Any]:
 
 
 def in_processes(layers: int, size: int, seconds: float, processes: int) -> list[dict[str, Any]]:
-    """The figures of one network in several processes, one after the other."""
-    command = [sys.executable, __file__, "--network", f"{layers}x{size}", "--seconds", str(seconds)]
-    return [json.loads(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(processes)]
+    """The figures of one network: pairs of processes, the tutorials' loop and charloom, one after the other."""
+
+    def measured(side: str) -> Any:
+        command = [sys.executable, __file__, "--network", f"{layers}x{size}", "--side", side, "--seconds", str(seconds)]
+        return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+
+    rows = []
+    for _ in range(processes):
+        tutorial, row = measured("tutorial"), measured("charloom")
+        row["seconds_a_character"]["tutorial"] = tutorial
+        rows.append(row)
+    return rows
 
 
 def show(network: str, rows: list[dict[str, Any]]) -> None:
@@ -242,11 +257,13 @@ def main() -> None:
     parser.add_argument("--run", type=Path, default=None)
     parser.add_argument("--text", type=Path, default=None)
     parser.add_argument("--network", default=None, help="one network in this process, as JSON")
+    parser.add_argument("--side", choices=["tutorial", "charloom"], default="charloom", help="what writes with it")
     parser.add_argument("--output", type=Path, default=None)
     options = parser.parse_args()
     if options.network:
         layers, size = map(int, options.network.split("x"))
-        print(json.dumps(writes(layers, size, options.seconds)))
+        side = {"tutorial": tutorial_seconds, "charloom": writes}[options.side]
+        print(json.dumps(side(layers, size, options.seconds)))
         return
     print(title(), f"numpy {np.__version__}, {os.cpu_count()} cores")
     networks = {}

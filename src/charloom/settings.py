@@ -9,6 +9,7 @@ from numbers import Real
 from typing import Literal, get_args
 
 from charloom.errors import SettingsError, arguments, did_you_mean
+from charloom.errors.options import option
 
 Cell = Literal["lstm", "gru", "rnn-tanh", "rnn-relu"]
 Initialization = Literal["orthogonal", "identity", "uniform"]
@@ -289,5 +290,7 @@ class ClassifierTrainingConfig(TrainingConfig):
 
     def __post_init__(self) -> None:
         if self.patience:
-            raise SettingsError("training.patience is only for language models; for a classifier use --patience")
+            raise SettingsError(
+                f"training.patience is only for language models; for a classifier use {option('patience')}"
+            )
         super().__post_init__()

@@ -40,14 +40,13 @@ def describe_classifier(path: Path) -> dict[str, Any]:
         return facts
     run = ClassifierRun(path)
     config, metrics = run.classifier_config(), run.metrics()
-    last = next((line for line in reversed(metrics) if "loss_nats" in line), None)
     held = [line for line in metrics if "held" in line]
     best = min(held, key=lambda line: line["held"].get("nats_per_text", float("inf"))) if held else None
     return facts | {
         "rows": strict_json.plain(config.rows),
         "training": strict_json.plain(config.training),
         "plan": strict_json.plain(config.plan),
-        "step": last["step"] if last else 0,
+        "step": run.step(),
         "seconds": run.seconds(),
         "best_step": best["step"] if best else None,
         "held": best["held"] if best else None,

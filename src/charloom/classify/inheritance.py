@@ -6,6 +6,7 @@ import torch
 
 from charloom.classify.model import Classifier
 from charloom.errors import SettingsError
+from charloom.errors.options import option
 from charloom.models.language_model import LanguageModel
 from charloom.settings import ClassifierNetworkConfig
 
@@ -15,7 +16,7 @@ def inherited_shape(network: ClassifierNetworkConfig, parent: LanguageModel) -> 
     if parent.vocabulary.kind != "characters" or parent.network.embedding is None:
         raise SettingsError(
             "the model to start from reads bytes or has no embedding; give one that was trained on characters with "
-            "--network.embedding-size above 0"
+            f"{option('network.embedding_size')} above 0"
         )
     shape = parent.config.network
     return replace(

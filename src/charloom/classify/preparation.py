@@ -19,6 +19,7 @@ from charloom.classify.runs import ClassifierRunConfig
 from charloom.classify.symbols import SymbolTable, vocabulary_of
 from charloom.classify.training import ClassifierTrainer, class_weights
 from charloom.errors import SettingsError
+from charloom.errors.options import option
 from charloom.machine.hardware import Choice
 from charloom.models.language_model import LanguageModel
 from charloom.models.model_folder import VocabularyRecord
@@ -106,7 +107,7 @@ def _counted(rows: Rows, labels: NDArray[np.int64], table: SymbolTable, *, class
     if classes > MOST_CLASSES:
         raise SettingsError(
             f"n-grams are counted for at most {MOST_CLASSES:,} classes, and there are {classes:,}; turn them off with "
-            "--n-grams 0"
+            f"{option('n_grams', 0)}"
         )
     texts = [table.encode(text) for text in rows.texts]
     return NGrams.count(texts, labels, table, classes=classes, longest=longest, weights=rows.amounts)

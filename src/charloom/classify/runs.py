@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from charloom.classify.deleted_options import without_deleted_options
 from charloom.errors import FolderError, shown
+from charloom.machine.notebook import table
 from charloom.models.model_folder import read_model_file
 from charloom.settings import ClassificationConfig, ClassifierNetworkConfig, ClassifierTrainingConfig
 from charloom.storage import strict_json
@@ -84,6 +85,20 @@ class ClassifierRun(Run):
     def metrics(self) -> list[dict[str, Any]]:
         """The complete lines of metrics.jsonl: of steps, and of validations. Raises `FolderError`."""
         return read_lines(self.path / "metrics.jsonl", _has_figures)
+
+    def _repr_markdown_(self) -> str:
+        config, metrics = self.classifier_config(), self.metrics()
+        held = [line["held"] for line in metrics if "held" in line]
+        figures = {
+            "texts": f"{config.rows.rows:,} of {config.rows.classes:,} classes in {config.rows.name}",
+            "network": f"{config.plan.parameters:,} parameters",
+            "steps": f"{self.step():,} of {config.plan.steps:,}",
+        }
+        if held:
+            figures["held-out texts"] = ", ".join(
+                f"{name.replace('_', ' ')} {value:.4f}" for name, value in held[-1].items()
+            )
+        return table(str(self.path), figures)
 
 
 def _has_figures(line: dict[str, Any]) -> bool:

@@ -18,6 +18,7 @@ from charloom.cli.passwords import without_passwords  # noqa: E402
 from charloom.cli.sources import Sources, prepare  # noqa: E402
 from charloom.cli.streams import ReaderGone, open_streams, settle  # noqa: E402
 from charloom.errors import CharloomError  # noqa: E402
+from charloom.errors.options import named_as_flags  # noqa: E402
 from charloom.version import __version__  # noqa: E402
 
 VERBS = {
@@ -74,6 +75,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
+    with named_as_flags():
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         sources = Sources()
         app = build(sources)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from charloom.data.file_kinds import LEFT_OUT, advice, decompressed, is_wide
 from charloom.errors import SettingsError, TextError, arguments
+from charloom.errors.options import option
 from charloom.settings import CorpusConfig
 
 PIECE = 1 << 20
@@ -141,7 +142,8 @@ class Corpus:
         if part.characters == 0:
             shares = ",".join(f"{share:g}" for share in self.split)
             raise TextError(
-                f"the split {shares} of {self.name} leaves no {name} text; evaluate another part, or use --text"
+                f"the split {shares} of {self.name} leaves no {name} text; evaluate another part, or use "
+                f"{option('text')}"
             )
         return part
 
@@ -170,7 +172,7 @@ def make_corpus(
     if config.shuffle:
         if config.documents != "lines":
             raise SettingsError(
-                "shuffle reorders lines, so it needs --documents lines; add that, or leave --shuffle out"
+                f"shuffle reorders lines, so it needs {option('documents', 'lines')}; add that, or leave shuffle out"
             )
         cleaned, characters = _shuffled(cleaned, config.shuffle, characters)
         ends = [characters]
@@ -273,8 +275,8 @@ def _recode(raw: bytes, encoding: str, name: str, in_folder: bool) -> Iterator[b
         except UnicodeError as error:
             at = start + getattr(error, "start", 0)
             raise TextError(
-                f"{name} is not {encoding}: it cannot be decoded near byte {at:,}; name its encoding with --encoding"
-                + (LEFT_OUT if in_folder else "")
+                f"{name} is not {encoding}: it cannot be decoded near byte {at:,}; name its encoding with "
+                f"{option('encoding')}" + (LEFT_OUT if in_folder else "")
             ) from None
 
 

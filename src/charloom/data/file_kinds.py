@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable
 
 from charloom.errors import TextError, shown
+from charloom.errors.options import option
 
 SAMPLE = 1 << 16
 """How many bytes are examined to tell what a file is."""
@@ -89,11 +90,13 @@ def advice(data: bytes, *, flag: bool, in_folder: bool = False) -> str:
         told = "it does not look like text; give a text file"
     elif encoding is None:
         told = "its encoding was not recognised; save it as UTF-8" + (
-            ", or name its encoding, for example --encoding cp1251 (Cyrillic) or shift_jis (Japanese)" if flag else ""
+            f", or name its encoding, for example {option('encoding', 'cp1251')} (Cyrillic) or shift_jis (Japanese)"
+            if flag
+            else ""
         )
     else:
         convert = f"save it as UTF-8, for example with: iconv -f {encoding} -t utf-8"
-        use = f"use --encoding {encoding}" + (" if all files of the folder are like it" if in_folder else "")
+        use = f"use {option('encoding', encoding)}" + (" if all files of the folder are like it" if in_folder else "")
         told = f"it looks like {encoding}: " + (f"{use}, or {convert}" if flag else convert)
     return told + (LEFT_OUT if in_folder else "")
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charloom.errors import TextError
+from charloom.errors.options import option
 from charloom.settings import VocabularyKind
 
 Ids = NDArray[Any]
@@ -91,8 +92,8 @@ class Vocabulary:
             place = int(unseen[0])
             raise TextError(
                 f"{_show(text[place])} at character {offset + place} (counted from 0) is not among the "
-                f"{len(self.characters)} characters this model knows; train on text that has it, or use --vocabulary "
-                "bytes"
+                f"{len(self.characters)} characters this model knows; train on text that has it, or use "
+                f"{option('vocabulary', 'bytes')}"
             )
         return ids.astype(self.dtype)
 

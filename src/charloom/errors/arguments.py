@@ -53,5 +53,5 @@ def kind(value: object, wanted: type, name: str, remedy: str) -> None:
 def _told(value: object) -> str:
     if value is None:
         return "None"
-    shown = repr(value)
-    return f"{shown if len(shown) <= 40 else 'something'} ({type(value).__name__})"
+    shown, kind = repr(value), type(value).__name__
+    return f"{shown} ({kind})" if len(shown) <= 40 else f"{'an' if kind[0] in 'AEIOUaeiou' else 'a'} {kind}"

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from charloom.errors import SettingsError, did_you_mean
+from charloom.errors.options import option
 from charloom.settings import Cell, Device, Precision
 
 
@@ -35,7 +36,7 @@ def choose_device(wanted: Device) -> Choice:
         return Choice(name, "the first of cuda, mps and cpu that is here")
     if not there[wanted]:
         here = ", ".join(name for name, present in there.items() if present)
-        raise SettingsError(f"device {wanted} is not available here; use --device auto, or one of: {here}")
+        raise SettingsError(f"device {wanted} is not available here; use {option('device', 'auto')}, or one of: {here}")
     return Choice(wanted, "as asked for")
 
 
@@ -56,13 +57,13 @@ def choose_precision(wanted: Precision, device: str, cell: Cell, hidden_size: in
         if capable and cell == "lstm" and hidden_size >= _SUSPECT_SIZE and not _gradient_is_right(hidden_size):
             why = f"the bfloat16 gradient of an LSTM of {hidden_size:,} is wrong in this torch on this processor"
             if wanted == "bfloat16":
-                raise SettingsError(f"{why}; use --precision auto, or fewer than {_SUSPECT_SIZE:,} units")
+                raise SettingsError(f"{why}; use {option('precision', 'auto')}, or fewer than {_SUSPECT_SIZE:,} units")
             return Choice("float32", why)
     else:
         capable, what = False, f"{device} for a {cell}"
     if wanted == "bfloat16":
         if not capable:
-            raise SettingsError(f"bfloat16 is not supported by {what}; use --precision auto")
+            raise SettingsError(f"bfloat16 is not supported by {what}; use {option('precision', 'auto')}")
         return Choice(wanted, "as asked for")
     if capable:
         return Choice("bfloat16", f"{what} multiplies bfloat16 itself")

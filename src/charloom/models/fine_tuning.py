@@ -4,6 +4,7 @@ import torch
 
 from charloom.data.vocabulary import Vocabulary
 from charloom.errors import SettingsError
+from charloom.errors.options import option
 from charloom.models.language_model import LanguageModel
 
 
@@ -14,7 +15,7 @@ def joined(vocabulary: Vocabulary, parent: LanguageModel | None) -> Vocabulary:
     if parent.vocabulary.kind != vocabulary.kind:
         raise SettingsError(
             f"the model to start from has a vocabulary of {parent.vocabulary.kind}; "
-            f"use --vocabulary {parent.vocabulary.kind}"
+            f"use {option('vocabulary', parent.vocabulary.kind)}"
         )
     return Vocabulary.of([vocabulary.characters, parent.vocabulary.characters], vocabulary.kind)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import filelock
 
 from charloom.errors import FolderError, StorageError
+from charloom.errors.options import option
 from charloom.storage import atomic_files, strict_json
 from charloom.storage.atomic_files import Disk
 from charloom.study.outcomes import Outcome, read_outcome
@@ -75,7 +76,8 @@ class StudyFolder:
                 (self.path / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(
-                f"{self.path} cannot be created: {(error.strerror or str(error)).lower()}; choose another --run"
+                f"{self.path} cannot be created: {(error.strerror or str(error)).lower()}; choose another "
+                f"{option('run')}"
             ) from None
         if text is not None:
             atomic_files.replace(Disk(), self.path / "text.txt", text)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from charloom.errors import SettingsError
+from charloom.errors.options import option
 from charloom.interruption import Interruption
 from charloom.settings import NetworkConfig, TrainingConfig
 from charloom.storage import atomic_files, strict_json
@@ -48,7 +49,7 @@ def work(
     folder, study = workshop.folder, workshop.study
     request = study.request
     if request.shared != (address is not None):
-        where = "in a database; give its --storage again" if request.shared else "in its folder; leave out --storage"
+        where = ("in a database; give its" if request.shared else "in its folder; leave out") + f" {option('storage')}"
         raise SettingsError(f"the trials of {folder.path} are {where}")
     with storage_failures(address):
         storage = open_storage(address, folder.path / "search.journal")

@@ -7,6 +7,7 @@ from pathlib import Path
 from charloom.data.corpus import Corpus
 from charloom.data.text_sources import STANDARD_INPUT, reopen
 from charloom.errors import FolderError, SettingsError
+from charloom.errors.options import option
 from charloom.interruption import Interruption
 from charloom.settings import NetworkConfig, TrainingConfig
 from charloom.storage import atomic_files, strict_json
@@ -60,7 +61,7 @@ def open_study(request: Request, corpus: Corpus, wanted: Path | None) -> Opened:
                 return Opened(folder, study, corpus, begun=True)
             if wanted:
                 names = ", ".join(name.replace("_", " ") for name in differing)
-                raise FolderError(f"{wanted} holds a study with another {names}; choose another --run")
+                raise FolderError(f"{wanted} holds a study with another {names}; choose another {option('run')}")
         elif folder.never_begun():
             study = _decide(request, corpus)
             if not request.search:
@@ -68,8 +69,8 @@ def open_study(request: Request, corpus: Corpus, wanted: Path | None) -> Opened:
             folder.make(study, bytes(corpus.text.data) if copied else None)
             return Opened(folder, study, corpus, begun=False)
         elif wanted:
-            raise FolderError(f"{wanted} exists and is not a study; choose another --run")
-    raise FolderError("there are too many studies of this text; choose another --run")
+            raise FolderError(f"{wanted} exists and is not a study; choose another {option('run')}")
+    raise FolderError(f"there are too many studies of this text; choose another {option('run')}")
 
 
 def reopen_study(path: Path) -> Opened:

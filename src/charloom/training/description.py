@@ -34,7 +34,7 @@ def describe(path: Path) -> dict[str, Any]:
         "split": list(config.corpus.split),
         "training": strict_json.plain(config.training),
         "plan": strict_json.plain(config.plan),
-        "step": last["step"] if last else 0,
+        "step": run.step(),
         "characters_seen": last["characters_seen"] if last else 0,
         "seconds": run.seconds(),
         "kept": strict_json.plain(kept(metrics)),

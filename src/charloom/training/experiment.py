@@ -7,6 +7,7 @@ from pathlib import Path
 from charloom.data.corpus import Corpus
 from charloom.data.text_sources import STANDARD_INPUT
 from charloom.data.vocabulary import Vocabulary
+from charloom.errors.options import option
 from charloom.machine.hardware import choose_device, choose_precision, prepare_processor
 from charloom.settings import Device
 from charloom.storage import atomic_files, strict_json
@@ -92,7 +93,7 @@ def resume(
     here, disk = Run(run), disk or Disk()
     config = before = here.config()
     with locked(run) as lock:
-        corpus = run_text.same_text(here, config, text, remedy="name where it is now with --text")
+        corpus = run_text.same_text(here, config, text, remedy=f"name where it is now with {option('text')}")
         if text is not None and corpus.source != STANDARD_INPUT:
             config = replace(config, text=replace(config.text, source=corpus.source))
         prepared = prepare_again(here, config, corpus, same_device(config.plan.device, device))

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from charloom.data.corpus import Corpus, Text
 from charloom.errors import SettingsError
+from charloom.errors.options import option
 from charloom.machine.hardware import TRUSTED_SIZE, Choice, choose_precision
 from charloom.settings import NetworkConfig, Precision, TrainingConfig
 from charloom.training import budget, recipes
@@ -151,7 +152,9 @@ def _speed(
 def extended(config: RunConfig, length: Length, steps_per_epoch: int) -> RunConfig:
     """The configuration with a longer plan, if one is asked for. Raises `SettingsError`."""
     if length.budget is not None:
-        raise SettingsError("a resumed run keeps its number of steps; extend it with --steps or --epochs")
+        raise SettingsError(
+            f"a resumed run keeps its number of steps; extend it with {option('steps')} or {option('epochs')}"
+        )
     steps = length.steps or (round(length.epochs * steps_per_epoch) if length.epochs else None)
     if steps is None:
         return config

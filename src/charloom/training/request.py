@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from charloom.errors import SettingsError, arguments
+from charloom.errors.options import option
 from charloom.settings import CorpusConfig, Device, NetworkConfig, Precision, TrainingConfig
 
 
@@ -19,14 +20,14 @@ class Length:
     "Seconds, from the start of the command to the saved model."
 
     def __post_init__(self) -> None:
-        lengths = {"--steps": self.steps, "--epochs": self.epochs, "--time-budget": self.budget}
+        lengths = {"steps": self.steps, "epochs": self.epochs, "time_budget": self.budget}
         chosen = {name: value for name, value in lengths.items() if value is not None}
         for value in chosen.values():
             arguments.number("a run's length", value)
         if self.steps is not None:
             arguments.whole("a run's number of steps", self.steps)
         if len(chosen) > 1:
-            raise SettingsError(f"a run has one length; give only one of {' and '.join(chosen)}")
+            raise SettingsError(f"a run has one length; give only one of {' and '.join(map(option, chosen))}")
         for value in chosen.values():
             if not (math.isfinite(value) and value > 0):
                 raise SettingsError(f"a run's length is {value:g}; it must be above 0")

@@ -7,6 +7,7 @@ from charloom.data.corpus import Corpus, Text
 from charloom.data.text_sources import STANDARD_INPUT, STRING, is_there, open_text, reopen
 from charloom.data.vocabulary import Vocabulary
 from charloom.errors import CharloomError, FolderError, shown
+from charloom.errors.options import option
 from charloom.models.model_folder import is_run
 from charloom.settings import CorpusConfig
 from charloom.training.runs import CorpusRecord, Run, RunConfig
@@ -69,9 +70,15 @@ def text_to_evaluate(
     """
     config = Run(run).config() if is_run(run) else None
     if config is None and (text is None or with_train):
-        raise FolderError(f"{run} is a model folder and has no text of its own; give one with --text, or name the run")
+        raise FolderError(
+            f"{run} is a model folder and has no text of its own; give one with {option('text')}, or name the run"
+        )
     if config is None or text is None:
-        own = None if config is None else same_text(Run(run), config, remedy="name where it is now with --text")
+        own = (
+            None
+            if config is None
+            else same_text(Run(run), config, remedy=f"name where it is now with {option('text')}")
+        )
         if own is not None:
             return _part(own, split, with_train)
         assert text is not None
@@ -82,8 +89,8 @@ def text_to_evaluate(
             return _part(own, split, with_train)
     if split is not None:
         raise FolderError(
-            f"{shown(text)} is not the text that {run} was started with, so it has no {split} part; leave out --split "
-            "or --text"
+            f"{shown(text)} is not the text that {run} was started with, so it has no {split} part; leave out "
+            f"{option('split')} or {option('text')}"
         )
     train = same_text(Run(run), config).train if config is not None and with_train else None
     return other.text, other.name, train

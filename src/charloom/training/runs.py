@@ -21,6 +21,7 @@ import filelock
 
 from charloom.data.vocabulary import Vocabulary
 from charloom.errors import FolderError, StorageError, arguments, shown
+from charloom.errors.options import option
 from charloom.interruption import Interruption
 from charloom.machine.notebook import table
 from charloom.models.model_folder import ModelPlace, model_folder, of_language_model, read_model_file
@@ -151,6 +152,15 @@ class Run:
         lines = self.clock()
         return float(lines[-1]["seconds"]) if lines else 0.0
 
+    def step(self) -> int:
+        """The step of the current checkpoint; without a readable one, the last step in metrics.jsonl."""
+        from charloom.training import checkpoints  # reading only the files of runs needs no torch
+
+        try:
+            return checkpoints.saved_step(self.path)
+        except FolderError:
+            return max((line["step"] for line in self.metrics()), default=0)
+
     def _repr_markdown_(self) -> str:
         config, metrics = self.config(), self.metrics()
         last = next((line for line in reversed(metrics) if "loss_nats" in line), None)
@@ -159,7 +169,7 @@ class Run:
             "text": f"{config.text.name}, {config.text.characters:,} characters",
             "network": f"{network.layers} x {network.hidden_size} {network.cell}, "
             f"{config.plan.parameters:,} parameters",
-            "steps": f"{last['step'] if last else 0:,} of {config.plan.steps:,}",
+            "steps": f"{self.step():,} of {config.plan.steps:,}",
         }
         if last is not None:
             figures["training loss"] = f"{last['loss_nats']:.4f} nats per character"
@@ -226,17 +236,17 @@ def new_directory(disk: Disk, wanted: Path | None, name: str) -> tuple[Path, fil
         except FileExistsError:
             if not path.exists():  # a folder above it is a file
                 raise StorageError(
-                    f"{path} cannot be created: a folder above it is a file; choose another --run"
+                    f"{path} cannot be created: a folder above it is a file; choose another {option('run')}"
                 ) from None
             if not _never_begun(path):
                 continue
         except StorageError:
             raise
         except ValueError:  # a NUL in the name
-            raise StorageError(f"{shown(path)} is not a valid folder name; choose another --run") from None
+            raise StorageError(f"{shown(path)} is not a valid folder name; choose another {option('run')}") from None
         except OSError as error:
             raise StorageError(
-                f"{path} cannot be created: {(error.strerror or str(error)).lower()}; choose another --run"
+                f"{path} cannot be created: {(error.strerror or str(error)).lower()}; choose another {option('run')}"
             ) from None
         try:
             held = lock(path)
@@ -251,8 +261,10 @@ def new_directory(disk: Disk, wanted: Path | None, name: str) -> tuple[Path, fil
         held.release()
     last = candidates[-1]
     if not (last / "config.json").is_file():
-        raise FolderError(f"{last} exists and is not a run; choose another --run")
-    raise FolderError(f"{last} exists; choose another --run, or resume it with: charloom train --resume --run {last}")
+        raise FolderError(f"{last} exists and is not a run; choose another {option('run')}")
+    raise FolderError(
+        f"{last} exists; choose another {option('run')}, or resume it with: charloom train --resume --run {last}"
+    )
 
 
 @contextmanager

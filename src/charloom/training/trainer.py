@@ -18,6 +18,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from charloom.data.batches import IGNORED, Batch
 from charloom.errors import DivergedError, UnfinishedStepError
+from charloom.errors.options import option
 from charloom.machine.threads import working
 from charloom.models.language_model import expected_of
 from charloom.models.network import CharRNN, Recurrent, State, reading
@@ -176,7 +177,7 @@ class BaseTrainer(ABC, Generic[Network, BatchType]):
         rate, clip = self.config.learning_rate, self.config.clip
         return DivergedError(
             f"the {what} {DivergedError.SIGN} at step {step} of {self.total}; the last good model is kept; try a lower "
-            f"--training.learning-rate (it was {rate:g}) or --training.clip {clip / 2 or 1:g}"
+            f"{option('training.learning_rate')} (it was {rate:g}) or {option('training.clip', clip / 2 or 1)}"
         )
 
     def check(self) -> None:

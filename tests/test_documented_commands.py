@@ -1,0 +1,135 @@
+"""Every command in the README, the tutorial and the how-to pages runs, in its page's order; so do their Python lines.
+
+Each page gets a folder with the files that it names. The commands are those of the page, except that what only takes
+time is shortened: budgets, steps, epochs.
+"""
+
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", ROOT / "docs" / "tutorial.md", *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
+GIVEN = {
+    "README.md": "runs/tiny-shakespeare",
+    "complete.md": "runs/my",
+    "compress.md": "runs/my",
+    "correct.md": "runs/my",
+}
+"""The run that a page takes for granted."""
+
+SHORTER = (
+    (r"--time-budget \w+", "--time-budget 8s"),
+    (r"--budget \w+", "--budget 5s"),
+    (r"--steps (\d+)00\b", r"--steps \1"),
+    (r"--epochs \d+", "--epochs 1"),
+    (r"charloom bench$", "charloom bench --seconds 0.05"),
+    (r"(charloom (?:classify )?train (?!.*(?:--time-budget|--steps|--resume|--epochs)).*)", r"\1 --steps 20"),
+    (r'time_budget="\w+"', 'time_budget="8s"'),
+    (r"steps=(\d+)00\b", r"steps=\1"),
+)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"```(?:{language})\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+
+
+def shortened(line: str) -> str:
+    for pattern, by in SHORTER:
+        line = re.sub(pattern, by, line)
+    return line
+
+
+def commands(page: Path) -> list[str]:
+    """The page's charloom commands, shortened; what it installs and what it prints are left out."""
+    lines = [
+        line.strip().removeprefix("$ ").split("  #")[0].strip()
+        for block in blocks(page, "sh|bash|console")
+        for line in block.replace("\\\n", " ").splitlines()
+    ]
+    return [shortened(line) for line in lines if line.startswith("charloom ")]
+
+
+def program(page: Path) -> str:
+    """The page's Python lines, shortened."""
+    return shortened("\n".join(blocks(page, "python")))
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, docs_text: str) -> Path:
+    """A folder with every file that a page names, and a run that some take for granted."""
+    folder, draw = tmp_path_factory.mktemp("world"), random.Random(1)
+    for name, start, characters in (
+        ("my.txt", 0, 60_000),
+        ("letters.txt", 60_000, 20_000),
+        ("other.txt", 80_000, 2_000),
+        ("letter.txt", 90_000, 600),
+        ("chapter.txt", 100_000, 3_000),
+    ):
+        text = "it was a dark night ROMEO: Once Fellow citizens of the Senate\n" + docs_text[start : start + characters]
+        (folder / name).write_text(text, "utf-8")
+    shutil.copy(ROOT / "src" / "charloom" / "durations.py", folder / "shelf.py")
+    names = ["".join(draw.choices("aeiourlnst", k=draw.randint(3, 9))).title() for _ in range(600)]
+    (folder / "names.txt").write_text("\n".join(names[:500]) + "\n")
+    (folder / "other-names.txt").write_text("\n".join(names[500:]) + "\n")
+    rows = [f"{('Italian', 'Greek')[number % 2]}\t{name}" for number, name in enumerate(names)]
+    (folder / "surnames.tsv").write_text("\n".join(rows) + "\n")
+    spam = [("spam", f"win a free prize now {name}") for name in names] + [("ham", f"see you {name}") for name in names]
+    draw.shuffle(spam)
+    lines = [f"{label}\t{message}" for label, message in spam]
+    (folder / "messages.tsv").write_text("\n".join(lines[:400]) + "\n")
+    (folder / "sentences.tsv").write_text("\n".join(lines[:400]) + "\n")
+    (folder / "test.tsv").write_text("\n".join(lines[400:460]) + "\n")
+    (folder / "new.txt").write_text("\n".join(message for _, message in spam[460:480]) + "\n")
+    run("charloom train my.txt --run runs/my --time-budget 8s", folder)
+    return folder
+
+
+def run(command: str, cwd: Path) -> None:
+    """Run it as a reader would, in bash."""
+    function = f'charloom() {{ "{sys.executable}" -m charloom "$@"; }}\n'
+    environment = os.environ | {"MPLBACKEND": "agg"}
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", function + command],
+        cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{command}\n{done.stdout[-1000:]}{done.stderr[-3000:]}"
+
+
+@pytest.fixture
+def folder(page: Path, world: Path, tmp_path: Path) -> Iterator[Path]:
+    """The page's own folder."""
+    for file in world.iterdir():
+        if file.is_file():
+            shutil.copy(file, tmp_path)
+    if page.name in GIVEN:
+        shutil.copytree(world / "runs" / "my", tmp_path / GIVEN[page.name])
+    yield tmp_path
+
+
+def test_every_page_has_its_commands() -> None:
+    assert all(commands(page) for page in PAGES)
+    assert sum(len(commands(page)) for page in PAGES) > 35
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_commands_of_a_page_run(page: Path, folder: Path) -> None:
+    for command in commands(page):
+        run(command, folder)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if program(page)], ids=lambda page: page.stem)
+def test_the_python_lines_of_a_page_run(page: Path, folder: Path) -> None:
+    given = (
+        'texts, labels = ["win a prize", "see you"] * 60, ["spam", "ham"] * 60\n' if "texts" in program(page) else ""
+    )
+    script = folder / "page.py"
+    script.write_text(given + program(page), "utf-8")
+    run(f'"{sys.executable}" page.py', folder)
