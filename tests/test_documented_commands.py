@@ -1,7 +1,7 @@
 """Every command in the README, the tutorial and the how-to pages runs, in its page's order; so do their Python lines.
 
 Each page gets a folder with the files that it names. The commands are those of the page, except that what only takes
-time is shortened: budgets, steps, epochs.
+time is shortened: budgets, steps, epochs, the network, the validation part of a large text.
 """
 
 import os
@@ -27,13 +27,19 @@ GIVEN = {
 
 SHORTER = (
     (r"--time-budget \w+", "--time-budget 8s"),
-    (r"--budget \w+", "--budget 5s"),
+    (r"--budget \w+", "--characters 20000"),
+    (
+        r"--learning-rates 3e-3,1e-2,3e-2 --hidden-sizes 64,128,256 --seeds 2",
+        "--learning-rates 3e-3,1e-2 --hidden-sizes 64,128",
+    ),
     (r"--steps (\d+)00\b", r"--steps \1"),
-    (r"--epochs \d+", "--epochs 1"),
+    (r"--epochs \d+", "--steps 5"),
     (r"charloom bench$", "charloom bench --seconds 0.05"),
-    (r"(charloom (?:classify )?train (?!.*(?:--time-budget|--steps|--resume|--epochs)).*)", r"\1 --steps 20"),
-    (r'time_budget="\w+"', 'time_budget="8s"'),
-    (r"steps=(\d+)00\b", r"steps=\1"),
+    (r"(charloom (?:classify )?train (?!.*(?:--time-budget|--steps|--resume)).*)", r"\1 --steps 20"),
+    (r"(charloom train (?!.*(?:--resume|--from|--time-budget)).*)", r"\1 --network.hidden-size 48"),
+    (r"(charloom train python-library .*)", r"\1 --split 0.997,0.003,0"),
+    (r'time_budget="\w+"', 'time_budget="5s"'),
+    (r"steps=5000\b", "steps=1500"),  # more than a few seconds were planned for
 )
 
 
@@ -73,8 +79,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, docs_text: str) -> Path:
         ("letter.txt", 90_000, 600),
         ("chapter.txt", 100_000, 3_000),
     ):
-        text = "it was a dark night ROMEO: Once Fellow citizens of the Senate\n" + docs_text[start : start + characters]
-        (folder / name).write_text(text, "utf-8")
+        (folder / name).write_text(docs_text[start : start + characters] + "".join(sorted(set(docs_text))), "utf-8")
     shutil.copy(ROOT / "src" / "charloom" / "durations.py", folder / "shelf.py")
     names = ["".join(draw.choices("aeiourlnst", k=draw.randint(3, 9))).title() for _ in range(600)]
     (folder / "names.txt").write_text("\n".join(names[:500]) + "\n")
