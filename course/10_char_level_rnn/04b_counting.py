@@ -19,9 +19,9 @@ def pairs_of(ids):
 
 def count_pairs(ids):
     """How often each symbol (column) comes after each other (row): (characters + 1, characters)."""
-    read, came = pairs_of(ids)
+    this, following = pairs_of(ids)
     V = len(characters)
-    return torch.bincount(read * V + came, minlength=(V + 1) * V).view(V + 1, V)
+    return torch.bincount(this * V + following, minlength=(V + 1) * V).view(V + 1, V)
 
 
 pairs = count_pairs(train_ids)
@@ -88,8 +88,8 @@ def smoothed(pairs, a):
 
 def bigram_loss(probabilities, ids):
     """Mean surprise of a text in nats."""
-    read, came = pairs_of(ids)
-    return -probabilities[read, came].log().mean().item()
+    this, following = pairs_of(ids)
+    return -probabilities[this, following].log().mean().item()
 
 
 most_of_it, tail = train_ids[: len(train_ids) * 9 // 10], train_ids[len(train_ids) * 9 // 10 :]
@@ -136,9 +136,9 @@ show_text(bigram_text)
 V = len(characters)
 torch.manual_seed(SEED)
 W = torch.randn(V + 1, V)
-read, came = pairs_of(train_ids)
-multiplied = F.one_hot(read[:50], V + 1).float() @ W
-assert torch.equal(multiplied, W[read[:50]])
+this, following = pairs_of(train_ids)
+multiplied = F.one_hot(this[:50], V + 1).float() @ W
+assert torch.equal(multiplied, W[this[:50]])
 print("✔ one-hot vectors times W are the rows of W")
 
 # %% [markdown]
@@ -147,7 +147,7 @@ print("✔ one-hot vectors times W are the rows of W")
 # *a* to each count here too: the network then sees each pair *a* times more.
 
 # %%
-over_the_text = F.cross_entropy(W[read], came).item()
+over_the_text = F.cross_entropy(W[this], following).item()
 over_the_table = -(pairs * W.log_softmax(1)).sum().item() / len(train_ids)
 assert abs(over_the_text - over_the_table) < 1e-4, (over_the_text, over_the_table)
 print(f"✔ the loss of a random W: {over_the_text:.5f} nats over the text, {over_the_table:.5f} over the table")
@@ -296,9 +296,9 @@ surprises = {"add a": {}, "fall back": {}}
 never_seen = {}
 for n in ORDERS:
     contexts = [validation_text[max(0, place - n + 1) : place] for place in range(len(validation_text))]
-    following = list(zip(contexts, validation_text))
-    surprises["add a"][n] = -np.log([with_added(tables[n - 1], *each) for each in following])
-    surprises["fall back"][n] = -np.log([with_fallback(tables[:n], *each) for each in following])
+    places = list(zip(contexts, validation_text))
+    surprises["add a"][n] = -np.log([with_added(tables[n - 1], *each) for each in places])
+    surprises["fall back"][n] = -np.log([with_fallback(tables[:n], *each) for each in places])
     never_seen[n] = np.mean([tables[n - 1].total[context] == 0 for context in contexts])
 mean = {way: {n: values[n].mean() for n in ORDERS} for way, values in surprises.items()}
 print(" n   add a   fall back   contexts counted    of V^(n-1)   unseen in the validation text")
