@@ -13,6 +13,7 @@
 # is what this run used. The check reads the list from which pip works, and compares the installed versions with it:
 
 # %%
+import sys
 from importlib.metadata import requires, version
 
 from packaging.requirements import Requirement  # pip's own rules for versions; matplotlib brings it along

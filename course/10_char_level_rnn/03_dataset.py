@@ -11,9 +11,29 @@
 # of Windows (`\r\n`) into newlines by itself. If the file has a different encoding, Python raises an error, and that is good: better an
 # error now than question marks that the model learns.
 #
-# Our text is the manual inside Python's `help()`. It is not a file, so we write it to one first.
+# Our text is the manual inside Python's `help()`. It is not a file, so we write it to one first. Its topics quote each other at length, and on
+# a text that repeats itself, copying would look like learning. So we keep a paragraph only if at least two thirds of its passages of 30
+# characters are new.
 
 # %% tags=["by-hand"]
+import re
+
+
+def without_repetitions(topics):
+    """The topics in alphabetical order, each without the paragraphs that repeat what came before."""
+    seen, kept = set(), []
+    for name in sorted(topics):
+        paragraphs = []
+        for paragraph in re.split(r"\n(?:[ \t]*\n)+", topics[name].strip("\n")):
+            flat = " ".join(paragraph.split())  # however its lines are broken
+            passages = [flat[start : start + 30] for start in range(max(1, len(flat) - 29))]
+            new = set(passages) - seen
+            if 3 * len(new) >= 2 * len(passages):
+                seen |= new
+                paragraphs.append(paragraph)
+        if paragraphs:
+            kept.append("\n\n".join(paragraphs) + "\n")
+    return "\n\n".join(kept)
 
 
 def read(path):
@@ -26,8 +46,7 @@ if TEXT == "python-docs":
     from pydoc_data.topics import topics
 
     file = FOLDER / "python-docs.txt"
-    manual = "\n\n".join(topics[name].strip("\n") + "\n" for name in sorted(topics))
-    file.write_text(manual, encoding="utf-8", newline="\n")
+    file.write_text(without_repetitions(topics), encoding="utf-8", newline="\n")
 
 text = read(file)
 print(f"{len(text):,} characters from {file.name}")
@@ -55,8 +74,6 @@ print("charloom notes:", *(note.split(": ", 1)[1] + "." for note in read_by_char
 # Both must also *refuse* the same file: here one in Latin-1, where "ü" is the single byte 0xfc. Each names the place.
 
 # %%
-import re
-
 latin = FOLDER / "latin.txt"
 latin.write_bytes("Viele Grüße".encode("latin-1"))
 places = []
@@ -66,6 +83,7 @@ for reader in (read, lambda path: open_text(path, CorpusConfig())):
     except (UnicodeDecodeError, charloom.CharloomError) as error:
         print(f"{type(error).__name__}: {error}")
         places.append(int(re.search(r"(?:position|offset) (\d+)", str(error)).group(1)))
+assert len(places) == 2, "one of the two read the file"
 same("the place of the first wrong byte", *places)
 
 # %% [markdown]

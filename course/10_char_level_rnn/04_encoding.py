@@ -146,6 +146,11 @@ def ends(ids, first=14, last=9):
     return "".join(written[:first]) + " … " + "".join(written[-last:])
 
 
+print(ends(inputs[0, :, 0].tolist()))
+
+# %%
+
+
 def draw_streams(inputs, rows=4, columns=3):
     """The first streams and slices, with the characters at their ends, the batches, and the carried state."""
     axes = plt.subplots(figsize=(11, 3.4), dpi=144)[1]

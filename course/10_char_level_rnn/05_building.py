@@ -203,6 +203,7 @@ def as_charloom(model, symbols=None, predicts_end=False):
     return made
 
 
+# %%
 with torch.no_grad():
     start = inputs[0].to(device)
     _, before = model(start, zero_state(model, STREAMS))  # a state that is not zero

@@ -61,7 +61,7 @@ def relu_step(x, state, weights):
 #
 # The LSTM (Hochreiter and Schmidhuber 1997; the forget gate is from Gers, Schmidhuber and Cummins 2000) keeps two things: **c, the memory**,
 # and h, what it shows of it. The memory is not replaced but *edited*: multiplied by a gate, and added to. A gate is a vector of numbers between 0
-# (closed) and 1 (open), computed anew from x_t and h_{t-1} for every unit.
+# (closed) and 1 (open), computed at each step from x_t and h_{t-1}, for every unit.
 #
 # | block | PyTorch's rows | name | the question that it answers |
 # |---|---|---|---|
@@ -123,167 +123,160 @@ def gru_step(x, state, weights):
 # %% [markdown]
 # #### Both cells as diagrams
 #
-# First the pen: a box for a block with its function, a circle for an operation, a wire with a corner, a dot where a wire branches.
+# First the pen: a wire with corners, a dot where a wire branches, a block with its function, a circle for an operation.
 
-# %%
-BLACK, GREY = "#222222", "#666666"
-
-
-def blank(title):
-    """Axes for a cell: a grey frame, no ticks."""
-    axes = plt.subplots(figsize=(11, 5.6), dpi=144)[1]
-    axes.set(xlim=(-0.9, 11.9), ylim=(-0.75, 5.7), aspect="equal")
-    axes.axis("off")
-    axes.set_title(headline(title))
-    frame = {"boxstyle": "round,pad=0,rounding_size=0.3", "facecolor": "#f4f4f4", "edgecolor": "#bbbbbb"}
-    axes.add_patch(plt.matplotlib.patches.FancyBboxPatch((0.3, 0.2), 10.4, 5.2, **frame))
-    return axes
+# %% jupyter={"source_hidden": true}
+BLACK, GREY, INPUT = "#222222", "#666666", COLOURS[5]
 
 
-def wire(axes, *places, colour=BLACK, arrow=True, width=1.8):
+def rounded(axes, x, y, width, height, radius, **style):
+    """A box with round corners around a place."""
+    shape = {"boxstyle": f"round,pad=0,rounding_size={radius}"}
+    corner = (x - width / 2, y - height / 2)
+    axes.add_patch(plt.matplotlib.patches.FancyBboxPatch(corner, width, height, **shape, **style))
+
+
+def wire(axes, *places, colour=BLACK, width=1.8, arrow=True):
     """A line through some places, with an arrow at its end."""
-    *start, last = places
-    axes.plot(
-        *zip(*start, last) if not arrow else zip(*start), color=colour, lw=width, solid_joinstyle="round", zorder=1
-    )
+    axes.plot(*zip(*(places[:-1] if arrow else places)), color=colour, lw=width, solid_joinstyle="round", zorder=1)
     if arrow:
         style = {"arrowstyle": "-|>", "color": colour, "lw": width, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 13}
-        axes.annotate("", last, start[-1], arrowprops=style, zorder=1)
-
-
-def dot(axes, x, y, colour=BLACK):
-    """A place where a wire branches."""
-    axes.plot([x], [y], ".", color=colour, markersize=9, zorder=2)
+        axes.annotate("", places[-1], places[-2], arrowprops=style, zorder=1)
 
 
 def block(axes, x, y, letter, name, colour):
     """A layer with weights of its own, and what it is called."""
-    box = {"boxstyle": "round,pad=0,rounding_size=0.12", "facecolor": colour, "edgecolor": colour}
-    axes.add_patch(plt.matplotlib.patches.FancyBboxPatch((x - 0.62, y - 0.42), 1.24, 0.84, **box, zorder=3))
+    rounded(axes, x, y, 1.24, 0.84, 0.12, facecolor=colour, edgecolor=colour, zorder=3)
     axes.text(x, y + 0.13, letter, color="white", ha="center", va="center", fontsize=13, weight="bold", zorder=4)
     axes.text(x, y - 0.21, name, color="white", ha="center", va="center", fontsize=8, zorder=4)
 
 
 def operation(axes, x, y, sign):
-    """A circle: numbers of two wires multiplied or added, unit by unit, or one wire changed."""
-    size = 0.25 if len(sign) == 1 else 0.36
+    """Two wires multiplied or added, unit by unit, or one wire changed."""
+    size, letters = (0.25, 14) if len(sign) == 1 else (0.36, 9)
     axes.add_patch(plt.Circle((x, y), size, facecolor="white", edgecolor=BLACK, lw=1.5, zorder=3))
-    axes.text(x, y - 0.01, sign, ha="center", va="center", fontsize=14 if len(sign) == 1 else 9, zorder=4)
+    axes.text(x, y - 0.01, sign, ha="center", va="center", fontsize=letters, zorder=4)
 
 
-def note(axes, x, y, text, **place):
-    """A remark inside the cell."""
-    axes.text(
-        x, y, text, fontsize=8.5, color=GREY, **{"ha": "left", "va": "center", "style": "italic"} | place, zorder=4
-    )
+# %% jupyter={"source_hidden": true}
 
 
-# %% [markdown]
-# The diagram of the LSTM shows the memory c as a line along the top, on which there is a multiplication by the forget gate and an addition, and
-# nothing else. Coloured blocks have weights; circles work unit by unit. The blue wires carry the input x_t, the black ones the state.
-
-# %%
-INPUT = COLOURS[5]
-
-
-def feed(axes, xs, h_level=1.05, x_level=0.55, block_bottom=1.58):
-    """The two wires along the bottom, h and x, and their branches into the blocks at `xs`."""
-    for x in xs:
-        wire(axes, (x - 0.2, h_level), (x - 0.2, block_bottom))
-        wire(axes, (x + 0.2, x_level), (x + 0.2, block_bottom), colour=INPUT)
-        dot(axes, x - 0.2, h_level)
-        dot(axes, x + 0.2, x_level, INPUT)
-
-
-def draw_lstm():
-    axes = blank("An LSTM edits its memory: along the top, c is multiplied by f and i ⊙ g is added, nothing more")
-    for x, letter, name, colour in (
-        (2.4, "f", "σ forget", COLOURS[1]),
-        (4.2, "i", "σ input", COLOURS[2]),
-        (6.0, "g", "tanh new", COLOURS[3]),
-        (7.8, "o", "σ output", COLOURS[0]),
-    ):
-        block(axes, x, 2.0, letter, name, colour)
-    feed(axes, (2.4, 4.2, 6.0, 7.8))
-    wire(axes, (-0.3, 1.05), (7.6, 1.05), arrow=False)
-    wire(axes, (1.2, -0.3), (1.2, 0.55), (8.0, 0.55), colour=INPUT, arrow=False)
-    wire(axes, (-0.3, 4.8), (2.15, 4.8), width=3)
-    wire(axes, (2.65, 4.8), (4.85, 4.8), width=3)
-    wire(axes, (5.35, 4.8), (11.3, 4.8), width=3)
-    wire(axes, (2.4, 2.42), (2.4, 4.55))
-    wire(axes, (4.2, 2.42), (4.2, 3.5), (4.85, 3.5))
-    wire(axes, (6.0, 2.42), (6.0, 3.5), (5.35, 3.5))
-    wire(axes, (5.1, 3.75), (5.1, 4.55))
-    dot(axes, 9.6, 4.8)
-    wire(axes, (9.6, 4.8), (9.6, 4.16))
-    wire(axes, (9.6, 3.44), (9.6, 3.05))
-    wire(axes, (7.8, 2.42), (7.8, 2.8), (9.35, 2.8))
-    wire(axes, (9.6, 2.55), (9.6, 1.05), (11.3, 1.05))
-    for x, y, sign in ((2.4, 4.8, "×"), (5.1, 4.8, "+"), (5.1, 3.5, "×"), (9.6, 3.8, "tanh"), (9.6, 2.8, "×")):
-        operation(axes, x, y, sign)
-    for x, y, symbol in (
-        (-0.35, 4.8, "$c_{t-1}$"),
-        (-0.35, 1.05, "$h_{t-1}$"),
-        (11.35, 4.8, "$c_t$"),
-        (11.35, 1.05, "$h_t$"),
-    ):
-        axes.text(x, y, symbol, ha="right" if x < 0 else "left", va="center", fontsize=14)
-    axes.text(1.2, -0.35, "$x_t$", ha="center", va="top", fontsize=14)
-    note(axes, 2.6, 4.2, "how much of the\nold memory is kept")
-    note(axes, 5.3, 4.2, "what is written")
-    note(axes, 7.95, 3.2, "how much\nis shown")
-    note(axes, 11.9, -0.1, "h goes to the next step and to the output layer", ha="right")
+def draw_cell(title, blocks, gates, memory, wires, dots, operations, symbols, notes):
+    """A cell from lists of its parts; `gates` are the blocks that read both h and x."""
+    axes = plt.subplots(figsize=(11, 5.6), dpi=144)[1]
+    axes.set(xlim=(-0.9, 11.9), ylim=(-0.75, 5.7), aspect="equal")
+    axes.axis("off")
+    axes.set_title(headline(title))
+    rounded(axes, 5.5, 2.8, 10.4, 5.2, 0.3, facecolor="#f4f4f4", edgecolor="#bbbbbb")
+    for each in blocks:
+        block(axes, *each)
+    for x in gates:
+        for place, level, colour in ((x - 0.2, 1.05, BLACK), (x + 0.2, 0.55, INPUT)):
+            wire(axes, (place, level), (place, 1.58), colour=colour)
+            axes.plot([place], [level], ".", color=colour, markersize=9, zorder=2)
+    for places in memory:
+        wire(axes, *places, width=3)
+    for places, style in wires:
+        wire(axes, *places, **style)
+    for each in operations:
+        operation(axes, *each)
+    axes.plot(*zip(*dots), ".", color=BLACK, markersize=9, zorder=2)
+    for x, y, symbol in symbols:
+        axes.text(
+            x, y, f"${symbol}$", ha="right" if x < 0 else "left" if x > 10 else "center", va="center", fontsize=14
+        )
+    for x, y, remark in notes:
+        side = "right" if x > 11 else "left"
+        axes.text(x, y, remark, fontsize=8.5, color=GREY, style="italic", ha=side, va="center", zorder=4)
     return axes
 
 
-draw_lstm()
+BY_X = {"colour": INPUT}
+TO = (11.9, -0.1, "h goes to the next step and to the output layer")
+
+# %% [markdown]
+# The diagram of the LSTM shows the memory c as a line along the top, on which there is a multiplication by the forget gate and an
+# addition, and nothing else. Coloured blocks have weights; circles work unit by unit. The blue wires carry the input x_t, the black ones
+# the state.
+
+# %% jupyter={"source_hidden": true}
+draw_cell(
+    "An LSTM edits its memory: along the top, c is multiplied by f and i ⊙ g is added, nothing more",
+    blocks=[
+        (2.4, 2.0, "f", "σ forget", COLOURS[1]),
+        (4.2, 2.0, "i", "σ input", COLOURS[2]),
+        (6.0, 2.0, "g", "tanh new", COLOURS[3]),
+        (7.8, 2.0, "o", "σ output", COLOURS[0]),
+    ],
+    gates=[2.4, 4.2, 6.0, 7.8],
+    memory=[[(-0.3, 4.8), (2.15, 4.8)], [(2.65, 4.8), (4.85, 4.8)], [(5.35, 4.8), (11.3, 4.8)]],
+    wires=[
+        ([(-0.3, 1.05), (7.6, 1.05)], {"arrow": False}),
+        ([(1.2, -0.3), (1.2, 0.55), (8.0, 0.55)], BY_X | {"arrow": False}),
+        ([(2.4, 2.42), (2.4, 4.55)], {}),
+        ([(4.2, 2.42), (4.2, 3.5), (4.85, 3.5)], {}),
+        ([(6.0, 2.42), (6.0, 3.5), (5.35, 3.5)], {}),
+        ([(5.1, 3.75), (5.1, 4.55)], {}),
+        ([(9.6, 4.8), (9.6, 4.16)], {}),
+        ([(9.6, 3.44), (9.6, 3.05)], {}),
+        ([(7.8, 2.42), (7.8, 2.8), (9.35, 2.8)], {}),
+        ([(9.6, 2.55), (9.6, 1.05), (11.3, 1.05)], {}),
+    ],
+    dots=[(9.6, 4.8)],
+    operations=[(2.4, 4.8, "×"), (5.1, 4.8, "+"), (5.1, 3.5, "×"), (9.6, 3.8, "tanh"), (9.6, 2.8, "×")],
+    symbols=[
+        (-0.35, 4.8, "c_{t-1}"),
+        (-0.35, 1.05, "h_{t-1}"),
+        (11.35, 4.8, "c_t"),
+        (11.35, 1.05, "h_t"),
+        (1.2, -0.5, "x_t"),
+    ],
+    notes=[
+        (2.6, 4.2, "how much of the\nold memory is kept"),
+        (5.3, 4.2, "what is written"),
+        (7.95, 3.2, "how much\nis shown"),
+        TO,
+    ],
+)
 plt.show()
 
 # %% [markdown]
-# The diagram of the GRU shows its only state along the top: z of the old one is kept, 1 - z of the candidate n is added. The reset gate r works on
-# the product W_hn h, as in PyTorch.
+# The diagram of the GRU shows its only state along the top: z of the old one is kept, 1 - z of the candidate n is added. The reset gate r
+# works on the product W_hn h, as in PyTorch.
 
-# %%
-
-
-def draw_gru():
-    axes = blank("A GRU has one state and no separate memory: what z does not keep is replaced by the candidate n")
-    for x, y, letter, name, colour in (
+# %% jupyter={"source_hidden": true}
+draw_cell(
+    "A GRU has one state and no separate memory: what z does not keep is replaced by the candidate n",
+    blocks=[
         (2.4, 2.0, "z", "σ update", COLOURS[1]),
         (4.2, 2.0, "r", "σ reset", COLOURS[2]),
         (6.0, 2.0, r"$W_{hn}\,h$", "linear", GREY),
         (8.6, 2.9, "n", "tanh new", COLOURS[3]),
-    ):
-        block(axes, x, y, letter, name, colour)
-    feed(axes, (2.4, 4.2))
-    wire(axes, (0.8, 4.8), (0.8, 1.05), (6.0, 1.05), (6.0, 1.58))
-    wire(axes, (1.2, -0.3), (1.2, 0.55), (8.6, 0.55), (8.6, 2.48), colour=INPUT)
-    dot(axes, 0.8, 4.8)
-    wire(axes, (-0.3, 4.8), (2.15, 4.8), width=3)
-    wire(axes, (2.65, 4.8), (8.35, 4.8), width=3)
-    wire(axes, (8.85, 4.8), (11.3, 4.8), width=3)
-    wire(axes, (2.4, 2.42), (2.4, 4.55))
-    dot(axes, 2.4, 3.95)
-    wire(axes, (2.4, 3.95), (4.84, 3.95))
-    wire(axes, (5.56, 3.95), (8.35, 3.95))
-    wire(axes, (4.2, 2.42), (4.2, 2.9), (5.75, 2.9))
-    wire(axes, (6.0, 2.42), (6.0, 2.65))
-    wire(axes, (6.25, 2.9), (7.98, 2.9))
-    wire(axes, (8.6, 3.32), (8.6, 3.7))
-    wire(axes, (8.6, 4.2), (8.6, 4.55))
-    for x, y, sign in ((2.4, 4.8, "×"), (8.6, 4.8, "+"), (5.2, 3.95, "1 − z"), (8.6, 3.95, "×"), (6.0, 2.9, "×")):
-        operation(axes, x, y, sign)
-    axes.text(-0.35, 4.8, "$h_{t-1}$", ha="right", va="center", fontsize=14)
-    axes.text(11.35, 4.8, "$h_t$", ha="left", va="center", fontsize=14)
-    axes.text(1.2, -0.35, "$x_t$", ha="center", va="top", fontsize=14)
-    note(axes, 2.6, 4.38, "how much of the\nold state is kept")
-    note(axes, 8.9, 4.2, "the rest is replaced")
-    note(axes, 4.3, 3.22, "how much n sees")
-    note(axes, 11.9, -0.1, "h goes to the next step and to the output layer", ha="right")
-    return axes
-
-
-draw_gru()
+    ],
+    gates=[2.4, 4.2],
+    memory=[[(-0.3, 4.8), (2.15, 4.8)], [(2.65, 4.8), (8.35, 4.8)], [(8.85, 4.8), (11.3, 4.8)]],
+    wires=[
+        ([(0.8, 4.8), (0.8, 1.05), (6.0, 1.05), (6.0, 1.58)], {}),
+        ([(1.2, -0.3), (1.2, 0.55), (8.6, 0.55), (8.6, 2.48)], BY_X),
+        ([(2.4, 2.42), (2.4, 4.55)], {}),
+        ([(2.4, 3.95), (4.84, 3.95)], {}),
+        ([(5.56, 3.95), (8.35, 3.95)], {}),
+        ([(4.2, 2.42), (4.2, 2.9), (5.75, 2.9)], {}),
+        ([(6.0, 2.42), (6.0, 2.65)], {}),
+        ([(6.25, 2.9), (7.98, 2.9)], {}),
+        ([(8.6, 3.32), (8.6, 3.7)], {}),
+        ([(8.6, 4.2), (8.6, 4.55)], {}),
+    ],
+    dots=[(0.8, 4.8), (2.4, 3.95)],
+    operations=[(2.4, 4.8, "×"), (8.6, 4.8, "+"), (5.2, 3.95, "1 − z"), (8.6, 3.95, "×"), (6.0, 2.9, "×")],
+    symbols=[(-0.35, 4.8, "h_{t-1}"), (11.35, 4.8, "h_t"), (1.2, -0.5, "x_t")],
+    notes=[
+        (2.6, 4.38, "how much of the\nold state is kept"),
+        (8.9, 4.2, "the rest is replaced"),
+        (4.3, 3.22, "how much n sees"),
+        TO,
+    ],
+)
 plt.show()
 
 # %% [markdown]
@@ -391,6 +384,7 @@ def kept_by_tanh(weight, steps):
     return kept
 
 
+# %%
 HORIZON = 100
 figure, axes = plt.subplots(figsize=(11, 4), dpi=110)
 for forget, colour, marker in zip((0.5, 0.9, 0.99, 0.999), COLOURS, MARKERS):
