@@ -6,11 +6,13 @@
 # %% [markdown]
 # ### Q1: How do you install the necessary libraries for building and training character-level RNNs in PyTorch?
 #
-# **By hand.** You need three packages: `pip install torch numpy matplotlib`. On Linux, pip installs PyTorch's build for NVIDIA GPUs,
-# about 3 GB; `pip install torch --index-url https://download.pytorch.org/whl/cpu` installs the small build without GPU support.
+# **By hand.** You need three packages: `pip install torch numpy matplotlib`. On Linux, pip installs PyTorch's build for NVIDIA
+# GPUs, about 3 GB; `pip install torch --index-url https://download.pytorch.org/whl/cpu` installs the small build without GPU
+# support.
 #
-# **With charloom.** `pip install "charloom[course]"` installs those three, charloom itself, and what you need to open notebooks. Here
-# is what this run used. The check reads the list from which pip works, and compares the installed versions with it:
+# **With charloom.** `pip install '.[course]'` in a clone installs those three, charloom itself, and what you need to open
+# notebooks. Here is what this run used. The check reads the list from which pip works, and compares the installed versions with
+# it:
 
 # %%
 import sys
@@ -29,11 +31,12 @@ print("✔ the three packages are those that charloom asks for, in versions that
 # %% [markdown]
 # ### Q2: How do you import the required modules for text processing, model building, and training in PyTorch?
 #
-# **By hand.** The standard library reads and counts, numpy draws random numbers, `torch.nn` has the layers, `torch.nn.functional` the
-# loss, and `matplotlib` draws. Chapters 3 to 7 need little more than these seven lines.
+# **By hand.** The standard library reads, counts and measures time, numpy draws random numbers, `torch.nn` has the layers,
+# `torch.nn.functional` the loss, and `matplotlib` draws. Chapters 3 to 7 need little more than these eight lines.
 
 # %% tags=["by-hand"]
 import math
+import time
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -65,8 +68,9 @@ for cell, layer in {"rnn-tanh": nn.RNN, "rnn-relu": nn.RNN, "gru": nn.GRU, "lstm
 # ### Q3: How do you set up your environment to use a GPU if available, or fallback to a CPU in PyTorch?
 #
 # **By hand.** Ask for the best available device, keep it in one variable, and move both the model and every batch to it with
-# `.to(device)`. `cuda` is an NVIDIA GPU, `mps` Apple's. If you forget one of the two, PyTorch raises an error that says that tensors
-# are on different devices. For networks as small as ours a GPU helps little: most of the time it waits for the next small step.
+# `.to(device)`. `cuda` is an NVIDIA GPU, `mps` Apple's. If you forget one of the two, PyTorch raises an error that says that
+# tensors are on different devices. For networks as small as ours a GPU helps little: most of the time it waits for the next small
+# step.
 
 # %% tags=["by-hand"]
 
@@ -84,8 +88,8 @@ layer, batch = nn.Linear(3, 2).to(device), torch.ones(5, 3).to(device)
 print(f"training on {device}, with {torch.get_num_threads()} threads; a layer's result is on {layer(batch).device}")
 
 # %% [markdown]
-# **With charloom.** `--device auto`, the default, decides the same way. This machine can only show one case of it, so we also pretend
-# to have each of the four kinds of machine, and compare both decisions:
+# **With charloom.** `--device auto`, the default, decides the same way. This machine can only show one case of it, so we also
+# pretend to have each of the four kinds of machine, and compare both decisions:
 
 # %%
 from itertools import product
@@ -105,9 +109,9 @@ for nvidia, apple in product((True, False), repeat=2):
 # %% [markdown]
 # ### Q4: How do you set a random seed in PyTorch to ensure reproducibility of results?
 #
-# **By hand.** `torch.manual_seed(n)` sets the beginning of the stream from which PyTorch draws initial weights and dropout. To see that
-# this makes a *training* repeatable, we train a tiny network on one line of text. You need not understand it yet: chapters 3 to 6
-# explain each line.
+# **By hand.** `torch.manual_seed(n)` sets the beginning of the stream from which PyTorch draws initial weights and dropout. To see
+# that this makes a *training* repeatable, we train a tiny network on one line of text. You need not understand it yet: chapters 3
+# to 6 explain each line.
 
 # %% tags=["by-hand"]
 SEED = 1
@@ -136,8 +140,8 @@ for name, seed in (("seed 1", 1), ("again 1", 1), ("seed 2", 2)):
     print(f"{name:<8} a first weight: {first:+.6f}   losses:", " ".join(f"{loss:.6f}" for loss in losses))
 
 # %% [markdown]
-# **With charloom.** `TrainingConfig(seed=1)`, or `--training.seed 1`. It must draw the same first weights, and so reach the same losses.
-# A seed that it ignored, or one number that it drew too many, would change all of them.
+# **With charloom.** `TrainingConfig(seed=1)`, or `--training.seed 1`. It must draw the same first weights, and so reach the same
+# losses. A seed that it ignored, or one number that it drew too many, would change all of them.
 
 # %%
 from charloom import TrainingConfig
@@ -173,8 +177,8 @@ for seed in (1, 2):
 
 # %% [markdown]
 # **A second stream, for writing.** Drawing the characters of a text uses random numbers too. They come from a generator of their
-# own, with its own seed, so that writing a text never changes a training. We can make these numbers visible: a network whose last layer
-# is zero finds all V characters equally likely, so the number u draws character ⌊u V⌋.
+# own, with its own seed, so that writing a text never changes a training. We can make these numbers visible: a network whose last
+# layer is zero finds all V characters equally likely, so the number u draws character ⌊u V⌋.
 
 # %% tags=["by-hand"]
 alphabet = "abcdefghijklmnopqrstuvwxyz"
@@ -192,19 +196,19 @@ nn.init.zeros_(model.network.output.bias)
 same("40 characters drawn at random", drawn, "".join(charloom.generate(model, length=40, seed=SEED)))
 
 # %% [markdown]
-# **A hidden assumption: the same seed gives the same result on the same machine.** Another processor, another number of threads
-# or another version adds numbers in a different order, and training magnifies the last digit. A GPU may even add in a different order
-# each time; `torch.use_deterministic_algorithms(True)` forbids that where PyTorch can, and costs speed. Reproducible means: exactly on
-# the same CPU, closely elsewhere.
+# **A hidden assumption: the same seed gives the same result on the same machine.** Another processor, another number of threads or
+# another version adds numbers in a different order, and training magnifies the last digit. A GPU may even add in a different order
+# each time; `torch.use_deterministic_algorithms(True)` forbids that where PyTorch can, and costs speed. Reproducible means:
+# exactly on the same CPU with the same settings, closely elsewhere.
 #
 # **Exercise. Predict first:** someone adds a line `torch.rand(1)` between `torch.manual_seed(1)` and the network. Which weights
 # change: none, the first one, or all? And if the line comes after the network is built, but before the training?
 #
 # <details><summary>Solution</summary>
 #
-# Before the network: practically all of them. Every draw takes the next numbers of one stream, so one number too many shifts all that
-# follow. After the network: none, and the losses stay the same too, unless the training itself draws (dropout, a shuffled order). This is
-# why charloom gives each purpose its own stream.
+# Before the network: practically all of them. Every draw takes the next numbers of one stream, so one number too many shifts all
+# that follow. After the network: none, and the losses stay the same too, unless the training itself draws (dropout, a shuffled
+# order). This is why charloom gives each purpose its own stream.
 # </details>
 
 # %% tags=["solution"] jupyter={"source_hidden": true}

@@ -6,14 +6,14 @@
 # %% [markdown]
 # ### Q5: How do you load a text dataset from a file in Python for use in a character-level RNN?
 #
-# **By hand.** `Path.read_text`, with an explicit encoding. Never leave it out: Python's default depends on the machine. `utf-8-sig` is
-# UTF-8 that also removes a *byte order mark*, an invisible character that some editors write at the beginning. Python turns the line ends
-# of Windows (`\r\n`) into newlines by itself. If the file has a different encoding, Python raises an error, and that is good: better an
-# error now than question marks that the model learns.
+# **By hand.** `Path.read_text`, with an explicit encoding. Never leave it out: Python's default depends on the machine.
+# `utf-8-sig` is UTF-8 that also removes a *byte order mark*, an invisible character that some editors write at the beginning.
+# Python turns the line ends of Windows (`\r\n`) into newlines by itself. If the file has a different encoding, Python raises an
+# error, and that is good: better an error now than question marks that the model learns.
 #
-# Our text is the manual inside Python's `help()`. It is not a file, so we write it to one first. Its topics quote each other at length, and on
-# a text that repeats itself, copying would look like learning. So we keep a paragraph only if at least two thirds of its passages of 30
-# characters are new.
+# Our text is the manual inside Python's `help()`. It is not a file, so we write it to one first. Its topics quote each other at
+# length, and on a text that repeats itself, copying would look like learning. So we keep a paragraph only if at least two thirds
+# of its passages of 30 characters are new.
 
 # %% tags=["by-hand"]
 import re
@@ -52,9 +52,9 @@ text = read(file)
 print(f"{len(text):,} characters from {file.name}")
 
 # %% [markdown]
-# **With charloom.** A text can be a file, a folder, or the name of a corpus (`charloom data list`). Whatever it changes while reading,
-# it says so. We compare the whole text, and then a file made to be difficult: a byte order mark, three kinds of line ends, and
-# characters of two, three and four bytes.
+# **With charloom.** A text can be a file, a folder, or the name of a corpus (`charloom data list`). Whatever it changes while
+# reading, it says so. We compare the whole text, and then a file made to be difficult: a byte order mark, three kinds of line
+# ends, and characters of two, three and four bytes.
 
 # %%
 from charloom import CorpusConfig
@@ -89,9 +89,9 @@ same("the place of the first wrong byte", *places)
 # %% [markdown]
 # ### Q6: How do you inspect the contents and length of the loaded text dataset?
 #
-# **By hand.** Look at it. Then count: how long is it, how many distinct characters does it have, which are common, which are odd, how long
-# are the lines? Five minutes here save hours later: a megabyte of licence headers, or one line of ten thousand characters, is learned
-# as faithfully as anything else.
+# **By hand.** Look at it. Then count: how long is it, how many distinct characters does it have, which are common, which are odd,
+# how long are the lines? Five minutes here save hours later: a megabyte of licence headers, or one line of ten thousand
+# characters, is learned as faithfully as anything else.
 
 # %% tags=["by-hand"]
 from collections import Counter
@@ -140,8 +140,9 @@ say(
 )
 
 # %% [markdown]
-# **With charloom.** `charloom data show python-docs` prints the length and the number of characters of a named text. In Python, a `Text`
-# knows its sizes, and a `Vocabulary` turns it into numbers, which numpy counts. The count of every single character must agree:
+# **With charloom.** `charloom data show python-docs` prints the length and the number of characters of a named text. In Python, a
+# `Text` knows its sizes, and a `Vocabulary` turns it into numbers, which numpy counts. The count of every single character must
+# agree:
 
 # %%
 theirs = charloom.Text.of(text)
@@ -156,8 +157,8 @@ same(
 same("the number of lines", len(lines), int((numbers == known.encode("\n")[0]).sum()) + 1)
 
 # %% [markdown]
-# **Exercise. Predict first:** if you shuffled all characters of the text, which of these figures would change: the entropy above, the
-# loss of the best possible model, the number of lines, the longest line?
+# **Exercise. Predict first:** if you shuffled all characters of the text, which of these figures would change: the entropy above,
+# the loss of the best possible model, the number of lines, the longest line?
 #
 # <details><summary>Solution</summary>
 #

@@ -1,7 +1,8 @@
 # %% [markdown]
 # ## 4. Text processing and encoding
 #
-# *About 40 minutes, with counting. You need Python's dictionaries and slices, and what a PyTorch tensor and its shape are.*
+# *About 25 minutes, and 25 more for counting. You need Python's dictionaries and slices, and what a PyTorch tensor and its shape
+# are.*
 
 # %% [markdown]
 # ### Q8: How do you create a character-to-index mapping for the text dataset in PyTorch?
@@ -73,8 +74,8 @@ train_ids, validation_ids = encode(train_text), encode(validation_text)
 print(train_ids[:20].tolist(), "stands for", repr(train_text[:20]))
 
 # %% [markdown]
-# **With charloom.** `vocabulary.encode` does the same with one table look-up for the whole text, and uses one byte for each character
-# if there are at most 255, instead of eight.
+# **With charloom.** `vocabulary.encode` does the same with one table look-up for the whole text, and uses one byte for each
+# character if there are at most 255, instead of eight.
 
 # %%
 same("the encoded training text", train_ids.tolist(), vocabulary.encode(train_text).tolist())
@@ -82,8 +83,8 @@ same("the encoded validation text", validation_ids.tolist(), vocabulary.encode(v
 say(f"{train_ids.nbytes:,} bytes by hand, {vocabulary.encode(train_text).nbytes:,} with charloom.")
 
 # %% [markdown]
-# **Exercise. Predict first:** is `decode(encode(s)) == s` for every text `s`? If you think not, which `s` is a counterexample, and what
-# would a vocabulary have to look like so that it always holds?
+# **Exercise. Predict first:** is `decode(encode(s)) == s` for every text `s`? If you think not, which `s` is a counterexample, and
+# what would a vocabulary have to look like so that it always holds?
 #
 # <details><summary>Solution</summary>
 #
@@ -133,9 +134,9 @@ print("stream 1 predicts ", repr(decode(targets[0, :40, 1].tolist())))
 print("and in slice 1    ", repr(decode(targets[1, :40, 1].tolist())))
 
 # %% [markdown]
-# The figure shows the first three slices of the first four streams, each with the characters at its beginning and its end. ⟨b⟩ is the
-# boundary, ␣ a space, ↵ a newline. 0 is the empty state of the beginning, *h* the state that is carried; the gradient does not cross the
-# gap between two slices.
+# The figure shows the first three slices of the first four streams, each with the characters at its beginning and its end. ⟨b⟩ is
+# the boundary, ␣ a space, ↵ a newline. 0 is the empty state of the beginning, *h* the state that is carried; the gradient does not
+# cross the gap between two slices.
 
 # %%
 
@@ -184,9 +185,9 @@ axes.set_title(
 plt.show()
 
 # %% [markdown]
-# **A hidden assumption: shuffled windows are different.** With the usual `DataLoader(shuffle=True)` over windows, consecutive batches
-# are unrelated, so each window has to start from an empty state. Such a network practises beginnings, and never sees a state older
-# than a window. Q25 measures whether this matters.
+# **A hidden assumption: shuffled windows are different.** With the usual `DataLoader(shuffle=True)` over windows, consecutive
+# batches are unrelated, so each window has to start from an empty state. Such a network practises beginnings, and never sees a
+# state older than a window. Q25 measures whether this matters.
 #
 # **With charloom.** `Streams`. It drops nothing: if the text does not fill the last slice, the columns differ by one character, and
 # the gap is ignored in the loss. On a text that fills its slices it gives exactly the same numbers:
@@ -200,14 +201,14 @@ for name, ours in (("inputs", inputs), ("targets", targets)):
     same(f"all {ours.numel():,} {name}", ours.tolist(), theirs.tolist())
 
 # %% [markdown]
-# **Exercise. Predict first:** at which place of the text is `targets[k, t, b]`, the target at time t of slice k in stream b? Write the
-# formula down before you look. And which single entry of `inputs` is the boundary?
+# **Exercise. Predict first:** at which place of the text is `targets[k, t, b]`, the target at time t of slice k in stream b? Write
+# the formula down before you look. And which single entry of `inputs` is the boundary?
 #
 # <details><summary>Solution</summary>
 #
-# A stream is `slices * LENGTH` characters long, so stream b begins at `b * slices * LENGTH`, slice k begins `k * LENGTH` later, and time t
-# is t more: `(b * slices + k) * LENGTH + t`. The input is the character before that. Only place 0 of the text has none, so the boundary is
-# at k = t = b = 0; the first input of every other stream is the last character of the stream before it.
+# A stream is `slices * LENGTH` characters long, so stream b begins at `b * slices * LENGTH`, slice k begins `k * LENGTH` later,
+# and time t is t more: `(b * slices + k) * LENGTH + t`. The input is the character before that. Only place 0 of the text has none,
+# so the boundary is at k = t = b = 0; the first input of every other stream is the last character of the stream before it.
 # </details>
 
 # %% tags=["solution"] jupyter={"source_hidden": true}

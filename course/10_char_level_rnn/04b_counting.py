@@ -3,9 +3,9 @@
 #
 # *About 25 minutes. You need Q7 to Q10, logarithms, and what a probability is.*
 #
-# Before we build a recurrent network, we should know what the simplest models can do, and where they stop. The simplest model that looks at
-# the text at all is the **bigram**: it predicts each character from the one before it, by counting how often one follows the other. Karpathy's
-# *makemore* (2022) starts in the same way, with names. We count the pairs of our own text.
+# Before we build a recurrent network, we should know what the simplest models can do, and where they stop. The simplest model that
+# looks at the text at all is the **bigram**: it predicts each character from the one before it, by counting how often one follows
+# the other. Karpathy's *makemore* (2022) starts in the same way, with names. We count the pairs of our own text.
 #
 # The counts make a table: a row for each character that was read, and one for the boundary; a column for each that came next.
 
@@ -35,8 +35,8 @@ unseen = int((count_pairs(validation_ids)[pairs == 0]).sum())
 print(f"{unseen} of the {len(validation_ids):,} pairs of the validation text never occur in the training text")
 
 # %% [markdown]
-# Each row, divided by its sum, is a probability distribution. The figure shows those of the 30 commonest characters: darker means more
-# probable, numbers are percent.
+# Each row, divided by its sum, is a probability distribution. The figure shows those of the 30 commonest characters: darker means
+# more probable, numbers are percent.
 
 # %%
 common = sorted(character for character, _ in Counter(train_text).most_common(30))
@@ -70,20 +70,21 @@ axes.set_title(
 plt.show()
 
 # %% [markdown]
-# **Smoothing.** A pair that never occurred has probability 0, so the first one in a new text costs -log 0, an infinite loss. The remedy is as
-# old as Laplace: pretend that each pair was seen *a* times more than it was,
+# **Smoothing.** A pair that never occurred has probability 0, so the first one in a new text costs -log 0, an infinite loss. The
+# remedy is as old as Laplace: pretend that each pair was seen *a* times more than it was,
 #
 # $$P(\text{next} \mid \text{this}) = \frac{\text{count}(\text{this}, \text{next}) + a}{\text{count}(\text{this}) + a V}.$$
 #
-# Which *a*? We count on nine tenths of the training text and take the *a* with the smallest loss on its last tenth. The validation text stays
-# untouched until the choice is made.
+# Which *a*? We count on nine tenths of the training text and take the *a* with the smallest loss on its last tenth. The validation
+# text stays untouched until the choice is made.
 
 # %%
 
 
 def smoothed(pairs, a):
     """Probabilities (characters + 1, characters) from counts of pairs."""
-    return (pairs + a) / (pairs.sum(1, keepdim=True) + a * pairs.shape[1])
+    total = pairs.sum(1, keepdim=True) + a * pairs.shape[1]
+    return (pairs + a) / total.clamp(min=1e-9)  # 0 for all that follows a character that was never seen, if a is 0
 
 
 def bigram_loss(probabilities, ids):
@@ -125,8 +126,8 @@ show_text(bigram_text)
 # %% [markdown]
 # #### The same model as a network
 #
-# Now forget the counting, and let gradient descent find the table. The network has one layer: a weight for each pair. The character that was
-# read is a *one-hot* vector x, all zeros and a single 1, and
+# Now forget the counting, and let gradient descent find the table. The network has one layer: a weight for each pair. The
+# character that was read is a *one-hot* vector x, all zeros and a single 1, and
 #
 # $$\text{logits} = x\,W \qquad P(\text{next}) = \mathrm{softmax}(\text{logits}), \qquad W: (V + 1) \times V.$$
 #
@@ -142,9 +143,9 @@ assert torch.equal(multiplied, W[this[:50]])
 print("✔ one-hot vectors times W are the rows of W")
 
 # %% [markdown]
-# The loss is the mean of -log P over all pairs, as in Q16. Equal pairs have equal losses, so we may sum over the *table* instead of the text:
-# each entry counts as often as its pair occurs. This is the same loss, computed from a hundredth of the numbers. For the smoothing we add
-# *a* to each count here too: the network then sees each pair *a* times more.
+# The loss is the mean of -log P over all pairs, as in Q16. Equal pairs have equal losses, so we may sum over the *table* instead
+# of the text: each entry counts as often as its pair occurs. This is the same loss, with one term for each pair instead of one for
+# each character. For the smoothing we add *a* to each count here too: the network then sees each pair *a* times more.
 
 # %%
 over_the_text = F.cross_entropy(W[this], following).item()
@@ -170,7 +171,8 @@ assert abs(learned_loss - counted_loss) < 2e-4, (learned_loss, counted_loss)
 print(f"✔ validation loss: {counted_loss:.5f} nats counted, {learned_loss:.5f} learned by gradient descent")
 
 # %% [markdown]
-# The left panel shows the loss falling to what counting gives at once; the right one each probability of the table, counted and learned.
+# The left panel shows the loss falling to what counting gives at once; the right one each probability of the table, counted and
+# learned.
 
 # %%
 figure, panels = plt.subplots(1, 2, figsize=(11, 3.8), dpi=110)
@@ -198,11 +200,12 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# Why learn by gradient descent what can be counted? Because a network can be *changed*: more layers, more inputs, a memory. A table cannot.
+# Why learn by gradient descent what can be counted? Because a network can be *changed*: more layers, more inputs, a memory. A
+# table cannot.
 #
-# **With charloom.** The bigram is a recurrent network without memory. Let the embedding be -log P, let the hidden layer copy it and the
-# output change its sign: then the logits are log P. All that is missing is the matrix **W_hh, by which a state would see the state before it:
-# it is zero.** charloom evaluates this network, and writes with it.
+# **With charloom.** The bigram is a recurrent network without memory. Let the embedding be -log P, which is never negative, so that
+# a hidden layer with ReLU copies it; let the output change its sign: then the logits are log P. All that is missing is the matrix
+# **W_hh, by which a state would see the state before it: it is zero.** charloom evaluates this network, and writes with it.
 
 # %%
 from charloom import LanguageModel
@@ -231,8 +234,8 @@ same("300 characters written by the bigram", bigram_text, "".join(charloom.gener
 #
 # <details><summary>Solution</summary>
 #
-# The counts drown: all probabilities become nearly 1 / V, the loss nearly log V, and it writes noise in which every character is as frequent
-# as every other. Smoothing is a slider between "believe the counts" and "believe nothing".
+# The counts drown: all probabilities become nearly 1 / V, the loss nearly log V, and it writes noise in which every character is
+# as frequent as every other. Smoothing is a slider between "believe the counts" and "believe nothing".
 # </details>
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
@@ -243,12 +246,12 @@ show_text(write_from(drowned, 100, seed=SEED))
 # %% [markdown]
 # #### More context: longer tables
 #
-# One character is little to go by. An *n-gram* predicts from the n - 1 characters before. Longer contexts say more, but each is rarer, and most
-# contexts of a new text were never seen. Two ways to handle that:
+# One character is little to go by. An *n-gram* predicts from the n - 1 characters before. Longer contexts say more, but each is
+# rarer, and many contexts of a new text were never seen. Two ways to handle that:
 #
 # * **add a**, as above: an unseen context gives equal probabilities;
-# * **fall back** on the context that is one character shorter, the more so the more *kinds* of characters followed the long one (Witten and
-#   Bell 1991):
+# * **fall back** on the context that is one character shorter, the more so the more *kinds* of characters followed the long one
+#   (Witten and Bell 1991):
 #
 # $$P_n(c \mid h) = \frac{\text{count}(h c) + \text{kinds}(h)\,P_{n-1}(c \mid h')}{\text{count}(h) + \text{kinds}(h)}, \qquad P_0 = \frac{1}{V}$$
 #
@@ -289,8 +292,8 @@ tables = [Counts(train_text, n) for n in range(1, LONGEST + 1)]
 print("contexts:", [f"{len(table.total):,} of {n - 1} characters" for n, table in enumerate(tables, start=1)])
 
 # %% [markdown]
-# Such bookkeeping is easy to get wrong without noticing. So we work out a few probabilities a second time, straight from the formula: look
-# up in the text what followed the context. And after any context, the probabilities must add up to 1.
+# Such bookkeeping is easy to get wrong without noticing. So we work out a few probabilities a second time, straight from the
+# formula: look up in the text what followed the context. And after any context, the probabilities must add up to 1.
 
 # %%
 import re
@@ -332,8 +335,8 @@ for n in ORDERS:
     )
 
 # %% [markdown]
-# How sure are such differences? The counting has no seeds, but the validation text is a sample. We cut it into ten pieces, and compare the
-# difference between two orders with its spread over the pieces.
+# How sure are such differences? The counting has no seeds, but the validation text is a sample. We cut it into ten pieces, and
+# compare the difference between two orders with its spread over the pieces.
 
 # %%
 
@@ -385,8 +388,8 @@ say(
 )
 
 # %% [markdown]
-# **With charloom.** `charloom evaluate RUN --baselines` compares a model with n-grams too. Their smoothing is modified Kneser-Ney, the best of
-# those that Chen and Goodman compared in 1998:
+# **With charloom.** `charloom evaluate RUN --baselines` compares a model with n-grams too. Their smoothing is modified Kneser-Ney,
+# the best of those that Chen and Goodman compared in 1998:
 
 # %%
 from charloom.evaluation.baselines import NGram
@@ -399,13 +402,15 @@ say(
 )
 
 # %% [markdown]
-# **Exercise. Predict first:** the tables above know what follows `"the "`, and separately what follows `"The "`. How many characters of context
-# must a table have to know that a quotation mark is still open after 40 characters, and how many rows could it need?
+# **Exercise. Predict first:** the tables above know what follows `"the "`, and separately what follows `"The "`. How many
+# characters of context must a table have to know that a quotation mark is still open after 40 characters, and how many rows could
+# it need?
 #
 # <details><summary>Solution</summary>
 #
-# At least 41, so an n-gram of order 42, with up to V^41 rows. No text has so many places: most contexts of that length in a new text were
-# never seen, as the cell below counts. And what the table learned in one row says nothing about the row that differs in one letter.
+# At least 41, so an n-gram of order 42, with up to V^41 rows. No text has so many places: most contexts of that length in a new
+# text were never seen, as the cell below counts. And what the table learned in one row says nothing about the row that differs in
+# one letter.
 # </details>
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
@@ -414,10 +419,10 @@ new = np.mean([validation_text[place : place + 41] not in long_contexts for plac
 print(f"V^41 = {V:d}^41 = 10^{41 * math.log10(V):.0f} rows; {new:.0%} of such contexts in the validation text are new")
 
 # %% [markdown]
-# **The question that remains.** A table treats contexts that differ in a single letter as strangers, and it needs a row for each. What we want
-# is a model that reads *everything* before, keeps what matters in a *fixed* number of numbers, and treats similar pasts alike. The network
-# above is nearly that. It only lacks a way to carry something from one character to the next: **what if its hidden layer could also read what it
-# was itself, one step before?**
+# **The question that remains.** A table treats contexts that differ in a single letter as strangers, and it needs a row for each.
+# What we want is a model that reads *everything* before, keeps what matters in a *fixed* number of numbers, and treats similar
+# pasts alike. The network above is nearly that. It only lacks a way to carry something from one character to the next: **what if
+# its hidden layer could also read what it was itself, one step before?**
 #
 # $$h_t = f(W_{xh}\,e_t + W_{hh}\,h_{t-1} + b_h)$$
 #

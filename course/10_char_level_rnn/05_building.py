@@ -1,7 +1,7 @@
 # %% [markdown]
 # ## 5. Building the character-level RNN model
 #
-# *About 45 minutes, with the cell from the inside. You need PyTorch's `nn.Module`, matrix products, and Q10 and Q11.*
+# *About 30 minutes, and 40 more for the cell from the inside. You need PyTorch's `nn.Module`, matrix products, and Q10 and Q11.*
 
 # %% [markdown]
 # ### Q12: How do you define the architecture of a character-level RNN using PyTorch's `nn.RNN` or `nn.LSTM` module?
@@ -60,7 +60,7 @@ for name, parameter in model.named_parameters():
 
 # %%
 E, H, V = EMBEDDING_SIZE, HIDDEN_SIZE, OUTPUT_SIZE
-by_formula = (V + 1) * E + 4 * H * (E + H + 2) + V * (H + 1)  # four gates, each with two matrices and two biases
+by_formula = (V + 1) * E + 4 * H * (E + H + 2) + V * (H + 1)  # four blocks, each with two matrices and two biases
 config = NetworkConfig(hidden_size=H, embedding_size=E, dropout=0, initialization="uniform")
 network = CharRNN(config, inputs=INPUT_SIZE, outputs=OUTPUT_SIZE)
 same(
@@ -72,13 +72,14 @@ same("the number of parameters", by_formula, network.parameter_count())
 say(f"**{4 * H * (E + H + 2) / by_formula:.0%} of the {by_formula:,} parameters are in the recurrent layer.**")
 
 # %% [markdown]
-# **Exercise. Predict first:** how many parameters does the same network have with a GRU, which has three gates instead of four, and how many
-# with `nn.RNN`, which has none? Is doubling the hidden size more or less than doubling them?
+# **Exercise. Predict first:** an LSTM has four blocks of weights, one for each of its three gates and one for new content. How
+# many parameters does the same network have with a GRU, which has three blocks, and how many with `nn.RNN`, which has one? And
+# with twice the hidden size: twice as many, fewer, or more?
 #
 # <details><summary>Solution</summary>
 #
-# Replace the 4 in the formula by 3 or 1: an LSTM has four blocks of weights, a GRU three, a plain RNN one. Doubling H makes
-# 4 H (E + H + 2) more than twice as large, and nearly four times where H is much larger than E.
+# Replace the 4 in the formula by 3 or 1. Doubling H makes 4 H (E + H + 2) more than twice as large, and nearly four times where H
+# is much larger than E.
 # </details>
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
@@ -126,8 +127,8 @@ print(f"largest difference with the state carried:  {(in_one_piece[100:] - with_
 print(f"largest difference with the state at zero:  {(in_one_piece[100:] - from_zero).abs().max():.1e}")
 
 # %% [markdown]
-# **With charloom.** `network.zero_state(streams)`; omitting the state means the same. `model.read(text)` returns the state
-# after a text. We check the values and the shapes for each cell, and then that a text read in two pieces with the state carried ends in
+# **With charloom.** `network.zero_state(streams)`; omitting the state means the same. `model.read(text)` returns the state after a
+# text. We check the values and the shapes for each cell, and then that a text read in two pieces with the state carried ends in
 # the state of the text read in one.
 
 # %%
@@ -224,13 +225,13 @@ for cell, layers in (("rnn", 1), ("gru", 1), ("lstm", 2)):
     )
 
 # %% [markdown]
-# **Exercise. Predict first:** an untrained network should know nothing. What loss do you expect for it, and how would you notice at this point
-# that the last layer was initialised with weights that are ten times too large?
+# **Exercise. Predict first:** an untrained network should know nothing. What loss do you expect for it, and how would you notice
+# at this point that the last layer was initialised with weights that are ten times too large?
 #
 # <details><summary>Solution</summary>
 #
-# About log V, the loss of someone who finds everything equally likely. Larger weights make it sure of itself without any reason, and being sure and
-# wrong costs more than not knowing. A first loss far above log V is the cheapest alarm there is.
+# About log V, the loss of someone who finds everything equally likely. Larger weights make it sure of itself without any reason,
+# and being sure and wrong costs more than not knowing. A first loss far above log V is the cheapest alarm there is.
 # </details>
 
 # %% tags=["solution"] jupyter={"source_hidden": true}

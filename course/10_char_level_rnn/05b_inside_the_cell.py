@@ -3,12 +3,12 @@
 #
 # *About 40 minutes. You need Q12 to Q15, matrix products, tanh and the sigmoid σ(a) = 1 / (1 + e^-a), which lies between 0 and 1.*
 #
-# `nn.RNN`, `nn.GRU` and `nn.LSTM` run a whole slice in one call. Inside, each is a loop over the characters, and the body of the loop, **the
-# cell**, is a few lines. We write all four of them from their equations. If we have understood them, our loop gives the same numbers as PyTorch
-# and charloom, at every step.
+# `nn.RNN`, `nn.GRU` and `nn.LSTM` run a whole slice in one call. Inside, each is a loop over the characters, and the body of the
+# loop, **the cell**, is a few lines. We write all four of them from their equations. If we have understood them, our loop gives
+# the same numbers as PyTorch and charloom, at every step.
 #
-# All cells have the same signature: the input x_t and the state go in, the new state comes out. x_t is the embedding of the character that was
-# read. A layer's weights are two matrices and two biases:
+# All cells have the same signature: the input x_t and the state go in, the new state comes out. x_t is the embedding of the
+# character that was read. A layer's weights are two matrices and two biases:
 #
 # | | shape | what it multiplies |
 # |---|---|---|
@@ -39,7 +39,8 @@ def run_cell(step, weights, inputs, state):
 #
 # $$h_t = f(W_{ih}\,x_t + b_{ih} + W_{hh}\,h_{t-1} + b_{hh}), \qquad f = \tanh \text{ or } \mathrm{ReLU}$$
 #
-# The whole state is *replaced* at each step. tanh keeps each number between -1 and 1; ReLU sets negative numbers to 0 and has no upper limit.
+# The whole state is *replaced* at each step. tanh keeps each number between -1 and 1; ReLU sets negative numbers to 0 and has no
+# upper limit.
 
 # %%
 
@@ -59,9 +60,9 @@ def relu_step(x, state, weights):
 # %% [markdown]
 # #### LSTM
 #
-# The LSTM (Hochreiter and Schmidhuber 1997; the forget gate is from Gers, Schmidhuber and Cummins 2000) keeps two things: **c, the memory**,
-# and h, what it shows of it. The memory is not replaced but *edited*: multiplied by a gate, and added to. A gate is a vector of numbers between 0
-# (closed) and 1 (open), computed at each step from x_t and h_{t-1}, for every unit.
+# The LSTM (Hochreiter and Schmidhuber 1997; the forget gate is from Gers, Schmidhuber and Cummins 2000) keeps two things: **c, the
+# memory**, and h, what it shows of it. The memory is not replaced but *edited*: multiplied by a gate, and added to. A gate is a
+# vector of numbers between 0 (closed) and 1 (open), computed at each step from x_t and h_{t-1}, for every unit.
 #
 # | block | PyTorch's rows | name | the question that it answers |
 # |---|---|---|---|
@@ -74,8 +75,8 @@ def relu_step(x, state, weights):
 #
 # $$c_t = f \odot c_{t-1} + i \odot g \qquad h_t = o \odot \tanh(c_t)$$
 #
-# where ⊙ multiplies unit by unit. **The order i, f, g, o is PyTorch's**; other frameworks store the blocks in another order, and weights that are
-# copied in the wrong order give no error, only nonsense.
+# where ⊙ multiplies unit by unit. **The order i, f, g, o is PyTorch's.** The ONNX format, for example, stores i, o, f, g, and
+# weights that are copied in the wrong order give no error, only nonsense.
 
 # %%
 
@@ -102,9 +103,9 @@ def lstm_step(x, state, weights):
 #
 # $$n = \tanh\big(W_{in}\,x_t + b_{in} + r \odot (W_{hn}\,h_{t-1} + b_{hn})\big) \qquad h_t = (1 - z) \odot n + z \odot h_{t-1}$$
 #
-# **PyTorch's GRU is a variant.** In the original paper the reset gate is applied *before* the matrix, $W_{hn}\,(r \odot h_{t-1})$; PyTorch, like
-# NVIDIA's cuDNN, applies it *after*, so that one matrix product serves all three blocks. The two are different networks: weights trained for one
-# do not fit the other. And some papers write z where we have 1 - z.
+# **PyTorch's GRU is a variant.** In the original paper the reset gate is applied *before* the matrix, $W_{hn}\,(r \odot h_{t-1})$;
+# PyTorch, like NVIDIA's cuDNN, applies it *after*, so that one matrix product serves all three blocks. The two are different
+# networks: weights trained for one do not fit the other. And some papers write z where we have 1 - z.
 
 # %%
 
@@ -196,8 +197,8 @@ TO = (11.9, -0.1, "h goes to the next step and to the output layer")
 
 # %% [markdown]
 # The diagram of the LSTM shows the memory c as a line along the top, on which there is a multiplication by the forget gate and an
-# addition, and nothing else. Coloured blocks have weights; circles work unit by unit. The blue wires carry the input x_t, the black ones
-# the state.
+# addition, and nothing else. Coloured blocks have weights; circles work unit by unit. The blue wires carry the input x_t, the
+# black ones the state.
 
 # %% jupyter={"source_hidden": true}
 draw_cell(
@@ -241,8 +242,8 @@ draw_cell(
 plt.show()
 
 # %% [markdown]
-# The diagram of the GRU shows its only state along the top: z of the old one is kept, 1 - z of the candidate n is added. The reset gate r
-# works on the product W_hn h, as in PyTorch.
+# The diagram of the GRU shows its only state along the top: z of the old one is kept, 1 - z of the candidate n is added. The reset
+# gate r works on the product W_hn h, as in PyTorch.
 
 # %% jupyter={"source_hidden": true}
 draw_cell(
@@ -280,8 +281,8 @@ draw_cell(
 plt.show()
 
 # %% [markdown]
-# **Equal to PyTorch's layers.** Each cell reads the first slice of our text, from a random state, with random weights. All hidden states of all
-# steps and streams must agree, and the state at the end.
+# **Equal to PyTorch's layers.** Each cell reads the first slice of our text, from a random state, with random weights. All hidden
+# states of all steps and streams must agree, and the state at the end.
 
 # %%
 STEPS_BY_HAND = {"rnn-tanh": tanh_step, "rnn-relu": relu_step, "gru": gru_step, "lstm": lstm_step}
@@ -356,9 +357,9 @@ print(f"on the same weights, h differs by up to {gap.max():.3f}, {gap.mean():.3f
 # %% [markdown]
 # #### What a gate does to a memory
 #
-# Suppose that the forget gate of a unit stays at f and nothing is written. Then c is multiplied by f at each step, and after t steps f^t of it is
-# left. The state of a plain tanh unit is multiplied by its own weight w, and pressed through tanh, each time. We let both steps run on one unit,
-# with weights that we set ourselves.
+# Suppose that the forget gate of a unit stays at f and nothing is written. Then c is multiplied by f at each step, and after t
+# steps f^t of it is left. The state of a plain tanh unit is multiplied by its own weight w, and pressed through tanh, each time.
+# We let both steps run on one unit, with weights that we set ourselves.
 
 # %%
 
@@ -406,9 +407,9 @@ axes.set_title(
 plt.show()
 
 # %% [markdown]
-# So the forget gate sets how long a unit remembers. Where does it stand before training? We measure it on the first slice of the text, with
-# PyTorch's initial weights, and with 1 added to the bias of the forget gate, as Jozefowicz, Zaremba and Sutskever recommended in 2015 and charloom
-# does by default.
+# So the forget gate sets how long a unit remembers. Where does it stand before training? We measure it on the first slice of the
+# text, with PyTorch's initial weights, and with 1 added to the bias of the forget gate, as Jozefowicz, Zaremba and Sutskever
+# recommended in 2015 and charloom does by default.
 
 # %%
 
@@ -439,12 +440,13 @@ for extra, gates in opened.items():
 # %% [markdown]
 # To remember is something that a gated cell has to *learn*; chapter 6 measures what that means for the gradient.
 #
-# **Exercise. Predict first:** at which forget gate is half of the memory left after 50 characters? And after 1,000? First guess, then compute.
+# **Exercise. Predict first:** at which forget gate is half of the memory left after 50 characters? And after 1,000? First guess,
+# then compute.
 #
 # <details><summary>Solution</summary>
 #
-# f^t = 1/2 gives f = 2^(-1/t): 0.986 for 50 steps, 0.9993 for 1,000. Long memory needs gates that are open almost completely, and the sigmoid
-# reaches such values only far out: its argument is ln(f / (1 - f)), about 4.3 and 7.3.
+# f^t = 1/2 gives f = 2^(-1/t): 0.986 for 50 steps, 0.9993 for 1,000. Long memory needs gates that are open almost completely, and
+# the sigmoid reaches such values only far out: its argument is ln(f / (1 - f)), about 4.3 and 7.3.
 # </details>
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
@@ -457,13 +459,14 @@ for steps in (50, 1000):
     assert abs(left - 0.5) < 1e-3
 
 # %% [markdown]
-# **Exercise. Predict first:** swap two hidden units of an LSTM: their rows in all four blocks of all weights, their columns in W_hh, and their
-# columns in the output layer. What happens to the logits? What if you forget the columns of W_hh?
+# **Exercise. Predict first:** swap two hidden units of an LSTM: their rows in all four blocks of all weights, their columns in
+# W_hh, and their columns in the output layer. What happens to the logits? What if you forget the columns of W_hh?
 #
 # <details><summary>Solution</summary>
 #
-# Nothing: the units have no order, only names, so the same network can be written down in H! ways. This is why "unit 17" of two trainings have
-# nothing in common. Without the columns of W_hh, each unit listens to the wrong neighbour, and the logits change.
+# Nothing: the units have no order, only names, so the same network can be written down in H! ways. This is why unit 17 of one
+# training has nothing to do with unit 17 of another. Without the columns of W_hh, some units listen to the wrong neighbour, and the
+# logits change.
 # </details>
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
@@ -488,13 +491,13 @@ with torch.no_grad():
 assert (found - expected).abs().max() < 1e-5
 
 # %% [markdown]
-# **Exercise. Predict first:** set the update gate of a GRU to 1 by a large bias. What does the cell do, and what is the gradient of its last state
-# with respect to its first?
+# **Exercise. Predict first:** set the update gate of a GRU to 1 by a large bias. What does the cell do, and what is the gradient
+# of its last state with respect to its first?
 #
 # <details><summary>Solution</summary>
 #
-# h_t = h_{t-1}: it copies its state and ignores everything it reads. The gradient is the identity, over any distance. A gate that is
-# fully open is a wire, and a network that can learn to open it can learn from far away.
+# h_t = h_{t-1}: it copies its state and ignores everything it reads. The gradient is the identity, over any distance. A gate that
+# is fully open is a wire, and a network that can learn to open it can learn from far away.
 # </details>
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
