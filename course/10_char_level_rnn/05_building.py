@@ -1,5 +1,7 @@
 # %% [markdown]
 # ## 5. Building the character-level RNN model
+#
+# *About 30 minutes, and 40 more for the cell from the inside. You need PyTorch's `nn.Module`, matrix products, and Q10 and Q11.*
 
 # %% [markdown]
 # ### Q12: How do you define the architecture of a character-level RNN using PyTorch's `nn.RNN` or `nn.LSTM` module?
@@ -27,7 +29,7 @@ print(Architecture(input_size=104, hidden_size=256, output_size=103))
 
 # %% [markdown]
 # **With charloom.** `CharRNN`, with the same three layers. `cell` is `lstm`, `gru`, `rnn-tanh` or `rnn-relu`. With the same seed,
-# both draw the same initial weights, because they create the same layers in the same order:
+# both draw the same initial weights, because they create the same layers in the same order. We compare every one of them:
 
 # %%
 torch.manual_seed(SEED)
@@ -35,7 +37,8 @@ ours = Architecture(104, 256, 103)
 torch.manual_seed(SEED)
 config = NetworkConfig(cell="lstm", hidden_size=256, layers=1, embedding_size=64, dropout=0, initialization="uniform")
 theirs = CharRNN(config, inputs=104, outputs=103)
-same("the first weights", ours.recurrent.weight_hh_l0.tolist(), theirs.layers[0].weight_hh_l0.tolist())
+for (name, weight), twin in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+    all_agree(f"the first weights of {name}", weight, twin, 0.0)
 
 # %% [markdown]
 # ### Q13: How do you specify the input size, hidden size, and output size when building the RNN model in PyTorch?
@@ -51,27 +54,44 @@ same("the first weights", ours.recurrent.weight_hh_l0.tolist(), theirs.layers[0]
 INPUT_SIZE, OUTPUT_SIZE = len(characters) + 1, len(characters)
 HIDDEN_SIZE, EMBEDDING_SIZE = choose(256, 48), choose(64, 16)
 
-model = Architecture(INPUT_SIZE, HIDDEN_SIZE, OUTPUT_SIZE, EMBEDDING_SIZE)
+model = Architecture(INPUT_SIZE, HIDDEN_SIZE, OUTPUT_SIZE, EMBEDDING_SIZE).to(device)
 for name, parameter in model.named_parameters():
     print(f"{name:<24} {tuple(parameter.shape)!s:<14} {parameter.numel():>9,}")
 
 # %%
 E, H, V = EMBEDDING_SIZE, HIDDEN_SIZE, OUTPUT_SIZE
-by_formula = (V + 1) * E + 4 * H * (E + H + 2) + V * (H + 1)  # four gates, each with two matrices and two biases
-config = NetworkConfig(hidden_size=H, embedding_size=E)
-same("the number of parameters", by_formula, CharRNN(config, inputs=INPUT_SIZE, outputs=OUTPUT_SIZE).parameter_count())
+by_formula = (V + 1) * E + 4 * H * (E + H + 2) + V * (H + 1)  # four blocks, each with two matrices and two biases
+config = NetworkConfig(hidden_size=H, embedding_size=E, dropout=0, initialization="uniform")
+network = CharRNN(config, inputs=INPUT_SIZE, outputs=OUTPUT_SIZE)
+same(
+    "the shapes of all weights",
+    [tuple(w.shape) for w in model.parameters()],
+    [tuple(w.shape) for w in network.parameters()],
+)
+same("the number of parameters", by_formula, network.parameter_count())
 say(f"**{4 * H * (E + H + 2) / by_formula:.0%} of the {by_formula:,} parameters are in the recurrent layer.**")
 
 # %% [markdown]
-# **Exercise.** How many parameters does the same network have with a GRU, which has three gates instead of four? And with `nn.RNN`?
+# **Exercise. Predict first:** an LSTM has four blocks of weights, one for each of its three gates and one for new content. How
+# many parameters does the same network have with a GRU, which has three blocks, and how many with `nn.RNN`, which has one? And
+# with twice the hidden size: twice as many, fewer, or more?
 #
-# *Solution.*
+# <details><summary>Solution</summary>
+#
+# Replace the 4 in the formula by 3 or 1. Doubling H makes 4 H (E + H + 2) more than twice as large, and nearly four times where H
+# is much larger than E.
+# </details>
 
-# %% tags=["solution"]
-for cell, gates in (("lstm", 4), ("gru", 3), ("rnn", 1)):
-    found = sum(parameter.numel() for parameter in Architecture(INPUT_SIZE, H, V, E, cell=cell).parameters())
-    assert found == (V + 1) * E + gates * H * (E + H + 2) + V * (H + 1)
-    print(f"{cell:<5} {found:>9,}")
+# %% tags=["solution"] jupyter={"source_hidden": true}
+for cell, blocks in (("lstm", 4), ("gru", 3), ("rnn", 1)):
+    sizes = []
+    for size in (H, 2 * H):
+        found = sum(weight.numel() for weight in Architecture(INPUT_SIZE, size, V, E, cell=cell).parameters())
+        assert found == (V + 1) * E + blocks * size * (E + size + 2) + V * (size + 1)
+        sizes.append(found)
+    print(
+        f"{cell:<5} {sizes[0]:>9,}, with twice the hidden size {sizes[1]:>9,}: {sizes[1] / sizes[0]:.1f} times as many"
+    )
 
 # %% [markdown]
 # ### Q14: How do you initialize the hidden state of the RNN before passing data through the model?
@@ -98,7 +118,7 @@ print([tuple(part.shape) for part in zero_state(model, streams=32)])
 
 # %%
 with torch.no_grad():
-    embedded = model.embedding(train_ids[:200])[:, None]
+    embedded = model.embedding(train_ids[:200].to(device))[:, None]  # (time, 1 stream, embedding_size)
     in_one_piece, _ = model.recurrent(embedded, zero_state(model, 1))
     first_half, carried = model.recurrent(embedded[:100], zero_state(model, 1))
     with_carry, _ = model.recurrent(embedded[100:], carried)
@@ -107,16 +127,24 @@ print(f"largest difference with the state carried:  {(in_one_piece[100:] - with_
 print(f"largest difference with the state at zero:  {(in_one_piece[100:] - from_zero).abs().max():.1e}")
 
 # %% [markdown]
-# **With charloom.** `network.zero_state(streams)`; omitting the state means the same. `model.read(text)` returns the state
-# after a text.
+# **With charloom.** `network.zero_state(streams)`; omitting the state means the same. `model.read(text)` returns the state after a
+# text. We check the values and the shapes for each cell, and then that a text read in two pieces with the state carried ends in
+# the state of the text read in one.
 
 # %%
-network = CharRNN(config, inputs=INPUT_SIZE, outputs=OUTPUT_SIZE)
-same(
-    "shapes of a zero state",
-    [part.shape for part in zero_state(model, 32)],
-    [part.shape for part in network.zero_state(32)],
-)
+for cell, name in {"rnn": "rnn-tanh", "gru": "gru", "lstm": "lstm"}.items():
+    empty = zero_state(Architecture(INPUT_SIZE, 8, OUTPUT_SIZE, cell=cell), 32)
+    shape = NetworkConfig(cell=name, hidden_size=8)
+    theirs = CharRNN(shape, inputs=INPUT_SIZE, outputs=OUTPUT_SIZE).zero_state(32)
+    all_agree(f"the zero state of {cell}", torch.stack(empty), torch.stack(theirs), 0.0)
+
+network = network.to(device)
+ids = train_ids[:200, None].to(device)
+with torch.no_grad():
+    _, whole = network(ids, zero_state(model, 1))  # our state in charloom's network
+    _, half = network(ids[:100], None)
+    _, both = network(ids[100:], half)
+all_agree("the state after two pieces, and after one", torch.stack(whole), torch.stack(both), 1e-5)
 
 # %% [markdown]
 # ### Q15: How do you implement the forward pass of the RNN model to process an input sequence and predict the next character?
@@ -147,30 +175,67 @@ print(f"an untrained network finds everything about equally likely: from {chance
 
 # %% [markdown]
 # **With charloom.** The signature is the same, `(ids, state) -> (logits, state)`. We copy our weights into charloom's network,
-# which names them a little differently, and compare. All further checks use this function.
+# which names them a little differently, and compare every logit and every number of the state. All further checks use this
+# function.
 
 # %%
+import re
+
 from charloom import LanguageModel
 from charloom.models import ModelConfig
 
 
 def as_charloom(model, symbols=None, predicts_end=False):
-    """Our network as a charloom model: the same weights under charloom's names. (For networks of one layer.)"""
-    cell = "rnn-tanh" if model.cell == "rnn" else model.cell
+    """Our network as a charloom model: the same weights under charloom's names."""
     config = NetworkConfig(
-        cell=cell,
+        cell="rnn-tanh" if model.cell == "rnn" else model.cell,
         hidden_size=model.hidden_size,
+        layers=model.layers,
         embedding_size=model.embedding.embedding_dim,
         dropout=0,
         initialization="uniform",
     )
     made = LanguageModel.new(ModelConfig(config, "none", predicts_end), symbols or vocabulary, device=device)
-    weights = {name.replace("recurrent.", "layers.0."): value.clone() for name, value in model.state_dict().items()}
+    weights = {
+        re.sub(r"recurrent\.(\w+)_l(\d+)", r"layers.\2.\1_l0", name): weight.clone()
+        for name, weight in model.state_dict().items()
+    }
     made.network.load_state_dict(weights)
     return made
 
 
+# %%
 with torch.no_grad():
-    theirs, their_state = as_charloom(model).network(inputs[0].to(device), None)
-agree("the largest logit", float(logits.detach().max()), float(theirs.max()), 1e-4)
-print(f"largest difference between any two logits: {(logits - theirs).abs().max():.1e}")
+    start = inputs[0].to(device)
+    _, before = model(start, zero_state(model, STREAMS))  # a state that is not zero
+    ours, our_state = model(inputs[1].to(device), before)
+    theirs, their_state = as_charloom(model).network(inputs[1].to(device), before)
+all_agree("the logits", ours, theirs, 1e-5)
+for name, our_part, their_part in zip(("h", "c"), our_state, their_state, strict=True):
+    all_agree(f"the state {name} afterwards", our_part, their_part, 1e-5)
+
+for cell, layers in (("rnn", 1), ("gru", 1), ("lstm", 2)):
+    other = CharacterRNN(INPUT_SIZE, 24, OUTPUT_SIZE, 8, layers, cell).to(device)
+    with torch.no_grad():
+        ours, our_state = other(start, zero_state(other, STREAMS))
+        theirs, their_state = as_charloom(other).network(start, None)
+    all_agree(f"{cell}, {layers} layer{'s' * (layers > 1)}: the logits", ours, theirs, 1e-5)
+    all_agree(
+        f"{cell}, {layers} layer{'s' * (layers > 1)}: the state", torch.cat(our_state), torch.cat(their_state), 1e-5
+    )
+
+# %% [markdown]
+# **Exercise. Predict first:** an untrained network should know nothing. What loss do you expect for it, and how would you notice
+# at this point that the last layer was initialised with weights that are ten times too large?
+#
+# <details><summary>Solution</summary>
+#
+# About log V, the loss of someone who finds everything equally likely. Larger weights make it sure of itself without any reason,
+# and being sure and wrong costs more than not knowing. A first loss far above log V is the cheapest alarm there is.
+# </details>
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+print(f"log V = {math.log(OUTPUT_SIZE):.3f} nats")
+for factor in (1, 10, 100):
+    first_loss = F.cross_entropy((factor * logits).flatten(0, 1), targets[0].to(device).flatten()).item()
+    print(f"logits times {factor}: {first_loss:.3f} nats")
