@@ -474,8 +474,6 @@ for factor, clip in ((1000, math.inf), (1000, 1.0)):
 #
 # **By hand.** Keep the record of each step, average the loss over each epoch, and evaluate on the validation text once an epoch.
 # Such a picture answers two questions: does the training loss fall, and does the validation loss fall with it?
-#
-# This is the long training run of our own program.
 
 # %% tags=["by-hand"]
 
@@ -486,12 +484,18 @@ def validation_loss(model, ids):
     column = torch.cat([torch.tensor([BOUNDARY]), ids])[:, None].to(device)  # (time + 1, 1 stream)
     state, total = zero_state(model, 1), 0.0
     for start in range(0, len(ids), 1000):
-        end = min(start + 1000, len(ids))
-        logits, state = model(column[start:end], state)
-        total += loss_of(logits, column[start + 1 : end + 1]).item() * (end - start)
+        part = column[start : start + 1001]  # a thousand characters, and the one before them
+        logits, state = model(part[:-1], state)
+        total += loss_of(logits, part[1:]).item() * (len(part) - 1)
     return total / len(ids)
 
 
+print(f"after thirty steps: {validation_loss(model, validation_ids[:2000]):.3f} nats")
+
+# %% [markdown]
+# The long training run of our own program:
+
+# %% tags=["by-hand"]
 EPOCHS = choose(6, 3)
 steps_per_epoch = len(inputs)
 torch.manual_seed(SEED)
@@ -505,6 +509,14 @@ for record in train(model, train_ids, EPOCHS * steps_per_epoch, peak=PEAK, strea
         print(
             f"epoch {len(epoch_losses)}: training {epoch_losses[-1]:.3f}, validation {validation_losses[-1]:.3f} nats"
         )
+
+# %% [markdown]
+# **With charloom.** `evaluate` reads a text in the same way: once, in order, every character counted once. So both figures for the
+# trained network must be the same:
+
+# %%
+score_of_model = charloom.evaluate(as_charloom(model), validation_text)
+agree("the validation loss after training", validation_losses[-1], score_of_model.nats_per_character, 1e-5)
 
 # %% [markdown]
 # The picture shows the loss of every step, its mean over each epoch, the validation loss after each epoch, and below them the
@@ -846,7 +858,7 @@ for forgotten in (None, "optimizer", "step", "state"):
     off = max(abs(a - b) for a, b in zip(uninterrupted[10:], second_half(forgotten), strict=True))
     print(f"forgotten: {forgotten or 'nothing':<10} largest difference of a loss: {off:.6f} nats")
 same_again = first_half + second_half()
-assert np.allclose(uninterrupted, same_again, atol=1e-6, rtol=0)
+assert np.allclose(uninterrupted, same_again, atol=1e-6, rtol=0), (uninterrupted, same_again)
 print("✔ a resumed training has the losses of one that was never interrupted")
 
 # %% [markdown]
