@@ -382,34 +382,34 @@ def clipping_runs(make_network, peak):
 
 
 def last_losses(runs):
-    """For each seed, the mean loss of the last tenth of its steps; a loss that is no number counts as infinite."""
+    """For each seed, the mean loss of the last tenth of its steps; NaN counts as infinite."""
     ends = [[record["loss"] for record in records[-len(records) // 10 :]] for records in runs]
     return [float(np.nan_to_num(np.mean(end), nan=math.inf)) for end in ends]
 
 
 clipping = {"ReLU": clipping_runs(identity_network, PEAK), "LSTM": clipping_runs(lstm_network, PEAK)}
 
+# %% [markdown]
+# The picture shows every step of the ReLU networks, a line for each seed:
+
 # %%
 figure, panels = plt.subplots(1, 2, figsize=(11, 3.8), sharex=True)
-for (clip, runs), colour, marker, label in zip(
-    clipping["ReLU"].items(), COLOURS, MARKERS, ("clipped at 1", "no limit")
-):
-    for number, records in enumerate(runs):
-        style = {"color": colour, "alpha": 0.7, "label": label if number == 0 else None}
-        panels[0].plot([record["norm"] for record in records], linewidth=0.8, **style)
-        panels[1].plot([record["loss"] for record in records], linewidth=1, **style)
+styles = {1.0: ("clipped at 1", COLOURS[0], "-"), math.inf: ("no limit", COLOURS[1], "--")}
+for clip, (label, colour, line) in styles.items():
+    for number, records in enumerate(clipping["ReLU"][clip]):
+        look = {"color": colour, "linestyle": line, "linewidth": 0.9, "label": label if number == 0 else None}
+        panels[0].plot([record["norm"] for record in records], **look)
+        panels[1].plot([record["loss"] for record in records], **look)
 for axes, what in zip(panels, ("length of the gradient, before clipping", "training loss, nats per character")):
     axes.set_yscale("log")
     axes.set_xlabel("step")
     axes.set_ylabel(what)
 panels[1].legend()
-longest = {
-    clip: max(record["norm"] for records in runs for record in records) for clip, runs in clipping["ReLU"].items()
-}
+ends = {clip: float(np.mean(last_losses(runs))) for clip, runs in clipping["ReLU"].items()}
 figure.suptitle(
     headline(
-        f"ReLU networks, {len(CLIP_SEEDS)} seeds each: the longest gradient is {longest[1.0]:.1e} with a limit, "
-        f"{longest[math.inf]:.1e} without"
+        f"ReLU networks, {len(CLIP_SEEDS)} seeds each: the last losses are {ends[1.0]:.2f} nats on average with a limit, "
+        f"{ends[math.inf]:.2f} without"
     )
 )
 figure.tight_layout()
@@ -576,9 +576,11 @@ tenths = loss_of_each_tenth(model)
 trained, held_out = tenths[:9], tenths[9]
 gap = held_out - float(np.mean(trained))
 figure, axes = plt.subplots(figsize=(8, 3))
-axes.bar(range(1, 11), tenths, color=[COLOURS[0]] * 9 + [COLOURS[1]])
-axes.set_ylim(0.9 * min(tenths), 1.02 * max(tenths))
-axes.set_xticks(range(1, 11), [*map(str, range(1, 10)), "10\nnever seen"])
+axes.plot(range(1, 10), trained, MARKERS[0], color=COLOURS[0], label="trained on")
+axes.plot([10], [held_out], MARKERS[1], color=COLOURS[1], label="never seen")
+axes.axhline(np.mean(trained), color=COLOURS[0], linewidth=1, linestyle="--", label="mean of the nine")
+axes.legend(fontsize=8)
+axes.set_xticks(range(1, 11))
 axes.set_xlabel("tenth of the text")
 axes.set_ylabel("nats per character")
 axes.set_title(headline(f"The tenth that was never seen costs {gap:+.2f} nats compared with the mean of the others"))

@@ -129,7 +129,7 @@ for t in range(SHOWN):
         arrow(axes, (t - 0.7, 1.08), (t - 0.3, 1.08), COLOURS[0])
     if t and t != CUT:
         arrow(axes, (t - 0.3, 0.92), (t - 0.7, 0.92), COLOURS[1], linestyle="--")
-axes.axvline(CUT - 0.5, color="black", linestyle=":", ymin=0.05, ymax=0.9)
+axes.axvline(CUT - 0.5, color="black", linestyle=":", ymin=0.05, ymax=0.83)
 axes.text(CUT - 0.5, 2.55, "detach: values pass, gradients do not", ha="center", fontsize=9)
 for x, label in ((1.5, "end of slice 0"), (5.5, "beginning of slice 1")):
     axes.text(x, -0.5, label, ha="center", fontsize=9)
@@ -213,6 +213,7 @@ FOUR_CELLS = {
 }
 DISTANCE, CELL_SEEDS = choose(150, 60), choose((1, 2, 3), (1, 2))
 shares = {when: {name: [] for name in FOUR_CELLS} for when in ("before training", "after training")}
+trained_lstms = []
 for name, make in FOUR_CELLS.items():
     for seed in CELL_SEEDS:
         torch.manual_seed(seed)
@@ -223,6 +224,8 @@ for name, make in FOUR_CELLS.items():
                     pass
             norms = gradient_by_distance(network, DISTANCE)
             shares[when][name].append((norms / norms[0]).clamp(min=1e-30))
+        if name == "LSTM":
+            trained_lstms.append(network)
 
 # %% [markdown]
 # The picture shows how much of the gradient is left at each distance: lines are (geometric) means over the seeds, bands reach from
@@ -308,23 +311,29 @@ def forget_gates(network, ids):
     return torch.sigmoid(from_input + before @ layer.weight_hh_l0[second].T + layer.bias_hh_l0[second])[:, 0]
 
 
-torch.manual_seed(CELL_SEEDS[-1])
-untrained = lstm_network(choose(128, 32))
-averages = {"before training": forget_gates(untrained, validation_ids[:2000]).mean(dim=0).cpu()}
-averages["after training"] = (
-    forget_gates(network, validation_ids[:2000]).mean(dim=0).cpu()
-)  # the last one that we trained
+def mean_gates(network):
+    """The mean of each unit's forget gate over a passage."""
+    return forget_gates(network, validation_ids[:2000]).mean(dim=0).cpu()
+
+
+gates = {"before training": [], "after training": [mean_gates(network) for network in trained_lstms]}
+for seed in CELL_SEEDS:
+    torch.manual_seed(seed)
+    gates["before training"].append(mean_gates(lstm_network(choose(128, 32))))
+
 figure, axes = plt.subplots(figsize=(8, 3))
-for (when, gates), colour in zip(averages.items(), COLOURS):
-    axes.hist(gates.numpy(), bins=np.linspace(0, 1, 41), color=colour, alpha=0.6, label=when)
+for (when, found), colour in zip(gates.items(), COLOURS):
+    axes.hist(torch.cat(found).numpy(), bins=np.linspace(0, 1, 51), color=colour, alpha=0.6, label=when)
 axes.set_xlabel("forget gate of a unit, mean over a passage (1 keeps everything)")
-axes.set_ylabel("units")
+axes.set_ylabel(f"units of {len(CELL_SEEDS)} networks")
 axes.legend()
-slowest = averages["after training"].max().item()
+most_open = {when: sorted(float(each.max()) for each in found) for when, found in gates.items()}
 axes.set_title(
     headline(
-        f"The most open forget gate is {averages['before training'].max():.2f} before training and {slowest:.2f} after; "
-        f"over {FAR} steps that keeps {averages['before training'].max() ** FAR:.0e} and {slowest**FAR:.0e}"
+        "A network's most open forget gate: "
+        + ", ".join(f"{found[0]:.2f} to {found[-1]:.2f} {when}" for when, found in most_open.items())
+        + f". Over {FAR} steps that keeps "
+        + ", ".join(f"{found[0] ** FAR:.0e} to {found[-1] ** FAR:.0e}" for found in most_open.values())
     )
 )
 plt.show()
