@@ -873,11 +873,13 @@ at_once = charloom.train(whole_path, run=FOLDER / "at-once", **settings)
 in_halves = charloom.train(
     whole_path, run=FOLDER / "in-halves", callback=lambda event: event.progress.step == 10, **settings
 )
-stopped_at = in_halves.metrics()[-1]["step"]
 charloom.train(resume=in_halves)
 recorded = {run: [line["loss_nats"] for line in run.metrics() if "loss_nats" in line] for run in (at_once, in_halves)}
 same("the losses of a run at once and of one stopped and resumed", recorded[at_once], recorded[in_halves])
 agree("the loss of step 20, resumed", same_again[-1], recorded[in_halves][-1], 2e-3)
+weights = [charloom.load(run).weights() for run in (at_once, in_halves)]
+assert weights[0] == weights[1], "the resumed run has other weights"
+print(f"✔ the weights of both models, loaded again: the same {len(weights[0]):,} bytes")
 
 # %% [markdown]
 # **On a GPU** nothing changes. Three places name a device, and the program above has them all: the model is moved once
