@@ -76,7 +76,7 @@ print(f"1/2 and 1/8 in turn: {unsteady:.3f} nats; always 5/16: {steady:.3f} nats
 # %% [markdown]
 # ### Q17: How do you select and configure an optimizer for training the RNN model in PyTorch?
 #
-# **By hand.** We start with **AdamW**, which most people try first: it keeps a running mean of each parameter's gradient and of its
+# **By hand.** We start with **AdamW**, a common first choice: it keeps a running mean of each parameter's gradient and of its
 # square, and so gives each parameter a step size of its own. Two settings matter as much as the name of the optimizer: the *peak*
 # of the learning rate, and its *schedule*. The rate rises during the first steps, while those running means still rest on few
 # gradients, and then falls along a cosine to almost nothing, so that the last steps only polish.
@@ -723,8 +723,8 @@ print(f"stopped halfway: {behind:+.3f} nats compared with a schedule of that len
 # Dropout sets a random share of the hidden numbers to zero in each step, so that no prediction can rely on one of them alone. The
 # others are divided by the share that is left, so that their sum stays the same on average. While you *train*, this noise is the
 # point; when you *use* the model, it only disturbs. PyTorch keeps one switch for it in each module, `training`: `model.train()` sets
-# it, `model.eval()` clears it. It changes nothing else: gradients are kept unless you also use `torch.no_grad()`. Layers without
-# randomness, such as ours, ignore it.
+# it, `model.eval()` clears it. Only layers that ask for it change: dropout, and those that keep running statistics, such as batch
+# normalisation. Ours so far have neither. Gradients do not care: to save their cost you also need `torch.no_grad()`.
 
 # %% tags=["by-hand"]
 
