@@ -390,7 +390,7 @@ def last_losses(runs):
 clipping = {"ReLU": clipping_runs(identity_network, PEAK), "LSTM": clipping_runs(lstm_network, PEAK)}
 
 # %% [markdown]
-# The picture shows every step of the ReLU networks, a line for each seed:
+# The picture shows every step of the ReLU networks, a line for each seed. (The loss of the first steps is far off the top.)
 
 # %%
 figure, panels = plt.subplots(1, 2, figsize=(11, 3.8), sharex=True)
@@ -401,9 +401,12 @@ for clip, (label, colour, line) in styles.items():
         panels[0].plot([record["norm"] for record in records], **look)
         panels[1].plot([record["loss"] for record in records], **look)
 for axes, what in zip(panels, ("length of the gradient, before clipping", "training loss, nats per character")):
-    axes.set_yscale("log")
     axes.set_xlabel("step")
     axes.set_ylabel(what)
+panels[0].set_yscale("log")
+panels[1].set_ylim(
+    0.9 * min(map(min, (last_losses(runs) for runs in clipping["ReLU"].values()))), 1.2 * math.log(OUTPUT_SIZE)
+)
 panels[1].legend()
 ends = {clip: float(np.mean(last_losses(runs))) for clip, runs in clipping["ReLU"].items()}
 figure.suptitle(
@@ -429,7 +432,7 @@ for kind, runs in clipping.items():
     say(
         f"{kind}: at the end the loss is {np.mean(limited):.3f} nats with the limit and {np.mean(free):.3f} without, "
         f"means of {len(CLIP_SEEDS)} seeds, which range over {max(limited) - min(limited):.3f} and "
-        f"{max(free) - min(free):.3f}; {outcome}. With the limit, {cut:.0%} of the steps were clipped."
+        f"{max(free) - min(free):.3f}; {outcome}. With the limit, {cut:.1%} of the steps were clipped."
     )
 
 # %% [markdown]
@@ -699,9 +702,9 @@ display(Image(FOLDER / "loss.png", width=640))
 #
 # <details><summary>Solution</summary>
 #
-# It has read exactly as many characters, but at a high learning rate until the end, so its weights still jump about. The cell
-# compares the two for each seed. The lesson for practice: decide the length before you start, or keep a running average of the
-# weights, which is another way to calm them (`TrainingConfig(average=...)` in charloom).
+# Two things pull in opposite directions. The unfinished training had a high learning rate until the end, so its weights still jump
+# about; a schedule that ends calms them. But a high rate also covers more ground, and early in a training there is much ground to
+# cover. Which of the two counts for more depends on how far the training has come, so the cell compares them rather than guess.
 #
 # </details>
 

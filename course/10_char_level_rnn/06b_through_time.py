@@ -197,12 +197,12 @@ say(
 def gradient_by_distance(network, length):
     """Mean norm of the gradient of the last prediction's loss, for inputs 0, 1, ..., length - 1 characters before it."""
     starts = torch.linspace(0, len(validation_ids) - length - 1, 64).long()
-    passages = validation_ids[starts + torch.arange(length + 1)[:, None]].to(device)  # (length + 1, 64)
+    passages = validation_ids[starts + torch.arange(length + 1)[:, None]]  # (length + 1, 64)
     embedded = network.embedding(passages[:-1]).detach().requires_grad_()  # (length, 64, E)
     hidden, _ = network.recurrent(embedded)
     loss = F.cross_entropy(network.output(hidden[-1]), passages[-1], reduction="sum")
     (gradient,) = torch.autograd.grad(loss, embedded)
-    return gradient.norm(dim=2).mean(dim=1).flip(0).cpu()
+    return gradient.norm(dim=2).mean(dim=1).flip(0)
 
 
 FOUR_CELLS = {
@@ -223,7 +223,7 @@ for name, make in FOUR_CELLS.items():
                 for record in train(network, train_ids, choose(400, 20), peak=2e-3, streams=16, length=64):
                     pass
             norms = gradient_by_distance(network, DISTANCE)
-            shares[when][name].append((norms / norms[0]).clamp(min=1e-30))
+            shares[when][name].append((norms / norms[0]).clamp(min=1e-60))
         if name == "LSTM":
             trained_lstms.append(network)
 
