@@ -368,6 +368,9 @@ def lstm_network(hidden_size, embedding_size=32):
     return CharacterRNN(INPUT_SIZE, hidden_size, OUTPUT_SIZE, embedding_size).to(device)
 
 
+# %%
+
+
 def clipping_runs(make_network, peak):
     """The records of a short training for each limit and seed."""
     runs = {1.0: [], math.inf: []}
@@ -404,9 +407,8 @@ for axes, what in zip(panels, ("length of the gradient, before clipping", "train
     axes.set_xlabel("step")
     axes.set_ylabel(what)
 panels[0].set_yscale("log")
-panels[1].set_ylim(
-    0.9 * min(map(min, (last_losses(runs) for runs in clipping["ReLU"].values()))), 1.2 * math.log(OUTPUT_SIZE)
-)
+lowest = min(loss for runs in clipping["ReLU"].values() for loss in last_losses(runs))
+panels[1].set_ylim(0.9 * lowest, 1.2 * math.log(OUTPUT_SIZE))
 panels[1].legend()
 ends = {clip: float(np.mean(last_losses(runs))) for clip, runs in clipping["ReLU"].items()}
 figure.suptitle(
@@ -575,6 +577,7 @@ def loss_of_each_tenth(model):
     return (total / length).tolist()
 
 
+# %%
 tenths = loss_of_each_tenth(model)
 trained, held_out = tenths[:9], tenths[9]
 gap = held_out - float(np.mean(trained))
@@ -588,6 +591,8 @@ axes.set_xlabel("tenth of the text")
 axes.set_ylabel("nats per character")
 axes.set_title(headline(f"The tenth that was never seen costs {gap:+.2f} nats compared with the mean of the others"))
 plt.show()
+
+# %%
 if held_out > max(trained):
     outcome = (
         "It costs more than any of them, so **part of the training text was learned by heart**, unless the last tenth "

@@ -110,6 +110,7 @@ def arrow(axes, start, end, colour, **style):
     axes.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": colour, "linewidth": 1.6, **style})
 
 
+# %%
 SHOWN, CUT = 8, 4  # steps in the diagram, and where the second slice begins
 visible = {" ": "␣", "\n": "↵"}
 place = LENGTH - CUT
@@ -309,6 +310,9 @@ def forget_gates(network, ids):
     second = slice(size, 2 * size)  # PyTorch stacks the gates as input, forget, cell, output
     from_input = e @ layer.weight_ih_l0[second].T + layer.bias_ih_l0[second]
     return torch.sigmoid(from_input + before @ layer.weight_hh_l0[second].T + layer.bias_hh_l0[second])[:, 0]
+
+
+# %%
 
 
 def mean_gates(network):
