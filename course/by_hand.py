@@ -146,4 +146,4 @@ if __name__ == "__main__":
         if step % max(1, options.steps // 10) == 0:
             held_out = validation_loss(model, validation_ids)
             print(f"step {step:,}: loss {record['loss']:.3f}, validation loss {held_out:.3f} nats", flush=True)
-    print("".join(generate(model, text[:1], length=400, temperature=0.7)))
+    print(text[:1] + "".join(generate(model, text[:1], length=400, temperature=0.7)))

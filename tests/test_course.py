@@ -245,7 +245,9 @@ def test_the_program_trains_and_writes(docs_text: str, tmp_path: Path) -> None:
     assert first and last
     assert float(last[1]) < float(first[1])
     assert float(last[2]) < float(first[2])
-    assert len(done.stdout.split("nats\n")[-1].removesuffix("\n")) == 400
+    written = done.stdout.split("nats\n")[-1].removesuffix("\n")
+    assert len(written) == 401
+    assert written[0] == docs_text[0]
 
 
 @pytest.mark.parametrize(
