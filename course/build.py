@@ -2,8 +2,9 @@
 
 Usage: python course/build.py [--mode full|fast] [--output FOLDER] [LESSON ...]      (make course)
 
-A lesson is a script NN_name.py next to this file, or a folder NN_name; without any named, all are built. One that
-raises, or writes to standard error, is not written and makes this command fail: a reader would trip over it.
+A lesson is a script NN_name.py next to this file, or a folder NN_name; without any named, all are built, and by_hand.py
+is assembled from the main one. A lesson that raises, or writes to standard error, is not written and makes this command
+fail: a reader would trip over it.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from typing import Any
 import jupytext
 from nbclient import NotebookClient
 
+import assemble
 from sources import HERE, lessons, source
 
 
@@ -51,6 +53,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=HERE)
     options = parser.parse_args()
     failed = 0
+    if not options.lessons:
+        assemble.write()
     for lesson in options.lessons or lessons():
         began = time.perf_counter()
         notebook = build(lesson, options.mode)

@@ -1,5 +1,7 @@
 """The course: every lesson runs, every question is answered, and the notebooks match their sources."""
 
+import ast
+import json
 import os
 import re
 import subprocess
@@ -15,12 +17,20 @@ jupytext = pytest.importorskip("jupytext", reason="the lessons need the extra co
 ROOT = Path(__file__).resolve().parents[1]
 COURSE = ROOT / "course"
 sys.path.insert(0, str(COURSE))
+from assemble import PROGRAM, assembled  # noqa: E402
+from course_mutations import MUTATIONS, Mutation  # noqa: E402
 from sources import lessons, source  # noqa: E402
 
 LESSONS = lessons()
 MAIN = COURSE / "10_char_level_rnn"
-LARGEST = 2_500_000
-"""Maximum size of a notebook in bytes: larger ones are slow to open."""
+LARGEST = 2_000_000
+"""Maximum size of a notebook in bytes: larger ones are slow to open, and code hosts do not show them."""
+
+LONGEST_PROGRAM = 150
+"""Maximum number of lines of the program in one file."""
+
+EXERCISES = 15
+"""Minimum number of exercises in the main lesson."""
 
 CHAPTERS = (
     "1. Understanding character-level RNNs",
@@ -32,7 +42,8 @@ CHAPTERS = (
     "7. Generating text with the trained model",
     "8. Evaluating model performance",
     "9. Hyperparameter adjustments",
-    "10. Conclusion",
+    "10. What such models are good for",
+    "11. Conclusion",
 )
 
 QUESTIONS = (
@@ -144,25 +155,120 @@ def test_every_check_that_by_hand_and_charloom_agree_was_made(fast: Callable[[Pa
         assert "✔" in said, question
 
 
-def test_the_program_by_hand_is_short_and_runs_without_charloom(tmp_path: Path) -> None:
-    notebook = source(MAIN)
-    places = [
-        next(place for place, cell in enumerate(notebook.cells) if cell.source.startswith(f"### {start}"))
-        for start in ("Q12:", "Q25:")
-    ]
-    mini = [cell.source for cell in notebook.cells[slice(*places)] if "by-hand" in cell.metadata.get("tags", [])]
-    lines = [line for source in mini for line in source.splitlines() if line.strip()]
-    assert 100 < len(lines) < 200
-    program = tmp_path / "by_hand.py"
-    program.write_text("from pathlib import Path\n" + "\n".join(by_hand(notebook)), encoding="utf-8")
-    assert "charloom" not in program.read_text("utf-8").replace("charloom-course-", "").replace("CHARLOOM_COURSE", "")
+def test_the_cells_by_hand_run_without_charloom(tmp_path: Path) -> None:
+    program = tmp_path / "cells.py"
+    program.write_text("from pathlib import Path\n" + "\n".join(by_hand(source(MAIN))), encoding="utf-8")
+    assert imported(program) <= {"torch", "numpy", "matplotlib"}
     environment = os.environ | {"CHARLOOM_COURSE": "fast", "MPLBACKEND": "agg", "PYTHONUTF8": "1"}
     done = subprocess.run(
         [sys.executable, "-W", "error", program], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert "words that end by themselves" in done.stdout
+
+
+def test_every_exercise_has_a_solution_that_runs() -> None:
+    cells = source(MAIN).cells
+    asks = [number for number, cell in enumerate(cells) if asks_something(cell)]
+    assert len(asks) >= EXERCISES
+    for number, following in zip(asks, [*asks[1:], len(cells)], strict=True):
+        solutions = [cell for cell in cells[number:following] if "solution" in cell.metadata.get("tags", [])]
+        assert solutions, cells[number].source[:200]
+
+
+def asks_something(cell: Any) -> bool:
+    """Whether a cell is an exercise."""
+    return cell.cell_type == "markdown" and "**Exercise" in cell.source
+
+
+# --- the checks can fail ---
+
+
+@pytest.fixture(scope="session")
+def noticed() -> dict[str, str | None]:
+    """What notices each mutation of the lesson, by the mutation's name."""
+    done = subprocess.run(
+        [sys.executable, Path(__file__).with_name("course_mutations.py")], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    return {line["mutation"]: line["noticed"] for line in lines}
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name.replace(" ", "-"))
+def test_a_wrong_line_in_the_program_by_hand_is_noticed(mutation: Mutation, noticed: dict[str, str | None]) -> None:
+    assert noticed[mutation.name] is not None, f"{mutation.section} {mutation.right!r} can become {mutation.wrong!r}"
+
+
+# --- the program in one file ---
+
+
+def imported(program: Path) -> set[str]:
+    """The packages that a program imports, other than those of Python itself."""
+    names = set[str]()
+    for node in ast.walk(ast.parse(program.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {name.name.split(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    return names - sys.stdlib_module_names
+
+
+def run_by_hand(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """The program in one file, with each warning an error."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", PROGRAM, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env=os.environ | {"PYTHONUTF8": "1"},
+        timeout=300,
+    )
+
+
+def test_the_program_is_what_the_cells_define() -> None:
+    assert PROGRAM.read_text("utf-8") == assembled(), "it is out of date; write it with: python course/assemble.py"
+    assert len(assembled().splitlines()) <= LONGEST_PROGRAM
+    assert imported(PROGRAM) == {"torch", "numpy"}
+
+
+def test_the_program_trains_and_writes(docs_text: str, tmp_path: Path) -> None:
+    text = tmp_path / "my.txt"
+    text.write_text(docs_text[:12_000], encoding="utf-8", newline="\n")
+    done = run_by_hand(text, "--steps", 20)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    figures = [
+        re.fullmatch(r"step [0-9]+: loss ([0-9.]+), validation loss ([0-9.]+) nats", line) for line in lines[:10]
+    ]
+    first, last = figures[0], figures[9]
+    assert first and last
+    assert float(last[1]) < float(first[1])
+    assert float(last[2]) < float(first[2])
+    written = done.stdout.split("nats\n")[-1].removesuffix("\n")
+    assert len(written) == 401
+    assert written[0] == docs_text[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        (b"", "has 0 characters; there must be 10,000 to learn from"),
+        (b"too short " * 99, "has 990 characters; there must be 10,000 to learn from"),
+        (b"\xff\xfe" * 9999, "cannot be read: it is not UTF-8"),
+    ],
+    ids=["missing", "empty", "short", "binary"],
+)
+def test_a_text_that_cannot_be_learned_from_is_one_sentence(
+    content: bytes | None, sentence: str, tmp_path: Path
+) -> None:
+    text = tmp_path / "my.txt"
+    if content is not None:
+        text.write_bytes(content)
+    done = run_by_hand(text)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"{text} {sentence}\n"
 
 
 # --- what is built ---
@@ -182,7 +288,7 @@ def test_the_built_notebook_is_that_of_the_source_and_ran_in_full(lesson: Path) 
     assert any("a full run" in output.get("text", "") for output in outputs(built))
 
 
-def test_the_built_notebook_answers_all_questions_in_ten_chapters() -> None:
+def test_the_built_notebook_answers_all_questions_in_eleven_chapters() -> None:
     built = jupytext.read(MAIN.with_suffix(".ipynb"))
     all_questions_are_answered(built)
     assert tuple(title for title, _ in headings(built, "##")) == CHAPTERS

@@ -46,9 +46,9 @@ def course(folder: Path, /, *, force: bool = False, json: bool = False) -> None:
 
 
 def _lessons() -> list[Path]:
-    """The built notebooks, and the record they read. Raises `FolderError`."""
+    """The built notebooks, the record they read, and the program in one file. Raises `FolderError`."""
     for place in PLACES:
         notebooks = sorted(place.glob("[0-9][0-9]_*.ipynb"))
         if notebooks:
-            return notebooks + [path for path in (place / "record.json",) if path.is_file()]
+            return notebooks + [path for path in (place / "record.json", place / "by_hand.py") if path.is_file()]
     raise FolderError("this installation has no course notebooks; build them in a clone with: make course")
