@@ -5,6 +5,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -313,3 +314,23 @@ def test_a_run_of_shuffled_lines_keeps_a_copy_that_is_read_again_as_it_was(tmp_p
     assert str(again.text) == str(string_corpus(text, config).text) != text
     assert run.config().corpus.shuffle == 3
     assert experiment.resume(run.path, Length(steps=3)).trainer.step == 2
+
+
+def test_what_a_model_of_several_texts_writes_from_nothing_starts_as_its_texts_start(tmp_path: Path) -> None:
+    draw = np.random.Generator(np.random.PCG64(1))
+    words = ["the", "loom", "weaves", "wool", "and", "silk", "in", "every", "colour", "of", "the", "year"]
+    starts = ("Dear weaver, ", "To all who spin: ")
+    folder = tmp_path / "letters"
+    folder.mkdir()
+    for number in range(24):
+        body = " ".join(draw.choice(words, 40))
+        (folder / f"{number:02}.txt").write_text(starts[draw.integers(2)] + body, "utf-8")
+    run = charloom.train(
+        folder,
+        run=tmp_path / "run",
+        steps=150,
+        network=NetworkConfig(hidden_size=48, embedding_size=16),
+        training=TrainingConfig(batch_size=8, sequence_length=32),
+    )
+    written = charloom.generate_many(charloom.load(run.path), [""] * 100, length=20, seed=1)
+    assert sum(sample.text.startswith(starts) for sample in written) >= 90
