@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -318,19 +319,20 @@ def test_a_run_of_shuffled_lines_keeps_a_copy_that_is_read_again_as_it_was(tmp_p
 
 def test_what_a_model_of_several_texts_writes_from_nothing_starts_as_its_texts_start(tmp_path: Path) -> None:
     draw = np.random.Generator(np.random.PCG64(1))
-    words = ["the", "loom", "weaves", "wool", "and", "silk", "in", "every", "colour", "of", "the", "year"]
-    starts = ("Dear weaver, ", "To all who spin: ")
+    words = ["loom", "weaves", "wool", "and", "silk", "in", "every", "colour", "of", "the", "year"]
     folder = tmp_path / "letters"
     folder.mkdir()
-    for number in range(24):
-        body = " ".join(draw.choice(words, 40))
-        (folder / f"{number:02}.txt").write_text(starts[draw.integers(2)] + body, "utf-8")
+    for number in range(10):  # the first starts unlike all others: it must not become the rule
+        (folder / f"{number}.txt").write_text(("Z" if number else "A") + " ".join(draw.choice(words, 6)), "utf-8")
     run = charloom.train(
         folder,
         run=tmp_path / "run",
-        steps=150,
-        network=NetworkConfig(hidden_size=48, embedding_size=16),
-        training=TrainingConfig(batch_size=8, sequence_length=32),
+        steps=300,
+        corpus=CorpusConfig(split=(1.0, 0.0, 0.0)),
+        network=NetworkConfig(hidden_size=32, embedding_size=16, dropout=0),
+        training=TrainingConfig(batch_size=2, sequence_length=40, optimizer="adamw", learning_rate=1e-2),
     )
-    written = charloom.generate_many(charloom.load(run.path), [""] * 100, length=20, seed=1)
-    assert sum(sample.text.startswith(starts) for sample in written) >= 90
+    written = charloom.generate_many(charloom.load(run.path), [""] * 200, length=1, seed=1)
+    starts = Counter(sample.text for sample in written)
+    assert 165 <= starts["Z"] <= 195
+    assert 5 <= starts["A"] <= 35

@@ -54,7 +54,7 @@ agree("accuracy", accuracy, score.accuracy, 2e-4)
 #   loss much sooner.
 #
 # One reading in windows of 512 answers both: we keep the loss at each place. What is carried is read along at the same places, so that
-# the two differ in their context only.
+# the two differ in their context only. The picture shows both against n.
 
 # %%
 LONGEST = choose(512, 64)

@@ -151,10 +151,11 @@ for one in by_charloom:
         agree("its correlation on the second half", correlation, one.correlation, 1e-3)
 
 # %% [markdown]
-# The picture shows each unit over a passage of the second half, where its feature changes most. Orange is above zero, purple below.
+# The picture shows each unit over a passage of the second half, where its feature changes most. Orange is above the unit's mean,
+# purple below.
 
 # %%
-WIDTH, ROWS = 80, 4
+WIDTH, ROWS = 64, 4
 
 
 def liveliest(feature):
@@ -179,7 +180,7 @@ def colour_passage(axes, start, values):
             glyph,
             ha="center",
             va="center",
-            fontsize=8,
+            fontsize=9,
             family="DejaVu Sans Mono",
             color=colour,
             parse_math=False,
@@ -190,9 +191,9 @@ def colour_passage(axes, start, values):
 
 
 # %%
-figure, panels = plt.subplots(len(found_units), 1, figsize=(12.5, 4.6), dpi=120)
+figure, panels = plt.subplots(len(found_units), 1, figsize=(11, 5.2), dpi=120)
 for axes, (name, (unit, correlation, as_good, luck)) in zip(panels, found_units.items()):
-    colour_passage(axes, liveliest(read_features[name]), memory[:, unit])
+    colour_passage(axes, liveliest(read_features[name]), memory[:, unit] - memory[:, unit].mean())
     axes.set_title(
         f"{name}: unit {unit}, correlation {correlation:+.2f} on this half; {as_good} of {memory.shape[1]} units do as well, "
         f"the best untrained one {luck:.2f}",
@@ -363,7 +364,8 @@ print(f"{sum(capitals)} of {len(capitals)} capitals are nearest to their own sma
 #
 # An opened bracket must be closed, perhaps much later. Does the network remember it? We change one character: each passage with an open
 # bracket is read twice, once as it is and once with a space in place of the bracket. Everything else is the same, so whatever
-# difference there is in the probability of a closing bracket, that many characters later, is memory.
+# difference there is in the probability of a closing bracket, that many characters later, is memory. The picture shows the mean
+# probability in both readings, over the brackets that are still open at that distance.
 
 # %%
 BEFORE, AFTER = choose(100, 40), choose(120, 40)
@@ -443,7 +445,7 @@ for distance_back, with_it, without, apart, error, count in measured:
 #
 # The state has a fixed size, so **a step costs the same after ten characters and after ten million**. Attention, the other way
 # to use context, looks at all previous characters at each step, so its cost and memory grow with the context. We time both at
-# the same width, three times over.
+# the same width, in three rounds. The picture shows the time of one step against the number of characters before it.
 
 # %%
 COST_WIDTH = 256
@@ -489,6 +491,7 @@ for row, name in ((1, "one layer of attention"), (0, "one layer of LSTM")):
     axes.plot(contexts, step_times[row].mean(axis=1), marker=MARKERS[row], color=COLOURS[row], label=name)
     axes.fill_between(contexts, step_times[row].min(axis=1), step_times[row].max(axis=1), color=COLOURS[row], alpha=0.2)
 axes.set_xscale("log", base=2)
+axes.set_xticks(contexts, [f"{context:,}" for context in contexts])
 axes.set_yscale("log")
 axes.set_xlabel("characters of context")
 axes.set_ylabel("microseconds for the next character")
