@@ -92,8 +92,9 @@ for seed, temperature in ((1, 0.7), (2, 1.0), (3, 1.4)):
 #
 # <details><summary>Solution</summary>
 #
-# No. It takes the character in the middle of the line, in the order of the indices. That is the most probable one wherever one character
-# has more than half of the probability; elsewhere it is an accident of the alphabet. The cell counts how often the two agree.
+# No. It takes the character in the middle of the line, in the order of the indices. That is the most probable one wherever one
+# character has more than half of the probability; elsewhere it is an accident of the alphabet. The cell counts how often the two
+# agree.
 #
 # </details>
 
@@ -122,10 +123,11 @@ for seed_text in ("class ", "If the "):
     print()
 
 # %% [markdown]
-# Does the model answer in the style of the question? We measure one simple thing: the share of marks, that is of characters that are
-# neither letters, digits nor spaces. We take the twelve passages of the validation text with most marks and the twelve with fewest, let
-# the model continue each, and count the marks that it writes. The function `paired` compares two lists of measurements made in pairs. It
-# is used for all comparisons from here on: a difference counts only if it is clear of the spread.
+# Does the model answer in the style of the question? We measure one simple thing: the share of marks, that is of characters that
+# are neither letters, digits nor spaces. We cut the validation text into passages of 200 characters, take the quarter with most
+# marks and the quarter with fewest, let the model continue each, and count the marks that it writes. The function `paired`
+# compares two lists of measurements made in pairs. It is used for all comparisons from here on: a difference counts only if it is
+# clear of the spread.
 
 # %%
 STUDENT = [12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20]  # 95 % of Student's t, for 2 to 12 pairs
@@ -146,7 +148,8 @@ def share_of_marks(text):
 
 passages = [validation_text[place : place + 200] for place in range(0, len(validation_text) - 200, 200)]
 passages.sort(key=share_of_marks)
-few, many = passages[:12], passages[:-13:-1]
+quarter = len(passages) // 4
+few, many = passages[:quarter], passages[-quarter:]
 replies = {
     name: [
         share_of_marks(sample.text)
@@ -160,7 +163,7 @@ say(
     f"The seeds with most marks have {np.mean([share_of_marks(each) for each in many]):.0%} of them, those with fewest "
     f"{np.mean([share_of_marks(each) for each in few]):.0%}. What the model writes after them has "
     f"{np.mean(replies['many']):.1%} and {np.mean(replies['few']):.1%}: a difference of {100 * mean:+.1f} points, with a "
-    f"spread of {100 * spread:.1f} over 12 pairs. **In this respect the model {verdict} in the style of the question.**"
+    f"spread of {100 * spread:.1f} over {quarter} pairs. **In this respect the model {verdict} in the style of the question.**"
 )
 
 # %% [markdown]
@@ -212,9 +215,9 @@ for name, measured in speeds.items():
 #
 # $$p_i = \frac{e^{z_i / T}}{\sum_j e^{z_j / T}}$$
 #
-# Below 1, likely characters become likelier; near 0, the most probable one always wins; above 1, unlikely ones get a chance. The picture
-# shows one distribution at four temperatures. The number of equally likely characters that would be as uncertain, e to the
-# power of the entropy, is in each title.
+# Below 1, likely characters become likelier; near 0, the most probable one always wins; above 1, unlikely ones get a chance. The
+# picture shows one distribution at four temperatures. The number of equally likely characters that would be as uncertain, e to
+# the power of the entropy, is in each title.
 
 # %%
 column = torch.cat([torch.tensor([BOUNDARY]), encode(OPENING)])[:, None].to(device)
@@ -299,8 +302,8 @@ say(
 
 # %% [markdown]
 # **With charloom.** `temperature=`, and also `top_k`, `top_p`, `min_p` and a repetition penalty; most of these cut off unlikely
-# characters instead of making them rarer. We compare the distributions themselves, at each temperature, and the *greedy* text, always the
-# most probable character, which is what a temperature near 0 gives:
+# characters instead of making them rarer. We compare the distributions themselves, at each temperature, and the *greedy* text,
+# always the most probable character, which is what a temperature near 0 gives:
 
 # %%
 from charloom import SamplingConfig
@@ -416,9 +419,10 @@ agree("nats for an unseen word, its end included", by_hand_nats, charloom_nats /
 
 # %% [markdown]
 # Now the experiment: three ways to train the same network on the same words, each with several seeds. *By hand* as above; with
-# charloom's `documents="lines"` and our settings; and the wrong way, with the state carried across words. From each we let 400 words be
-# written from nothing and compare them with the words of the text: their lengths and their first letters. The distance of two
-# distributions is the share that would have to be moved to make them equal: 0 if they are equal, 1 if they have nothing in common.
+# charloom's `documents="lines"` and our settings; and the wrong way, with the state carried across words. From each we let
+# words be written from nothing and compare them with the words of the text: their lengths and their first letters. The distance
+# of two distributions is the share that would have to be moved to make them equal: 0 if they are equal, 1 if they have nothing in
+# common.
 
 # %%
 word_file = FOLDER / "words.txt"
@@ -524,8 +528,8 @@ plt.show()
 #
 # <details><summary>Solution</summary>
 #
-# Look for the blank line after each character, and stop there. How many paragraphs end by themselves depends on how long those of the text
-# are: the cell counts both.
+# Look for the blank line after each character, and stop there. How many paragraphs end by themselves depends on how long those of
+# the text are: the cell counts both.
 #
 # </details>
 

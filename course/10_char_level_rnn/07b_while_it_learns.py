@@ -62,8 +62,8 @@ same(
 # * **words**: whether a word of three letters or more occurs in the training text.
 #
 # For the first three we take the distance (question 24) from the training text, for the last the share of words that do not occur
-# in it. Held-out text of the same length is not at distance 0 either. So we say that a network has come all the way if it is as near as
-# held-out text is. The picture shows how much of the way each measure has gone, against the training steps.
+# in it. Held-out text of the same length is not at distance 0 either. So we say that a network has come all the way if it is as
+# near as held-out text is. The picture shows how much of the way each measure has gone, against the training steps.
 
 # %%
 

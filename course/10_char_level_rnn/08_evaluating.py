@@ -200,10 +200,10 @@ agree("perplexity", perplexity, score.perplexity, 1e-3)
 # **A hidden assumption: per character.** Perplexity per *word* is something else. The surprises of a word's characters add up, so the
 # perplexity of a word is that of a character to the power of the word's length.
 #
-# A figure means little alone. We take everything at hand that predicts text: a model that knows nothing; one that counts
-# letters; n-grams, which count sequences of up to twelve characters; and compressors, which are predictors too: to compress a text to
-# *b* bits per character is to be surprised by *b* bits at each. Every compressor gets the training text first and is charged only for what
-# the validation text adds. PPMd and zpaq are included where they are installed.
+# A figure means little alone. We take everything at hand that predicts text: a model that knows nothing; one that counts letters;
+# n-grams, which count sequences of up to twelve characters; and compressors, which are predictors too: to compress a text to *b*
+# bits per character is to be surprised by *b* bits at each. Every compressor gets the training text first and is charged only for
+# what the validation text adds. PPMd and zpaq are included where they are installed.
 
 # %%
 from charloom.evaluation import NGram
@@ -241,8 +241,8 @@ if all(shares_counted[character] for character in set(validation_text)):
     agree("nats of single characters (charloom smooths its counts)", by_counting, floor["1-gram"], 5e-3)
 
 # %% [markdown]
-# The chart shows them all, the best at the top. The thin line at our network is the spread of small networks over seeds (question 25): a
-# difference smaller than that says nothing.
+# The chart shows them all, the best at the top. The thin line at our network is the spread of small networks over seeds (question
+# 25): a difference smaller than that says nothing.
 
 # %%
 noise = max(np.std(results[way, "carried"], ddof=1) for way in ("streams", "windows"))
@@ -363,8 +363,8 @@ plt.show()
 
 # %% [markdown]
 # **With charloom.** `charloom score RUN --text F --png heat-map.png` for a picture, `--html` for an interactive page. Each character
-# is coloured by its surprise, with the expected characters below. The check compares all guesses at all positions: which five they are,
-# their probabilities, and the surprise of the truth.
+# is coloured by its surprise, with the expected characters below. The check compares all guesses at all positions: which five
+# they are, their probabilities, and the surprise of the truth.
 
 # %%
 from charloom.evaluation import Surprises
@@ -386,7 +386,8 @@ mean_bits = sum(surprise.nats for surprise in surprises) / len(surprises) / math
 display(Image(draw_heat_map(surprises, f"{mean_bits:.2f} bits per character over this passage", columns=48), width=900))
 
 # %% [markdown]
-# Where does the surprise sit? We compare the first letters of words with the letters inside them, in twelve parts of the validation text:
+# Where does the surprise sit? We compare the first letters of words with the letters inside them, in twelve parts of the
+# validation text:
 
 # %%
 nats_of_each = charloom.surprisal(library, validation_text)

@@ -3,9 +3,9 @@
 #
 # *Time*: half an hour to read, two minutes to run. *You need*: question 25, and what a hidden state is (question 14).
 #
-# What does a network know that lets it predict? Four looks: units that follow something a reader can name; a map of its characters; what
-# a bracket does to everything after it; and what it costs to remember. For the first three we train one more network, this time with
-# charloom's defaults, in one call.
+# What does a network know that lets it predict? Four looks: units that follow something a reader can name; a map of its
+# characters; what a bracket does to everything after it; and what it costs to remember. For the first three we train one more
+# network, this time with charloom's defaults, in one call.
 
 # %%
 whole, cut = text, len(train_text)
@@ -39,8 +39,8 @@ say(
 # #### Units that follow something
 #
 # Does a single number in the hidden state have a meaning for us? Karpathy, Johnson and Fei-Fei (2015, arXiv 1506.02078) found
-# units that switch on inside quotation marks and units that count along the line. We look for three such features: *inside double quotes*,
-# *indentation of the line*, and *place in the line*.
+# units that switch on inside quotation marks and units that count along the line. We look for three such features: *inside double
+# quotes*, *indentation of the line*, and *place in the line*.
 #
 # **By hand.** We need the memory after each character, tanh(c) for an LSTM. `nn.LSTM` returns c only at the end, so we step through
 # the text with `nn.LSTMCell` and the same weights. Then we correlate each unit with each feature.
@@ -99,9 +99,9 @@ print(
 )
 
 # %% [markdown]
-# The best of 256 units looks good by luck alone. So the unit is *chosen* on the first half of what was read and *judged* on the second.
-# And we ask how good luck would look: how many of all units do as well on the second half, and how well does the best unit of
-# networks do that have learned nothing, found in the same way?
+# The best of hundreds of units looks good by luck alone. So the unit is *chosen* on the first half of what was read and *judged* on the
+# second. And we ask how good luck would look: how many of all units do as well on the second half, and how well does the best
+# unit of networks do that have learned nothing, found in the same way?
 
 # %%
 untrained = []
@@ -224,9 +224,9 @@ say(
 #
 # <details><summary>Solution</summary>
 #
-# The cell cuts out one unit at a time and takes the extra loss at quotation marks and at all other characters. If the quotation unit
-# is no worse to lose at quotation marks than others are, then it *follows* quotes without being what the network *uses* at the output: a
-# correlation is not yet a mechanism. It still acts inside the network, through the recurrent weights.
+# The cell cuts out one unit at a time and takes the extra loss at quotation marks and at all other characters. If the quotation
+# unit is no worse to lose at quotation marks than others are, then it *follows* quotes without being what the network *uses* at
+# the output: a correlation is not yet a mechanism. It still acts inside the network, through the recurrent weights.
 #
 # </details>
 
@@ -362,10 +362,10 @@ print(f"{sum(capitals)} of {len(capitals)} capitals are nearest to their own sma
 # %% [markdown]
 # #### How long does a bracket last?
 #
-# An opened bracket must be closed, perhaps much later. Does the network remember it? We change one character: each passage with an open
-# bracket is read twice, once as it is and once with a space in place of the bracket. Everything else is the same, so whatever
-# difference there is in the probability of a closing bracket, that many characters later, is memory. The picture shows the mean
-# probability in both readings, over the brackets that are still open at that distance.
+# An opened bracket must be closed, perhaps much later. Does the network remember it? We change one character: each passage with
+# an open bracket is read twice, once as it is and once with a space in place of the bracket. Everything else is the same, so
+# whatever difference there is in the probability of a closing bracket, that many characters later, is memory. The picture shows
+# the mean probability in both readings, over the brackets that are still open at that distance.
 
 # %%
 BEFORE, AFTER = choose(100, 40), choose(120, 40)
