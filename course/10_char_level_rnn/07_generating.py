@@ -249,7 +249,7 @@ for temperature in (0.2, 0.7, 1.3):
 # %% [markdown]
 # What does it do to a text? We count two things: how many of the words written exist in our text, and how many of them are
 # different from each other. Five groups of texts are written at each temperature; the shaded band is their range, and the
-# dotted lines are what held-out text has, at the same length.
+# dotted lines are what held-out text has, in as many pieces of the same length.
 
 # %%
 words_of_text = set(re.findall(r"[a-z]{3,}", train_text.lower()))
@@ -271,7 +271,10 @@ for row, temperature in enumerate(temperatures):
     for group in range(GROUPS):
         joined = " ".join(sample.text for sample in samples[group * EACH : (group + 1) * EACH])
         shares[row, group] = shares_of_words(joined)
-of_text = shares_of_words(validation_text[: EACH * choose(500, 60)])
+size = choose(500, 60)
+places = np.linspace(0, len(validation_text) - size, GROUPS * EACH).astype(int)
+held_out = [validation_text[place : place + size] for place in places]
+of_text = np.mean([shares_of_words(" ".join(held_out[group::GROUPS])) for group in range(GROUPS)], axis=0)
 
 # %%
 figure, axes = plt.subplots(figsize=(9, 4), dpi=110)
@@ -361,8 +364,11 @@ def train_on_words(model, words, steps, peak, seed, batch=64):
     """Train on texts that each begin with an empty state; yields the loss of each step."""
     random, optimizer = np.random.Generator(np.random.PCG64(seed)), make_optimizer(model)
     usual = batch * sum(len(word) + 1 for word in words) / len(words)  # symbols in a batch
+    per_epoch = max(1, len(words) // batch)
     for step in range(steps):
-        chosen = random.choice(len(words), batch, replace=False)
+        if step % per_epoch == 0:
+            order = random.permutation(len(words))  # in each epoch a new order
+        chosen = order[step % per_epoch * batch :][:batch]
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, steps, peak)
         loss = nats_of_words(model, *padded([words[place] for place in chosen])) / usual
@@ -431,6 +437,10 @@ word_ids = torch.cat([torch.cat([encode(word), torch.tensor([BOUNDARY])]) for wo
 WORD_STEPS, WORD_SEEDS, WRITTEN = choose(400, 40), choose((1, 2, 3, 4), (1, 2)), choose(400, 60)
 
 
+ROW = 16  # to charloom a line counts as at least this many symbols, when it decides how many make a batch
+LINES = round(64 * (len(word_ids) / len(known_words)) / ROW)  # so that a batch has 64 words there too
+
+
 def with_charloom_lines(seed):
     """The same network, trained by `charloom.train` on lines."""
     run = charloom.train(
@@ -439,7 +449,7 @@ def with_charloom_lines(seed):
         steps=WORD_STEPS,
         corpus=CorpusConfig(documents="lines", split=(1.0, 0.0, 0.0)),
         network=NetworkConfig(hidden_size=choose(128, 32), embedding_size=16, dropout=0, initialization="uniform"),
-        training=as_by_hand(streams=64, length=32, seed=seed),
+        training=as_by_hand(streams=LINES, length=ROW, seed=seed),
         precision="float32",
     )
     return charloom.load(run.path)
