@@ -291,7 +291,7 @@ say(
 say(
     f"**Know your text:** {repeated:.0%} of the validation text, in pieces of 40 characters, stand word for word in the "
     "training text too. A compressor that copies from far back, and a model that counts long sequences, live on "
-    "repetitions; a small network has to learn passages by heart first. The larger that share, the better they do."
+    "repetitions; a small network has to learn passages by heart first."
 )
 say(
     f"A perplexity of {perplexity:.2f} *per character* is one of **{perplexity**length_of_word:,.0f} per word** here, "

@@ -486,6 +486,7 @@ with torch.inference_mode():
 
 # %%
 growth = step_times[:, -1] / step_times[:, 0]  # of each round
+slower = [[f"{float(f'{value:.2g}'):g}" for value in (row.min(), row.max())] for row in growth]  # two digits
 figure, axes = plt.subplots(figsize=(9, 4), dpi=110)
 for row, name in ((1, "one layer of attention"), (0, "one layer of LSTM")):
     axes.plot(contexts, step_times[row].mean(axis=1), marker=MARKERS[row], color=COLOURS[row], label=name)
@@ -499,8 +500,7 @@ axes.legend()
 axes.set_title(
     headline(
         f"From {contexts[0]} to {contexts[-1]:,} characters of context, a step of attention takes "
-        f"{growth[1].min():.2g} to {growth[1].max():.2g} times as long, one of the LSTM {growth[0].min():.2g} to "
-        f"{growth[0].max():.2g} times",
+        f"{slower[1][0]} to {slower[1][1]} times as long, one of the LSTM {slower[0][0]} to {slower[0][1]} times",
         85,
     )
 )
