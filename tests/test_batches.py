@@ -34,13 +34,14 @@ def documents_text(lengths: list[int]) -> tuple[Ids, int]:
 
 
 def documents(
-    lengths: list[int], batch_size: int, sequence_length: int, seed: int = 1, *, open_end: int = 0
+    lengths: list[int], batch_size: int, sequence_length: int, seed: int = 1, *, open_end: int = 0, fold: bool = False
 ) -> Documents:
     """Documents of these lengths; the last `open_end` symbols have no boundary after them."""
     ids, boundary = documents_text(lengths)
     if open_end:
         ids = np.concatenate((ids, np.arange(boundary + 1, boundary + 1 + open_end)))
-    return Documents(ids, boundary=boundary, batch_size=batch_size, sequence_length=sequence_length, seed=seed)
+    sizes = {"boundary": boundary, "batch_size": batch_size, "sequence_length": sequence_length}
+    return Documents(ids, **sizes, seed=seed, fold=fold)
 
 
 def epoch(batches: Batches, number: int = 0) -> list[Batch]:
@@ -239,6 +240,45 @@ def test_the_weights_of_an_epoch_have_the_mean_one_and_go_by_symbols(
         np.testing.assert_allclose(weights, symbols / symbols.mean())
 
 
+# --- several long texts ---
+
+LONG = st.lists(st.integers(1, 400), min_size=1, max_size=8)
+
+
+@given(LONG, st.integers(1, 9), st.integers(1, 40), st.integers(0, 2))
+def test_each_row_of_folded_texts_is_a_piece_of_one_and_follows_the_symbol_before_it(
+    lengths: list[int], batch_size: int, sequence_length: int, number: int
+) -> None:
+    ids, boundary = documents_text(lengths)
+    found = read_rows(epoch(documents(lengths, batch_size, sequence_length, fold=True), number))
+    places = {symbol: place for place, symbol in enumerate(ids.tolist()) if symbol != boundary}
+    for inputs, wanted in found:
+        assert inputs[1:] == wanted[:-1]
+        assert boundary not in wanted[:-1]
+        first = places.get(wanted[0])
+        if first is not None:
+            assert inputs[0] == (ids[first - 1] if first else boundary)
+    assert Counter(symbol for _, wanted in found for symbol in wanted) == Counter(ids.tolist())
+    begun = [wanted for inputs, wanted in found if inputs[0] == boundary]
+    assert len(begun) == len(lengths)  # each text begins once in an epoch, with a zero state and the boundary
+
+
+@given(LONG, st.integers(1, 9), st.integers(1, 40))
+def test_an_epoch_of_folded_texts_takes_hardly_more_steps_than_one_text_as_long(
+    lengths: list[int], batch_size: int, sequence_length: int
+) -> None:
+    columns = streams(sum(lengths), batch_size, sequence_length)
+    pieces = documents(lengths, batch_size, sequence_length, fold=True)
+    if min(lengths) >= max(sequence_length, 32):
+        assert len(pieces) <= len(columns) + 1
+
+
+def test_texts_that_fit_a_column_are_not_cut() -> None:
+    lengths = [30, 50, 20, 40]
+    whole, cut = (documents(lengths, 2, 16, fold=fold) for fold in (False, True))
+    assert all(equal(one, other) for one, other in zip(epoch(whole), epoch(cut), strict=True))
+
+
 # --- stairs ---
 
 
@@ -281,6 +321,7 @@ MAKES: list[Make] = [
     lambda: streams(5, 7, 16),
     lambda: documents(np.random.default_rng(2).integers(1, 50, 100).tolist(), 6, 16),
     lambda: documents([3], 6, 16),
+    lambda: documents([700, 3, 90, 250], 6, 16, fold=True),
 ]
 
 

@@ -2,9 +2,11 @@
 
 import json
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -313,3 +315,24 @@ def test_a_run_of_shuffled_lines_keeps_a_copy_that_is_read_again_as_it_was(tmp_p
     assert str(again.text) == str(string_corpus(text, config).text) != text
     assert run.config().corpus.shuffle == 3
     assert experiment.resume(run.path, Length(steps=3)).trainer.step == 2
+
+
+def test_what_a_model_of_several_texts_writes_from_nothing_starts_as_its_texts_start(tmp_path: Path) -> None:
+    draw = np.random.Generator(np.random.PCG64(1))
+    words = ["loom", "weaves", "wool", "and", "silk", "in", "every", "colour", "of", "the", "year"]
+    folder = tmp_path / "letters"
+    folder.mkdir()
+    for number in range(10):  # the first starts unlike all others: it must not become the rule
+        (folder / f"{number}.txt").write_text(("Z" if number else "A") + " ".join(draw.choice(words, 6)), "utf-8")
+    run = charloom.train(
+        folder,
+        run=tmp_path / "run",
+        steps=300,
+        corpus=CorpusConfig(split=(1.0, 0.0, 0.0)),
+        network=NetworkConfig(hidden_size=32, embedding_size=16, dropout=0),
+        training=TrainingConfig(batch_size=2, sequence_length=40, optimizer="adamw", learning_rate=1e-2),
+    )
+    written = charloom.generate_many(charloom.load(run.path), [""] * 200, length=1, seed=1)
+    starts = Counter(sample.text for sample in written)
+    assert 165 <= starts["Z"] <= 195
+    assert 5 <= starts["A"] <= 35

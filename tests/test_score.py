@@ -8,7 +8,8 @@ import torch
 
 from charloom.data.corpus import Text
 from charloom.errors import TextError
-from charloom.evaluation.score import Score, evaluate, evaluate_folded, surprisal
+from charloom.evaluation.score import Score, evaluate, evaluate_dynamic, evaluate_folded, surprisal
+from charloom.models.language_model import LanguageModel
 from charloom.settings import Cell
 from conftest import CELLS
 from models import brute_force_nats, log_probabilities, several_texts, small_model, uniform_model
@@ -105,11 +106,35 @@ def test_a_documents_model_resets_its_state_and_charges_each_end_as_the_newline(
 def test_a_model_of_several_texts_is_charged_for_ends_that_are_no_characters() -> None:
     model = small_model("ab", predicts_end=True)
     text = several_texts("ab", "bb")
-    ids = model.encode(text).tolist()
+    ids, boundary = model.encode(text).tolist(), model.vocabulary.boundary
     score = evaluate(model, text)
-    assert ids.count(model.vocabulary.boundary) == 2
-    assert score.nats == pytest.approx(brute_force_nats(model, ids), rel=1e-5)
+    assert ids[2] == ids[5] == boundary
+    expected = brute_force_nats(model, ids[:3]) + brute_force_nats(model, ids[3:])  # nothing is known of the first
+    assert score.nats == pytest.approx(expected, rel=1e-5)
     assert (score.symbols, score.characters) == (6, 4)
+
+
+def test_the_score_of_several_texts_is_the_sum_of_their_scores() -> None:
+    model = small_model(TEXT, predicts_end=True)
+    texts = [TEXT[:count] for count in (9, 30, 70, 1)]
+
+    def windows(model: LanguageModel, text: Text) -> Score:
+        return evaluate(model, text, context=8)
+
+    def without_learning(model: LanguageModel, text: Text) -> Score:
+        return evaluate_dynamic(model, text, learning_rate=0.0, segment=7)
+
+    for measure in (evaluate, windows, without_learning):
+        apart = [measure(model, several_texts(text)) for text in texts]
+        together = measure(model, several_texts(*texts))
+        assert together.nats == pytest.approx(sum(score.nats for score in apart), rel=1e-5)
+        assert together.symbols == sum(score.symbols for score in apart) == 110 + len(texts)
+
+
+def test_a_quick_estimate_of_several_texts_begins_each_of_them_with_a_zero_state() -> None:
+    model = small_model(TEXT, predicts_end=True)
+    alike = several_texts(*[TEXT[:6]] * 40)  # none is longer than a sixteenth of them all
+    assert evaluate_folded(model, alike).nats == pytest.approx(evaluate(model, alike).nats, rel=1e-5)
 
 
 def test_a_model_of_one_text_gives_the_boundary_no_probability() -> None:

@@ -34,6 +34,7 @@ def begin(
     config: TrainingConfig = CONFIG,
     *,
     documents: bool = False,
+    fold: bool = False,
     precision: str = "float32",
     dropout: float = 0.3,
 ) -> tuple[Trainer, LanguageModel]:
@@ -47,7 +48,7 @@ def begin(
         "batch_size": config.batch_size,
         "sequence_length": config.sequence_length,
     }
-    batches = Documents(ids, **sizes, seed=1) if documents else Streams(ids, **sizes)
+    batches = Documents(ids, **sizes, seed=1, fold=fold) if documents else Streams(ids, **sizes)
     return Trainer(model.network, batches, config, steps=STEPS, precision=precision), model
 
 
@@ -90,19 +91,22 @@ def test_interrupted_and_resumed_equals_uninterrupted_bit_for_bit(
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("fold", [False, True])
 def test_documents_resume_bit_for_bit_too_also_within_a_long_document(
-    cell: Cell, precision: str, small_text: str
+    fold: bool, cell: Cell, precision: str, small_text: str
 ) -> None:
     if choose_precision("auto", "cpu", cell, 16).name != "bfloat16" and precision == "bfloat16":
         pytest.skip("this processor does not multiply bfloat16")
     text = small_text[:900]
-    unbroken, _ = begin(text, cell, documents=True, precision=precision)
+    if fold:  # two long texts, cut into pieces
+        text = text[:600].replace("\n", " ") + "\n" + text[600:].replace("\n", " ")
+    unbroken, _ = begin(text, cell, documents=True, fold=fold, precision=precision)
     run(unbroken)
     assert any(len(unbroken.batches[stop].carried) for stop in range(1, STEPS, 4))
     for stop in range(1, STEPS, 4):
-        first, _ = begin(text, cell, documents=True, precision=precision)
+        first, _ = begin(text, cell, documents=True, fold=fold, precision=precision)
         run(first, stop)
-        second, _ = begin(text, cell, documents=True, precision=precision)
+        second, _ = begin(text, cell, documents=True, fold=fold, precision=precision)
         second.restore(first.state())
         run(second)
         assert equal(second.state(), unbroken.state())

@@ -1,11 +1,17 @@
 # %% [markdown]
 # ## 7. Generating text with the trained model
+#
+# *Time*: half an hour to read, two minutes to run. *You need*: chapters 4 to 6 (`encode`, `zero_state`, `CharacterRNN`, `train`),
+# and the `model` that question 20 trained.
+#
+# A language model gives a distribution over the next character. To write is to draw from it, again and again. Everything else in this
+# chapter is about how to draw, where to begin, and when to stop.
 
 # %% [markdown]
 # ### Q21: How do you implement a function to generate text sequences from the trained RNN model in PyTorch?
 #
 # **By hand.** Read the seed text, draw a character from the distribution after it, feed it back in, repeat. Drawing takes one
-# uniform number *u* between 0 and 1: line up the probabilities and take the character into whose interval *u* falls.
+# uniform number *u* between 0 and 1: line up the probabilities as intervals, and take the character in whose interval *u* lies.
 
 # %% tags=["by-hand"]
 
@@ -32,7 +38,43 @@ def generate(model, seed_text, length, temperature=1.0, seed=0, end=None):
         logits, state = model(torch.tensor([[index]], device=device), state)
 
 
+# %% tags=["by-hand"]
 print("".join(generate(model, "The ", length=choose(400, 100), temperature=0.7, seed=1)))
+
+# %% [markdown]
+# The next picture is `draw` at work. Each bar is the distribution after what has been written so far, from 0 to 1 in the order of the
+# indices; the arrow is the number that was drawn, and the character under the arrow is written next.
+
+# %%
+OPENING, BARS = "The ", 6
+VISIBLE = {" ": "␣", "\n": "↵"}
+
+uniforms = np.random.Generator(np.random.PCG64(1)).random(BARS)  # the numbers that `generate` draws with seed 1
+written = OPENING
+figure, axes = plt.subplots(figsize=(11, 4.4), dpi=144)
+for bar, uniform in enumerate(uniforms):
+    with torch.no_grad():
+        ids = torch.cat([torch.tensor([BOUNDARY]), encode(written)])[:, None].to(device)
+        logits, _ = model(ids, zero_state(model, 1))
+    chances = torch.softmax(logits[-1, 0].cpu().double(), dim=0).numpy()
+    chosen, left = draw(logits[-1, 0], 1.0, uniform), 0.0
+    for index, chance in enumerate(chances):
+        colour = COLOURS[1] if index == chosen else COLOURS[0]
+        axes.barh(-bar, chance, 0.5, left, color=colour, alpha=0.75 if index == chosen else 0.3, edgecolor="white")
+        if chance > 0.02:
+            name = VISIBLE.get(characters[index], characters[index])
+            axes.text(left + chance / 2, -bar, name, ha="center", va="center", family="DejaVu Sans Mono")
+        left += chance
+    axes.annotate("", (uniform, 0.25 - bar), (uniform, 0.62 - bar), arrowprops={"arrowstyle": "-|>", "color": "black"})
+    axes.text(-0.01, -bar, repr(written), ha="right", va="center", family="DejaVu Sans Mono", fontsize=9)
+    written += characters[chosen]
+axes.set_xlim(0, 1)
+axes.set_yticks([])
+axes.grid(visible=False)
+axes.set_xlabel("cumulative probability of the next character; the arrow is the number drawn")
+axes.set_title(f"{BARS} numbers are drawn, and {OPENING!r} becomes {written!r}")
+plt.show()
+assert written == OPENING + "".join(generate(model, OPENING, length=BARS, seed=1))
 
 # %% [markdown]
 # **With charloom.** `charloom.generate`. It draws by the same rule from the same random numbers, so **our function and
@@ -40,18 +82,40 @@ print("".join(generate(model, "The ", length=choose(400, 100), temperature=0.7, 
 
 # %%
 library = as_charloom(model)
-by_hand = "".join(generate(model, "The ", length=200, temperature=0.7, seed=1))
-with_charloom = "".join(charloom.generate(library, "The ", length=200, temperature=0.7, seed=1))
-same("200 characters from one seed", by_hand, with_charloom)
+for seed, temperature in ((1, 0.7), (2, 1.0), (3, 1.4)):
+    by_hand = "".join(generate(model, OPENING, length=200, temperature=temperature, seed=seed))
+    with_charloom = "".join(charloom.generate(library, OPENING, length=200, temperature=temperature, seed=seed))
+    same(f"200 characters from seed {seed} at temperature {temperature}", by_hand, with_charloom)
+
+# %% [markdown]
+# **Exercise.** *Predict first*: what does `draw` write if *u* is always 0.5, the middle? Always the most probable character?
+#
+# <details><summary>Solution</summary>
+#
+# No. It takes the character in the middle of the line, in the order of the indices. That is the most probable one wherever one
+# character has more than half of the probability; elsewhere it is an accident of the alphabet. The cell counts how often the two
+# agree.
+#
+# </details>
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+middle, likeliest = [], []
+with torch.no_grad():
+    column = torch.cat([torch.tensor([BOUNDARY]), validation_ids[:500]])[:, None].to(device)
+    for logits in model(column, zero_state(model, 1))[0][:, 0]:
+        middle.append(draw(logits, 1.0, 0.5))
+        likeliest.append(int(logits.argmax()))
+agreeing = sum(one == other for one, other in zip(middle, likeliest, strict=True)) / len(middle)
+print(f"the middle of the line is the most probable character in {agreeing:.0%} of {len(middle)} places")
 
 # %% [markdown]
 # ### Q22: How do you generate text character by character starting from a seed string using the trained model?
 #
 # **By hand.** `generate` yields one character at a time; print each as it arrives, and the text appears as if it were typed. The
-# seed string is read first and shapes everything that follows: **the model answers in the style of the question.**
+# seed string is read first, and the state after it is where the writing begins.
 
 # %% tags=["by-hand"]
-for seed_text in ("class ", "If the ", text[: min(60, len(text))].splitlines()[-1] + "\n"):
+for seed_text in ("class ", "If the "):
     print(f"--- after {seed_text!r}")
     print(seed_text, end="")
     for character in generate(model, seed_text, length=150, temperature=0.6, seed=2):
@@ -59,145 +123,452 @@ for seed_text in ("class ", "If the ", text[: min(60, len(text))].splitlines()[-
     print()
 
 # %% [markdown]
-# **With charloom.** `for piece in charloom.generate(model, "class "): print(piece, end="")`, or `charloom generate RUN --prompt
-# "class "` in a terminal. If you use a beginning often, read it once: `model.read` returns the state after it.
+# Does the model answer in the style of the question? We measure one simple thing: the share of marks, that is of characters that
+# are neither letters, digits nor spaces. We cut the validation text into passages of 200 characters, take the quarter with most
+# marks and the quarter with fewest, let the model continue each, and count the marks that it writes. The function `paired`
+# compares two lists of measurements made in pairs. It is used for all comparisons from here on: a difference counts only if it is
+# clear of the spread.
 
 # %%
-state = library.read("class ")
-from_state = "".join(charloom.generate(library, state=state, length=150, temperature=0.6, seed=2))
-same(
-    "150 characters after 'class '", "".join(generate(model, "class ", length=150, temperature=0.6, seed=2)), from_state
+STUDENT = [12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20]  # 95 % of Student's t, for 2 to 12 pairs
+
+
+def paired(ours, others):
+    """Mean and standard deviation of the differences of pairs, and whether the mean is clear of zero."""
+    differences = np.asarray(ours, float) - np.asarray(others, float)
+    mean, spread = float(differences.mean()), float(differences.std(ddof=1))
+    limit = STUDENT[min(len(differences), 12) - 2] * spread / math.sqrt(len(differences))
+    return mean, spread, abs(mean) > limit
+
+
+def share_of_marks(text):
+    """The share of characters that are neither letters, digits nor spaces."""
+    return sum(not (character.isalnum() or character.isspace()) for character in text) / max(1, len(text))
+
+
+passages = [validation_text[place : place + 200] for place in range(0, len(validation_text) - 200, 200)]
+passages.sort(key=share_of_marks)
+quarter = len(passages) // 4
+few, many = passages[:quarter], passages[-quarter:]
+replies = {
+    name: [
+        share_of_marks(sample.text)
+        for sample in charloom.generate_many(library, seeds, length=choose(300, 60), temperature=0.7, seed=2)
+    ]
+    for name, seeds in (("few", few), ("many", many))
+}
+mean, spread, clear = paired(replies["many"], replies["few"])
+verdict = "does answer" if clear and mean > 0 else "cannot be seen to answer"
+say(
+    f"The seeds with most marks have {np.mean([share_of_marks(each) for each in many]):.0%} of them, those with fewest "
+    f"{np.mean([share_of_marks(each) for each in few]):.0%}. What the model writes after them has "
+    f"{np.mean(replies['many']):.1%} and {np.mean(replies['few']):.1%}: a difference of {100 * mean:+.1f} points, with a "
+    f"spread of {100 * spread:.1f} over {quarter} pairs. **In this respect the model {verdict} in the style of the question.**"
 )
 
 # %% [markdown]
-# **Exercise.** How fast is each? Time 500 characters.
-#
-# *Solution.* charloom writes with plain arrays instead of PyTorch, which spends most of its time on overhead for each tiny step:
+# **With charloom.** `for piece in charloom.generate(model, "class "): print(piece, end="")`, or `charloom generate RUN --prompt
+# "class "` in a terminal. If you use a beginning often, read it once: `model.read` returns the state after it. The check compares that
+# state with ours, and then the text that is written from it.
 
-# %% tags=["solution"]
-speeds = {}
-for name, writer in (
-    ("by hand", lambda: generate(model, "A", 500)),
-    ("with charloom", lambda: charloom.generate(library, "A", length=500)),
-):
-    began = time.perf_counter()
-    "".join(writer())
-    speeds[name] = 500 / (time.perf_counter() - began)
-say(", ".join(f"{name}: {speed:,.0f} characters a second" for name, speed in speeds.items()) + ".")
+# %%
+for seed_text in ("class ", "If the ", many[0]):
+    with torch.no_grad():
+        ids = torch.cat([torch.tensor([BOUNDARY]), encode(seed_text)])[:, None].to(device)
+        _, our_state = model(ids, zero_state(model, 1))
+    their_state = library.read(seed_text)
+    apart = max(float((ours - theirs).abs().max()) for ours, theirs in zip(our_state, their_state, strict=True))
+    assert apart < 1e-4, f"the states after {seed_text!r} differ by {apart}"
+    same(
+        f"150 characters after {seed_text[:12]!r} (the states before differ by {apart:.0e})",
+        "".join(generate(model, seed_text, length=150, temperature=0.6, seed=2)),
+        "".join(charloom.generate(library, state=their_state, length=150, temperature=0.6, seed=2)),
+    )
+
+# %% [markdown]
+# **Exercise.** *Predict first*: both programs compute the same numbers. Is one faster, and by how much: 1.5 times, 5 times, 20 times?
+# Time 500 characters.
+#
+# <details><summary>Solution</summary>
+#
+# charloom writes with plain arrays. PyTorch is made for large tensors, and spends most of each tiny step on getting ready for it.
+#
+# </details>
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+speeds = {"by hand": [], "with charloom": []}
+for _ in range(3):
+    for name, writer in (
+        ("by hand", lambda: generate(model, "A", 500)),
+        ("with charloom", lambda: charloom.generate(library, "A", length=500)),
+    ):
+        began = time.perf_counter()
+        "".join(writer())
+        speeds[name].append(500 / (time.perf_counter() - began))
+for name, measured in speeds.items():
+    print(f"{name}: {min(measured):,.0f} to {max(measured):,.0f} characters a second in three runs")
 
 # %% [markdown]
 # ### Q23: How do you experiment with different temperature values to control the creativity and diversity of the generated text?
 #
-# **By hand.** The temperature divides the logits before softmax. Below 1, likely characters become likelier; near 0, the most
-# probable one always wins; above 1, unlikely ones get a chance. What does it do to a text? We count two things: how many of the
-# words exist in our text, and how many of the words are distinct.
+# **By hand.** The temperature *T* divides the logits before softmax:
+#
+# $$p_i = \frac{e^{z_i / T}}{\sum_j e^{z_j / T}}$$
+#
+# Below 1, likely characters become likelier; near 0, the most probable one always wins; above 1, unlikely ones get a chance. The
+# picture shows one distribution at four temperatures. The number of equally likely characters that would be as uncertain, e to
+# the power of the entropy, is in each title.
+
+# %%
+column = torch.cat([torch.tensor([BOUNDARY]), encode(OPENING)])[:, None].to(device)
+with torch.no_grad():
+    scores = model(column, zero_state(model, 1))[0][-1, 0].cpu().double()
+order = scores.argsort(descending=True)[:12]
+names = [VISIBLE.get(characters[index], characters[index]) for index in order]
+
+figure, panels = plt.subplots(1, 4, figsize=(12, 2.8), sharey=True, dpi=144)
+choices = []
+for axes, temperature, colour in zip(panels, (0.3, 0.7, 1.0, 2.0), COLOURS):
+    chances = torch.softmax(scores / temperature, dim=0)
+    choices.append(math.exp(-(chances * chances.clamp(min=1e-300).log()).sum()))
+    axes.bar(range(len(order)), chances[order], color=colour)
+    axes.set_xticks(range(len(order)), names, family="DejaVu Sans Mono")
+    axes.set_title(f"T = {temperature}: as {choices[-1]:.1f} choices")
+panels[0].set_ylabel(f"probability after {OPENING!r}")
+figure.suptitle(
+    f"The same logits at four temperatures: from {choices[0]:.1f} equally likely characters to {choices[-1]:.1f}"
+)
+figure.tight_layout()
+plt.show()
 
 # %% tags=["by-hand"]
 for temperature in (0.2, 0.7, 1.3):
     print(f"--- temperature {temperature}")
     print("".join(generate(model, "The ", length=200, temperature=temperature, seed=3)))
 
+# %% [markdown]
+# What does it do to a text? We count two things: how many of the words written exist in our text, and how many of them are
+# different from each other. Five groups of texts are written at each temperature; the shaded band is their range, and the
+# dotted lines are what held-out text has, in as many pieces of the same length.
+
 # %%
-vocabulary_of_words = set(re.findall(r"[a-z]{3,}", text.lower()))
+words_of_text = set(re.findall(r"[a-z]{3,}", train_text.lower()))
 
 
-def share_of_real_words(written):
-    """The share of a text's words that also occur in ours."""
+def shares_of_words(written):
+    """The shares of a text's words that occur in the training text, and that are distinct."""
     found = re.findall(r"[a-z]{3,}", written.lower())
-    return sum(word in vocabulary_of_words for word in found) / max(1, len(found))
+    real = sum(word in words_of_text for word in found)
+    return real / max(1, len(found)), len(set(found)) / max(1, len(found))
 
 
-def share_of_different_words(written):
-    """The share of a text's words that are distinct."""
-    found = re.findall(r"[a-z]{3,}", written.lower())
-    return len(set(found)) / max(1, len(found))
+temperatures, GROUPS, EACH = [0.1, 0.3, 0.5, 0.7, 0.9, 1.1, 1.3, 1.6, 2.0], 5, 4
+shares = np.zeros((len(temperatures), GROUPS, 2))
+for row, temperature in enumerate(temperatures):
+    samples = charloom.generate_many(
+        library, [OPENING] * (GROUPS * EACH), length=choose(500, 60), temperature=temperature, seed=1
+    )
+    for group in range(GROUPS):
+        joined = " ".join(sample.text for sample in samples[group * EACH : (group + 1) * EACH])
+        shares[row, group] = shares_of_words(joined)
+size = choose(500, 60)
+places = np.linspace(0, len(validation_text) - size, GROUPS * EACH).astype(int)
+held_out = [validation_text[place : place + size] for place in places]
+of_text = np.mean([shares_of_words(" ".join(held_out[group::GROUPS])) for group in range(GROUPS)], axis=0)
 
-
-temperatures = [0.1, 0.3, 0.5, 0.7, 0.9, 1.1, 1.3, 1.6, 2.0]
-real, different = [], []
-for temperature in temperatures:
-    written = charloom.generate_many(library, ["The "] * 8, length=choose(1000, 120), temperature=temperature, seed=1)
-    joined = " ".join(sample.text for sample in written)
-    real.append(share_of_real_words(joined))
-    different.append(share_of_different_words(joined))
-
-figure, axes = plt.subplots()
-axes.plot(temperatures, real, marker=MARKERS[0], label="words that exist in our text")
-axes.plot(temperatures, different, marker=MARKERS[1], label="different words")
+# %%
+figure, axes = plt.subplots(figsize=(9, 4), dpi=110)
+for kind, name in enumerate(("words that exist in the training text", "different words")):
+    axes.plot(temperatures, shares[:, :, kind].mean(axis=1), marker=MARKERS[kind], color=COLOURS[kind], label=name)
+    low, high = shares[:, :, kind].min(axis=1), shares[:, :, kind].max(axis=1)
+    axes.fill_between(temperatures, low, high, color=COLOURS[kind], alpha=0.2)
+    axes.axhline(of_text[kind], color=COLOURS[kind], linestyle=":", label=f"{name}: held-out text")
 axes.set_xlabel("temperature")
 axes.set_ylabel("share of the words written")
-axes.legend()
+axes.legend(fontsize=8)
+cool, hot = shares[1].mean(axis=0), shares[-1].mean(axis=0)
 axes.set_title(
     headline(
-        f"At {temperatures[1]} the words are right ({real[1]:.0%}) and repeat themselves ({different[1]:.0%} "
-        f"different); at {temperatures[-1]} they "
-        f"are different ({different[-1]:.0%}) and made up ({real[-1]:.0%} exist)"
+        f"From temperature {temperatures[1]} to {temperatures[-1]}, words that exist go from {cool[0]:.0%} to "
+        f"{hot[0]:.0%}, different words from {cool[1]:.0%} to {hot[1]:.0%}",
+        85,
     )
 )
 plt.show()
+nearest = min(range(len(temperatures)), key=lambda row: float(np.abs(shares[row].mean(axis=0) - of_text).sum()))
+say(
+    f"Both shares together come closest to those of held-out text at temperature **{temperatures[nearest]}** "
+    f"({shares[nearest, :, 0].mean():.0%} exist, {shares[nearest, :, 1].mean():.0%} are different; held-out text: "
+    f"{of_text[0]:.0%} and {of_text[1]:.0%}). Temperature 1 is the distribution that was learned; a lower one hides the "
+    "model's mistakes, at the price of variety."
+)
 
 # %% [markdown]
 # **With charloom.** `temperature=`, and also `top_k`, `top_p`, `min_p` and a repetition penalty; most of these cut off unlikely
-# characters instead of making them rarer. Near 0, both give the *greedy* text, always the most probable character:
+# characters instead of making them rarer. We compare the distributions themselves, at each temperature, and the *greedy* text,
+# always the most probable character, which is what a temperature near 0 gives:
 
 # %%
+from charloom import SamplingConfig
+from charloom.generation.sampling import distribution
+
+for temperature in temperatures:
+    ours = torch.softmax(scores / temperature, dim=0).numpy()
+    theirs = distribution(scores.numpy(), SamplingConfig(temperature=temperature))
+    assert np.abs(ours - theirs).max() < 1e-9, f"temperature {temperature}: {np.abs(ours - theirs).max()}"
+print(f"✔ the distributions at {len(temperatures)} temperatures: the same by hand and with charloom")
 greedy = "".join(charloom.generate(library, "The ", length=100, greedy=True))
 same("the greedy text", "".join(generate(model, "The ", length=100, temperature=1e-6)), greedy)
 
 # %% [markdown]
 # ### Q24: How do you ensure that the model generates text with a specific length or number of characters?
 #
-# **By hand.** Count. `generate` yields exactly `length` new characters; the seed text does not count. The other way to end is an
-# **end symbol** that the model itself predicts. For that it has to see ends during training: we train a second model on words, with
-# the boundary after each. It stops when it draws the boundary, at a length of its own choice.
+# **By hand.** Count. `generate` yields exactly `length` new characters; the seed text does not count.
 
 # %% tags=["by-hand"]
 for length in (1, 10, 100):
     print(length, "asked for,", len("".join(generate(model, "The ", length))), "written")
 
+# %% [markdown]
+# The other way to end is an **end symbol** that the model itself predicts. For that it has to see ends during training. We
+# train on the words of our text, each a text of its own: it begins with the boundary, and ends with it.
+#
+# **A hidden assumption: training begins where writing begins.** Writing starts from an empty state and the boundary. So must each
+# word in training. If the state were carried from one word to the next, as it is within a long text, the network would
+# almost never see an empty state before a boundary, and what it wrote first would be an accident. We train it both ways.
+#
+# Words have different lengths, so a batch is *padded*: positions after a word's end are filled up, and their targets are ignored. Each
+# batch is divided by the usual number of symbols, not by its own: then every symbol counts alike, in long words and in
+# short ones.
+
+# %% tags=["by-hand"]
+PADDING = -100  # a target that does not count
+
+
+def padded(words):
+    """Inputs and targets (longest word + 1, words); each word begins and ends with the boundary."""
+    mark = torch.tensor([BOUNDARY])
+    columns = nn.utils.rnn.pad_sequence(
+        [torch.cat([mark, encode(word), mark]) for word in words], padding_value=PADDING
+    )
+    return columns[:-1].clamp(min=0).to(device), columns[1:].to(device)
+
+
+def nats_of_words(model, inputs, targets):
+    """The sum of all surprises, each word read from an empty state."""
+    logits, _ = model(inputs, zero_state(model, inputs.shape[1]))
+    return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=PADDING, reduction="sum")
+
+
+def train_on_words(model, words, steps, peak, seed, batch=64):
+    """Train on texts that each begin with an empty state; yields the loss of each step."""
+    random, optimizer = np.random.Generator(np.random.PCG64(seed)), make_optimizer(model)
+    usual = batch * sum(len(word) + 1 for word in words) / len(words)  # symbols in a batch
+    per_epoch = max(1, len(words) // batch)
+    for step in range(steps):
+        if step % per_epoch == 0:
+            order = random.permutation(len(words))  # in each epoch a new order
+        chosen = order[step % per_epoch * batch :][:batch]
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, steps, peak)
+        loss = nats_of_words(model, *padded([words[place] for place in chosen])) / usual
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        yield loss.item()
+
+
+# %% tags=["by-hand"]
 word_list = sorted({"".join(c for c in word if c.isalpha()).lower() for word in text.split()})
 word_list = [word for word in word_list if 3 <= len(word) <= 12 and all(c in index_of for c in word)]
 shuffled = np.random.Generator(np.random.PCG64(0)).permutation(len(word_list))
-word_ids = torch.cat([torch.cat([encode(word_list[place]), torch.tensor([BOUNDARY])]) for place in shuffled])
-torch.manual_seed(SEED)
-namer = CharacterRNN(INPUT_SIZE, choose(128, 32), OUTPUT_SIZE + 1, 16).to(device)  # + 1: the boundary can be predicted
-for record in train(namer, word_ids, steps=choose(1500, 60), peak=PEAK, streams=16, length=32):
+word_list = [word_list[place] for place in shuffled]
+known_words, unseen_words = word_list[: int(0.9 * len(word_list))], word_list[int(0.9 * len(word_list)) :]
+
+
+def new_namer(seed):
+    """A small network that can also predict the boundary."""
+    torch.manual_seed(seed)
+    return CharacterRNN(INPUT_SIZE, choose(128, 32), OUTPUT_SIZE + 1, 16).to(device)
+
+
+namer = new_namer(SEED)
+for word_loss in train_on_words(namer, known_words, choose(400, 40), PEAK, SEED):
     pass
-names = ["".join(generate(namer, "", length=40, seed=seed, end=BOUNDARY)) for seed in range(12)]
-print(f"loss {record['loss']:.2f} nats; words that end by themselves:", ", ".join(names))
+invented = ["".join(generate(namer, "", length=40, seed=seed, end=BOUNDARY)) for seed in range(12)]
+print(f"{len(known_words):,} words, loss {word_loss:.2f} nats per symbol; it writes:", ", ".join(invented))
 
 # %% [markdown]
 # **With charloom.** `length=` (exactly that many, unless something ends the text earlier), `stop=["\n\n"]` for a string that must not
-# appear, and `--documents lines` for a model that learns where texts end.
+# appear, and `--documents lines` for a model that learns where texts end. A folder of files is read in the same way: each file
+# begins with an empty state. The check gives charloom our weights and the unseen words, each as a text of its own, and compares the
+# sum of all surprises, ends included:
 
 # %%
+from charloom import Text
+
 for length in (1, 10, 100):
     same(f"a length of {length}", length, len("".join(charloom.generate(library, "The ", length=length))))
 namer_library = as_charloom(namer, predicts_end=True)
 same(
     "words that end by themselves",
-    names,
+    invented,
     ["".join(charloom.generate(namer_library, "", length=40, seed=seed)) for seed in range(12)],
 )
+joined = "".join(unseen_words)
+ends = tuple(np.cumsum([len(word) for word in unseen_words]).tolist())
+with torch.no_grad():
+    by_hand_nats = nats_of_words(namer, *padded(unseen_words)).item() / len(unseen_words)
+charloom_nats = charloom.evaluate(namer_library, Text(memoryview(joined.encode()), len(joined), ends)).nats
+agree("nats for an unseen word, its end included", by_hand_nats, charloom_nats / len(unseen_words), 1e-3)
 
 # %% [markdown]
-# **Exercise.** Write a paragraph: a text that stops before the first blank line and has at most 600 characters.
-#
-# *Solution.*
+# Now the experiment: three ways to train the same network on the same words, each with several seeds. *By hand* as above; with
+# charloom's `documents="lines"` and our settings; and the wrong way, with the state carried across words. From each we let
+# words be written from nothing and compare them with the words of the text: their lengths and their first letters. The distance
+# of two distributions is the share that would have to be moved to make them equal: 0 if they are equal, 1 if they have nothing in
+# common.
 
-# %% tags=["solution"]
-paragraph = ""
-for character in generate(model, "The ", length=600, temperature=0.5, seed=5):
-    paragraph += character
-    if paragraph.endswith("\n\n"):
-        break
+# %%
+word_file = FOLDER / "words.txt"
+word_file.write_text("\n".join(known_words) + "\n", encoding="utf-8", newline="\n")
+word_ids = torch.cat([torch.cat([encode(word), torch.tensor([BOUNDARY])]) for word in known_words])
+WORD_STEPS, WORD_SEEDS, WRITTEN = choose(400, 40), choose((1, 2, 3, 4), (1, 2)), choose(400, 60)
+
+
+ROW = 16  # to charloom a line counts as at least this many symbols, when it decides how many make a batch
+LINES = round(64 * (len(word_ids) / len(known_words)) / ROW)  # so that a batch has 64 words there too
+
+
+def with_charloom_lines(seed):
+    """The same network, trained by `charloom.train` on lines."""
+    run = charloom.train(
+        word_file,
+        run=FOLDER / f"words-{seed}",
+        steps=WORD_STEPS,
+        corpus=CorpusConfig(documents="lines", split=(1.0, 0.0, 0.0)),
+        network=NetworkConfig(hidden_size=choose(128, 32), embedding_size=16, dropout=0, initialization="uniform"),
+        training=as_by_hand(streams=LINES, length=ROW, seed=seed),
+        precision="float32",
+    )
+    return charloom.load(run.path)
+
+
+written_words = {"by hand": [], "charloom": [], "state carried": []}
+for seed in WORD_SEEDS:
+    right, wrong = new_namer(seed), new_namer(seed)
+    for _ in train_on_words(right, known_words, WORD_STEPS, PEAK, seed):
+        pass
+    for _ in train(wrong, word_ids, WORD_STEPS, PEAK, streams=16, length=32):
+        pass
+    writers = (as_charloom(right, predicts_end=True), with_charloom_lines(seed), as_charloom(wrong, predicts_end=True))
+    for name, writer in zip(written_words, writers, strict=True):
+        samples = charloom.generate_many(writer, [""] * WRITTEN, length=40, seed=seed)
+        written_words[name].append([sample.text for sample in samples])
+
+# %%
+
+
+def shares_of(values):
+    """How often each value occurs, as shares."""
+    return {value: count / len(values) for value, count in Counter(values).items()}
+
+
+def distance(ours, others):
+    """Half the sum of the differences of two distributions: between 0 and 1."""
+    ours, others = shares_of(ours), shares_of(others)
+    return sum(abs(ours.get(value, 0) - others.get(value, 0)) for value in ours.keys() | others.keys()) / 2
+
+
+random = np.random.Generator(np.random.PCG64(5))
+by_chance = [[known_words[place] for place in random.integers(0, len(known_words), WRITTEN)] for _ in WORD_SEEDS]
+features = {"length": len, "first letter": lambda word: word[:1]}
+distances = {
+    (name, what): [distance(list(map(of, sample)), list(map(of, known_words))) for sample in samples]
+    for what, of in features.items()
+    for name, samples in (*written_words.items(), ("words of the text, drawn", by_chance))
+}
+print(f"distance from the words of the text, mean of {len(WORD_SEEDS)} seeds (lowest to highest)")
+for (name, what), values in distances.items():
+    print(f"{what:<13} {name:<26} {np.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})")
+for what in features:
+    mean, spread, clear = paired(distances["by hand", what], distances["charloom", what])
+    nearer = "charloom is nearer" if mean > 0 else "by hand is nearer"
+    wrong, wrong_spread, wrong_clear = paired(distances["state carried", what], distances["by hand", what])
+    told = (
+        ("further from the text" if wrong > 0 else "nearer to the text")
+        if wrong_clear
+        else "as far from the text, as far as we can tell"
+    )
+    say(
+        f"**{what.capitalize()}**: by hand minus charloom {mean:+.3f}, spread {spread:.3f}: "
+        f"{nearer if clear else 'the two cannot be told apart'}. State carried minus by hand {wrong:+.3f}, spread "
+        f"{wrong_spread:.3f}: **with the state carried across words, what is written is {told}**."
+    )
+
+# %% [markdown]
+# The lengths of the words and their first letters, in the text and as written:
+
+# %%
+figure, panels = plt.subplots(1, 2, figsize=(12, 3.8), dpi=110, width_ratios=[2, 3])
+letters = sorted({word[0] for word in known_words}, key=lambda c: (-sum(word[0] == c for word in known_words), c))[:22]
+for axes, what, values in zip(panels, features, (range(1, 16), letters), strict=True):
+    in_text = shares_of([features[what](word) for word in known_words])
+    axes.bar(range(len(values)), [in_text.get(value, 0) for value in values], color="0.85", label="words of the text")
+    for (name, samples), colour, marker in zip(written_words.items(), COLOURS, MARKERS):
+        found = shares_of([features[what](word) for sample in samples for word in sample])
+        shown_shares = [found.get(value, 0) for value in values]
+        axes.plot(range(len(values)), shown_shares, color=colour, marker=marker, markersize=4, linewidth=1, label=name)
+    axes.set_xticks(range(len(values)), values)
+    axes.set_xlabel(what)
+panels[0].set_ylabel("share of the words")
+panels[1].legend()
+first_letters = {name: np.mean(distances[name, "first letter"]) for name in written_words}
+figure.suptitle(
+    "Distance of the first letters from those of the text: "
+    + ", ".join(f"{name} {value:.2f}" for name, value in first_letters.items())
+)
+figure.tight_layout()
+plt.show()
+
+# %% [markdown]
+# **Exercise.** Write a paragraph: a text that stops before the first blank line and has at most 600 characters. *Predict first*: will most
+# of them end by themselves, or be cut at 600?
+#
+# <details><summary>Solution</summary>
+#
+# Look for the blank line after each character, and stop there. How many paragraphs end by themselves depends on how long those of
+# the text are: the cell counts both.
+#
+# </details>
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+
+
+def write_paragraph(seed):
+    """A text that stops before the first blank line, or at 600 characters."""
+    paragraph = ""
+    for character in generate(model, "The ", length=600, temperature=0.5, seed=seed):
+        paragraph += character
+        if paragraph.endswith("\n\n"):
+            break
+    return paragraph.removesuffix("\n\n")
+
+
+paragraphs = [write_paragraph(seed) for seed in range(5, 5 + choose(10, 3))]
 same(
-    "the paragraph",
-    paragraph.removesuffix("\n\n"),
+    "the first paragraph",
+    paragraphs[0],
     "".join(charloom.generate(library, "The ", length=600, temperature=0.5, seed=5, stop=["\n\n"])),
 )
-show_text("The " + paragraph)
+show_text("The " + paragraphs[0])
+short = sum(len(paragraph) <= 600 for paragraph in train_text.split("\n\n")) / len(train_text.split("\n\n"))
+print(
+    f"{sum(len(paragraph) < 600 for paragraph in paragraphs)} of {len(paragraphs)} ended before 600 characters; of the "
+    f"paragraphs of the training text {short:.0%} do"
+)
 
 # %% [markdown]
-# **That was the whole program.** The cells *by hand* from Q12 to here define a network, train it and let it write, in less than
-# 200 lines, and use nothing but PyTorch and numpy.
+# **That is a whole program.** The functions *by hand* from Q7 to here read a text, define a network, train it and let it
+# write. The file `by_hand.py` next to this notebook is assembled from them, and runs alone: `python by_hand.py my.txt`.

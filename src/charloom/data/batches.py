@@ -114,6 +114,16 @@ def spans(ids: Ids, boundary: int) -> tuple[Integers, Integers]:
     return starts, stops - starts
 
 
+def folded(starts: Integers, lengths: Integers, rows: int) -> tuple[Integers, Integers]:
+    """Starts and lengths of the texts, where those longer than a `rows`-th of them all are cut into equal pieces."""
+    longest = max(1, -(-int(lengths.sum()) // rows))
+    counts = -(-lengths // longest)
+    number = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+    starts, lengths, counts = (np.repeat(values, counts) for values in (starts, lengths, counts))
+    begins, ends = (place * lengths // counts for place in (number, number + 1))
+    return starts + begins, ends - begins
+
+
 def rows(ids: Ids, starts: Integers, lengths: Integers, first: int, last: int, *, boundary: int) -> Batch:
     """Symbols `first` to `last` of the rows that begin at `starts`, side by side; ignored beyond a row's length."""
     everyone = torch.arange(len(starts))

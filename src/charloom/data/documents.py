@@ -1,4 +1,4 @@
-"""Many short texts as batches: every step sees a random mix of them, with hardly any padding.
+"""Several texts as batches: every step sees a random mix of them, with hardly any padding.
 
 Texts of equal length in a step would need no padding, but such a step teaches lengths that the text does not have: a
 step of empty lines says that every line is empty. So texts are drawn regardless of length, the rows of a step are
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from charloom.data.batches import Batch, Ids, Integers, piece, spans
+from charloom.data.batches import Batch, Ids, Integers, folded, piece, spans
 
 CALL = 128
 """The cost of one more call of the network, in symbols: measured with layers of 256 and 512 units on one core."""
@@ -38,12 +38,18 @@ class Documents:
     In an epoch, each symbol is a target once. A text longer than `sequence_length` continues in the next batch, with
     its state. Batches hold roughly equal numbers of symbols: `batch_size` rows of the length of the text in which an
     average symbol lies (at most `sequence_length`, at least `LEAST`). They hold fewer only if the whole text has fewer,
-    or if one text is so long that it takes more steps.
+    or if one text is so long that it takes more steps. With `fold`, none is: a text longer than a column of `Streams`
+    is cut into pieces, which begin as columns do, with a zero state and the symbol before them.
     """
 
-    def __init__(self, ids: Ids, *, boundary: int, batch_size: int, sequence_length: int, seed: int) -> None:
+    def __init__(
+        self, ids: Ids, *, boundary: int, batch_size: int, sequence_length: int, seed: int, fold: bool = False
+    ) -> None:
         self._ids, self._boundary, self._length, self._seed = ids, boundary, sequence_length, seed
         self._starts, self._lengths = spans(ids, boundary)
+        if fold:
+            columns = max(1, min(batch_size, len(ids) // sequence_length))
+            self._starts, self._lengths = folded(self._starts, self._lengths, columns)
         self._parts = -(-self._lengths // sequence_length)
         rows = np.minimum(self._lengths, sequence_length)
         typical = max(float(rows @ self._lengths) / len(ids), min(LEAST, sequence_length))

@@ -1,6 +1,7 @@
 """A model reads a text: the one loop behind every score, surprisal and report.
 
-A text is cut into spans, each read from a zero state and the symbol before it. The functions here say which spans there
+A text is cut into spans, each read from a zero state and the symbol before it: where a text begins, nothing is known of
+the one before, as in training. The functions here say which spans there
 are, how many are read side by side, and how many symbols at a time; `read` goes through them and gives what the network
 predicts. Everything is computed in float32, whatever the precision of training.
 """
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from charloom.data.batches import IGNORED, Batch, Integers, Streams, rows, spans
+from charloom.data.batches import IGNORED, Batch, Integers, Streams, folded, rows, spans
 from charloom.data.vocabulary import Ids
 from charloom.models.language_model import LanguageModel
 from charloom.models.network import State, reading
@@ -67,39 +68,42 @@ def read(model: LanguageModel, batches: Iterable[Batch]) -> Iterator[Predicted]:
 
 
 def in_order(model: LanguageModel, ids: Ids, chunk: int) -> Iterator[Batch]:
-    """One span after the other in the order of the text: the whole text, or each of its documents."""
+    """One span after the other in the order of the text: the whole text, or each of those that it consists of."""
     boundary = model.vocabulary.boundary
-    for start, length in zip(*_documents(model, ids), strict=True):
+    for start, length in zip(*spans(ids, boundary), strict=True):
         yield from _chunks(ids, np.array([start]), np.array([length]), chunk, boundary)
 
 
 def carried_batches(model: LanguageModel, ids: Ids, chunk: int) -> Iterator[Batch]:
-    """The whole text as one span; or, with documents, many of them side by side."""
-    if model.config.documents == "none":
+    """The whole text as one span; or, if it consists of several, many of them side by side."""
+    starts, lengths = spans(ids, model.vocabulary.boundary)
+    if len(starts) == 1:
         return in_order(model, ids, chunk)
-    return side_by_side(ids, *_documents(model, ids), chunk, model.vocabulary.boundary)
+    return side_by_side(ids, starts, lengths, chunk, model.vocabulary.boundary)
 
 
 def window_batches(model: LanguageModel, ids: Ids, context: int, chunk: int) -> Iterator[Batch]:
-    """Windows of `context` symbols side by side; the end of a document ends its window too."""
+    """Windows of `context` symbols side by side; where one of several texts ends, its window ends too."""
     context = min(context, max(1, len(ids)))
-    if model.config.documents == "none":
-        starts = np.arange(0, len(ids), context)
-        lengths = np.minimum(context, len(ids) - starts)
-    else:
-        begins, sizes = _documents(model, ids)
-        counts = -(-sizes // context)
-        number = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
-        starts = np.repeat(begins, counts) + number * context
-        lengths = np.minimum(context, np.repeat(begins + sizes, counts) - starts)
+    begins, sizes = spans(ids, model.vocabulary.boundary)
+    counts = -(-sizes // context)
+    number = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+    starts = np.repeat(begins, counts) + number * context
+    lengths = np.minimum(context, np.repeat(begins + sizes, counts) - starts)
     return side_by_side(ids, starts, lengths, chunk, model.vocabulary.boundary)
 
 
 def folded_batches(model: LanguageModel, ids: Ids) -> Iterator[Batch]:
-    """Sixteen spans of about equal length side by side; with documents the same as `carried_batches`."""
+    """Sixteen spans of about equal length side by side; of several texts, each, the long ones in pieces.
+
+    With documents the same as `carried_batches`.
+    """
     if model.config.documents != "none":
         return carried_batches(model, ids, SIDE_BY_SIDE_CHUNK)
     boundary = model.vocabulary.boundary
+    starts, lengths = spans(ids, boundary)
+    if len(starts) > 1:
+        return side_by_side(ids, *folded(starts, lengths, FOLDS), SIDE_BY_SIDE_CHUNK, boundary)
     streams = Streams(ids, boundary=boundary, batch_size=FOLDS, sequence_length=SIDE_BY_SIDE_CHUNK)
     return (streams[k] for k in range(len(streams)))
 
@@ -115,13 +119,6 @@ def side_by_side(ids: Ids, starts: Integers, lengths: Integers, chunk: int, boun
 def longest_first(lengths: Integers) -> Integers:
     """The order (N,) in which `side_by_side` reads spans of these lengths."""
     return np.argsort(-lengths, kind="stable")
-
-
-def _documents(model: LanguageModel, ids: Ids) -> tuple[Integers, Integers]:
-    """Starts and lengths of the documents of a text; of its whole where the model knows no documents."""
-    if model.config.documents == "none":
-        return np.zeros(1, np.int64), np.array([len(ids)], np.int64)
-    return spans(ids, model.vocabulary.boundary)
 
 
 def _chunks(ids: Ids, starts: Integers, lengths: Integers, chunk: int, boundary: int) -> Iterator[Batch]:

@@ -100,8 +100,8 @@ class Score:
 def evaluate(model: AnyModel, text: AnyText, *, context: int | None = None, chunk: int = CHUNK) -> Score:
     """Score a text: every character counts once. The model or the text may be given as a path.
 
-    Without `context` the state is carried: the text is read in order from its beginning and the state is never reset
-    (with documents, at the beginning of each). With `context` the state is fresh: the text is cut every `context`
+    Without `context` the state is carried: the text is read in order from its beginning and the state is never reset,
+    except where one of several texts begins. With `context` the state is fresh: the text is cut every `context`
     symbols, and each window starts from a zero state and the one symbol before it.
 
     Raises `TextError` for an empty text or an unseen character, `SettingsError` for a context below 1,
@@ -154,13 +154,13 @@ def evaluate_pieces(
 
     The pieces are read side by side, each from a zero state and the symbol before it. Raises `NotFiniteError`.
     """
-    boundary, lines = model.vocabulary.boundary, model.config.documents != "none"
+    boundary = model.vocabulary.boundary
     parts, starts, lengths, owners = list[Ids](), list[int](), list[int](), list[int]()
     characters, size, read_so_far = 0, 0, 0
     for number, (first, stop) in enumerate(places):
         before, piece = text.slice(max(0, first - 1), first), text.slice(first, stop)
         parts += [model.encode(before), ids := model.encode(piece)]
-        begins, sizes = spans(ids, boundary) if lines else (np.zeros(1, np.int64), np.array([len(ids)]))
+        begins, sizes = spans(ids, boundary)
         read_so_far += len(parts[-2])
         starts += (begins + read_so_far).tolist()
         lengths += sizes.tolist()

@@ -70,7 +70,7 @@ class Surprises:
 def predicted(model: LanguageModel, ids: Ids) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """The ids (n,) of the next symbols of a text and log p (n, V) of all symbols in their place, one chunk at a time.
 
-    The state is carried; with documents it is reset at the beginning of each.
+    The state is carried; where one of several texts begins, it is zero.
     """
     for part in read(model, in_order(model, ids, CHUNK)):
         kept = part.targets[:, 0] != IGNORED

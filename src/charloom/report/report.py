@@ -117,7 +117,8 @@ def _loss(made: Report, characters: Characters) -> None:
 
 def _context(made: Report, model: LanguageModel, text: Text, predictions: Predictions) -> None:
     ids = model.encode(text)
-    if model.config.documents != "none" or len(ids) != len(predictions.nats) or len(ids) <= context.TIERS[0][0]:
+    several = model.config.documents != "none" or bool((ids == model.vocabulary.boundary).any())
+    if several or len(ids) != len(predictions.nats) or len(ids) <= context.TIERS[0][0]:
         return  # separate texts have no context but themselves
     help_ = context.loss_by_context(model, ids, predictions)
     _section(made, "How much the context helps", help_.finding())

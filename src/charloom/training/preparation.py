@@ -108,7 +108,10 @@ def _batches(ids: Ids, vocabulary: Vocabulary, corpus: CorpusConfig, training: T
         "batch_size": training.batch_size,
         "sequence_length": training.sequence_length,
     }
-    return Documents(ids, **sizes, seed=training.seed) if corpus.documents == "lines" else Streams(ids, **sizes)
+    lines, several = corpus.documents == "lines", bool((ids == vocabulary.boundary).any())
+    if lines or several:
+        return Documents(ids, **sizes, seed=training.seed, fold=not lines)
+    return Streams(ids, **sizes)
 
 
 def _model(

@@ -1,0 +1,152 @@
+# %% [markdown]
+# ### What a network learns first
+#
+# *Time*: ten minutes to read, one to run. *You need*: `train` (question 18) and `generate` (question 21).
+#
+# We stop the training of a small network after 1, 10, 30, 100, … steps, and each time let it continue the same seed text with
+# the same random numbers. All that changes is what it has learned. Above each text is its loss on held-out text.
+
+# %%
+import itertools
+
+SNAPSHOTS = choose((1, 10, 30, 100, 300, 1000, 2000), (1, 10, 30))
+LEARNERS = choose((1, 2, 3), (1, 2))  # seeds
+PROBE = validation_ids[: choose(8_000, 1_000)]
+
+
+def as_it_learns(seed):
+    """Train a small network; yields it at each of the steps where we look at it."""
+    torch.manual_seed(seed)
+    learner = CharacterRNN(INPUT_SIZE, choose(128, 32), OUTPUT_SIZE, EMBEDDING_SIZE).to(device)
+    for step, _ in enumerate(train(learner, train_ids, SNAPSHOTS[-1], PEAK, STREAMS, LENGTH), start=1):
+        if step in SNAPSHOTS:
+            yield step, learner
+
+
+def sample_of(network):
+    """What a network writes: enough text to count things in it."""
+    samples = charloom.generate_many(as_charloom(network), [OPENING] * 10, length=choose(500, 80), seed=1)
+    return [OPENING + sample.text for sample in samples]
+
+
+seen_while_learning = {}
+for seed in LEARNERS:
+    for step, learner in as_it_learns(seed):
+        loss_then = validation_loss(learner, PROBE)
+        seen_while_learning[seed, step] = (loss_then, sample_of(learner))
+        if seed == LEARNERS[0]:
+            continued = "".join(generate(learner, OPENING, length=160, temperature=0.8, seed=1))
+            print(f"--- after step {step:,}: {loss_then:.2f} nats")
+            show_text(OPENING + continued)
+
+# %%
+agree(
+    "loss of the last network on held-out text",
+    loss_then,
+    charloom.evaluate(as_charloom(learner), validation_text[: len(PROBE)]).nats_per_character,
+    1e-4,
+)
+same(
+    "the text of the last network",
+    "".join(generate(learner, OPENING, length=160, temperature=0.8, seed=1)),
+    "".join(charloom.generate(as_charloom(learner), OPENING, length=160, temperature=0.8, seed=1)),
+)
+
+# %% [markdown]
+# What came first: letters, spaces, words, or layout? We measure each by something simple, at temperature 1, where the network writes
+# what it has learned:
+#
+# * **letters**: how often each character occurs;
+# * **spaces**: how long the pieces between them are;
+# * **layout**: how far lines are indented;
+# * **words**: whether a word of three letters or more occurs in the training text.
+#
+# For the first three we take the distance (question 24) from the training text, for the last the share of words that do not occur
+# in it. Held-out text of the same length is not at distance 0 either. So we say that a network has come all the way if it is as
+# near as held-out text is. The picture shows how much of the way each measure has gone, against the training steps;
+# above 1 it is nearer to the training text than held-out text is.
+
+# %%
+
+
+def indentations(texts):
+    """The number of spaces at the start of each line that is not blank; a text's first and last line are left out."""
+    lines = [line for text in texts for line in text.split("\n")[1:-1] if line.strip()]
+    return [len(line) - len(line.lstrip(" ")) for line in lines] or [-1]
+
+
+MEASURED = {
+    "letters": lambda texts: list("".join(texts)),
+    "spaces": lambda texts: [len(piece) for text in texts for piece in text.split()],
+    "layout": indentations,
+}
+
+
+def unlike_the_text(texts):
+    """How far texts are from the training text, by each measure."""
+    made_up = 1 - np.mean([shares_of_words(text)[0] for text in texts])
+    of_training = {name: measure([train_text]) for name, measure in MEASURED.items()}
+    apart = {name: distance(measure(texts), of_training[name]) for name, measure in MEASURED.items()}
+    return apart | {"words": float(made_up)}
+
+
+size, places = choose(500, 80), np.linspace(0, len(validation_text) - choose(500, 80), 10).astype(int)
+all_the_way = unlike_the_text([validation_text[place : place + size] for place in places])
+remaining = {place: unlike_the_text(texts) for place, (_, texts) in seen_while_learning.items()}
+
+
+def way_gone(seed, step, name):
+    """The share of the way from the first step to held-out text."""
+    first, now = remaining[seed, SNAPSHOTS[0]][name], remaining[seed, step][name]
+    return (first - now) / max(1e-9, first - all_the_way[name])
+
+
+# %%
+ways = {
+    name: np.array([[way_gone(seed, step, name) for step in SNAPSHOTS] for seed in LEARNERS]) for name in all_the_way
+}
+MOST = 0.8
+reached = {  # the first step, for each seed, at which most of the way is gone
+    name: [next((step for step, way in zip(SNAPSHOTS, row) if way >= MOST), math.inf) for row in rows]
+    for name, rows in ways.items()
+}
+in_order = sorted(reached, key=lambda name: (np.median(reached[name]), np.mean(ways[name]) * -1))
+
+figure, axes = plt.subplots(figsize=(9, 4), dpi=110)
+for name, colour, marker in zip(in_order, COLOURS, MARKERS):
+    axes.plot(SNAPSHOTS, ways[name].mean(axis=0), color=colour, marker=marker, label=name)
+    axes.fill_between(SNAPSHOTS, ways[name].min(axis=0), ways[name].max(axis=0), color=colour, alpha=0.15)
+axes.axhline(1, color="0.5", linestyle=":", label="held-out text")
+axes.set_xscale("log")
+axes.set_xticks(SNAPSHOTS, [f"{step:,}" for step in SNAPSHOTS])
+axes.minorticks_off()
+axes.set_ylim(-0.2, 1.7)
+axes.set_xlabel("training steps")
+axes.set_ylabel("share of the way to held-out text")
+axes.legend()
+axes.set_title(f"In which order it learns ({len(LEARNERS)} seeds; band: lowest to highest): {', '.join(in_order)}")
+plt.show()
+
+# %%
+
+
+def when(steps):
+    """In words, when most of the way was gone."""
+    steps = sorted(steps)
+    if steps[-1] == math.inf:
+        return f"not yet by step {SNAPSHOTS[-1]:,} with {'any' if steps[0] == math.inf else 'every'} seed"
+    return f"by step {steps[0]:,}" + (f" to {steps[-1]:,}, depending on the seed" if steps[0] != steps[-1] else "")
+
+
+say("\n".join(f"* **{name}**: {MOST:.0%} of the way, {when(reached[name])}" for name in in_order))
+clear_pairs = [
+    f"{one} before {other}" for one, other in itertools.pairwise(in_order) if max(reached[one]) < min(reached[other])
+]
+say(
+    (f"**With every seed: {', '.join(clear_pairs)}.** " if clear_pairs else "")
+    + (
+        "Between the other neighbours in this list the seeds leave no clear order."
+        if len(clear_pairs) < len(in_order) - 1
+        else ""
+    )
+)
