@@ -20,8 +20,8 @@
 # shift.
 
 # %%
+import re
 import time
-from collections import Counter
 from typing import NamedTuple
 
 BUDGET = choose(300 * 1024, 20 * 1024)  # characters that each network reads, unless stated otherwise
@@ -276,6 +276,8 @@ say(
 
 # %%
 import json
+import subprocess
+import sys
 
 STUDIED = {"learning-rate": choose([1e-3, 4e-3], [4e-3]), "hidden-size": [CENTRE["hidden_size"] // 2], "layers": [2]}
 STUDIED["sequence-length"] = choose([16, 64], [16])
@@ -285,38 +287,35 @@ study_file = FOLDER / "study.txt"
 study_file.write_text(text, encoding="utf-8", newline="\n")
 share = (full + 0.5) / len(text)  # so that the training part is exactly `trained_on`
 centre = as_by_hand(CENTRE["peak"], CENTRE["streams"], CENTRE["length"], seed=STUDY_SEEDS[0])
-settings = {
-    "--learning-rates": STUDIED["learning-rate"],
-    "--hidden-sizes": STUDIED["hidden-size"],
-    "--layers": STUDIED["layers"],
-    "--sequence-lengths": STUDIED["sequence-length"],
-    "--split": [share, 1 - share, 0],
+options = {
+    "learning-rates": STUDIED["learning-rate"],
+    "hidden-sizes": STUDIED["hidden-size"],
+    "layers": STUDIED["layers"],
+    "sequence-lengths": STUDIED["sequence-length"],
+    "characters": BUDGET,
+    "seeds": len(STUDY_SEEDS),
+    "network.hidden-size": CENTRE["hidden_size"],
+    "network.embedding-size": EMBEDDING_SIZE,
+    "network.layers": CENTRE["layers"],
+    "network.dropout": 0,
+    "network.initialization": "uniform",
+    "split": [share, 1 - share, 0],
+    "run": FOLDER / "study",
+    "jobs": min(2, torch.get_num_threads()),
+    "device": device.type,
+    "precision": "float32",
 }
-command = [
-    "study",
-    study_file,
-    "--run",
-    FOLDER / "study",
-    "--characters",
-    BUDGET,
-    "--seeds",
-    len(STUDY_SEEDS),
-    "--json",
-]
-command += [part for name, values in settings.items() for part in (name, ",".join(map(repr, values)))]
-command += ["--device", device.type, "--precision", "float32", "--jobs", min(2, torch.get_num_threads())]
-for name in ("hidden_size", "layers"):
-    command += [f"--network.{name.replace('_', '-')}", CENTRE[name]]
-command += ["--network.embedding-size", EMBEDDING_SIZE, "--network.dropout", 0, "--network.initialization", "uniform"]
-for name, value in vars(centre).items():
-    command += [f"--training.{name.replace('_', '-')}", value]
+options |= {f"training.{name.replace('_', '-')}": value for name, value in vars(centre).items()}
 
 # %%
-finished = subprocess.run([sys.executable, "-m", "charloom", *map(str, command)], capture_output=True, text=True)
+command = [sys.executable, "-m", "charloom", "study", str(study_file), "--json"]
+for name, value in options.items():
+    command += [f"--{name}", ",".join(map(str, value)) if isinstance(value, list) else str(value)]
+finished = subprocess.run(command, capture_output=True, text=True)
 assert finished.returncode == 0, finished.stderr
 study = json.loads(finished.stdout)
 its_trials = {trial["name"]: trial for trial in study["trials"]}
-print("charloom study TEXT", " ".join(map(str, command[6:16])), "...")
+print("charloom study TEXT", " ".join(command[6:16]), "...")
 print(f"{len(its_trials)} trainings; its report is {FOLDER / 'study' / 'report.html'}")
 
 # %%
@@ -561,8 +560,8 @@ panels[0].minorticks_off()
 panels[0].set_xlabel("peak of the learning rate")
 panels[0].set_ylabel("held-out loss, nats per character")
 panels[0].legend(title="layers (dotted: letter frequencies)", fontsize=8)
-chosen_rates = ", ".join(f"{rate:g}" for rate in own_rate.values())
-panels[0].set_title(headline(f"Best rates of {len(own_rate)} depths, one seed each: {chosen_rates}", 60), fontsize=10)
+chosen_rates = ", ".join(f"{rate:g} for {depth}" for depth, rate in own_rate.items())
+panels[0].set_title(headline(f"Best rate by number of layers, one seed: {chosen_rates}", 60), fontsize=10)
 draw_curves(panels[1], depths, "layers")
 panels[1].axhline(UNIGRAM, color=COLOURS[6], linestyle=":")
 waits = {depth: float(np.mean(steps)) for depth, steps in started.items()}
