@@ -29,6 +29,7 @@
 # %%
 import os
 import random
+import re
 import tempfile
 import time
 from collections import Counter
@@ -249,10 +250,9 @@ print(", ".join(f"{name}: {len(lexicon):,} words" for name, lexicon in lexicons.
 correctors = {name: Corrector(writer, lexicon) for name, lexicon in lexicons.items()}
 corrector = correctors["the training text"]
 for before, after in [("The name", "the module is"), ("This is called", "each item in the list")]:
-    wrong = "fo"
     state = corrector.context.read(before + " ", corrector.context.begin())
-    found = corrector.candidates(wrong, " " + after, state)[:4]
-    print(f"{before} [{wrong}] {after}:", ", ".join(f"{each.word} {each.probability:.0%}" for each in found))
+    found = corrector.candidates("fo", " " + after, state, belief=-50)[:3]  # "fo" itself is surely no word
+    print(f"{before} [fo] {after}:", ", ".join(f"{each.word} {each.probability:.0%}" for each in found))
 
 # %% [markdown]
 # The known words are those of the training text and, if one is installed, of a list of English words with their frequencies in books
@@ -290,9 +290,9 @@ def slip(word, draw):
 
 
 def with_slips(source, draw):
-    """The words of a text, some misspelled, and what was meant."""
+    """The words of a text and the spaces between them: what was typed and what was meant."""
     pairs = []
-    for word in source.split(" "):
+    for word in re.split(r"(\s+)", source):
         touched = len(word) >= 4 and word.isalpha() and word.islower() and draw.random() < 0.1
         pairs.append((slip(word, draw) if touched else word, word))
     return pairs
@@ -300,16 +300,16 @@ def with_slips(source, draw):
 
 def tested(corrector, pairs, sure=0.5):
     """Shares, in percent: slips repaired, and right words spoilt, if only changes at least this sure are made."""
-    typed = " ".join(word for word, _ in pairs)
-    starts = np.cumsum([0] + [len(word) + 1 for word, _ in pairs])
-    made = [change for change in corrector.correct(typed)[1] if change.after_probability >= sure]
-    result = [word for word, _ in pairs]
-    for change in made:
-        place = int(np.searchsorted(starts, change.start, side="right")) - 1
-        result[place] = result[place].replace(change.before, change.after, 1)
-    wrong = [after == meant for after, (word, meant) in zip(result, pairs, strict=True) if word != meant]
-    right = [after != meant for after, (word, meant) in zip(result, pairs, strict=True) if word == meant]
-    return 100 * np.mean(wrong), 100 * np.mean(right)
+    starts = np.cumsum([0] + [len(typed) for typed, _ in pairs])
+    result = [typed for typed, _ in pairs]
+    for change in corrector.correct("".join(result))[1]:
+        if change.after_probability >= sure:
+            place = int(np.searchsorted(starts, change.start, side="right")) - 1
+            result[place] = result[place].replace(change.before, change.after, 1)
+    words = [(typed, meant, after) for (typed, meant), after in zip(pairs, result, strict=True) if meant.strip()]
+    repaired = [after == meant for typed, meant, after in words if typed != meant]
+    spoilt = [after != meant for typed, meant, after in words if typed == meant]
+    return 100 * sum(repaired) / max(1, len(repaired)), 100 * sum(spoilt) / len(spoilt)
 
 
 # %%
@@ -354,8 +354,13 @@ for (name, known), rates in outcome.items():
     repaired, spoilt = rates.mean(0) / 100
     good, bad = 10 * repaired, 990 * spoilt
     verdict = "more good than harm" if good > bad else "more harm than good"
+    even = (
+        f"; good and harm are equal if {spoilt / (spoilt + repaired):.1%} of the words are misspelled"
+        if repaired
+        else ""
+    )
     say(
-        f"* {name}, {known}: {good:.1f} words repaired, {bad:.1f} spoilt: **{verdict}**. Even if {spoilt / (spoilt + repaired):.1%} of the words are misspelled."
+        f"* {name[0].upper()}{name[1:]}, known: {known}: {good:.1f} words repaired, {bad:.1f} spoilt, **{verdict}**{even}."
     )
 
 # %% [markdown]
