@@ -22,12 +22,15 @@
 # (the default) or `fast` (seconds: it shows that everything runs, not how good it gets).
 
 # %%
+import io
+import keyword
 import os
 import random
-import re
 import tempfile
 import time
+import tokenize
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -361,23 +364,37 @@ for hint in find_hints(writer, BUG, 3):
 
 
 # %%
+def tokens(text):
+    """The names, keywords and operators of a text, each with its position; no comments or strings."""
+    starts = np.cumsum([0] + [len(line) + 1 for line in text.split("\n")])
+    found = tokenize.generate_tokens(io.StringIO(text).readline)
+    return [
+        (starts[at.start[0] - 1] + at.start[1], at.string) for at in found if at.type in (tokenize.NAME, tokenize.OP)
+    ]
+
+
+def replaced(text, place, old, new):
+    """The text with `new` instead of `old` at a place, and the place."""
+    assert text.startswith(old, place)
+    return text[:place] + new + text[place + len(old) :], place
+
+
 def misspelled(text, draw):
-    """A name that occurs three times or more, wrong in one place: two letters are exchanged."""
-    often = [each for each in re.finditer(r"\b[a-z_]{6,}\b", text) if len(re.findall(rf"\b{each[0]}\b", text)) >= 3]
-    chosen = draw.choice(often)
-    at = draw.choice([place for place in range(1, len(chosen[0]) - 1) if chosen[0][place] != chosen[0][place + 1]])
-    name = chosen[0]
-    wrong = name[:at] + name[at + 1] + name[at] + name[at + 2 :]
-    return text[: chosen.start()] + wrong + text[chosen.end() :], chosen.start()
+    """A bug: a name that occurs three times or more is wrong once, with two neighbouring letters exchanged."""
+    counts = Counter(name for _, name in tokens(text))
+    often = [(place, name) for place, name in tokens(text) if len(name) >= 6 and counts[name] >= 3]
+    place, name = draw.choice([each for each in often if not keyword.iskeyword(each[1])])
+    at = draw.choice([at for at in range(1, len(name) - 1) if name[at] != name[at + 1]])
+    return replaced(text, place, name, name[:at] + name[at + 1] + name[at] + name[at + 2 :])
 
 
 def exchanged(pairs):
-    """A bug: one of these operators, anywhere in the text, becomes its partner."""
+    """A bug: one of these operators, between two operands, becomes its partner."""
 
     def bug(text, draw):
-        pattern = "|".join(re.escape(f" {one} ") for one in pairs)
-        chosen = draw.choice(list(re.finditer(pattern, text)))
-        return text[: chosen.start()] + f" {pairs[chosen[0].strip()]} " + text[chosen.end() :], chosen.start()
+        here = [each for each in tokens(text) if each[1] in pairs and text.startswith(f" {each[1]} ", each[0] - 1)]
+        place, operator = draw.choice(here)
+        return replaced(text, place, operator, pairs[operator])
 
     return bug
 
