@@ -318,10 +318,10 @@ for kind in KINDS:
 # **Predict, then try:** let the judge use pairs of letters instead of four (`f"^{name}$"`, contexts of one letter). Does it still catch the
 # gibberish? And if you train the judge on the model's own training names, does the share that passes rise or fall?
 #
-# <details><summary>What to expect</summary>
+# <details><summary>Hints</summary>
 #
-# Pairs let more pass: *tionatio* consists of common pairs. A judge that has seen the training names finds both the real and the written
-# names less strange, and the written ones more so, because they are made from what it has seen; judge and model should not learn from
-# the same names.
+# *tionatio* consists of common pairs of letters; is any of its triples rare? And a judge that has seen the training names finds whatever was
+# copied from them less strange, so both its limit (from held-out names, which it has not seen) and its verdicts change. Why should judge
+# and model not learn from the same names?
 #
 # </details>
