@@ -179,14 +179,16 @@ for name in ("readable_lines", "rqadxble_lenis", "tset_dats", "get_context"):
 
 # %% [markdown]
 # Where is the line? Real names decide: the **held-out** ones, which neither the model nor the judge has seen. The line is drawn where
-# nine in ten of them pass, kind by kind. So a name *passes* if it is no stranger than the great majority of real names.
+# nine in ten of them pass, kind by kind. So a name *passes* if it is no stranger than the great majority of real names. Where there are
+# fewer than thirty held-out names, no line can be drawn, and the kind stays out.
 
 # %%
 known, existing = Lines.of(corpus.train), Lines.of(corpus.validation)
 real = {
     kind: [line.partition("\t")[2] for line in sorted(existing.exact) if line.startswith(f"{kind}\t")] for kind in KINDS
 }
-limits = {kind: np.quantile([judges[kind].surprise(name) for name in real[kind]] or [9.0], 0.9) for kind in KINDS}
+JUDGED = [kind for kind in KINDS if len(real[kind]) >= 30]
+limits = {kind: np.quantile([judges[kind].surprise(name) for name in real[kind]], 0.9) for kind in JUDGED}
 
 
 def passes(kind, name):
@@ -195,12 +197,12 @@ def passes(kind, name):
 
 
 draw = random.Random(1)
-for kind in KINDS:
+for kind in JUDGED:
     letters = "".join(real[kind])
-    jumbled = ["".join(draw.sample(letters, min(len(letters), len(name)))) for name in real[kind]]
-    shares = [np.mean([passes(kind, name) for name in names]) if names else 0.0 for names in (real[kind], jumbled)]
+    jumbled = ["".join(draw.sample(letters, len(name))) for name in real[kind]]
+    as_they_are, mixed_up = (np.mean([passes(kind, name) for name in names]) for names in (real[kind], jumbled))
     print(
-        f"{kind:<9} {len(real[kind]):>4} held-out names: {shares[0]:.0%} pass; of their letters, jumbled: {shares[1]:.0%}"
+        f"{kind:<9} {len(real[kind]):>4} held-out names: {as_they_are:.0%} pass; of their letters, jumbled: {mixed_up:.0%}"
     )
 
 # %% [markdown]
@@ -217,7 +219,7 @@ SEEDS, MANY = (2, 5) if FAST else (4, 50)
 
 def shares(temperature, seed):
     """Of the names written with one seed, the share that are new, that pass, that are both, and that are distinct."""
-    made = [(kind, name) for kind in KINDS for name in write(kind, MANY, temperature, seed=1 + 10_000 * seed)]
+    made = [(kind, name) for kind in JUDGED for name in write(kind, MANY, temperature, seed=1 + 10_000 * seed)]
     new = np.array([not known.alike(f"{kind}\t{name}") for kind, name in made])
     passed = np.array([passes(kind, name) for kind, name in made])
     return new.mean(), passed.mean(), (new & passed).mean(), len(set(made)) / len(made)
@@ -262,7 +264,7 @@ say(
     f"names that are new and pass are most frequent at {temperatures[best]}**: {means[best, 2]:.0%}, {said} "
     f"(difference {behind.mean():.0%} ± {behind.std(ddof=1):.0%} over {SEEDS} seeds)."
 )
-made = [(kind, name) for kind in KINDS for name in write(kind, MANY, 1.2) if not known.alike(f"{kind}\t{name}")]
+made = [(kind, name) for kind in JUDGED for name in write(kind, MANY, 1.2) if not known.alike(f"{kind}\t{name}")]
 for verdict in (True, False):
     chosen = [name for kind, name in made if passes(kind, name) == verdict][:8]
     print(f"new at 1.2, {'passes' if verdict else 'does not':<9}:", ", ".join(chosen))
