@@ -48,12 +48,8 @@ from charloom.data import open_text
 text = str(open_text(TEXT, CorpusConfig()).text)[: 40_000 if FAST else 1_000_000]
 file = FOLDER / "text.txt"
 file.write_text(text, encoding="utf-8", newline="\n")
-run = charloom.train(
-    file,
-    run=FOLDER / "run",
-    steps=20 if FAST else 700,
-    network=charloom.NetworkConfig(hidden_size=32 if FAST else 256, embedding_size=64, dropout=0.1),
-)
+small = {"steps": 20, "network": charloom.NetworkConfig(hidden_size=32, embedding_size=64)}
+run = charloom.train(file, run=FOLDER / "run", **(small if FAST else {"time_budget": "60s"}))
 model = charloom.load(run.path)
 cut = int(0.9 * len(text))
 train_text, held_out = text[:cut], text[cut:]
