@@ -15,31 +15,51 @@
 #
 # A list has a name on each line, preceded by its kind: `language<TAB>surname`, for example. A model that reads each line as a separate
 # text (`--documents lines`) learns names **given their kind**: give it the kind and the tab as a prompt, and it writes a name of that
-# kind. Then three questions are worth asking. Are the names **new**? Are they **of the requested kind**? And would they **pass for
-# real** ones?
+# kind. Then three questions are worth asking. Are the names **new**? Would they **pass for real** ones? And are they **of the requested
+# kind**?
 #
-# The names here are those in Python's own library: classes, functions, constants and errors. Nothing is downloaded. The environment
-# variable `CHARLOOM_COURSE` is `full` (the default, about two minutes) or `fast` (seconds: it shows that everything runs).
+# The first question alone is a trap: *xqzzk* is new, too. So newness counts here only together with the second question, and the judge of
+# that is not the model itself.
+#
+# The names are those in Python's own library: classes, functions, constants and errors. Nothing is downloaded.
+#
+# **Time:** 15 minutes to read; about two minutes to run on two cores. **You need:** Python, and to know what temperature does
+# (chapter 7 of the main lesson). The environment variable `CHARLOOM_COURSE` is `full` (the default) or `fast` (seconds: it shows that
+# everything runs).
 
 # %%
 import ast
+import math
 import os
+import random
 import sysconfig
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import Markdown, display
 
 import charloom
 from charloom import CorpusConfig, NetworkConfig, SamplingConfig
 from charloom.data import make_corpus
-from charloom.generation import Lines, compare
+from charloom.generation import Lines, new_samples
+from charloom.plotting import COLOURS, MARKERS
 
 FAST = os.environ.get("CHARLOOM_COURSE", "full") == "fast"
 FOLDER = Path(tempfile.mkdtemp(prefix="charloom-course-"))
 print("a fast run" if FAST else "a full run")
 
+
+def say(text):
+    """Show a sentence with figures that this run computed."""
+    display(Markdown(text))
+
+
 # %% [markdown]
 # ## A list with kinds
+# A third of the names is put away now, for the judge: it must know names that the model has never seen. The model gets the rest.
 
 # %%
 library = Path(sysconfig.get_paths()["stdlib"])
@@ -62,9 +82,15 @@ for source in sources[:: 12 if FAST else 1]:
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id.isupper() and len(node.id) > 2:
             found.add(("constant", node.id))
 
+KINDS = ("class", "function", "constant", "error")
+listed = sorted(found)
+for_judge = set(random.Random(1).sample(listed, len(listed) // 3))
 names_file = FOLDER / "names.tsv"
-names_file.write_text("".join(f"{kind}\t{name}\n" for kind, name in sorted(found)), encoding="utf-8", newline="\n")
-print(f"{len(found):,} names:", dict(Counter(kind for kind, _ in found).most_common()))
+lines = [f"{kind}\t{name}\n" for kind, name in listed if (kind, name) not in for_judge]
+names_file.write_text("".join(lines), encoding="utf-8", newline="\n")
+print(
+    f"{len(lines):,} names for the model, {len(for_judge):,} for the judge:", dict(Counter(kind for kind, _ in listed))
+)
 
 # %% [markdown]
 # ## The order matters
@@ -77,9 +103,8 @@ print(f"{len(found):,} names:", dict(Counter(kind for kind, _ in found).most_com
 # %%
 for shuffle in (0, 1):
     config = CorpusConfig(documents="lines", shuffle=shuffle)
-    held_out = str(
-        make_corpus([("names", names_file.read_bytes())], config, name="names", source="names").validation
-    ).splitlines()[1:]
+    corpus = make_corpus([("names", names_file.read_bytes())], config, name="names", source="names")
+    held_out = str(corpus.validation).splitlines()[1:]
     kinds = Counter(line.partition("\t")[0] for line in held_out)
     letters = len({line.partition("\t")[2][:1] for line in held_out})
     print(f"shuffle {shuffle}: held out are {dict(kinds.most_common())}, with {letters} first letters")
@@ -90,7 +115,7 @@ run = charloom.train(
     corpus=config,
     network=NetworkConfig(hidden_size=32 if FAST else 192, embedding_size=32, dropout=0.4),
     training=charloom.TrainingConfig(batch_size=8 if FAST else 32, learning_rate=12e-3, weight_decay=0.1),
-    steps=30 if FAST else 900,
+    steps=30 if FAST else 1600,
 )
 model = charloom.load(run.path)
 
@@ -99,13 +124,11 @@ model = charloom.load(run.path)
 #
 # ## Asking for a kind
 
+
 # %%
-KINDS = ("class", "function", "constant", "error")
-
-
-def write(kind, many, temperature=0.8):
+def write(kind, many, temperature=0.8, seed=1):
     """Names of a kind."""
-    made = charloom.generate_many(model, [f"{kind}\t"] * many, length=50, temperature=temperature, seed=1)
+    made = charloom.generate_many(model, [f"{kind}\t"] * many, length=50, temperature=temperature, seed=seed)
     return [sample.text for sample in made]
 
 
@@ -113,96 +136,198 @@ for kind in KINDS:
     print(f"{kind:<9}", ", ".join(write(kind, 6)))
 
 # %% [markdown]
-# ## Are they new?
+# ## A judge
 #
-# `compare` counts lines that are in the training list, lines that are in it apart from capitals, accents and spaces, and new ones. A
-# low **temperature** repeats the list and repeats itself; a high one writes more new lines, and more that are not names.
+# What makes *readable_lines* a name and *rqadxble* not? Its letters follow each other as letters do in names. A **4-gram** model counts just
+# that: how often each letter came after the three letters before it, in the third of the names that the model does not know. Where
+# three letters were never seen, it looks at two, then one (Witten and Bell's way of mixing them). It is no network, shares no data with
+# ours, and knows nothing of what ours finds probable.
+
 
 # %%
-import matplotlib.pyplot as plt
+class Judge:
+    """A 4-gram model of the names of one kind."""
 
-corpus = make_corpus([("names", names_file.read_bytes())], config, name="names", source="names")
-known, existing = Lines.of(corpus.train), Lines.of(corpus.validation)
-temperatures = (0.3, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
-rows = []
-for temperature in temperatures:
-    lines = [f"{kind}\t{name}" for kind in KINDS for name in write(kind, 10 if FAST else 150, temperature)]
-    rows.append(compare(lines, known, existing))
+    def __init__(self, names):
+        self.counts = defaultdict(Counter)
+        for name in names:
+            letters = f"^^^{name}$"
+            for place in range(3, len(letters)):
+                for start in range(place - 3, place + 1):  # after three letters, two, one, none
+                    self.counts[letters[start:place]][letters[place]] += 1
 
-figure, axes = plt.subplots(figsize=(7.5, 4))
-for count, style in (("new", "o-"), ("repeated", "s--"), ("distinct", "^:")):
-    axes.plot(temperatures, [row.share(count) for row in rows], style, label=count)
-axes.set_xlabel("temperature")
-axes.set_ylabel("share of the written names")
-axes.set_ylim(0, 1.03)
-axes.set_title(
-    f"{rows[0].share('new'):.0%} are new at {temperatures[0]}, {rows[-1].share('new'):.0%} at {temperatures[-1]}"
-)
-axes.legend(frameon=False)
-for side in ("top", "right"):
-    axes.spines[side].set_visible(False)
-plt.show()
+    def chance(self, before, letter):
+        """The probability of a letter after others: a mixture of what followed them, and what followed fewer of them."""
+        shorter = self.chance(before[1:], letter) if before else 1 / 128
+        after = self.counts.get(before)
+        if after is None:
+            return shorter
+        return (after[letter] + len(after) * shorter) / (after.total() + len(after))
+
+    def surprise(self, name):
+        """Mean surprise of a name's letters, in bits."""
+        letters = f"^^^{name}$"
+        places = range(3, len(letters))
+        return -sum(math.log2(self.chance(letters[place - 3 : place], letters[place])) for place in places) / len(
+            places
+        )
+
+
+judges = {kind: Judge([name for each, name in for_judge if each == kind]) for kind in KINDS}
+for name in ("readable_lines", "rqadxble_lenis", "tset_dats", "get_context"):
+    print(f"{name:<16} {judges['function'].surprise(name):.1f} bits a letter")
 
 # %% [markdown]
+# Where is the line? Real names decide: the **held-out** ones, which neither the model nor the judge has seen. The line is drawn where
+# nine in ten of them pass, kind by kind. So a name *passes* if it is no stranger than the great majority of real names. Where there are
+# fewer than thirty held-out names, no line can be drawn, and the kind stays out.
+
+# %%
+known, existing = Lines.of(corpus.train), Lines.of(corpus.validation)
+real = {
+    kind: [line.partition("\t")[2] for line in sorted(existing.exact) if line.startswith(f"{kind}\t")] for kind in KINDS
+}
+JUDGED = [kind for kind in KINDS if len(real[kind]) >= 30]
+limits = {kind: np.quantile([judges[kind].surprise(name) for name in real[kind]], 0.9) for kind in JUDGED}
+
+
+def passes(kind, name):
+    """Whether the judge finds a name no stranger than nine in ten real names."""
+    return judges[kind].surprise(name) <= limits[kind]
+
+
+draw = random.Random(1)
+for kind in JUDGED:
+    letters = "".join(real[kind])
+    jumbled = ["".join(draw.sample(letters, len(name))) for name in real[kind]]
+    as_they_are, mixed_up = (np.mean([passes(kind, name) for name in names]) for names in (real[kind], jumbled))
+    print(
+        f"{kind:<9} {len(real[kind]):>4} held-out names: {as_they_are:.0%} pass; of their letters, jumbled: {mixed_up:.0%}"
+    )
+
+# %% [markdown]
+# ## Are they new, and do they pass?
+#
+# A name is **new** if it is not in the training list, not even apart from capitals, accents and spaces. Predict first: what does a low
+# **temperature** do to the share of new names, to the share that passes, and to the share of different ones? And a high one? At which do you
+# get the most names that are new *and* pass?
+
+# %%
+temperatures = (0.3, 0.5, 0.7, 0.9, 1.0, 1.2)
+SEEDS, MANY = (2, 5) if FAST else (4, 50)
+
+
+def shares(temperature, seed):
+    """Of the names written with one seed, the share that are new, that pass, that are both, and that are distinct."""
+    made = [(kind, name) for kind in JUDGED for name in write(kind, MANY, temperature, seed=1 + 10_000 * seed)]
+    new = np.array([not known.alike(f"{kind}\t{name}") for kind, name in made])
+    passed = np.array([passes(kind, name) for kind, name in made])
+    return new.mean(), passed.mean(), (new & passed).mean(), len(set(made)) / len(made)
+
+
+LABELS = ("new", "passes", "new and passes", "distinct")
+rates = np.array([[shares(temperature, seed) for seed in range(SEEDS)] for temperature in temperatures])
+means, spreads = rates.mean(1), rates.std(1, ddof=1)
+print("temperature  ", *(f"{label:<17}" for label in LABELS))
+for temperature, mean, spread in zip(temperatures, means, spreads, strict=True):
+    print(f"{temperature:<14}", *(f"{at:4.0%} ± {around:<9.0%}" for at, around in zip(mean, spread, strict=True)))
+
+# %%
+figure, axes = plt.subplots(figsize=(7.5, 4.2), dpi=100)
+for number, label in enumerate(LABELS):
+    style = {"color": COLOURS[number], "marker": MARKERS[number], "lw": 2.5 if number == 2 else 1.2}
+    axes.errorbar(temperatures, 100 * means[:, number], 100 * spreads[:, number], label=label, capsize=2, **style)
+axes.axhline(90, color="#888888", lw=1, ls=":", label="held-out real names (all new): 90% pass")
+axes.set(xlabel="temperature", ylabel="share of the written names (%)", ylim=(0, 104))
+best = int(means[:, 2].argmax())
+axes.set_title(
+    f"At {temperatures[-1]}, {means[-1, 0]:.0%} are new, but only {means[-1, 2]:.0%} are new and pass for names",
+    loc="left",
+    fontsize=11,
+)
+axes.legend(frameon=False, fontsize=9)
+axes.spines[["top", "right"]].set_visible(False)
+figure.tight_layout()
+plt.show()
+
+# %%
+behind = rates[best, :, 2] - rates[-1, :, 2]
+sure = best != len(temperatures) - 1 and behind.mean() > 2 * behind.std(ddof=1) / SEEDS**0.5
+said = (
+    f"clearly more than the {means[-1, 2]:.0%} at {temperatures[-1]}"
+    if sure
+    else f"not clearly more than at {temperatures[-1]}"
+)
+say(
+    f"**Counted alone, newness is {'highest at the highest temperature' if means[:, 0].argmax() == len(temperatures) - 1 else 'not highest at the highest temperature'}; "
+    f"names that are new and pass are most frequent at {temperatures[best]}**: {means[best, 2]:.0%}, {said} "
+    f"(difference {behind.mean():.0%} ± {behind.std(ddof=1):.0%} over {SEEDS} seeds)."
+)
+if means[0, 1] > 0.9 + 2 * spreads[0, 1] / SEEDS**0.5:
+    say(
+        f"At {temperatures[0]}, {means[0, 1]:.0%} pass, more than the 90% of real names: it writes what is most usual, and real names are "
+        f"not always usual. It also repeats itself: {means[0, 3]:.0%} are distinct, against {means[-1, 3]:.0%} at {temperatures[-1]}."
+    )
+made = [(kind, name) for kind in JUDGED for name in write(kind, MANY, 1.2) if not known.alike(f"{kind}\t{name}")]
+for verdict in (True, False):
+    chosen = [name for kind, name in made if passes(kind, name) == verdict][:8]
+    print(f"new at 1.2, {'passes' if verdict else 'does not':<9}:", ", ".join(chosen))
+
+# %% [markdown]
+# The judge errs, too: it refuses one real name in ten, and it likes what is usual. *Passing* means "made like real names", not "good".
+#
 # New names that occur in the **held-out** list are the best sign of all: they exist, and the model has never seen them.
 
 # %%
-lines = [f"{kind}\t{name}" for kind in KINDS for name in write(kind, 40 if FAST else 500)]
-told = compare(lines, known, existing)
+many = [f"{kind}\t{name}" for kind in KINDS for name in write(kind, 40 if FAST else 400)]
+new = [line for line in many if not known.alike(line)]
+exist = sorted({line.partition("\t")[2] for line in new if line in existing.exact})
 print(
-    f"{told.lines:,} names at 0.8: {told.new:,} new, of which {told.held_out} exist; {told.repeated:,} repeat the training list"
+    f"{len(many):,} names at 0.8: {len(new):,} new, {len(exist)} different ones of which exist:", ", ".join(exist[:12])
 )
-exist = {line for line in lines if line in existing.exact and not known.alike(line)}
-print(", ".join(sorted(line.split()[1] for line in exist)[:12]))
 
 # %% [markdown]
 # To get only new names, each once, `charloom generate RUN --prompt $'error\t' --samples 10 --new` redraws whatever is in the
 # training list.
 
 # %%
-from charloom.generation import new_samples
-
 fresh = new_samples(model, ["error\t"] * 10, SamplingConfig(temperature=0.8), known, length=50, seed=1)
 print(", ".join(sample.text for sample in fresh))
 
 # %% [markdown]
 # ## Are they of the requested kind?
 #
-# The model must not be its own judge. We ask another one, which only knows the pairs of letters that each kind has in the training
-# list. It errs too, so we put its verdict on real held-out names next to its verdict on the written ones.
+# The judges can say that as well: which kind's judge is least surprised? They err, so we put their verdict on real held-out names next to
+# that on the written ones, and draw the written ones several times.
+
 
 # %%
-import math
-
-pairs = {kind: Counter() for kind in KINDS}
-for line in known.exact - {""}:
-    kind, _, name = line.partition("\t")
-    if kind in pairs:
-        pairs[kind].update(zip(f"^{name}", f"{name}$", strict=True))
-
-
 def judged(name):
-    """The kind that makes a name's pairs of letters most probable."""
-
-    def nats(kind):
-        total = sum(pairs[kind].values())
-        return -sum(
-            math.log((pairs[kind][pair] + 0.1) / (total + 300)) for pair in zip(f"^{name}", f"{name}$", strict=True)
-        )
-
-    return min(KINDS, key=nats)
+    """The kind whose judge is least surprised by a name."""
+    return min(KINDS, key=lambda kind: judges[kind].surprise(name))
 
 
-real = [line.partition("\t")[::2] for line in existing.exact if line.partition("\t")[0] in KINDS]
-written = [line.partition("\t")[::2] for line in lines]
-for title, pairs_of in (("held-out names", real), ("written names", written)):
-    shares = []
-    for kind in KINDS:
-        of_kind = [name for each, name in pairs_of if each == kind]
-        shares.append(f"{kind} {sum(judged(name) == kind for name in of_kind) / max(1, len(of_kind)):.0%}")
-    print(f"{title:<15} judged to be what they are: {', '.join(shares)}")
+print(f"{'':<10}{'held-out names':>16}{'written names':>18}")
+for kind in KINDS:
+    reference = np.mean([judged(name) == kind for name in real[kind]]) if real[kind] else float("nan")
+    written = [
+        np.mean([judged(name) == kind for name in write(kind, 2 * MANY, seed=1 + 10_000 * seed)])
+        for seed in range(SEEDS)
+    ]
+    print(f"{kind:<10}{reference:>16.0%}{np.mean(written):>11.0%} ± {np.std(written, ddof=1):.0%}")
 
 # %% [markdown]
 # **Next:** try a list of your own (towns by country, products by shop): a kind, a tab and a name on each line. `benchmarks/names.py`
 # asks the same questions of first names and of surnames in eighteen languages, compared with n-grams, and measures how often a
 # classifier can tell a written name from a real one.
+#
+# **Predict, then try:** let the judge use pairs of letters instead of four (`f"^{name}$"`, contexts of one letter). Does it still catch the
+# gibberish? And if you train the judge on the model's own training names, does the share that passes rise or fall?
+#
+# <details><summary>Hints</summary>
+#
+# *tionatio* consists of common pairs of letters; is any of its triples rare? And a judge that has seen the training names finds whatever was
+# copied from them less strange, so both its limit (from held-out names, which it has not seen) and its verdicts change. Why should judge
+# and model not learn from the same names?
+#
+# </details>

@@ -46,7 +46,7 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def docs_text() -> str:
-    """The embedded corpus, about 465,000 characters."""
+    """The embedded corpus, about 350,000 characters."""
     from charloom.data.datasets import dataset
 
     return "".join(data.decode() for _, data in dataset("python-docs").read())
