@@ -33,6 +33,8 @@
 # length. Here are the three equations for the first four letters of "hello":
 
 # %%
+import math
+
 import torch
 
 torch.manual_seed(0)
@@ -210,3 +212,9 @@ plt.show()
 # one.
 #
 # </details>
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+alone = [torch.softmax(W_ho @ torch.tanh(W_xh @ e + b_h) + b_o, dim=0) for _, e, *_ in steps]  # without W_hh
+assert torch.equal(alone[2], alone[3])
+print("after the first and the second l:", [[round(p, 2) for p in o.tolist()] for o in alone[2:]])
+print(f"a half for each of two targets costs log 2 = {math.log(2):.2f} nats")
