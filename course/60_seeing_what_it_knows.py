@@ -17,20 +17,12 @@
 # report, and a proof: **a text can be compressed to exactly as many bits as the model claims**.
 
 # %%
-import importlib.util
 import math
 import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 TEXT = "python-docs"  # the one line to change: the path of your text file, such as "my.txt"
-
-if importlib.util.find_spec("charloom") is None:
-    clone = Path("..").resolve()  # a clone has the package's source next to this folder
-    package = str(clone) + "[course]" if (clone / "src" / "charloom").is_dir() else "charloom[course]"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
 
 FAST = os.environ.get("CHARLOOM_COURSE", "full") == "fast"  # tiny networks, only to see that everything runs
 FOLDER = Path(tempfile.mkdtemp(prefix="charloom-course-"))

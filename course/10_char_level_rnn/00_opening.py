@@ -52,7 +52,7 @@ def choose(full, fast):
 print("a fast run: the figures below show that everything works, not how good it gets" if FAST else "a full run")
 
 # %% [markdown]
-# The next cell only has what all later ones need to show sentences and pictures, and to check that two results agree.
+# The next two cells have only what all later ones need: how pictures look, how sentences are shown, and two checks that results agree.
 
 # %% jupyter={"source_hidden": true}
 import textwrap
@@ -78,6 +78,7 @@ plt.rcParams.update(
 )
 
 
+# %% jupyter={"source_hidden": true}
 def say(text):
     """Show a sentence with figures computed by the run."""
     display(Markdown(text))

@@ -50,6 +50,7 @@ def costs(network, sequences, begun):
     return nats
 
 
+# %%
 prose = as_charloom(model.cpu())  # our own model; everything in this chapter is small enough for the CPU
 sentence = validation_text[:200]
 begun = read(prose.network, torch.tensor([[vocabulary.boundary]]))
@@ -158,6 +159,7 @@ def written_by(writer, seed):
     return "\n\n".join(sample.text for sample in samples)
 
 
+# %%
 if verse:
     written_verse = [written_by(writer, seed) for writer, seed in zip(verse_models, TRAININGS)]
     written_prose = [written_by(prose, seed) for seed in TRAININGS]
@@ -233,8 +235,8 @@ for name, words in groups.items():
     print(f"{name}: {len(words)}, such as {', '.join(words[:8])}")
 
 # %% [markdown]
-# To complete a word, we read what stands before it and its first letters, and go on with the most probable letter until the word ends.
-# That is *greedy*; the beam search of lesson 40 finds better ones.
+# To complete a word, we read what comes before it and its first letters, and then append the most probable letter, again and again, until
+# the word ends. That is *greedy*; the beam search of lesson 40 finds better ones.
 
 # %%
 
@@ -259,11 +261,13 @@ def completed(rival, words, typed):
     return sum(word[:typed] + rest == word for word, rest in zip(words, rests)) / len(words)
 
 
+# %%
 word = next((word for word in groups["words never seen"] if len(word) > 8), groups["words never seen"][0])
 for typed in range(2, len(word), 2):
     start = foreign[places[word] - BEFORE : places[word]] + word[:typed]
     print(f"{word[:typed]:<14} {word[:typed]}{complete(prose.network, vocabulary, [start])[0]}")
 
+# %%
 letters_typed = (1, 2, 3, 4, 5)
 shares = {
     name: [[completed(rival, words, typed) for rival in rivals] for typed in letters_typed]
@@ -361,6 +365,7 @@ def judged(rival, pairs):
     return undone / len(pairs), spoilt / len(pairs)
 
 
+# %%
 verdicts = {name: [judged(rival, pairs) for rival in rivals] for name, pairs in tests.items()}
 say(
     "| | slips undone | right words spoilt |\n|---|---|---|\n"
@@ -489,6 +494,7 @@ for code in LANGUAGES:
     counted.append([-np.log(grams.probabilities(letters_of(name))[1:]).sum() for _, name in tested])
 correct_by_counts = float((np.argmin(counted, axis=0) == right).mean())
 
+# %%
 confusion = np.zeros((len(LANGUAGES), len(LANGUAGES)))
 for table in tables:
     np.add.at(confusion, (right, table.argmin(0)), 1 / len(TRAININGS))
@@ -590,6 +596,7 @@ def written_functions(writer, temperature, seed):
     return sum(is_python("def " + sample.text) for sample in samples) / len(samples)
 
 
+# %%
 real_functions = re.findall(r"^def .+?(?=\n\n)", library_source, re.DOTALL | re.MULTILINE)[-200:]
 real_share = sum(is_python(function[:300]) for function in real_functions) / max(1, len(real_functions))
 temperatures = (0.3, 0.5, 0.7, 1.0)
@@ -599,6 +606,7 @@ accepted = [
 (sample,) = charloom.generate_many(code_models[0], ["def "], length=choose(300, 80), temperature=0.5, seed=4)
 show_text("def " + sample.text)
 
+# %%
 figure, axes = plt.subplots(figsize=(8, 3.2))
 axes.plot(temperatures, [np.mean(each) for each in accepted], marker=MARKERS[0], label="mean of the trainings")
 for temperature, each in zip(temperatures, accepted):
