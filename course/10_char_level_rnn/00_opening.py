@@ -11,8 +11,8 @@
 # * **With charloom**: the same with the library, and a cell marked ✔ that **checks that both agree**. It stops the notebook if they do
 #   not.
 #
-# **Time.** Reading takes an afternoon, about four hours with the exercises; each chapter says how long it takes and what it needs. If you
-# only want the story, read the headings, the pictures and the **bold** sentences: half an hour.
+# **Time.** A weekend: about eight hours with the exercises. Each chapter says how long it takes and what it needs. If you only want the
+# story, read the headings, the pictures and the **bold** sentences; that takes an hour.
 #
 # **Prerequisites.** Python (functions, loops, classes), and a little PyTorch: what a tensor is, and that `loss.backward()` computes
 # gradients. You know what a matrix times a vector is. Nothing about recurrent networks or language models is assumed.

@@ -545,7 +545,7 @@ say(
 )
 
 # %% [markdown]
-# **Exercise.** Predict first: is a long name easier to classify than a short one? By how much, if you sort the names by their length and
+# **Exercise. Predict first:** is a long name easier to classify than a short one? By how much, if you sort the names by their length and
 # cut the list in the middle?
 #
 # <details><summary>Solution</summary>
