@@ -8,20 +8,15 @@
 # These sentences were written by the run above: their figures, and which of two things is better.
 
 # %%
-rivals_of_ours = {name: value for name, value in floor.items() if "network" not in name and "charloom" not in name}
-best_rival = min(rivals_of_ours, key=rivals_of_ours.get)
-better = [name for name, value in rivals_of_ours.items() if value < nats]
-short_window = 64
+ranked = sorted(floor, key=floor.get)
+short_window = max(window for window in windows if window <= 64)
 steady = fresh[windows.index(short_window)] - score.nats_per_character
 learned = [
     f"**From {math.log(OUTPUT_SIZE):.2f} to {nats:.2f} nats per character.** Our own program takes the perplexity from {OUTPUT_SIZE} to "
     f"{perplexity:.2f}, and its first guess is right for {accuracy:.0%} of the characters of a text that it never saw.",
-    "**Next to simpler methods** (the table in chapter 8): "
-    + (
-        f"none of them does better; the best is *{best_rival}* with {rivals_of_ours[best_rival]:.2f} nats."
-        if not better
-        else f"better than our network are {', '.join(f'*{name}* ({rivals_of_ours[name]:.2f} nats)' for name in better)}."
-    ),
+    "**A figure needs others next to it.** Of all methods that predict text, in chapter 8, the best on this text are "
+    + ", ".join(f"*{name}* ({floor[name]:.2f})" for name in ranked[:4])
+    + f"; ours is number {1 + ranked.index(min(ranked, key=lambda name: abs(floor[name] - nats)))} of {len(ranked)}.",
     f"**By hand and with the library is the same**: perplexity {perplexity:.3f} and {score.perplexity:.3f}, and the same text from the "
     "same seed. There is no magic in the library.",
     f"**Gradients fade with distance.** Of the gradient {FAR} characters back, after training, this is left: "
