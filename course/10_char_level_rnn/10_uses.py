@@ -34,7 +34,7 @@ def ids_of(vocabulary, texts):
 @torch.no_grad()
 def read(network, ids):
     """What a network has after reading ids (time, texts): the logits of the next character, and the state."""
-    logits, state = network(ids, None)
+    logits, state = network(ids.to(network.output.weight.device), None)
     return logits[-1], state
 
 
@@ -43,15 +43,16 @@ def costs(network, sequences, begun):
     """The surprise in nats of each sequence of ids; sequence b goes on from row b of what was read."""
     logits, state = begun
     ids = nn.utils.rnn.pad_sequence([torch.as_tensor(sequence) for sequence in sequences], padding_value=-100)
+    ids = ids.to(logits.device)
     nats = F.cross_entropy(logits, ids[0], reduction="none")
     if len(ids) > 1:
         rest, _ = network(ids[:-1].clamp(min=0), state)  # (time, texts, characters)
         nats += F.cross_entropy(rest.transpose(1, 2), ids[1:], reduction="none", ignore_index=-100).sum(0)
-    return nats
+    return nats.cpu()
 
 
 # %%
-prose = as_charloom(model.cpu())  # our own model; everything in this chapter is small enough for the CPU
+prose = as_charloom(model)  # our own model
 sentence = validation_text[:200]
 begun = read(prose.network, torch.tensor([[vocabulary.boundary]]))
 agree(
@@ -99,7 +100,7 @@ def compared(first, second, what, more, less):
 # Prose runs on until the line is full; verse breaks its lines where the metre wants it, and begins each with a capital, even in the
 # middle of a sentence. A model that has learned verse has to count. Does it?
 #
-# The prose is our text. For verse, the plays of Shakespeare (a megabyte, mostly in lines of ten syllables) are downloaded once, and
+# The prose is our text. For verse, the plays of Shakespeare (a megabyte, for the most part in lines of about ten syllables) are downloaded once, and
 # checked; nothing that comes with Python has enough of it. In a fast run the text is the *Zen of Python*, which is far too short to learn
 # from.
 
@@ -723,7 +724,7 @@ def shortest_time(function, times=15):
 
 
 with torch.no_grad():
-    one_text = torch.randn(1024, 1, EMBEDDING_SIZE)  # 1,024 steps of one text
+    one_text = torch.randn(1024, 1, EMBEDDING_SIZE, device=device)  # 1,024 steps of one text
     at_once = one_text.view(1, 1024, EMBEDDING_SIZE)  # as many characters in one step
     in_sequence = shortest_time(lambda: model.recurrent(one_text))
     in_parallel = shortest_time(lambda: model.recurrent(at_once))
@@ -747,7 +748,8 @@ for name, found in sense.items():
 
 # %%
 new_words = np.mean([word not in seen_words for word in re.findall(r"[a-z]+", validation_text.lower())])
-new_characters = np.mean([character not in set(train_text) for character in validation_text])
+known_characters = set(train_text)
+new_characters = np.mean([character not in known_characters for character in validation_text])
 word_length = len(validation_text) / max(1, len(validation_text.split()))
 short = max(window for window in windows if window <= 64)
 parameters = sum(parameter.numel() for parameter in model.parameters())

@@ -16,9 +16,9 @@ learned = [
     f"{perplexity:.2f}, and its first guess is right for {accuracy:.0%} of the characters of a text that it never saw.",
     "**A figure needs others next to it.** Of all methods that predict text, in chapter 8, the best on this text are "
     + ", ".join(f"*{name}* ({floor[name]:.2f})" for name in ranked[:4])
-    + f"; ours is number {1 + ranked.index(min(ranked, key=lambda name: abs(floor[name] - nats)))} of {len(ranked)}.",
+    + f"; ours is number {1 + ranked.index('our network, by hand')} of {len(ranked)}.",
     f"**By hand and with the library is the same**: perplexity {perplexity:.3f} and {score.perplexity:.3f}, and the same text from the "
-    "same seed. There is no magic in the library.",
+    "same seed.",
     f"**Gradients fade with distance.** Of the gradient {FAR} characters back, after training, this is left: "
     + ", ".join(f"{name} {share:.0e}" for name, share in left_over.items())
     + ". Chapter 6 says which of these differences are larger than those between seeds.",
@@ -34,8 +34,8 @@ say("\n".join(f"* {finding}" for finding in learned))
 # ### How good can it get? Tiny Shakespeare
 #
 # The standard small text of the field is a megabyte of Shakespeare's plays; the first nine tenths are for training, the last tenth for
-# validation. A good model of it takes longer than this notebook should, so it was trained beforehand by one command, `python
-# benchmarks/course_record.py`, which wrote the record that the next cell reads. It is one run with one seed.
+# validation. A good model of it takes longer than this notebook should, so it was trained beforehand: the command
+# `python benchmarks/course_record.py` wrote the record that the next cell reads. It is one run with one seed.
 
 # %%
 import json
