@@ -19,20 +19,12 @@
 # The same in a terminal: `charloom train my.txt --time-budget 4m`, then `charloom generate runs/my`.
 
 # %%
-import importlib.util
 import math
 import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 TEXT = "python-source"  # the one line to change: the path of your text file, such as "my.txt"
-
-if importlib.util.find_spec("charloom") is None:
-    clone = Path("..").resolve()  # a clone has the package's source next to this folder
-    package = str(clone) if (clone / "src" / "charloom").is_dir() else "charloom[course]"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
 
 FAST = os.environ.get("CHARLOOM_COURSE", "full") == "fast"  # tiny networks, only to see that everything runs
 FOLDER = Path(tempfile.mkdtemp(prefix="charloom-course-"))

@@ -22,7 +22,7 @@ def fold(ids, streams, length):
     """Inputs and targets, each (slices, length, streams); an incomplete last slice is dropped."""
     slices = len(ids) // (streams * length)
     targets = ids[: slices * streams * length]
-    inputs = torch.cat([torch.tensor([BOUNDARY]), targets[:-1]])  # the same, shifted by one
+    inputs = torch.cat([targets.new_tensor([BOUNDARY]), targets[:-1]])  # the same, shifted by one
     return [part.view(streams, slices, length).permute(1, 2, 0).contiguous() for part in (inputs, targets)]
 
 

@@ -1,39 +1,42 @@
 # %% [markdown]
 # # Character-level recurrent networks, from the first tensor to a good model
 #
-# A network reads a text one character at a time and guesses, after each, what comes next. That is all. From this one habit it
-# learns spelling, grammar, layout, and when to close a bracket; and then it can write, complete, correct, classify and compress.
+# A network reads a text one character at a time and guesses, after each, what comes next. That is all. From this one habit it learns
+# spelling, grammar, layout, and when to close a bracket; and then it can write, complete, correct, classify and compress.
 #
 # This notebook answers **thirty-one questions** about such networks with code that runs. Every answer has two depths:
 #
-# * **By hand**: plain PyTorch, a few lines that you can make your own. Those of questions 12 to 24 together are a complete program.
-# * **With charloom**: the same in one call, and a cell marked ✔ that **checks that both agree**.
+# * **By hand**: plain PyTorch, a few lines that you can make your own. Put together they are a complete program, `by_hand.py`, which lies
+#   next to this notebook and trains on any text file: `python by_hand.py my.txt`.
+# * **With charloom**: the same with the library, and a cell marked ✔ that **checks that both agree**. It stops the notebook if they do
+#   not.
 #
-# You need Python and a little PyTorch, an afternoon, and a laptop. If you only want the story, read the headings, the pictures and
-# the **bold** sentences. Every figure in the text below was computed by the run that you see, never typed in.
+# **Time.** A weekend: about eight hours with the exercises. Each chapter says how long it takes and what it needs. If you only want the
+# story, read the headings, the pictures and the **bold** sentences; that takes an hour.
 #
-# *How it runs.* Nothing is downloaded: the text is the manual that comes with every Python. To use another text, change one line in
-# the cell below. The environment variable `CHARLOOM_COURSE` is `full` (the default, about ten minutes on two cores) or `fast`
-# (tiny networks, about a minute: it shows that everything runs, not how good it gets).
-
-# %% [markdown]
-# The first cell installs what is missing, for places such as Colab. If charloom is installed, it does nothing.
-
-# %%
-import importlib.util
-import subprocess
-import sys
-from pathlib import Path
-
-if importlib.util.find_spec("charloom") is None:
-    clone = Path("..").resolve()  # a clone has the package's source next to this folder
-    package = str(clone) if (clone / "src" / "charloom").is_dir() else "charloom[course]"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
-print("charloom is here")
+# **Prerequisites.** Python (functions, loops, classes), and a little PyTorch: what a tensor is, and that `loss.backward()` computes
+# gradients. You know what a matrix times a vector is. Nothing about recurrent networks or language models is assumed.
+#
+# **How to run it.** You can read everything here without running it. To run it, you need a laptop, no GPU. Nothing is downloaded, apart
+# from the packages that the next cell installs if they are missing and one text in chapter 10, which is skipped when there is no network:
+# the main text is the manual that comes with every Python. Three ways:
+#
+# * On **Colab** or **Binder**, with the badges above.
+# * On **your own machine**: `pip install torch --index-url https://download.pytorch.org/whl/cpu` for the small CPU build of PyTorch
+#   (without it, pip on Linux fetches the GPU build, about 3 GB), then `pip install '.[course,text]'` in a clone, and `jupyter lab
+#   course`.
+# * On **your own text**: change `TEXT` in the cell after the next one.
+#
+# The environment variable `CHARLOOM_COURSE` is `full` (the default, about twenty minutes on two cores) or `fast` (tiny networks, about
+# two minutes: it shows that everything runs, not how good it gets).
+#
+# **What to believe.** Sentences that compare two things were written by the run that you see, from several trainings with different
+# seeds; where the difference is smaller than that between seeds, they say so. Figures from elsewhere come with their source.
 
 # %% tags=["by-hand"]
 import os
 import tempfile
+from pathlib import Path
 
 TEXT = "python-docs"  # the one line to change: the path of your text file, such as "my.txt"
 
@@ -48,16 +51,17 @@ def choose(full, fast):
 
 print("a fast run: the figures below show that everything works, not how good it gets" if FAST else "a full run")
 
-# %%
+# %% [markdown]
+# The next two cells have only what all later ones need: how pictures look, how sentences are shown, and two checks that results agree.
+
+# %% jupyter={"source_hidden": true}
+import reprlib
 import textwrap
 
 import matplotlib.pyplot as plt
 from IPython.display import Markdown, display
 
-from charloom.plotting import (  # colours that colour-blind people can tell apart, each with its own shape
-    COLOURS,
-    MARKERS,
-)
+from charloom.plotting import COLOURS, MARKERS  # colours that colour-blind people can tell apart, each with its shape
 
 plt.rcParams.update(
     {
@@ -75,6 +79,7 @@ plt.rcParams.update(
 )
 
 
+# %% jupyter={"source_hidden": true}
 def say(text):
     """Show a sentence with figures computed by the run."""
     display(Markdown(text))
@@ -99,7 +104,7 @@ def agree(what, by_hand, charloom, tolerance):
 
 def same(what, by_hand, charloom):
     """Check that two things are equal, and say so."""
-    assert by_hand == charloom, f"{what}: {by_hand!r} by hand, {charloom!r} with charloom"
+    assert by_hand == charloom, f"{what}: {reprlib.repr(by_hand)} by hand, {reprlib.repr(charloom)} with charloom"
     print(f"✔ {what}: the same by hand and with charloom")
 
 
