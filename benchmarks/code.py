@@ -51,7 +51,7 @@ import charloom
 from charloom.code.hints import find_hints, places
 from charloom.code.identifiers import IdentifierCompleter
 from charloom.code.lexer import Lexer
-from charloom.code.names import names
+from charloom.code.names import names_in
 from charloom.code.parser import parses
 from charloom.code.writing import FINISH, Writing, finish
 from charloom.data.corpus import Corpus
@@ -212,7 +212,7 @@ def identifiers(
     chosen = []
     while len(chosen) < count:
         text = draw.choice(files)
-        found = [name for name in names(text) if len(name.text) >= 3 and 500 < name.start < 10_000]
+        found = [name for name in names_in(text) if len(name.text) >= 3 and 500 < name.start < 10_000]
         if found:
             chosen.append((text, draw.choice(found)))
     ways = ["charloom", "model alone", "recent names"] + ["jedi"] * jedi
@@ -222,7 +222,7 @@ def identifiers(
     for text, name in chosen:
         before = text[: name.start]
         mine = IdentifierCompleter(writer, before, **({} if mixture is None else {"mixture": mixture}))
-        known = list(dict.fromkeys(other.text for other in reversed([*names(before)])))
+        known = list(dict.fromkeys(other.text for other in reversed([*names_in(before)])))
         alone = copy.copy(mine)
         alone._mixture = 0.0
         done: dict[str, int | None] = dict.fromkeys(ways)
@@ -292,7 +292,7 @@ def changes(files: list[str], kind: str, count: int) -> Iterator[tuple[str, str,
         text = text if len(text) <= 4000 else text[: text.rfind("\n", 0, 4000) + 1]
         try:
             if kind == "misspelt":
-                all_names = [name for name in names(text) if len(name.text) >= 4]
+                all_names = [name for name in names_in(text) if len(name.text) >= 4]
                 often = [name for name in all_names if sum(other.text == name.text for other in all_names) > 2]
                 if not often:
                     continue

@@ -107,8 +107,7 @@ for temperature in (0.4, 0.8):
 import matplotlib.pyplot as plt
 
 from charloom import Text
-from charloom.evaluation import evaluate_dynamic
-from charloom.evaluation.baselines import compare
+from charloom.evaluation import compare, evaluate_dynamic
 from charloom.plotting import COLOURS
 
 cut = int(0.9 * len(text))

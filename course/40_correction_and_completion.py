@@ -42,8 +42,7 @@ from IPython.display import Markdown, display
 
 import charloom
 from charloom import Completer, Writer
-from charloom.correct import Corrector, ErrorModel, Lexicon
-from charloom.correct.word_lists import known_words
+from charloom.correct import Corrector, ErrorModel, Lexicon, known_words
 from charloom.data import dataset
 from charloom.plotting import COLOURS, MARKERS
 
@@ -343,7 +342,7 @@ if len(correctors) > 1:
         )
         say(f"* On {name}, with the word list {said}: the difference is {spread(less, 1)} points.")
 else:
-    say("No word list is installed here; `pip install symspellpy` gets one.")
+    say("No word list was found here; the package symspellpy has one.")
 
 # %% [markdown]
 # ### Is that much or little?

@@ -39,8 +39,7 @@ from IPython.display import Markdown, display
 
 import charloom
 from charloom import SamplingConfig, Writer, generate_many
-from charloom.code import Checker, IdentifierCompleter, Writing, find_hints, finish, parses
-from charloom.code.names import names
+from charloom.code import Checker, IdentifierCompleter, Writing, find_hints, finish, names_in, parses
 from charloom.data import dataset
 from charloom.plotting import COLOURS, MARKERS
 
@@ -290,7 +289,7 @@ FILES, PLACES, READ = choose(8, 2), choose(5, 2), 1_200
 
 def places(text):
     """The names of four letters or more between characters 600 and 1,200 of a text."""
-    return [name for name in names(text[:READ]) if name.start >= 600 and len(name.text) >= 4]
+    return [name for name in names_in(text[:READ]) if name.start >= 600 and len(name.text) >= 4]
 
 
 def hits(text, seed):

@@ -142,8 +142,7 @@ for piece, each, claim in zip(pieces, packed, claims, strict=True):
 # The file is a little larger than the sum of the surprises. Predict first: by a factor, or by a constant? What could the rest be?
 
 # %%
-from charloom.compress.codec import ESCAPE
-from charloom.compress.coded_files import OVERHEAD
+from charloom.compress import ESCAPE, OVERHEAD
 
 HEADER = {
     "the format, and whether the model kept learning": 5,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from charloom.code.identifiers import DECAY, FileNames, IdentifierCompleter
-from charloom.code.names import Name, names
+from charloom.code.names import Name, names_in
 from charloom.complete.completer import Completer
 from charloom.errors import TextError
 from charloom.generation.writer import Writer
@@ -35,20 +35,20 @@ def writer() -> Writer:
 
 
 def test_names_are_those_in_code_with_what_stands_before_their_dot() -> None:
-    assert [name.text for name in names(FILE)] == [
+    assert [name.text for name in names_in(FILE)] == [
         *("os", "Reader", "read_lines", "self", "path", "self", "path_name", "self", "path_name", "os", "path")
     ]
-    assert all(FILE[name.start :].startswith(name.text) for name in names(FILE))
-    assert {(name.before, name.text) for name in names(FILE) if name.before} == {
+    assert all(FILE[name.start :].startswith(name.text) for name in names_in(FILE))
+    assert {(name.before, name.text) for name in names_in(FILE) if name.before} == {
         ("self.", "path_name"),
         ("os.", "path"),
     }
 
 
 def test_names_stand_in_texts_that_are_not_complete_too() -> None:
-    assert [name.text for name in names("x = [a.b, 'c")] == ["x", "a", "b"]
-    assert list(names("f(1).x")) == [Name(0, "f", ""), Name(5, "x", ".")]
-    assert [name.text for name in names("rb'a' + f'b' + if_ + if 1e5")] == ["if_"]
+    assert [name.text for name in names_in("x = [a.b, 'c")] == ["x", "a", "b"]
+    assert list(names_in("f(1).x")) == [Name(0, "f", ""), Name(5, "x", ".")]
+    assert [name.text for name in names_in("rb'a' + f'b' + if_ + if 1e5")] == ["if_"]
 
 
 # --- the file's share ---

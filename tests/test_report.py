@@ -21,7 +21,7 @@ from charloom.report.calibration import calibration
 from charloom.report.classes import class_of, loss_by_class, runs
 from charloom.report.copying import compare
 from charloom.report.embeddings import plane
-from charloom.report.features import features
+from charloom.report.features import features_of
 from charloom.report.mistakes import mistakes
 from charloom.report.predictions import TEMPERATURES, Predictions, by_character, predict
 from charloom.report.units import activations, correlations, followers
@@ -219,7 +219,7 @@ def test_the_unit_that_follows_the_line_is_found() -> None:
 
 @given(st.text('aB \n."([)“”1', min_size=1, max_size=60))
 def test_features_are_what_their_names_say(text: str) -> None:
-    found = features(np.array([ord(character) for character in text], np.int64))
+    found = features_of(np.array([ord(character) for character in text], np.int64))
     plain: dict[str, list[float]] = {}
     column = depth = quotes = curly = indent = 0
     starting, small, blank = True, False, True
@@ -254,7 +254,7 @@ def test_features_are_what_their_names_say(text: str) -> None:
 
 
 def test_features_that_do_not_vary_are_left_out() -> None:
-    assert "inside double quotation marks" not in features(np.array([ord(c) for c in "ab\ncd\n" * 50]))
+    assert "inside double quotation marks" not in features_of(np.array([ord(c) for c in "ab\ncd\n" * 50]))
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -392,7 +392,7 @@ say(
 # the best of those that Chen and Goodman compared in 1998:
 
 # %%
-from charloom.evaluation.baselines import NGram
+from charloom.evaluation import NGram
 
 kneser_ney = -np.log(NGram(train_ids.numpy(), LONGEST, V).probabilities(validation_ids.numpy()))
 change, error = difference(kneser_ney, surprises["fall back"][LONGEST])

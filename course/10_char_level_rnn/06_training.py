@@ -142,7 +142,7 @@ same(
 # configured it, one with charloom's. Afterwards their weights must be equal.
 
 # %%
-from charloom.training.optimizers import make_optimizer as charlooms_optimizer
+from charloom.training import make_optimizer as charlooms_optimizer
 
 torch.manual_seed(SEED)
 pair = [CharacterRNN(INPUT_SIZE, 32, OUTPUT_SIZE, 16).to(device) for _ in range(2)]

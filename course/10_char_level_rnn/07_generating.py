@@ -310,7 +310,7 @@ say(
 
 # %%
 from charloom import SamplingConfig
-from charloom.generation.sampling import distribution
+from charloom.generation import distribution
 
 for temperature in temperatures:
     ours = torch.softmax(scores / temperature, dim=0).numpy()

@@ -206,8 +206,7 @@ agree("perplexity", perplexity, score.perplexity, 1e-3)
 # what the validation text adds. PPMd and zpaq are included where they are installed.
 
 # %%
-from charloom.evaluation import NGram
-from charloom.evaluation.baselines import best_order, compare
+from charloom.evaluation import NGram, best_order, compare
 
 outcomes = compare(library, Text.of(train_text), Text.of(validation_text))
 floor = {baseline.name: baseline.bits_per_character * math.log(2) for baseline in outcomes}

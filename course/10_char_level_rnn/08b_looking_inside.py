@@ -135,7 +135,7 @@ for name, feature in read_features.items():
 
 # %%
 from charloom.report import by_character, followers, predict
-from charloom.report.features import features as features_of_charloom
+from charloom.report import features_of as features_of_charloom
 
 predicted = predict(first, Text.of(read_text))
 grouped = by_character(first, predicted)
@@ -330,7 +330,7 @@ plt.show()
 # the direction of the axes:
 
 # %%
-from charloom.report.embeddings import plane
+from charloom.report import plane
 
 theirs = plane(first.arrays(), np.array(mapped))
 agree("share of the variance in the plane", explained, theirs.share, 1e-4)

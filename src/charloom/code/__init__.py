@@ -7,10 +7,11 @@ if TYPE_CHECKING:
     from charloom.code.checker import Checker
     from charloom.code.hints import Hint, find_hints
     from charloom.code.identifiers import IdentifierCompleter
+    from charloom.code.names import names_in
     from charloom.code.parser import parses
     from charloom.code.writing import Writing, finish
 
-__all__ = ["Checker", "Hint", "IdentifierCompleter", "Writing", "find_hints", "finish", "parses"]
+__all__ = ["Checker", "Hint", "IdentifierCompleter", "Writing", "find_hints", "finish", "names_in", "parses"]
 
 __getattr__, __dir__ = _public(
     __name__,
@@ -18,6 +19,7 @@ __getattr__, __dir__ = _public(
         "checker": ("Checker",),
         "hints": ("Hint", "find_hints"),
         "identifiers": ("IdentifierCompleter",),
+        "names": ("names_in",),
         "parser": ("parses",),
         "writing": ("Writing", "finish"),
     },

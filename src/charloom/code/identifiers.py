@@ -15,7 +15,7 @@ import copy
 import math
 from collections import defaultdict
 
-from charloom.code.names import names
+from charloom.code.names import names_in
 from charloom.complete.completer import Completer, Completion, check_number
 from charloom.generation.writer import Model
 
@@ -80,7 +80,7 @@ class IdentifierCompleter:
         begun = Completer.begun_in(text, "identifier")
         before = text[: len(text) - len(begun)]
         self.file = FileNames()
-        for name in names(before):
+        for name in names_in(before):
             self.file.add(name.text, name.before)
         self.before, self.begun = _behind(before), ""
         self._here, self._nats = Completer(model, "", unit="identifier").type(before), 0.0
@@ -126,5 +126,5 @@ class IdentifierCompleter:
 def _behind(text: str) -> str:
     """The `before` of a name that would follow the text."""
     last_line = text[text.rfind("\n", 0, max(0, len(text) - 1)) + 1 :]
-    known = list(names(last_line + "x"))
+    known = list(names_in(last_line + "x"))
     return known[-1].before if known else ""

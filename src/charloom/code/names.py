@@ -16,7 +16,7 @@ class Name(NamedTuple):
     "The identifier and dot in front of it, such as `self.`; `.` after something else; empty without a dot."
 
 
-def names(text: str) -> Iterator[Name]:
+def names_in(text: str) -> Iterator[Name]:
     """The identifiers in code, in order, without keywords; strings and comments are ignored."""
     lexer, start, dot = Lexer(), 0, ""
     before = ""

@@ -4,13 +4,15 @@ from charloom import _public
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from charloom.compress.codec import Codec, Compressed
+    from charloom.compress.codec import ESCAPE, Codec, Compressed
+    from charloom.compress.coded_files import OVERHEAD
 
-__all__ = ["Codec", "Compressed"]
+__all__ = ["ESCAPE", "OVERHEAD", "Codec", "Compressed"]
 
 __getattr__, __dir__ = _public(
     __name__,
     {
-        "codec": ("Codec", "Compressed"),
+        "codec": ("ESCAPE", "Codec", "Compressed"),
+        "coded_files": ("OVERHEAD",),
     },
 )

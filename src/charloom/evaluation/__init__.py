@@ -4,16 +4,27 @@ from charloom import _public
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from charloom.evaluation.baselines import Baseline, NGram, compressors
+    from charloom.evaluation.baselines import Baseline, NGram, best_order, compare, compressors
     from charloom.evaluation.score import Score, evaluate, evaluate_dynamic
     from charloom.evaluation.surprisal import Surprise, Surprises
 
-__all__ = ["Baseline", "NGram", "Score", "Surprise", "Surprises", "compressors", "evaluate", "evaluate_dynamic"]
+__all__ = [
+    "Baseline",
+    "NGram",
+    "Score",
+    "Surprise",
+    "Surprises",
+    "best_order",
+    "compare",
+    "compressors",
+    "evaluate",
+    "evaluate_dynamic",
+]
 
 __getattr__, __dir__ = _public(
     __name__,
     {
-        "baselines": ("Baseline", "NGram", "compressors"),
+        "baselines": ("Baseline", "NGram", "best_order", "compare", "compressors"),
         "score": ("Score", "evaluate", "evaluate_dynamic"),
         "surprisal": ("Surprise", "Surprises"),
     },

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from charloom.generation.beam import Continuation, beam_search
     from charloom.generation.generate import Piece, TextStream, generate_pieces
     from charloom.generation.novelty import Lines, Novelty, compare, new_samples
+    from charloom.generation.sampling import distribution
     from charloom.generation.writer import Writer
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Writer",
     "beam_search",
     "compare",
+    "distribution",
     "generate_many",
     "generate_pieces",
     "new_samples",
@@ -32,6 +34,7 @@ __getattr__, __dir__ = _public(
         "beam": ("Continuation", "beam_search"),
         "generate": ("Piece", "TextStream", "generate_pieces"),
         "novelty": ("Lines", "Novelty", "compare", "new_samples"),
+        "sampling": ("distribution",),
         "writer": ("Writer",),
     },
 )

@@ -12,7 +12,7 @@ LEAST = 0.005
 """A feature is used only if it is present at, and absent from, at least this share of the positions."""
 
 
-def features(codes: Integers) -> dict[str, NDArray[np.float64]]:
+def features_of(codes: Integers) -> dict[str, NDArray[np.float64]]:
     """Each feature's name and its values (n >= 1,), one after each character; those that hardly vary are left out."""
     letters = classes_of(codes) == CLASSES.index("letter")
     lines = codes == ord("\n")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from charloom.generation.numpy_steps import Stepper
 from charloom.plotting import style
 from charloom.plotting.heat_map import glyph
-from charloom.report.features import features
+from charloom.report.features import features_of
 from charloom.report.predictions import Characters, Integers
 
 READ = 20_000
@@ -46,7 +46,7 @@ def followers(stepper: Stepper, symbols: Integers, characters: Characters, bound
     memory = activations(stepper, symbols[: characters.last[count - 1] + 1], boundary)[characters.last[:count]]
     half = count // 2
     made = []
-    for name, values in features(characters.codes[:count]).items():
+    for name, values in features_of(characters.codes[:count]).items():
         first = correlations(memory[:half], values[:half])
         unit = int(np.argmax(np.abs(first)))
         second = float(correlations(memory[half:, unit : unit + 1], values[half:])[0])
