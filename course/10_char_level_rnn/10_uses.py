@@ -88,7 +88,8 @@ def compared(first, second, what, more, less):
     """A sentence about two lists of shares, one for each seed: is their difference larger than that between seeds?"""
     difference = 100 * abs(np.mean(first) - np.mean(second))
     spread = 100 * max(max(values) - min(values) for values in (first, second))
-    figures = f"{difference:.0f} percentage points; the seeds differ by up to {spread:.0f}"
+    points = "percentage point" if round(difference) == 1 else "percentage points"
+    figures = f"{difference:.0f} {points}; the seeds differ by up to {spread:.0f}"
     if difference <= spread:
         return f"{what} cannot be told apart (difference {figures})"
     return f"{more if np.mean(first) > np.mean(second) else less} (by {figures})"
@@ -181,16 +182,33 @@ if verse:
     panels[0].legend()
     figure.tight_layout()
     plt.show()
+
+# %%
+if verse:
     say(
         "**"
         + compared(
             [capitals(each) for each in written_verse],
             [capitals(each) for each in written_prose],
             "Written verse and written prose",
-            "Each model has learned how its kind of text breaks lines: more lines begin with a capital in written verse",
-            "The models have not learned how verse breaks lines: fewer lines begin with a capital in written verse",
+            "What is written keeps verse and prose apart: more lines begin with a capital in written verse",
+            "The models have not learned how verse begins its lines: fewer begin with a capital in written verse",
         )
         + ".** Nothing in the program knows about lines; a line break is a character like any other."
+    )
+    middles = {
+        name: np.percentile([len(line) for line in continuing_lines(content)] or [0], [25, 75])
+        for name, content in (
+            ("verse that was read", verse),
+            ("verse that is written", "\n".join(written_verse)),
+            ("prose that was read", text),
+            ("prose that is written", "\n".join(written_prose)),
+        )
+    }
+    say(
+        "The middle half of these lines has "
+        + ", ".join(f"{low:.0f} to {high:.0f} characters in {name}" for name, (low, high) in middles.items())
+        + "."
     )
 
 # %% [markdown]
@@ -465,7 +483,7 @@ learned = sorted({(code, name) for code, thing, name in named_once if thing not 
 tested = sorted({(code, name) for code, thing, name in named_once if thing in held} - set(learned))
 order = np.random.Generator(np.random.PCG64(1)).permutation(len(tested))[: choose(1000, 60)]
 tested = [tested[place] for place in order]
-print(f"{len(learned):,} names to learn from, {len(tested)} to test; names that languages share are left out")
+print(f"{len(learned):,} names to learn from, {len(tested):,} to test; names that languages share are left out")
 print(", ".join(f"{name} ({code})" for code, name in tested[:8]))
 
 # %% [markdown]
@@ -775,7 +793,7 @@ say(
 | a small network is enough | {parameters:,} numbers guess {accuracy:.0%} of the characters; the perplexity is {perplexity:.2f} of {OUTPUT_SIZE} |
 | a step costs the same after any length of context | the state is {2 * HIDDEN_SIZE} numbers, after one character and after {len(validation_text):,} |
 | the whole past can count | {score.nats_per_character:.3f} nats with the state carried, {fresh[windows.index(short)]:.3f} in windows of {short} characters |
-| one model, many uses | {known_words[:, at, 0].mean():.0%} of the slips in known words undone; {np.mean(correct):.0%} of {len(tested)} names in the right one of {len(LANGUAGES)} languages; {np.mean(accepted[1]):.0%} of the lines of code are Python |
+| one model, many uses | {known_words[:, at, 0].mean():.0%} of the slips in known words undone; {np.mean(correct):.0%} of {len(tested):,} names in the right one of {len(LANGUAGES)} languages; {np.mean(accepted[1]):.0%} of the lines of code are Python |
 
 | Against | Measured here |
 |---|---|
