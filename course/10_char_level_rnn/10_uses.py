@@ -78,8 +78,8 @@ def trained(name, content, seed, steps, **corpus):
         run=FOLDER / f"{name}-{seed}",
         steps=choose(steps, 20),
         corpus=CorpusConfig(**corpus),
-        network=NetworkConfig(hidden_size=choose(160, 24), embedding_size=32, dropout=0.1),
-        training=TrainingConfig(batch_size=choose(32, 4), sequence_length=choose(64, 32), seed=seed),
+        network=NetworkConfig(hidden_size=choose(160, 24), embedding_size=32, dropout=0.05),
+        training=TrainingConfig(batch_size=choose(16, 4), sequence_length=choose(64, 32), seed=seed),
     )
     return charloom.load(run.path)
 
@@ -88,7 +88,8 @@ def compared(first, second, what, more, less):
     """A sentence about two lists of shares, one for each seed: is their difference larger than that between seeds?"""
     difference = 100 * abs(np.mean(first) - np.mean(second))
     spread = 100 * max(max(values) - min(values) for values in (first, second))
-    figures = f"{difference:.0f} percentage points; the seeds differ by up to {spread:.0f}"
+    points = "percentage point" if round(difference) == 1 else "percentage points"
+    figures = f"{difference:.0f} {points}; the seeds differ by up to {spread:.0f}"
     if difference <= spread:
         return f"{what} cannot be told apart (difference {figures})"
     return f"{more if np.mean(first) > np.mean(second) else less} (by {figures})"
@@ -128,7 +129,7 @@ def verse_text():
 
 
 verse = verse_text()
-verse_models = [trained("verse", verse, seed, 400) for seed in TRAININGS] if verse else []
+verse_models = [trained("verse", verse, seed, 500) for seed in TRAININGS] if verse else []
 if verse:
     (sample,) = charloom.generate_many(verse_models[0], [verse[:20]], length=choose(500, 80), temperature=0.7, seed=1)
     show_text(verse[:20] + sample.text)
@@ -181,16 +182,33 @@ if verse:
     panels[0].legend()
     figure.tight_layout()
     plt.show()
+
+# %%
+if verse:
     say(
         "**"
         + compared(
             [capitals(each) for each in written_verse],
             [capitals(each) for each in written_prose],
             "Written verse and written prose",
-            "Each model has learned how its kind of text breaks lines: more lines begin with a capital in written verse",
-            "The models have not learned how verse breaks lines: fewer lines begin with a capital in written verse",
+            "What is written keeps verse and prose apart: more lines begin with a capital in written verse",
+            "The models have not learned how verse begins its lines: fewer begin with a capital in written verse",
         )
         + ".** Nothing in the program knows about lines; a line break is a character like any other."
+    )
+    middles = {
+        name: np.percentile([len(line) for line in continuing_lines(content)] or [0], [25, 75])
+        for name, content in (
+            ("verse that was read", verse),
+            ("verse that is written", "\n".join(written_verse)),
+            ("prose that was read", text),
+            ("prose that is written", "\n".join(written_prose)),
+        )
+    }
+    say(
+        "The middle half of these lines has "
+        + ", ".join(f"{low:.0f} to {high:.0f} characters in {name}" for name, (low, high) in middles.items())
+        + "."
     )
 
 # %% [markdown]
@@ -231,7 +249,7 @@ groups = {
     "words of the training text": [word for word in shuffled if word in seen_words][: choose(200, 30)],
     "words never seen": [word for word in shuffled if word not in seen_words][: choose(200, 30)],
 }
-rivals = [trained("prose", train_text, seed, 500) for seed in TRAININGS]  # the same text, several seeds
+rivals = [trained("prose", train_text, seed, 600) for seed in TRAININGS]  # the same text, several seeds
 for name, words in groups.items():
     print(f"{name}: {len(words)}, such as {', '.join(words[:8])}")
 
@@ -465,7 +483,7 @@ learned = sorted({(code, name) for code, thing, name in named_once if thing not 
 tested = sorted({(code, name) for code, thing, name in named_once if thing in held} - set(learned))
 order = np.random.Generator(np.random.PCG64(1)).permutation(len(tested))[: choose(1000, 60)]
 tested = [tested[place] for place in order]
-print(f"{len(learned):,} names to learn from, {len(tested)} to test; names that languages share are left out")
+print(f"{len(learned):,} names to learn from, {len(tested):,} to test; names that languages share are left out")
 print(", ".join(f"{name} ({code})" for code, name in tested[:8]))
 
 # %% [markdown]
@@ -581,12 +599,12 @@ for row, column in np.argwhere(confusion > 0.04):
     axes.text(column, row, f"{100 * confusion[row, column]:.0f}", ha="center", va="center", fontsize=8, color=shade)
 axes.set_xticks(range(len(called)), called, rotation=90)
 axes.set_yticks(range(len(called)), called)
-axes.set_xlabel("taken for")
+axes.set_xlabel("taken for (% of the names of a row)")
 axes.set_ylabel("is")
 axes.grid(visible=False)
 axes.set_title(
     headline(
-        f"{np.mean(correct):.0%} are right; the commonest confusion is {called[true]} taken for {called[taken]} (%)", 60
+        f"{np.mean(correct):.0%} are right; the commonest confusion is {called[true]} taken for {called[taken]}", 60
     )
 )
 plt.show()
@@ -658,7 +676,7 @@ from charloom.code import finish, parses
 
 library_source = "\n\n".join(content.decode() for _, content in dataset("python-library").read())
 library_source = library_source[: choose(1_000_000, 40_000)]
-code_models = [trained("code", library_source, seed, 500) for seed in TRAININGS]
+code_models = [trained("code", library_source, seed, 800) for seed in TRAININGS]
 
 
 def accepted_lines(source):
@@ -695,8 +713,10 @@ axes.set_ylim(0, 1)
 axes.legend()
 axes.set_title(
     headline(
-        f"Python accepts {real_share:.0%} of the real lines, {np.mean(accepted[0]):.0%} of those written at temperature {temperatures[0]}, "
-        f"{np.mean(accepted[-1]):.0%} of those at {temperatures[-1]}",
+        f"Python accepts {real_share:.0%} of the real lines, and of those written "
+        + ", ".join(
+            f"{np.mean(each):.0%} at temperature {temperature}" for temperature, each in zip(temperatures, accepted)
+        ),
         75,
     )
 )
@@ -704,11 +724,11 @@ plt.show()
 say(
     "**"
     + compared(
-        accepted[0],
+        accepted[1],
         accepted[-1],
-        f"Temperatures {temperatures[0]} and {temperatures[-1]}",
-        f"More lines are Python at temperature {temperatures[0]} than at {temperatures[-1]}",
-        f"Fewer lines are Python at temperature {temperatures[0]} than at {temperatures[-1]}",
+        f"Temperatures {temperatures[1]} and {temperatures[-1]}",
+        f"More lines are Python at temperature {temperatures[1]} than at {temperatures[-1]}",
+        f"Fewer lines are Python at temperature {temperatures[1]} than at {temperatures[-1]}",
     )
     + ".** A right line is a small thing: a whole function needs all of its lines, and names that exist. Lesson 50 lets a parser watch while "
     "the model writes, so that everything it writes is Python."
@@ -775,7 +795,7 @@ say(
 | a small network is enough | {parameters:,} numbers guess {accuracy:.0%} of the characters; the perplexity is {perplexity:.2f} of {OUTPUT_SIZE} |
 | a step costs the same after any length of context | the state is {2 * HIDDEN_SIZE} numbers, after one character and after {len(validation_text):,} |
 | the whole past can count | {score.nats_per_character:.3f} nats with the state carried, {fresh[windows.index(short)]:.3f} in windows of {short} characters |
-| one model, many uses | {known_words[:, at, 0].mean():.0%} of the slips in known words undone; {np.mean(correct):.0%} of {len(tested)} names in the right one of {len(LANGUAGES)} languages; {np.mean(accepted[1]):.0%} of the lines of code are Python |
+| one model, many uses | {known_words[:, at, 0].mean():.0%} of the slips in known words undone; {np.mean(correct):.0%} of {len(tested):,} names in the right one of {len(LANGUAGES)} languages; {np.mean(accepted[1]):.0%} of the lines of code are Python |
 
 | Against | Measured here |
 |---|---|
