@@ -30,7 +30,7 @@ class Mutation:
 MUTATIONS = (
     Mutation("a text is encoded from its end", "Q10:", "for character in string]", "for character in string[::-1]]"),
     Mutation("targets are the characters before", "Q11:", "targets[:-1]])", "targets[1:]])"),
-    Mutation("an LSTM's state has one part", "Q14:", 'parts = 2 if model.cell == "lstm" else 1', "parts = 1"),
+    Mutation("the first state is not empty", "Q14:", "torch.zeros(shape", "torch.ones(shape"),
     Mutation("the loss is in bits", "Q16:", "targets.flatten())", "targets.flatten()) / math.log(2)"),
     Mutation("the learning rate rises for longer", "Q17:", "round(0.05 * steps)", "round(0.1 * steps)"),
     Mutation("the optimizer has other settings", "Q17:", "betas=(0.9, 0.99)", "betas=(0.9, 0.999)"),
