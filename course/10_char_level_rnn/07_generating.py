@@ -172,7 +172,7 @@ say(
 # state with ours, and then the text that is written from it.
 
 # %%
-for seed_text in ("class ", "If the ", many[0]):
+for seed_text in ("", "If the ", many[0]):
     with torch.no_grad():
         ids = torch.cat([torch.tensor([BOUNDARY]), encode(seed_text)])[:, None].to(device)
         _, our_state = model(ids, zero_state(model, 1))

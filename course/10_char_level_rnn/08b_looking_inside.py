@@ -136,6 +136,7 @@ for name, feature in read_features.items():
 # %%
 from charloom.report import by_character, followers, predict
 from charloom.report import features_of as features_of_charloom
+from charloom.report.units import activations
 
 predicted = predict(first, Text.of(read_text))
 grouped = by_character(first, predicted)
@@ -143,7 +144,12 @@ theirs = features_of_charloom(grouped.codes)
 for name, feature in read_features.items():
     if name in theirs:  # left out if it hardly varies in this text
         same(f"the feature {name}", feature.tolist(), theirs[name].tolist())
-by_charloom = followers(charloom.Writer(first).stepper, predicted.targets, grouped, first.vocabulary.boundary)
+stepper = charloom.Writer(first).stepper
+memory_of_charloom = activations(stepper, predicted.targets, first.vocabulary.boundary)
+apart = float(np.abs(memory - memory_of_charloom).max())
+assert apart < 1e-3, f"the memories differ by up to {apart}"
+print(f"✔ the memory of {memory.shape[1]} units after {len(memory):,} characters: differs by at most {apart:.0e}")
+by_charloom = followers(stepper, predicted.targets, grouped, first.vocabulary.boundary)
 for one in by_charloom:
     if one.feature in found_units:
         unit, correlation, _, _ = found_units[one.feature]
