@@ -610,7 +610,7 @@ say(
     f"At equal time: {verdict('depth 2', depths_in_time[2], 'depth 1', depths_in_time[1])}; "
     f"{verdict('depth 3', depths_in_time[3], 'depth 1', depths_in_time[1])}. "
     + (
-        f"One reason shows in the learning curves: three layers take {waits[3]:.0f} of {DEEP_STEPS} steps to do better than "
+        f"The learning curves differ from the start: three layers take {waits[3]:.0f} of {DEEP_STEPS} steps to do better than "
         f"letter frequencies, one layer {waits[1]:.0f}. "
         if waits[3] > 1.5 * waits[1]
         else "All depths start to learn about equally fast. "
@@ -685,7 +685,7 @@ class ShortReach(CharacterRNN):
         return torch.cat(logits), state
 
 
-REACHES = {reach: type(f"Reach{reach}", (ShortReach,), {"reach": reach}) for reach in (1, 4, 16)}
+REACHES = {reach: type(f"Reach{reach}", (ShortReach,), {"reach": reach}) for reach in (1, 8, 16)}
 shape = (INPUT_SIZE, CENTRE["hidden_size"], OUTPUT_SIZE, EMBEDDING_SIZE)
 plain = CharacterRNN(*shape).to(device)
 different = torch.arange(min(64, INPUT_SIZE), device=device)[:, None]  # symbols that are all different
@@ -700,11 +700,11 @@ for reach, kind in REACHES.items():
     print(f"reach {reach:>2}: the same predictions; from the last one, the gradient reaches {reached} characters")
 
 # %% [markdown]
-# **Predict first:** at the same number of updates, how much does it cost if the gradient reaches only 1, 4 or 16 characters instead
+# **Predict first:** at the same number of updates, how much does it cost if the gradient reaches only 1, 8 or 16 characters instead
 # of 64? And how much do slices of 16 gain or lose if they come, as usual, with four times the updates?
 
 # %%
-LENGTHS = (4, 16, 64)
+LENGTHS = (8, 16, 64)
 lengths = sweep("length", LENGTHS)  # as usual: the same streams, so short slices mean many updates
 reaches = {reach: sweep("length", [64], kind=kind)[64] for reach, kind in REACHES.items()}
 reaches[64] = lengths[64]  # nothing is detached inside the slice
@@ -743,8 +743,8 @@ panels[0].legend(fontsize=8)
 length_means, reach_means = means_of(lengths), means_of(reaches)
 panels[0].set_title(
     headline(
-        f"Slices of 4 instead of 64: {length_means[4] - length_means[64]:+.2f} nats; a reach of 4 instead of 64, with "
-        f"equal updates: {reach_means[4] - reach_means[64]:+.2f}",
+        f"Slices of 8 instead of 64: {length_means[8] - length_means[64]:+.2f} nats; a reach of 8 instead of 64, with "
+        f"equal updates: {reach_means[8] - reach_means[64]:+.2f}",
         60,
     ),
     fontsize=10,
@@ -791,7 +791,7 @@ say(
         f"{parts['more updates'].mean:+.3f}"
         for length, parts in effects.items()
     )
-    + f". Slices of 4 take {clocks[4] / clocks[64]:.1f} times the time of slices of 64. The learning rate was the same for all."
+    + f". Slices of 8 take {clocks[8] / clocks[64]:.1f} times the time of slices of 64. The learning rate was the same for all."
 )
 by_updates = [
     abs(parts["more updates"].mean) - parts["more updates"].margin
@@ -829,7 +829,7 @@ compare_with_study("sequence-length")
 # %% tags=["solution"] jupyter={"source_hidden": true}
 streams = sweep("streams", [8, 16, 32])
 for count in (8, 32):
-    print(verdict(f"a batch of {count} streams", streams[count], "one of 16", streams[16]))
+    print(verdict(f"a batch of {count} streams", streams[count], "a batch of 16", streams[16]))
 print(
     {f"{count} streams": f"{ones[0]['steps']} updates, {ones[0]['seconds']:.1f} s" for count, ones in streams.items()}
 )
