@@ -134,9 +134,8 @@ for name, feature in read_features.items():
 # that were found, and their correlations:
 
 # %%
-from charloom.report import by_character, followers, predict
+from charloom.report import activations, by_character, followers, predict
 from charloom.report import features_of as features_of_charloom
-from charloom.report.units import activations
 
 predicted = predict(first, Text.of(read_text))
 grouped = by_character(first, predicted)

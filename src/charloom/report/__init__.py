@@ -8,13 +8,14 @@ if TYPE_CHECKING:
     from charloom.report.features import features_of
     from charloom.report.predictions import Characters, Predictions, by_character, predict
     from charloom.report.report import Report, write_report
-    from charloom.report.units import Follower, followers
+    from charloom.report.units import Follower, activations, followers
 
 __all__ = [
     "Characters",
     "Follower",
     "Predictions",
     "Report",
+    "activations",
     "by_character",
     "features_of",
     "followers",
@@ -30,6 +31,6 @@ __getattr__, __dir__ = _public(
         "features": ("features_of",),
         "predictions": ("Characters", "Predictions", "by_character", "predict"),
         "report": ("Report", "write_report"),
-        "units": ("Follower", "followers"),
+        "units": ("Follower", "activations", "followers"),
     },
 )
