@@ -691,7 +691,11 @@ def written_code(writer, temperature, seed):
     return "\n".join("def " + sample.text for sample in samples)
 
 
-show_text(written_code(code_models[0], 0.5, seed=4)[: choose(600, 80)])
+for sample in charloom.generate_many(
+    code_models[0], ["def "] * 3, length=choose(300, 60), temperature=0.7, seed=4, stop=["\n\n"]
+):
+    show_text("def " + sample.text)
+    print()
 
 # %%
 temperatures = (0.3, 0.5, 0.7, 1.0)
@@ -795,7 +799,7 @@ say(
 | a small network is enough | {parameters:,} numbers guess {accuracy:.0%} of the characters; the perplexity is {perplexity:.2f} of {OUTPUT_SIZE} |
 | a step costs the same after any length of context | the state is {2 * HIDDEN_SIZE} numbers, after one character and after {len(validation_text):,} |
 | the whole past can count | {score.nats_per_character:.3f} nats with the state carried, {fresh[windows.index(short)]:.3f} in windows of {short} characters |
-| one model, many uses | {known_words[:, at, 0].mean():.0%} of the slips in known words undone; {np.mean(correct):.0%} of {len(tested):,} names in the right one of {len(LANGUAGES)} languages; {np.mean(accepted[1]):.0%} of the lines of code are Python |
+| one model, many uses | {known_words[:, at, 0].mean():.0%} of the slips in known words undone; {np.mean(correct):.0%} of {len(tested):,} names in the right one of {len(LANGUAGES)} languages; {np.mean(accepted[2]):.0%} of the lines of code are Python |
 
 | Against | Measured here |
 |---|---|
