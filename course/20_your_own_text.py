@@ -158,6 +158,8 @@ for place in range(0, len(held_out) - PIECE + 1, PIECE):
     before = text.find(held_out[place : place + PIECE], 0, cut + place)  # where it stood first, or -1
     repeated[place : place + PIECE] = before >= 0
     from_training[place : place + PIECE] = 0 <= before < cut
+
+# %%
 sentences = [
     f"After {run.seconds():.0f} s of training, the model's perplexity per character is {score.perplexity:.2f}, and "
     f"its first guess is right for {score.accuracy:.0%} of the characters.",

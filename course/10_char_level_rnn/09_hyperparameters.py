@@ -408,6 +408,7 @@ def at_equal_time(results, name, others=lambda value: {}):
     return again, steps[slowest] * cost[slowest]
 
 
+# %%
 sizes = sweep("hidden_size", choose([16, 32, 64, 128], [8, 16, 24, 32]))
 sizes_in_time, seconds = at_equal_time(sizes, "hidden_size")
 for results in (sizes, sizes_in_time):
@@ -760,9 +761,9 @@ panels[1].set_ylabel("nats compared with slices of 64")
 panels[1].legend(fontsize=8)
 panels[1].set_title(
     headline(
-        "What short slices change: "
-        + "; ".join(
-            f"{length}: {parts['more updates'].mean:+.2f} and {parts['shorter reach'].mean:+.2f}"
+        "More updates and shorter reach: "
+        + ", ".join(
+            f"{parts['more updates'].mean:+.2f} and {parts['shorter reach'].mean:+.2f} for slices of {length}"
             for length, parts in effects.items()
         ),
         60,
