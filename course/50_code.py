@@ -261,7 +261,7 @@ say(
 # ## Names, as you type
 #
 # The model knows how people name things, but forgets the names of *this* file after a few hundred characters. A count of the file's
-# names remembers them and knows nothing else. Mixed as probabilities of whole words, each contributes what it is good at.
+# names remembers them and knows nothing else. Here is each alone, and both mixed as probabilities of whole words.
 
 # %%
 FILE = """class Shelf:
@@ -284,7 +284,7 @@ for begun in ("", "w", "wo"):
 # the first three suggestions?
 
 # %%
-FILES, PLACES, READ = choose(8, 2), choose(5, 2), 1_200
+FILES, PLACES, READ = choose(12, 2), choose(6, 2), 1_200
 
 
 def places(text):
@@ -427,7 +427,7 @@ def rank_of_surprise(wrong, line):
     return 1 + sum(mean > means[line - 1] for mean in means)
 
 
-COUNT = choose(8, 2)
+COUNT = choose(12, 2)
 tried = {}
 for name, bug in BUGS.items():
     ranks = []
