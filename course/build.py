@@ -3,7 +3,7 @@
 Usage: python course/build.py [--mode full|fast] [--output FOLDER] [LESSON ...]      (make course)
 
 A lesson is a script NN_name.py next to this file, or a folder NN_name; without any named, all are built, and by_hand.py
-is assembled from the main one. A lesson that raises, or writes to standard error, is not written and makes this command
+is assembled from the main one. A lesson that raises, or writes to standard error, does not replace the notebook and makes this command
 fail: a reader would trip over it.
 """
 
@@ -62,8 +62,8 @@ def main() -> None:
         for text in said:
             print(f"{lesson.name} writes to standard error: {text}", file=sys.stderr)
         failed += bool(said)
-        if not said:
-            jupytext.write(notebook, options.output / f"{lesson.stem}.ipynb")
+        rejected = ".rejected" if said else ""  # kept for a look, but not in the notebook's place
+        jupytext.write(notebook, options.output / f"{lesson.stem}{rejected}.ipynb")
         print(f"{lesson.stem}: {time.perf_counter() - began:.0f} s", flush=True)
     sys.exit(failed > 0)
 

@@ -5,6 +5,7 @@ its SHA-256 is the one below.
 """
 
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +45,9 @@ def fetch(entry: Dataset) -> Path | None:
     if entry.address is None:
         return None
     try:
-        import pooch
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # in a notebook, tqdm misses widgets that are not used
+            import pooch
     except ImportError:
         raise MissingExtraError(f"fetching {entry.name}", "text") from None
     pooch.get_logger().setLevel("WARNING")
