@@ -3,8 +3,8 @@
 Usage: python course/build.py [--mode full|fast] [--output FOLDER] [LESSON ...]      (make course)
 
 A lesson is a script NN_name.py next to this file, or a folder NN_name; without any named, all are built, and by_hand.py
-is assembled from the main one. A lesson that raises, or writes to standard error, does not replace the notebook and makes this command
-fail: a reader would trip over it.
+is assembled from the main one. A lesson that raises, or writes to standard error, does not replace the notebook and
+makes this command fail: a reader would trip over it.
 """
 
 import argparse
