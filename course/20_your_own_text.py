@@ -13,7 +13,7 @@
 # %% [markdown]
 # # Your own text
 #
-# **A text, a time budget, a model that writes like it.** This lesson is one screen: put the path of your text into the next
+# **A text, a time budget, a model that writes like it.** Put the path of your text into the next
 # cell, and run everything. By default it uses the source code of Python's standard library, which comes with every Python.
 #
 # The same in a terminal: `charloom train my.txt --time-budget 4m`, then `charloom generate runs/my`.

@@ -275,7 +275,7 @@ assert "http://docs.pyhton.org/" in corrected and "`objcet.py`" in corrected
 # %% [markdown]
 # ## Good words spoilt
 #
-# So far for the demonstration. Now the question that matters: how many slips are repaired, and how many right words are changed? We take
+# So much for the demonstration. Now the question that matters: how many slips are repaired, and how many right words are changed? We take
 # texts that the model has not seen, and put slips into them: each word of four letters or more gets one with a probability of 1 in 10.
 # The slips are drawn four times.
 

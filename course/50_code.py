@@ -354,8 +354,7 @@ for hint in find_hints(writer, BUG, 3):
     )
 
 # %% [markdown]
-# `!=` for `==`: the parser has no opinion on it, and a reader's eye slides over it. The model has seen that line hundreds of times,
-# and always the other way round.
+# `!=` for `==`: the parser has no opinion on it, and a reader's eye slides over it. The model has seen that line in many files, nearly always the other way round.
 #
 # That was an example chosen to stand out. What about mistakes in general? We put one into each of several held-out files: in a third of
 # them a name is misspelled in one place, in a third `and` and `or` are exchanged, in a third an operator is turned (`<` for `>`, `-`

@@ -252,7 +252,7 @@ display(
 #
 # <details><summary>What to expect</summary>
 #
-# Many more bits than 8 if the text has characters that the model does not know or expects never; but the file still has exactly as many
+# Many more bits than 8 if the text has characters that the model does not know or never expects; but the file still has exactly as many
 # bits as the surprises add up to. A claim may be bad news and still be true.
 #
 # </details>

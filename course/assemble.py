@@ -51,7 +51,7 @@ MAIN = """if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=1500)
     options = parser.parse_args()
     try:
-        text = options.text.read_text(encoding="utf-8")
+        text = options.text.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         parser.exit(2, f"{options.text} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}\\n")
     if len(text) < 10_000:

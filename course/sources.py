@@ -64,5 +64,7 @@ def source(lesson: Path) -> Any:
     first.cells.insert(1, new_code_cell(INSTALL.rstrip("\n")))
     first.metadata.pop("jupytext", None)  # a notebook for readers: its source stays the script
     for number, cell in enumerate(first.cells):
+        if "solution" in cell.metadata.get("tags", []):  # an exercise does not show what its solution prints
+            cell.metadata["jupyter"] = {"source_hidden": True, "outputs_hidden": True}
         cell.id = f"{lesson.stem[:2]}-{number:03d}"  # the same each time it is built
     return first

@@ -7,7 +7,7 @@
 # This notebook answers **thirty-one questions** about such networks with code that runs. Every answer has two depths:
 #
 # * **By hand**: plain PyTorch, a few lines that you can make your own. Put together they are a complete program, `by_hand.py`, which lies
-#   next to this notebook and trains on any text file: `python by_hand.py my.txt`.
+#   next to this notebook in the repository and trains on any text file of 10,000 characters or more: `python by_hand.py my.txt`.
 # * **With charloom**: the same with the library, and a cell marked ✔ that **checks that both agree**. It stops the notebook if they do
 #   not.
 #
@@ -15,7 +15,8 @@
 # story, read the headings, the pictures and the **bold** sentences; that takes an hour.
 #
 # **Prerequisites.** Python (functions, loops, classes), and a little PyTorch: what a tensor is, and that `loss.backward()` computes
-# gradients. You know what a matrix times a vector is. Nothing about recurrent networks or language models is assumed.
+# gradients. You know what a matrix times a vector is, what a logarithm and a probability are, and, for chapter 6, the chain rule.
+# Chapters 7 to 9 use means and standard deviations. Nothing about recurrent networks or language models is assumed.
 #
 # **How to run it.** You can read everything here without running it. To run it, you need a laptop, no GPU. Nothing is downloaded, apart
 # from the packages that the next cell installs if they are missing and one text in chapter 10, which is skipped when there is no network:
@@ -25,13 +26,15 @@
 # * On **your own machine**: `pip install torch --index-url https://download.pytorch.org/whl/cpu` for the small CPU build of PyTorch
 #   (without it, pip on Linux fetches the GPU build, about 3 GB), then `pip install '.[course,text]'` in a clone, and `jupyter lab
 #   course`.
-# * On **your own text**: change `TEXT` in the cell after the next one.
+# * On **your own text**: change `TEXT` in the cell after the next one. It should be English, in UTF-8, and have at least 100,000
+#   characters. On Colab, upload the file first (the folder symbol on the left).
 #
 # The environment variable `CHARLOOM_COURSE` is `full` (the default, about twenty minutes on two cores) or `fast` (tiny networks, about
-# two minutes: it shows that everything runs, not how good it gets).
+# two minutes: it shows that everything runs, not how good it gets). On Colab, put `%env CHARLOOM_COURSE=fast` into a cell at the top.
 #
-# **What to believe.** Sentences that compare two things were written by the run that you see, from several trainings with different
-# seeds; where the difference is smaller than that between seeds, they say so. Figures from elsewhere come with their source.
+# **What to believe.** Sentences that compare two things were written by the run that you see. Where the things were trained for the
+# comparison, there are several trainings with different seeds; elsewhere the sentence says which spread it uses. What is smaller than the
+# spread is called so. Figures from elsewhere come with their source.
 
 # %% tags=["by-hand"]
 import os

@@ -16,7 +16,8 @@
 #
 # ### What the network computes
 #
-# At step *t* the network reads a character $c_t$. Three equations turn it into a guess about the next one:
+# At step *t* the network reads a character $c_t$. Three equations turn it into a guess about the next one. (softmax makes probabilities of
+# any V numbers z: $e^{z}$ of each, divided by the sum of all.)
 #
 # $$e_t = \mathrm{Embedding}(c_t) \qquad h_t = \tanh(W_{hh}\,h_{t-1} + W_{xh}\,e_t + b_h) \qquad o_t = \mathrm{softmax}(W_{ho}\,h_t + b_o)$$
 #
@@ -126,7 +127,8 @@ plt.show()
 # are random, so the guesses are worthless.
 #
 # **Training** changes the weights until the targets get high probabilities. How wrong a guess was is measured by its *surprise*, −log *p*
-# of the target: 0 if the network was certain and right, large if it was certain of something else. The mean surprise over many characters
+# of the target: 0 if the network was certain and right, large if it was certain of something else. With the natural logarithm it is measured in *nats*,
+# with the logarithm to base 2 in *bits*; a nat is 1.44 bits. The mean surprise over many characters
 # is the **loss**. Its gradient says for each weight in which direction the loss falls; the optimizer takes a small step in that
 # direction, and this is repeated thousands of times. No one has to label anything, since **the text itself is the answer**: the targets
 # are the inputs, shifted by one. Chapters 4 to 6 build this.
@@ -196,7 +198,7 @@ plt.show()
 #
 # ### Advantages and limitations, in a sentence each
 #
-# **For:** any text, any word and any language with about a hundred symbols, in a small network whose steps cost the same however long the
+# **For:** any word, with about a hundred symbols for English, in a small network whose steps cost the same however long the
 # text is. **Against:** many steps to a sentence, one after the other; a memory of fixed size; and texts that look right long before they
 # make sense. Chapter 10 ties each of these to a figure that this notebook measured.
 #

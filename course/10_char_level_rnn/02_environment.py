@@ -10,7 +10,7 @@
 # GPUs, about 3 GB; `pip install torch --index-url https://download.pytorch.org/whl/cpu` installs the small build without GPU
 # support.
 #
-# **With charloom.** `pip install '.[course]'` in a clone installs those three, charloom itself, and what you need to open
+# **With charloom.** `pip install '.[course,text]'` in a clone installs those three, charloom itself, and what you need to open
 # notebooks. Here is what this run used. The check reads the list from which pip works, and compares the installed versions with
 # it:
 
@@ -111,7 +111,7 @@ for nvidia, apple in product((True, False), repeat=2):
 #
 # **By hand.** `torch.manual_seed(n)` sets the beginning of the stream from which PyTorch draws initial weights and dropout. To see
 # that this makes a *training* repeatable, we train a tiny network on one line of text. You need not understand it yet: chapters 3
-# to 6 explain each line.
+# to 6 build a better one piece by piece.
 
 # %% tags=["by-hand"]
 SEED = 1
@@ -141,7 +141,7 @@ for name, seed in (("seed 1", 1), ("again 1", 1), ("seed 2", 2)):
 
 # %% [markdown]
 # **With charloom.** `TrainingConfig(seed=1)`, or `--training.seed 1`. It must draw the same first weights, and so reach the same
-# losses. A seed that it ignored, or one number that it drew too many, would change all of them.
+# losses. If it ignored the seed, or drew one number too many, all of them would differ.
 
 # %%
 from charloom import TrainingConfig

@@ -52,8 +52,7 @@ text = read(file)
 print(f"{len(text):,} characters from {file.name}")
 
 # %% [markdown]
-# **With charloom.** A text can be a file, a folder, or the name of a corpus (`charloom data list`). Whatever it changes while
-# reading, it says so. We compare the whole text, and then a file made to be difficult: a byte order mark, three kinds of line
+# **With charloom.** A text can be a file, a folder, or the name of a corpus (`charloom data list`). It says what it changes while reading. We compare the whole text, and then a file made to be difficult: a byte order mark, three kinds of line
 # ends, and characters of two, three and four bytes.
 
 # %%

@@ -131,7 +131,7 @@ show_text(bigram_text)
 #
 # $$\text{logits} = x\,W \qquad P(\text{next}) = \mathrm{softmax}(\text{logits}), \qquad W: (V + 1) \times V.$$
 #
-# Multiplying a one-hot vector by W picks a row of W, so nobody multiplies: it is a look-up, and exactly what `nn.Embedding` does.
+# The scores before softmax are called *logits*. Multiplying a one-hot vector by W picks a row of W, so nobody multiplies: it is a look-up, and exactly what `nn.Embedding` does.
 
 # %%
 V = len(characters)
@@ -204,7 +204,7 @@ plt.show()
 # table cannot.
 #
 # **With charloom.** The bigram is a recurrent network without memory. Let the embedding be -log P, which is never negative, so that
-# a hidden layer with ReLU copies it; let the output change its sign: then the logits are log P. All that is missing is the matrix
+# a hidden layer with ReLU, which is max(0, x), copies it; let the output change its sign: then the logits are log P. All that is missing is the matrix
 # **W_hh, by which a state would see the state before it: it is zero.** charloom evaluates this network, and writes with it.
 
 # %%
@@ -255,7 +255,7 @@ show_text(write_from(drowned, 100, seed=SEED))
 #
 # $$P_n(c \mid h) = \frac{\text{count}(h c) + \text{kinds}(h)\,P_{n-1}(c \mid h')}{\text{count}(h) + \text{kinds}(h)}, \qquad P_0 = \frac{1}{V}$$
 #
-# where h' is h without its first character.
+# where h' is h without its first character; where h was never seen, P_n = P_{n-1}.
 
 # %%
 LONGEST = choose(7, 5)
@@ -369,7 +369,7 @@ panels[1].set(xlabel="order n of the n-gram", ylabel="rows of the table", yscale
 panels[1].legend()
 figure.suptitle(
     headline(
-        f"With a added, order {best['add a']} is best; with a fallback, order {best['fall back']} of {LONGEST}. The table of order "
+        f"With *add a*, order {best['add a']} is best; with a fallback, order {best['fall back']} of {LONGEST}. The table of order "
         f"{LONGEST} has {len(tables[-1].total):,} rows, and {never_seen[LONGEST]:.0%} of the new text's contexts are not among them"
     )
 )
@@ -402,7 +402,7 @@ say(
 )
 
 # %% [markdown]
-# **Exercise. Predict first:** the tables above know what follows `"the "`, and separately what follows `"The "`. How many
+# **Exercise. Predict first:** how many
 # characters of context must a table have to know that a quotation mark is still open after 40 characters, and how many rows could
 # it need?
 #

@@ -4,11 +4,11 @@
 # *About 40 minutes. You need Q12 to Q15, matrix products, tanh and the sigmoid σ(a) = 1 / (1 + e^-a), which lies between 0 and 1.*
 #
 # `nn.RNN`, `nn.GRU` and `nn.LSTM` run a whole slice in one call. Inside, each is a loop over the characters, and the body of the
-# loop, **the cell**, is a few lines. We write all four of them from their equations. If we have understood them, our loop gives
+# loop, **the cell**, is a few lines. We write all four (`nn.RNN` comes with tanh or ReLU) from their equations. If we have understood them, our loop gives
 # the same numbers as PyTorch and charloom, at every step.
 #
 # All cells have the same signature: the input x_t and the state go in, the new state comes out. x_t is the embedding of the
-# character that was read. A layer's weights are two matrices and two biases:
+# character that was read, e_t in chapter 1. PyTorch calls $W_{xh}$ W_ih; its two biases together are $b_h$. A layer's weights are two matrices and two biases:
 #
 # | | shape | what it multiplies |
 # |---|---|---|
@@ -37,7 +37,7 @@ def run_cell(step, weights, inputs, state):
 # %% [markdown]
 # #### tanh and ReLU
 #
-# $$h_t = f(W_{ih}\,x_t + b_{ih} + W_{hh}\,h_{t-1} + b_{hh}), \qquad f = \tanh \text{ or } \mathrm{ReLU}$$
+# $$h_t = \varphi(W_{ih}\,x_t + b_{ih} + W_{hh}\,h_{t-1} + b_{hh}), \qquad \varphi = \tanh \text{ or } \mathrm{ReLU}$$
 #
 # The whole state is *replaced* at each step. tanh keeps each number between -1 and 1; ReLU sets negative numbers to 0 and has no
 # upper limit.
@@ -367,7 +367,7 @@ print(f"on the same weights, h differs by up to {gap.max():.3f}, {gap.mean():.3f
 def kept_by_lstm(forget, steps):
     """How much of c = 1 is left after each step, with the forget gate at `forget` and the input gate shut."""
     bias = torch.tensor([-50.0, math.log(forget / (1 - forget)), 0.0, 0.0])  # i, f, g, o: σ(-50) is 0
-    weights, x, state = (torch.zeros(4, 1), torch.zeros(4, 1), bias, torch.zeros(4)), torch.zeros(1, 1), None
+    weights, x = (torch.zeros(4, 1), torch.zeros(4, 1), bias, torch.zeros(4)), torch.zeros(1, 1)
     state, kept = (torch.zeros(1, 1), torch.ones(1, 1)), [1.0]
     for _ in range(steps):
         state = lstm_step(x, state, weights)
@@ -441,7 +441,7 @@ for extra, gates in opened.items():
 # To remember is something that a gated cell has to *learn*; chapter 6 measures what that means for the gradient.
 #
 # **Exercise. Predict first:** at which forget gate is half of the memory left after 50 characters? And after 1,000? First guess,
-# then compute.
+# then solve f^t = 1/2.
 #
 # <details><summary>Solution</summary>
 #

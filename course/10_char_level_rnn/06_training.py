@@ -77,7 +77,8 @@ print(f"1/2 and 1/8 in turn: {unsteady:.3f} nats; always 5/16: {steady:.3f} nats
 # ### Q17: How do you select and configure an optimizer for training the RNN model in PyTorch?
 #
 # **By hand.** We start with **AdamW**, a common first choice: it keeps a running mean of each parameter's gradient and of its
-# square, and so gives each parameter a step size of its own. Two settings matter as much as the name of the optimizer: the *peak*
+# square (`betas` say how long they remember), and moves the parameter by the rate times the first, divided by the root of the second. So
+# each parameter has a step size of its own. `weight_decay` also pulls every parameter a little towards 0. Two settings matter as much as the name of the optimizer: the *peak*
 # of the learning rate, and its *schedule*. The rate rises during the first steps, while those running means still rest on few
 # gradients, and then falls along a cosine to almost nothing, so that the last steps only polish.
 
@@ -165,7 +166,7 @@ print(f"✔ all weights after three steps of AdamW: largest difference between o
 # ### Q18: How do you implement a training loop that updates model weights based on the loss in PyTorch?
 #
 # **By hand.** For each slice: predict, compute the loss, backpropagate, clip the gradient (Q19), take a step. Then *detach* the
-# state: its values carry over into the next slice, the gradient does not. At the end of the text, the next epoch starts from the
+# state: its values carry over into the next slice, the gradient does not. One reading of the whole text is an *epoch*; the next one starts from the
 # beginning with an empty state. The loop yields a record after each step, so the caller decides what to do with them.
 
 # %% tags=["by-hand"]
@@ -243,7 +244,7 @@ same_losses("three epochs of five slices", steps=15, ids=train_ids[: 5 * STREAMS
 # The second comparison reads the same short text three times, so it also checks what happens between two epochs.
 #
 # **Exercise.** Without `optimizer.zero_grad()`, PyTorch *adds* each new gradient to the old one. Predict first: after two calls of
-# `backward` on the same slice, how long is the gradient? And if there are ten different slices, is it ten times as long as that of
+# `backward` on the same slice, how long is the gradient (all its numbers taken as one vector)? And if there are ten different slices, is it ten times as long as that of
 # one?
 #
 # <details><summary>Solution</summary>
@@ -647,7 +648,6 @@ def figures(runs, what):
 
 for name, found in {
     f"{SHORT_EPOCHS} epochs, at the end": figures(short_runs, "end"),
-    f"{2 * SHORT_EPOCHS} epochs, halfway": figures(long_runs, "halfway"),
     f"{2 * SHORT_EPOCHS} epochs, at the end": figures(long_runs, "end"),
 }.items():
     print(f"{name:<24} {np.mean(found):.3f} nats, seeds from {found[0]:.3f} to {found[-1]:.3f}")
@@ -703,8 +703,7 @@ plot_loss([twin_run], FOLDER / "loss.png")
 display(Image(FOLDER / "loss.png", width=640))
 
 # %% [markdown]
-# **Exercise.** You have trained half of a long schedule and run out of time. Predict first, and then look at the three lines of
-# figures above: is the model that you have as good as one that was given a schedule of just this length?
+# **Exercise.** You have trained half of a long schedule and run out of time. Predict first: is the model that you have as good as one that was given a schedule of just this length?
 #
 # <details><summary>Solution</summary>
 #

@@ -16,7 +16,8 @@
 # | $h_t = \tanh(a_t)$ | (B, H) |
 # | $o_t = h_t W_{ho}^\top + b_o$ | (B, V) |
 #
-# Backwards, for t = T-1, T-2, ..., each line follows from one above by the chain rule:
+# Backwards, for t = T-1, T-2, ..., each line follows from one above by the chain rule. (The loss of one prediction is $-o_y + \log \sum e^{o}$
+# for the target y; its derivative is softmax minus one-hot. It is divided by T B because the loss is a mean.)
 #
 # | | shape |
 # |---|---|
@@ -112,16 +113,15 @@ def arrow(axes, start, end, colour, **style):
 
 # %%
 SHOWN, CUT = 8, 4  # steps in the diagram, and where the second slice begins
-visible = {" ": "␣", "\n": "↵"}
 place = LENGTH - CUT
-read = [characters[i] for i in torch.cat([inputs[0, place:, 1], inputs[1, : SHOWN - CUT, 1]]).tolist()]
+was_read = [characters[i] for i in torch.cat([inputs[0, place:, 1], inputs[1, : SHOWN - CUT, 1]]).tolist()]
 came = [characters[i] for i in torch.cat([targets[0, place:, 1], targets[1, : SHOWN - CUT, 1]]).tolist()]
 figure, axes = plt.subplots(figsize=(10, 4), dpi=144)
 for t in range(SHOWN):
     step = f"{place + t}" if t < CUT else f"{t - CUT}"
-    box(axes, t, 0, visible.get(read[t], read[t]), "#E8E8E8")
+    box(axes, t, 0, visible(was_read[t]), "#E8E8E8")
     box(axes, t, 1, f"$h_{{{step}}}$", "#CFE3F2")
-    box(axes, t, 2, visible.get(came[t], came[t]), "#E8E8E8")
+    box(axes, t, 2, visible(came[t]), "#E8E8E8")
     arrow(axes, (t - 0.06, 0.25), (t - 0.06, 0.75), COLOURS[0])
     arrow(axes, (t - 0.06, 1.25), (t - 0.06, 1.75), COLOURS[0])
     arrow(axes, (t + 0.06, 1.75), (t + 0.06, 1.25), COLOURS[1], linestyle="--")
@@ -295,14 +295,14 @@ say(
 
 # %% [markdown]
 # **Why is so little left in an untrained LSTM?** Its memory c is multiplied by the forget gate f at each step, and f is a sigmoid of
-# numbers near 0, so about 1/2: after fifty steps 0.5^50, which is 1e-15. Let us look at the gates themselves:
+# numbers near 0, so about 1/2: after n steps about 0.5^n. Let us look at the gates themselves:
 
 # %%
 
 
 @torch.no_grad()
 def forget_gates(network, ids):
-    """The forget gate of each unit after each character: f_t = sigmoid(W_f e_t + b_f + U_f h_{t-1} + c_f)."""
+    """The forget gate of each unit after each character, from the second block of the weights."""
     e = network.embedding(ids.to(device)[:, None])  # (time, 1, E)
     h, _ = network.recurrent(e)  # (time, 1, H)
     before = torch.cat([torch.zeros_like(h[:1]), h[:-1]])

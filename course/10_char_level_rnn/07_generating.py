@@ -126,7 +126,7 @@ for seed_text in ("class ", "If the "):
 # Does the model answer in the style of the question? We measure one simple thing: the share of marks, that is of characters that
 # are neither letters, digits nor spaces. We cut the validation text into passages of 200 characters, take the quarter with most
 # marks and the quarter with fewest, let the model continue each, and count the marks that it writes. The function `paired`
-# compares two lists of measurements made in pairs. It is used for all comparisons from here on: a difference counts only if it is
+# compares two lists of measurements made in pairs. It is used in this chapter wherever measurements come in pairs: a difference counts only if it is
 # clear of the spread.
 
 # %%
@@ -337,7 +337,7 @@ for length in (1, 10, 100):
 # word in training. If the state were carried from one word to the next, as it is within a long text, the network would
 # almost never see an empty state before a boundary, and what it wrote first would be an accident. We train it both ways.
 #
-# Words have different lengths, so a batch is *padded*: positions after a word's end are filled up, and their targets are ignored. Each
+# Words have different lengths, so a batch is *padded*: positions after a word's end are filled up, and their targets are ignored. The loss of each
 # batch is divided by the usual number of symbols, not by its own: then every symbol counts alike, in long words and in
 # short ones.
 
@@ -570,5 +570,5 @@ print(
 )
 
 # %% [markdown]
-# **That is a whole program.** The functions *by hand* from Q7 to here read a text, define a network, train it and let it
-# write. The file `by_hand.py` next to this notebook is assembled from them, and runs alone: `python by_hand.py my.txt`.
+# **That is a whole program.** The functions *by hand* from Q10 to Q21 encode a text, define a network, train it and let it
+# write. The file `by_hand.py`, next to this notebook in the repository, is assembled from them, and runs alone: `python by_hand.py my.txt`.

@@ -11,7 +11,7 @@
 # ### Q25: How do you evaluate the model's performance in predicting the next character in a sequence on a validation set in PyTorch?
 #
 # **By hand.** Read the validation text once, from beginning to end, with the state carried, and count every character exactly once.
-# We compute two figures: the mean surprise, and the *accuracy*, the share of characters that were the most probable one. There is no
+# We compute two figures: the mean surprise, and the *accuracy*, the share of places where the model's first guess was right. There is no
 # averaging of batch averages, and no dropped tail.
 
 # %%
@@ -53,7 +53,7 @@ agree("accuracy", accuracy, score.accuracy, 2e-4)
 # * *What is the loss of a character that has n characters before it?* That is one place in the window. It comes close to the carried
 #   loss much sooner.
 #
-# One reading in windows of 512 answers both: we keep the loss at each place. What is carried is read along at the same places, so that
+# One reading in windows of 512 answers both: we keep the loss at each place. We also read the text with the state carried and take its loss at the same places, so that
 # the two differ in their context only. The picture shows both against n.
 
 # %%
@@ -112,7 +112,7 @@ axes.set_title(
 plt.show()
 enough = next((size for size, cost, error in zip(windows, costs, errors) if cost - 2 * error <= 0.01), None)
 say(
-    f"Carried, the model is worth {score.nats_per_character:.2f} nats; in windows of {windows[-1]} {fresh[-1]:.2f}, and in "
+    f"Carried, the model needs {score.nats_per_character:.2f} nats; in windows of {windows[-1]} {fresh[-1]:.2f}, and in "
     f"windows of {windows[0]} {fresh[0]:.2f}. "
     + (
         f"**From {enough} characters of context on, a single prediction is as good as with all of it, to 0.01 nats and "
@@ -288,8 +288,8 @@ say(
     + f"The best n-gram by the training text alone has order {best_by_counting}."
 )
 say(
-    f"**Know your text:** {repeated:.0%} of the validation text, in pieces of 40 characters, stand word for word in the "
-    "training text too. A compressor that copies from far back, and a model that counts long sequences, live on "
+    f"**Know your text:** of the validation text's pieces of 40 characters, {repeated:.0%} also occur in the "
+    "training text. A compressor that copies from far back, and a model that counts long sequences, live on "
     "repetitions; a small network has to learn passages by heart first."
 )
 say(

@@ -27,7 +27,7 @@ first_score = charloom.evaluate(first, validation_text)
 ahead = nats - first_score.nats_per_character
 say(
     f"In {first_seconds:.0f} seconds a network with {first.network.parameter_count():,} numbers read the training part {passes} "
-    f"times. It is worth {first_score.nats_per_character:.3f} nats on the validation text; our own program reached {nats:.3f}. "
+    f"times. It needs {first_score.nats_per_character:.3f} nats on the validation text; our own program reached {nats:.3f}. "
     + (
         f"The difference of {ahead:+.3f} is clear of the seeds, which spread by {noise:.3f} (question 25)."
         if abs(ahead) > 2 * noise
@@ -101,7 +101,7 @@ print(
 # %% [markdown]
 # The best of hundreds of units looks good by luck alone. So the unit is *chosen* on the first half of what was read and *judged* on the
 # second. And we ask how good luck would look: how many of all units do as well on the second half, and how well does the best
-# unit of networks do that have learned nothing, found in the same way?
+# unit, found in the same way, do in networks that have learned nothing?
 
 # %%
 untrained = []
@@ -369,7 +369,7 @@ print(f"{sum(capitals)} of {len(capitals)} capitals are nearest to their own sma
 #
 # An opened bracket must be closed, perhaps much later. Does the network remember it? We change one character: each passage with
 # an open bracket is read twice, once as it is and once with a space in place of the bracket. Everything else is the same, so
-# whatever difference there is in the probability of a closing bracket, that many characters later, is memory. The picture shows
+# any difference in the probability of a closing bracket n characters later must come from memory. The picture shows
 # the mean probability in both readings, over the brackets that are still open at that distance.
 
 # %%
@@ -400,14 +400,18 @@ if opened and ")" in index_of and " " in index_of:
 # The check takes the probability of the closing bracket, where it really comes, from charloom:
 
 # %%
+checked = 0
 for number, (place, length) in enumerate(opened[: choose(20, 5)]):
     if remembered and length < AFTER:
         passage_read = validation_text[place - BEFORE : place + length + 1]
         by_charloom = math.exp(-charloom.surprisal(first, passage_read)[-1])
         by_hand = float(remembered["with the bracket"][length - 1, number])
         assert abs(by_hand - by_charloom) < 1e-4, f"bracket {number}: {by_hand} by hand, {by_charloom} with charloom"
+        checked += 1
 print(
-    f"✔ the probability of the bracket that closes: the same by hand and with charloom ({min(20, len(opened))} brackets)"
+    f"✔ the probability of the bracket that closes: the same by hand and with charloom ({checked} brackets)"
+    if checked
+    else "no bracket closes within what was read"
 )
 
 # %%

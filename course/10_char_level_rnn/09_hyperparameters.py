@@ -13,7 +13,7 @@
 #   mean difference *d* comes with a margin: d ± t·s/√n, where n is the number of seeds, s the standard deviation of the
 #   differences, and t comes from Student's distribution (95 %). **A difference that is smaller than its margin is not a result**,
 #   and the sentences below say so themselves: they are chosen by the outcome.
-# * **Nothing is compared that did not train.** A network that still predicts no better than letter frequencies says nothing about
+# * **Nothing is compared that did not train**, except in Q28, where failing to train is the result. A network that still predicts no better than letter frequencies says nothing about
 #   its setting, other than that it did not train.
 #
 # The experiments are small and short, so they show directions. For a larger text, a larger network or more time, the best values
