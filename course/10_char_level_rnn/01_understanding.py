@@ -188,11 +188,11 @@ plt.show()
 # To learn that a bracket opened 50 characters ago has to be closed, the error at the closing bracket must reach back through 50 steps. At
 # each of them the gradient is multiplied by the matrix $W_{hh}$ and by the slope of tanh, which is at most 1. If that makes it a little
 # smaller each time, say by a tenth, then after 50 steps $0.9^{50}$, about a two-hundredth, is left: **the gradient vanishes**, and the
-# network does not learn what happened that long ago. If it grows a little each time, it *explodes*, and one step ruins the weights.
+# network does not learn what happened that long ago. If it grows a little each time, it *explodes*, and one step can ruin the weights.
 # Bengio, Simard and Frasconi described this in 1994 ("Learning long-term dependencies with gradient descent is difficult").
 #
 # Exploding has a simple remedy, *clipping* the gradient (Q19). Against vanishing, the **LSTM** (Hochreiter and Schmidhuber, 1997) and the
-# **GRU** (Cho et al., 2014) add a path on which the state is *added to* instead of multiplied, and *gates*, numbers between 0 and 1 that
+# **GRU** (Cho et al., 2014) add a path on which the state is multiplied by *gates* that can stay near 1, instead of by a matrix and a slope. Gates are numbers between 0 and 1 that
 # decide what is kept, written and shown. Chapter 5 builds both cells from their equations; chapter 6 measures how much of the gradient is
 # left over distance for each.
 #

@@ -126,7 +126,7 @@ for seed_text in ("class ", "If the "):
 # Does the model answer in the style of the question? We measure one simple thing: the share of marks, that is of characters that
 # are neither letters, digits nor spaces. We cut the validation text into passages of 200 characters, take the quarter with most
 # marks and the quarter with fewest, let the model continue each, and count the marks that it writes. The function `paired`
-# compares two lists of measurements made in pairs. It is used in this chapter wherever measurements come in pairs: a difference counts only if it is
+# compares two lists of measurements made in pairs. It is used in chapters 7 and 8 wherever measurements come in pairs: a difference counts only if it is
 # clear of the spread.
 
 # %%

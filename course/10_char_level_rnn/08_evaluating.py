@@ -110,7 +110,9 @@ axes.set_title(
     )
 )
 plt.show()
-enough = next((size for size, cost, error in zip(windows, costs, errors) if cost - 2 * error <= 0.01), None)
+context_cost = {size: (cost, error) for size, cost, error in zip(windows, costs, errors)}
+small = [cost + 2 * error <= 0.01 for cost, error in context_cost.values()]
+enough = next((size for place, size in enumerate(windows) if all(small[place:])), None)
 say(
     f"Carried, the model needs {score.nats_per_character:.2f} nats; in windows of {windows[-1]} {fresh[-1]:.2f}, and in "
     f"windows of {windows[0]} {fresh[0]:.2f}. "
@@ -120,7 +122,7 @@ say(
         if enough
         else f"Even {windows[-1]} characters of context leave more than 0.01 nats to gain. `charloom report` measures the same"
     )
-    + ". Both statements are true at once, for a window is mostly its own beginning."
+    + ". Both statements are true at once, because the first characters of each window are dear."
 )
 
 # %% [markdown]
@@ -202,8 +204,8 @@ agree("perplexity", perplexity, score.perplexity, 1e-3)
 #
 # A figure means little alone. We take everything at hand that predicts text: a model that knows nothing; one that counts letters;
 # n-grams, which count sequences of up to twelve characters; and compressors, which are predictors too: to compress a text to *b*
-# bits per character is to be surprised by *b* bits at each. Every compressor gets the training text first and is charged only for
-# what the validation text adds. PPMd and zpaq are included where they are installed.
+# bits per character is to be surprised by *b* bits at each. Every compressor gets the training text first (zlib, whose memory is short, its last 32 KiB) and is charged only
+# for what the validation text adds. PPMd and zpaq are included where they are installed.
 
 # %%
 from charloom.evaluation import NGram, best_order, compare
