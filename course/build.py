@@ -8,6 +8,8 @@ makes this command fail: a reader would trip over it.
 """
 
 import argparse
+import base64
+import io
 import os
 import sys
 import time
@@ -16,6 +18,7 @@ from typing import Any
 
 import jupytext
 from nbclient import NotebookClient
+from PIL import Image
 
 import assemble
 from sources import HERE, lessons, source
@@ -40,6 +43,18 @@ def build(lesson: Path, mode: str) -> Any:
     return notebook
 
 
+def shrink(notebook: Any) -> None:
+    """Store each picture with a palette of 128 colours: a third of the size, and no eye sees it."""
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    for data in (output.data for output in outputs if "image/png" in output.get("data", {})):
+        whole = base64.b64decode(data["image/png"])
+        small = io.BytesIO()
+        picture = Image.open(io.BytesIO(whole)).convert("RGB")
+        picture.quantize(128, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+        if len(small.getvalue()) < len(whole):
+            data["image/png"] = base64.b64encode(small.getvalue()).decode() + "\n"
+
+
 def complaints(notebook: Any) -> list[str]:
     """What the cells wrote to standard error."""
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
@@ -58,6 +73,7 @@ def main() -> None:
     for lesson in options.lessons or lessons():
         began = time.perf_counter()
         notebook = build(lesson, options.mode)
+        shrink(notebook)
         said = complaints(notebook)
         for text in said:
             print(f"{lesson.name} writes to standard error: {text}", file=sys.stderr)
