@@ -13,7 +13,8 @@ PLACES = (PACKAGE / "course", PACKAGE.parents[1] / "course")
 def course(folder: Path, /, *, force: bool = False, json: bool = False) -> None:
     """Copy the course's notebooks into a folder.
 
-    They run there without further setup and, but for one text of verse, need no internet. Open them with: jupyter lab FOLDER
+    They run there without further setup and, but for one text of verse, need no internet. Open them with:
+    jupyter lab FOLDER
 
     Parameters
     ----------
