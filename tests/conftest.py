@@ -113,3 +113,12 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def as_on_the_command_line() -> Iterator[None]:
+    """Messages name settings as flags."""
+    from charloom.errors.options import named_as_flags
+
+    with named_as_flags():
+        yield

@@ -20,6 +20,8 @@ from charloom.errors import SettingsError, TextError
 from charloom.settings import CorpusConfig
 from models import several_texts
 
+pytestmark = pytest.mark.usefixtures("as_on_the_command_line")
+
 WHOLE = (1.0, 0.0, 0.0)
 WIDTHS = st.text(st.sampled_from("ab\né€😀"))
 """Texts of characters with one to four bytes."""

@@ -17,6 +17,8 @@ from charloom.data.text_sources import open_text, string_corpus
 from charloom.errors import TextError
 from charloom.settings import CorpusConfig
 
+pytestmark = pytest.mark.usefixtures("as_on_the_command_line")
+
 CONFIG = CorpusConfig()
 ENGLISH = "“Grüße,” said the naïve café-owner — and left. It cost 5 €, he’d said.\n" * 20
 GERMAN = "Wir möchten über die größten Flüsse schöne Geschichten erzählen. Äpfel, Öl, Übermut.\n" * 20

@@ -7,6 +7,8 @@ from charloom.errors import SettingsError
 from charloom.machine import hardware
 from charloom.machine.hardware import choose_precision
 
+pytestmark = pytest.mark.usefixtures("as_on_the_command_line")
+
 
 @pytest.fixture
 def able(monkeypatch: pytest.MonkeyPatch) -> None:

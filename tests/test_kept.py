@@ -20,6 +20,8 @@ from charloom.training.request import Length, RunRequest
 from charloom.training.runs import Run
 from charloom.training.session import Session
 
+pytestmark = pytest.mark.usefixtures("as_on_the_command_line")
+
 NETWORK = NetworkConfig(hidden_size=16, embedding_size=8, dropout=0.0)
 TRAINING = TrainingConfig(batch_size=4, sequence_length=16, learning_rate=3e-2, validations=20)
 STEPS = 60

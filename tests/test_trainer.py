@@ -24,6 +24,8 @@ from charloom.training.schedules import learning_rate
 from charloom.training.trainer import Trainer, TrainerState
 from conftest import CELLS
 
+pytestmark = pytest.mark.usefixtures("as_on_the_command_line")
+
 CONFIG = TrainingConfig(batch_size=4, sequence_length=16, learning_rate=1e-2, seed=7)
 STEPS = 23
 

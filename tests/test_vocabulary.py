@@ -12,6 +12,8 @@ from charloom.data.vocabulary import Vocabulary
 from charloom.errors import TextError
 from charloom.settings import VocabularyKind
 
+pytestmark = pytest.mark.usefixtures("as_on_the_command_line")
+
 BYTES = Vocabulary("bytes")
 
 
