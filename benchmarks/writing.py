@@ -3,15 +3,14 @@
 Usage: python benchmarks/writing.py [--seconds 1] [--processes 5] [--characters 1000000] [--run RUN --text FILE]
 [--output JSON]
 
-The two sides take turns, each in a process of its own, as they are used: in one process the threads that torch's loop
-leaves behind slow the other side down. Repeated, because speeds differ between processes. Characters and draws are
-included. Compared are the loop of the tutorials (`nn.LSTM` one step, softmax, `multinomial`, `.item()`) and charloom:
-its defaults on a long text and on a short one (numpy), compiled, and compiled with eight-bit weights, for 1x512 and
-2x256 over 65 symbols, with all cores. The limit for one text is the
-bytes of weights per character (in float32) at the speed at which the fastest of numpy's, torch's and numba's products
-reads them; for 64 texts at once, the best product of that shape. Then whole commands: from the start of `charloom
-generate` to the first character. Finally one text of many characters: does the last cost as little as the first? With
---run and --text also what eight bits cost a trained model, in nats per character.
+The two sides take turns, each in a process of its own, as they are used. Repeated, because speeds differ between
+processes. Characters and draws are included. Compared are the loop of the tutorials (`nn.LSTM` one step, softmax,
+`multinomial`, `.item()`) and charloom: its defaults on a long text and on a short one (numpy), compiled, and compiled
+with eight-bit weights, for 1x512 and 2x256 over 65 symbols, with all cores. The limit for one text is the bytes of
+weights per character (in float32) at the speed at which the fastest of numpy's, torch's and numba's products reads
+them; for 64 texts at once, the best product of that shape. Then whole commands: from the start of `charloom generate`
+to the first character. Finally one text of many characters: does the last cost as little as the first? With --run and
+--text also what eight bits cost a trained model, in nats per character.
 """
 
 import argparse

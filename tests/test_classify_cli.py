@@ -20,6 +20,7 @@ from charloom.classify.calibration import Bin
 from charloom.classify.evaluation import Evaluation, Mistake, draw_evaluation
 from charloom.classify.measures import Measures
 from charloom.classify.rows import parse_lines, waiting_lines
+from charloom.classify.runs import ClassifierRun
 from charloom.cli.classification import print_evaluation
 from classify_rows import as_tsv, begin, finish, small_rows
 
@@ -345,6 +346,17 @@ def test_a_model_that_is_none_gets_a_sentence(charloom: Command, tmp_path: Path,
     assert "there is no run or model folder nowhere" in refused(charloom("classify", verb, "nowhere", input=""))
     (tmp_path / "empty").mkdir()
     assert "neither a run nor a model folder" in refused(charloom("classify", verb, "empty", input=""))
+
+
+def test_a_notebook_shows_a_classifier_s_run_with_the_figures_of_its_best_validation(
+    charloom: Command, run: Path
+) -> None:
+    facts = json.loads(charloom("info", run, "--json").stdout)
+    shown = ClassifierRun(run)._repr_markdown_()
+    assert "of 3 classes in " in shown
+    assert "| steps | 40 of 40 |" in shown
+    assert f"accuracy {facts['held']['accuracy']:.4f}" in shown
+    assert f"at step {facts['best_step']:,}" in shown
 
 
 def test_a_classifier_is_described(charloom: Command, run: Path) -> None:

@@ -77,6 +77,14 @@ def test_a_notebook_shows_scores_models_and_pictures(run: charloom.Run, small_te
     assert (tmp_path / "loss.png").read_bytes() == bytes(picture)
 
 
+def test_a_run_shows_the_step_that_is_saved_not_the_last_in_its_log(small_text: str, tmp_path: Path) -> None:
+    run = charloom.train(small_text, run=tmp_path / "run", steps=3, network=NETWORK)
+    log = run.path / "metrics.jsonl"
+    log.write_text(log.read_text().splitlines(keepends=True)[0])  # written at intervals: it may lag behind
+    assert run.step() == 3
+    assert "| steps | 3 of 3 |" in run._repr_markdown_()
+
+
 def test_a_notebook_shows_a_run_before_its_first_step_and_names_that_look_like_markup(
     small_text: str, tmp_path: Path
 ) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from charloom.classify.model import load_classifier
-from charloom.classify.runs import ClassifierRun
+from charloom.classify.runs import ClassifierRun, best_held
 from charloom.errors import FolderError
 from charloom.models.model_folder import is_run, model_folder, read_model_file
 from charloom.storage import strict_json
@@ -40,8 +40,7 @@ def describe_classifier(path: Path) -> dict[str, Any]:
         return facts
     run = ClassifierRun(path)
     config, metrics = run.classifier_config(), run.metrics()
-    held = [line for line in metrics if "held" in line]
-    best = min(held, key=lambda line: line["held"].get("nats_per_text", float("inf"))) if held else None
+    best = best_held(metrics)
     return facts | {
         "rows": strict_json.plain(config.rows),
         "training": strict_json.plain(config.training),

@@ -88,17 +88,22 @@ class ClassifierRun(Run):
 
     def _repr_markdown_(self) -> str:
         config, metrics = self.classifier_config(), self.metrics()
-        held = [line["held"] for line in metrics if "held" in line]
+        best = best_held(metrics)
         figures = {
             "texts": f"{config.rows.rows:,} of {config.rows.classes:,} classes in {config.rows.name}",
             "network": f"{config.plan.parameters:,} parameters",
             "steps": f"{self.step():,} of {config.plan.steps:,}",
         }
-        if held:
-            figures["held-out texts"] = ", ".join(
-                f"{name.replace('_', ' ')} {value:.4f}" for name, value in held[-1].items()
-            )
+        if best is not None:
+            held = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in best["held"].items())
+            figures["best on held-out texts"] = f"{held}, at step {best['step']:,}"
         return table(str(self.path), figures)
+
+
+def best_held(metrics: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The line of the validation with the smallest loss; None before the first."""
+    held = [line for line in metrics if "held" in line]
+    return min(held, key=lambda line: line["held"].get("nats_per_text", float("inf")), default=None)
 
 
 def _has_figures(line: dict[str, Any]) -> bool:

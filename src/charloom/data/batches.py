@@ -118,10 +118,15 @@ def folded(starts: Integers, lengths: Integers, rows: int) -> tuple[Integers, In
     """Starts and lengths of the texts, where those longer than a `rows`-th of them all are cut into equal pieces."""
     longest = max(1, -(-int(lengths.sum()) // rows))
     counts = -(-lengths // longest)
-    number = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
-    starts, lengths, counts = (np.repeat(values, counts) for values in (starts, lengths, counts))
-    begins, ends = (place * lengths // counts for place in (number, number + 1))
-    return starts + begins, ends - begins
+    owner, number = pieces(counts)
+    begins, ends = (place * lengths[owner] // counts[owner] for place in (number, number + 1))
+    return starts[owner] + begins, ends - begins
+
+
+def pieces(counts: Integers) -> tuple[Integers, Integers]:
+    """For texts cut into `counts` pieces each: which text each piece belongs to, and its number there, from 0."""
+    owner = np.repeat(np.arange(len(counts)), counts)
+    return owner, np.arange(len(owner)) - (np.cumsum(counts) - counts)[owner]
 
 
 def rows(ids: Ids, starts: Integers, lengths: Integers, first: int, last: int, *, boundary: int) -> Batch:

@@ -16,7 +16,9 @@ def option(name: str, value: str | float | None = None) -> str:
         flag = f"--{name.replace('_', '-')}"
         return flag if value is None else f"{flag} {value if isinstance(value, str) else format(value, 'g')}"
     argument = _ARGUMENTS.get(name, name)
-    return argument if value is None else f"{argument}={value!r}".replace("'", '"')
+    if value is None:
+        return argument
+    return f'{argument}="{value}"' if isinstance(value, str) else f"{argument}={value!r}"
 
 
 @contextmanager

@@ -1,9 +1,9 @@
 """A model reads a text: the one loop behind every score, surprisal and report.
 
 A text is cut into spans, each read from a zero state and the symbol before it: where a text begins, nothing is known of
-the one before, as in training. The functions here say which spans there
-are, how many are read side by side, and how many symbols at a time; `read` goes through them and gives what the network
-predicts. Everything is computed in float32, whatever the precision of training.
+the one before, as in training. The functions here say which spans there are, how many are read side by side, and how
+many symbols at a time; `read` goes through them and gives what the network predicts. Everything is computed in float32,
+whatever the precision of training.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from charloom.data.batches import IGNORED, Batch, Integers, Streams, folded, rows, spans
+from charloom.data.batches import IGNORED, Batch, Integers, Streams, folded, pieces, rows, spans
 from charloom.data.vocabulary import Ids
 from charloom.models.language_model import LanguageModel
 from charloom.models.network import State, reading
@@ -86,10 +86,9 @@ def window_batches(model: LanguageModel, ids: Ids, context: int, chunk: int) -> 
     """Windows of `context` symbols side by side; where one of several texts ends, its window ends too."""
     context = min(context, max(1, len(ids)))
     begins, sizes = spans(ids, model.vocabulary.boundary)
-    counts = -(-sizes // context)
-    number = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
-    starts = np.repeat(begins, counts) + number * context
-    lengths = np.minimum(context, np.repeat(begins + sizes, counts) - starts)
+    owner, number = pieces(-(-sizes // context))
+    starts = begins[owner] + number * context
+    lengths = np.minimum(context, (begins + sizes)[owner] - starts)
     return side_by_side(ids, starts, lengths, chunk, model.vocabulary.boundary)
 
 
