@@ -7,6 +7,7 @@ from charloom.classify.model import load_classifier
 from charloom.classify.runs import ClassifierRun, best_held
 from charloom.errors import FolderError
 from charloom.models.model_folder import is_run, model_folder, read_model_file
+from charloom.places.located import located
 from charloom.storage import strict_json
 
 
@@ -38,7 +39,7 @@ def describe_classifier(path: Path) -> dict[str, Any]:
     }
     if not is_run(path):
         return facts
-    run = ClassifierRun(path)
+    run = ClassifierRun(located(path))
     config, metrics = run.classifier_config(), run.metrics()
     best = best_held(metrics)
     return facts | {

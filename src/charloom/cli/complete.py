@@ -87,11 +87,11 @@ def _counts(run: Path) -> "WordCounts | None":
     from charloom.cli.output import say
     from charloom.complete.word_counts import WordCounts
     from charloom.training.run_text import same_text
-    from charloom.training.runs import Run
+    from charloom.training.runs import as_run
 
-    config = Run(run).config()
+    config = as_run(run).config()
     try:
-        text = same_text(Run(run), config)
+        text = same_text(as_run(run), config)
     except CharloomError as error:
         say(f"words of the training text are not counted: {error}")
         return None

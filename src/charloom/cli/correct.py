@@ -91,7 +91,7 @@ def _lexicon(run: Path, words: Path | None, moved: Path | None) -> "Lexicon":
     from charloom.correct.word_lists import known_words
     from charloom.models.model_folder import is_run
     from charloom.training.run_text import same_text
-    from charloom.training.runs import Run
+    from charloom.training.runs import as_run
 
     listed = read_words(_decoded(files.read(words), words), str(words)) if words else {}
     if not is_run(run):
@@ -103,7 +103,7 @@ def _lexicon(run: Path, words: Path | None, moved: Path | None) -> "Lexicon":
             )
         return Lexicon(listed)
     try:
-        own = same_text(Run(run), Run(run).config(), moved, remedy=MOVED)
+        own = same_text(as_run(run), as_run(run).config(), moved, remedy=MOVED)
     except CharloomError as error:
         raise SettingsError(f"give one text to correct, a passage or --text: {error}") if moved else error from None
     return known_words(own.train.pieces(), listed)

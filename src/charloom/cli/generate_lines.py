@@ -20,7 +20,7 @@ def known_lines(run: Path, writer: "Writer", compare: Path | None) -> "Lines":
     from charloom.generation.novelty import Lines
     from charloom.models.model_folder import is_run
     from charloom.training.run_text import same_text
-    from charloom.training.runs import Run
+    from charloom.training.runs import as_run
 
     if writer.config.documents != "lines":
         raise SettingsError(
@@ -30,7 +30,7 @@ def known_lines(run: Path, writer: "Writer", compare: Path | None) -> "Lines":
         return Lines(files.read_text(compare).split("\n"))
     if not is_run(run):
         raise SettingsError(f"{shown(run)} is a model folder, which has no training text; give a list with --compare")
-    return Lines.of(same_text(Run(run), Run(run).config()).train)
+    return Lines.of(same_text(as_run(run), as_run(run).config()).train)
 
 
 def write_compared(

@@ -15,11 +15,11 @@ def plot(*runs: Path, output: Path = Path("loss.png")) -> None:
     """
     from charloom.errors import SettingsError
     from charloom.plotting.loss_curves import plot_loss
-    from charloom.training.runs import Run
+    from charloom.training.runs import as_run
 
     if not runs:
         raise SettingsError("no run to plot; name at least one run directory")
     for run in runs:
-        Run(run).config()
-    plot_loss([Run(run) for run in runs], output)
+        as_run(run).config()
+    plot_loss([as_run(run) for run in runs], output)
     print(output)

@@ -6,6 +6,7 @@ or unpickled, and sizes are checked against the configuration before anything is
 
 import stat
 from dataclasses import dataclass
+from difflib import get_close_matches
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, Protocol, Union
@@ -14,6 +15,8 @@ from charloom.data.corpus import Text
 from charloom.data.text_ids import encode
 from charloom.data.vocabulary import Ids, Vocabulary
 from charloom.errors import CharloomError, FolderError, arguments, shown
+from charloom.places.located import located
+from charloom.places.ready_made import READY_MADE
 from charloom.settings import DocumentKind, NetworkConfig, VocabularyKind
 from charloom.storage import strict_json
 from charloom.storage.tensor_files import Array, Expected, largest_file, unpack
@@ -91,8 +94,9 @@ def shapes(network: NetworkConfig, *, inputs: int, outputs: int) -> Expected:
     return {name: (shape, "float32") for name, shape in all_shapes.items()}
 
 
-def is_run(path: Path) -> bool:
-    """Whether `path` is a run directory and not a model folder."""
+def is_run(place: str | PathLike[str]) -> bool:
+    """Whether a path or the name of a ready-made model is a run directory and not a model folder."""
+    path = located(place)
     return (path / "model").is_dir() or (path / "checkpoints").is_dir()
 
 
@@ -118,9 +122,11 @@ def model_folder(place: ModelPlace) -> Path:
     """The model folder of a run, or the folder itself. Raises `FolderError`."""
     found = place_of(place)
     arguments.path(place if found is None else found)
-    path = Path(found)  # type: ignore[arg-type]
+    path = located(found)  # type: ignore[arg-type]
     if not path.exists():
-        raise FolderError(f"there is no run or model folder {shown(path)}; check the path")
+        close = get_close_matches(str(path), READY_MADE, n=1)
+        meant = f"did you mean the ready-made model {close[0]!r}?" if close else "check the path"
+        raise FolderError(f"there is no run or model folder {shown(path)}; {meant}")
     if not is_run(path) and not (path / "config.json").exists():
         raise FolderError(f"{shown(path)} is neither a run nor a model folder: it has no config.json; check the path")
     return path / "model" if is_run(path) else path
@@ -135,7 +141,7 @@ def read_model(folder: Path) -> ModelArrays:
     inputs, outputs = sizes(vocabulary, config.predicts_end)
     expected = shapes(config.network, inputs=inputs, outputs=outputs)
     data = read_model_file(folder, "model.safetensors", min(LARGEST_WEIGHTS, largest_file(expected)))
-    return ModelArrays(config, vocabulary, unpack(data, expected, str(folder / "model.safetensors")))
+    return ModelArrays(config, vocabulary, unpack(data, expected, str(folder / "model.safetensors"), rounded=True))
 
 
 def read_vocabulary(folder: Path) -> Vocabulary:

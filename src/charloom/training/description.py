@@ -6,7 +6,7 @@ from typing import Any
 from charloom.models.model_folder import is_run
 from charloom.storage import strict_json
 from charloom.training.kept import kept
-from charloom.training.runs import Run, load
+from charloom.training.runs import as_run, load
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def describe(path: Path) -> dict[str, Any]:
     }
     if not is_run(path):
         return facts
-    run = Run(path)
+    run = as_run(path)
     config, metrics = run.config(), run.metrics()
     last = next((line for line in reversed(metrics) if "loss_nats" in line), None)
     final = next((line for line in reversed(metrics) if "final" in line), None)

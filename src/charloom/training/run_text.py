@@ -10,7 +10,7 @@ from charloom.errors import CharloomError, FolderError, shown
 from charloom.errors.options import option
 from charloom.models.model_folder import is_run
 from charloom.settings import CorpusConfig
-from charloom.training.runs import CorpusRecord, Run, RunConfig
+from charloom.training.runs import CorpusRecord, Run, RunConfig, as_run
 
 ELSEWHERE = "record where it is now with: charloom train --resume --run {run} --text NEW"
 """What to do if the text of a run was moved, for commands that have no option for it."""
@@ -68,7 +68,7 @@ def text_to_evaluate(
     The text is a part of the run's own text (validation, unless `split` names another), or all of another text. A
     `text` with the SHA-256 of the run's own text counts as that, wherever it is now.
     """
-    config = Run(run).config() if is_run(run) else None
+    config = as_run(run).config() if is_run(run) else None
     if config is None and (text is None or with_train):
         raise FolderError(
             f"{run} is a model folder and has no text of its own; give one with {option('text')}, or name the run"
@@ -77,7 +77,7 @@ def text_to_evaluate(
         own = (
             None
             if config is None
-            else same_text(Run(run), config, remedy=f"name where it is now with {option('text')}")
+            else same_text(as_run(run), config, remedy=f"name where it is now with {option('text')}")
         )
         if own is not None:
             return _part(own, split, with_train)
@@ -92,7 +92,7 @@ def text_to_evaluate(
             f"{shown(text)} is not the text that {run} was started with, so it has no {split} part; leave out "
             f"{option('split')} or {option('text')}"
         )
-    train = same_text(Run(run), config).train if config is not None and with_train else None
+    train = same_text(as_run(run), config).train if config is not None and with_train else None
     return other.text, other.name, train
 
 

@@ -25,6 +25,7 @@ from charloom.errors.options import option
 from charloom.interruption import Interruption
 from charloom.machine.notebook import table
 from charloom.models.model_folder import ModelPlace, model_folder, of_language_model, read_model_file
+from charloom.places.located import located
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
 from charloom.storage import atomic_files, strict_json
 from charloom.storage.atomic_files import Disk
@@ -183,7 +184,7 @@ def as_run(run: "Run | str | PathLike[str]") -> Run:
     if isinstance(run, Run):
         return run
     arguments.path(run)
-    return Run(Path(run))
+    return Run(located(run))
 
 
 def load(path: ModelPlace) -> "LanguageModel":

@@ -1,0 +1,54 @@
+"""The models that come with the package, by name. Their files are data of this package; nothing is fetched."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from charloom.errors import FolderError, did_you_mean
+from charloom.storage import strict_json
+
+DATA = Path(__file__).parent / "data"
+
+Kind = Literal["language model", "classifier"]
+
+
+@dataclass(frozen=True)
+class ReadyMade:
+    """A model that comes with charloom."""
+
+    name: str
+    kind: Kind
+    summary: str
+
+    @property
+    def folder(self) -> Path:
+        """Its model folder, in the installed package."""
+        return DATA / self.name
+
+    @property
+    def words(self) -> Path:
+        """The counted words of its training text, for models of a language; the file may not exist."""
+        return self.folder / "words.txt.xz"
+
+
+READY_MADE = {
+    entry.name: entry
+    for entry in (
+        ReadyMade("english", "language model", "English prose: writes, completes, corrects, starts small texts"),
+    )
+}
+
+
+def ready_made(name: str) -> ReadyMade:
+    """The ready-made model called `name`. Raises `FolderError` with the known names, or if this installation lacks it."""
+    if name not in READY_MADE:
+        raise FolderError(f"there is no ready-made model {name[:100]!r}{did_you_mean(name, READY_MADE)}")
+    entry = READY_MADE[name]
+    if not (entry.folder / "config.json").is_file():
+        raise FolderError(f"this installation of charloom lacks the files of {name!r}; install charloom again")
+    return entry
+
+
+def at(folder: Path) -> ReadyMade | None:
+    """The ready-made model whose folder this is; None for any other folder."""
+    return next((entry for entry in READY_MADE.values() if entry.folder == folder), None)
