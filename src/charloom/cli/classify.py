@@ -62,7 +62,7 @@ def train(
     request = ClassifierRequest(
         *(classification, network, training),
         length=Length(steps, epochs),
-        origin=options.from_,
+        origin=options.origin,
         device=options.device,
         precision=options.precision,
     )

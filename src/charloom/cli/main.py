@@ -38,9 +38,10 @@ VERBS = {
     "bench": "Measure how fast this machine trains and writes.",
     "course": "Copy the course's notebooks into a folder.",
     "data": "Named texts: list, fetch, show.",
+    "models": "Ready-made models: list, show.",
 }
 
-GROUPS = ("classify", "data")
+GROUPS = ("classify", "data", "models")
 """Verbs that have verbs of their own."""
 
 

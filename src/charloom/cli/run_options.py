@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from charloom.training.loop import SaveEvery
 
 
+AUTO, NONE = "auto", "none"
+"""Where training starts: as the text suggests, or from nothing."""
+
+
 @dataclass(frozen=True)
 class RunOptions:
     """Where the run is, how often it is saved, and what it is computed with."""
@@ -22,8 +26,9 @@ class RunOptions:
     "Directory of the run; by default runs/NAME after the data, then -2, -3. An existing run is never overwritten."
     resume: bool = False
     "Continue --run from its last checkpoint."
-    from_: Annotated[Path | None, Parameter(name="--from")] = None
-    "A run or model folder of a language model to start from, which also sets the cell and sizes."
+    from_: Annotated[str, Parameter(name="--from")] = AUTO
+    """A run, model folder or ready-made model of a language model to start from, which also sets the cell and sizes;
+    none starts from nothing. By default a small English text starts from english."""
     save_every: str = "30s"
     "How often to save a checkpoint: 30s, or a number of steps."
     device: Device = "auto"
@@ -32,6 +37,11 @@ class RunOptions:
     "Number format of products in training; auto takes bfloat16 if the processor supports it."
     json: bool = False
     "Print one JSON value at the end."
+
+    @property
+    def origin(self) -> Path | None:
+        """The model to start from, if the user named one."""
+        return None if self.from_ in (AUTO, NONE) else Path(self.from_)
 
     @property
     def resumed(self) -> Path:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from charloom.cli.output import print_json, say
-from charloom.cli.run_options import RunOptions
+from charloom.cli.run_options import AUTO, RunOptions
 from charloom.cli.sources import Chosen
 from charloom.durations import seconds
 from charloom.errors import SettingsError
@@ -108,7 +108,8 @@ def _begin(
     request = RunRequest(
         *(corpus, network, training),
         length=length,
-        origin=options.from_,
+        origin=options.origin,
+        automatic=options.from_ == AUTO,
         device=options.device,
         precision=options.precision,
         chosen=chosen,

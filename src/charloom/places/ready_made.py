@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Literal
 
 from charloom.errors import FolderError, did_you_mean
-from charloom.storage import strict_json
 
 DATA = Path(__file__).parent / "data"
 
@@ -29,6 +28,14 @@ class ReadyMade:
     def words(self) -> Path:
         """The counted words of its training text, for models of a language; the file may not exist."""
         return self.folder / "words.txt.xz"
+
+    def card(self) -> str:
+        """Its README.md without the metadata block. Raises `FolderError`."""
+        try:
+            text = (self.folder / "README.md").read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            raise FolderError(f"{self.folder / 'README.md'} cannot be read; install charloom again") from None
+        return text.split("---\n", 2)[-1] if text.startswith("---\n") else text
 
 
 READY_MADE = {

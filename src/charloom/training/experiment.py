@@ -9,6 +9,7 @@ from charloom.data.text_sources import STANDARD_INPUT
 from charloom.data.vocabulary import Vocabulary
 from charloom.errors.options import option
 from charloom.machine.hardware import choose_device, choose_precision, prepare_processor
+from charloom.models.language_model import LanguageModel
 from charloom.settings import Device
 from charloom.storage import atomic_files, strict_json
 from charloom.storage.atomic_files import Disk
@@ -20,6 +21,7 @@ from charloom.training.preparation import prepare, prepare_again
 from charloom.training.request import Length, RunRequest
 from charloom.training.runs import Origin, Run, RunConfig, load, locked
 from charloom.training.session import Session
+from charloom.training.starting_point import PARENT, starting_point
 from charloom.version import __version__
 
 
@@ -38,11 +40,7 @@ def begin(
     """
     prepare_processor()
     started = time.monotonic() if started is None else started
-    parent = load(request.origin) if request.origin else None
-    if parent is not None:
-        asked = request.network
-        shape = replace(parent.config.network, dropout=asked.dropout, weight_dropout=asked.weight_dropout)
-        request = replace(request, network=shape)
+    request, parent, why = _with_parent(request, corpus)
     device = choose_device(request.device)
     request, recipe = with_recipe(request, characters=corpus.train.characters, started=started, device=device)
     network = request.network
@@ -60,6 +58,8 @@ def begin(
         save_every=save_every.seconds or 30.0,
         started=started,
     )
+    if why and plan.recipe is not None:
+        plan = replace(plan, recipe=replace(plan.recipe, reason=f"{why}; {plan.recipe.reason}"))
     config = RunConfig(
         text=run_text.record(corpus, whole, unseen),
         corpus=request.corpus,
@@ -73,6 +73,18 @@ def begin(
     files, text = prepared.files(config, trainer), run_text.copied(corpus)
     opened = create(disk or Disk(), run, corpus.name, text=text, config=config, trainer=trainer, model=files)
     return Session(opened, config, trainer, prepared.model, corpus.validation, save_every, deadline)
+
+
+def _with_parent(request: RunRequest, corpus: Corpus) -> tuple[RunRequest, LanguageModel | None, str]:
+    """The request with its origin and the origin's sizes, the model there, and why it was chosen for the user."""
+    start = starting_point(corpus.train, request)
+    parent = load(request.origin) if request.origin else start.parent if start else None
+    if parent is None:
+        return request, None, start.reason if start else ""
+    asked = request.network
+    shape = replace(parent.config.network, dropout=asked.dropout, weight_dropout=asked.weight_dropout)
+    request = replace(request, network=shape, origin=request.origin or Path(PARENT))
+    return request, parent, start.reason if start else ""
 
 
 def resume(

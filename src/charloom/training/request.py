@@ -56,5 +56,7 @@ class RunRequest(Request):
     corpus: CorpusConfig = CorpusConfig()
     network: NetworkConfig = NetworkConfig()
     training: TrainingConfig = TrainingConfig()
+    automatic: bool = False
+    "Whether a small English text may start from the ready-made model, if there is no origin."
     chosen: Collection[str] | None = None
     "The settings that the user chose, such as `network.hidden_size`; a recipe fills in the others. None: no recipe."

@@ -19,6 +19,9 @@ from charloom.training.request import Length, RunRequest
 from charloom.training.runs import Run, as_run
 from charloom.training.session import Session, Validation
 
+AUTO = "auto"
+"""The origin that the text decides on."""
+
 Callback = Callable[[Event[Validation]], Any]
 """Called with the event of each step; if it returns True, training stops."""
 
@@ -33,7 +36,7 @@ def train(
     corpus: CorpusConfig | None = None,
     network: NetworkConfig | None = None,
     training: TrainingConfig | None = None,
-    origin: str | Path | None = None,
+    origin: str | Path | None = "auto",
     device: Device = "auto",
     precision: Precision = "auto",
     resume: str | Path | Run | None = None,
@@ -44,7 +47,8 @@ def train(
 
     `text` is the text itself, or a `pathlib.Path` of a file or folder. `time_budget` is seconds or a string such as
     "4m"; without any length it is four minutes. With a time budget, a recipe chooses `network` and `training` unless
-    they are given. `origin` is a run or model folder to start from.
+    they are given. `origin` is a run, a model folder or a ready-made model to start from, None starts from nothing. By
+    default a small English text starts from "english", unless the network or another length than a budget is given.
 
     `resume` names a run to continue from its last checkpoint, perhaps for more `steps` or `epochs`; `text` is then the
     path of its text, needed only if that was moved. Ctrl-C, and in a notebook the stop button, saves and raises
@@ -70,7 +74,8 @@ def train(
     length = Length(steps=steps, epochs=epochs, budget=budget)
     with catch_signals() as interruption:
         if resume is not None:
-            kept = {"run": run, "corpus": corpus, "network": network, "training": training, "origin": origin}
+            kept = {"run": run, "corpus": corpus, "network": network, "training": training}
+            kept["origin"] = None if origin == AUTO else origin
             kept["precision"] = None if precision == "auto" else precision
             session = _resume(resume, text, length, device, kept)
         else:
@@ -79,7 +84,8 @@ def train(
                 network or NetworkConfig(),
                 training or TrainingConfig(),
                 length=length,
-                origin=None if origin is None else Path(origin),
+                origin=None if origin in (None, AUTO) else Path(origin),  # type: ignore[arg-type]
+                automatic=origin == AUTO,
                 device=device,
                 precision=precision,
                 chosen=[*_names("network", network), *_names("training", training)],

@@ -1,0 +1,83 @@
+"""Whether a small text starts from the ready-made English model, decided by what that model says about the text."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from charloom.data.corpus import Text
+from charloom.evaluation.score import evaluate_pieces
+from charloom.models.language_model import LanguageModel, load_folder
+from charloom.places.ready_made import ready_made
+from charloom.training.request import RunRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PARENT = "english"
+
+SMALL = 1_000_000
+"""Characters of training text beyond which a network learns the language by itself, given the time."""
+
+MOST_BITS = 3.0
+"""Bits per character below which a text counts as mostly English."""
+
+UNKNOWN_BITS = 16.0
+"""What a character that the parent does not know costs."""
+
+PIECES, LENGTH = 8, 512
+"""How many pieces of the text the parent reads, and how long each is."""
+
+
+@dataclass(frozen=True)
+class StartingPoint:
+    """The parent to start from, if any, and why, in a clause."""
+
+    parent: LanguageModel | None
+    reason: str
+
+
+def may_choose(request: RunRequest) -> bool:
+    """Whether the request leaves it open where training starts.
+
+    It does if a recipe chooses the settings, the network is not described, and the symbols are characters.
+    """
+    described = request.chosen is None or any(name.startswith("network.") for name in request.chosen)
+    timed = request.length.steps is None and request.length.epochs is None
+    return request.origin is None and timed and not described and request.corpus.vocabulary == "characters"
+
+
+def starting_point(train: Text, request: RunRequest) -> StartingPoint | None:
+    """Where the training of a small text starts; None if that is not to be decided here."""
+    if not (request.automatic and may_choose(request)) or train.characters > SMALL:
+        return None
+    parent = load_folder(ready_made(PARENT).folder)
+    bits = bits_per_character(parent, train)
+    said = f"the ready-made model {PARENT!r} reads this text at {bits:.2f} bits per character"
+    if bits > MOST_BITS:
+        return StartingPoint(None, f"{said}, so it is not mostly English and the run starts from nothing")
+    return StartingPoint(parent, f"{said}, so the run starts from it (--from none starts from nothing)")
+
+
+def bits_per_character(model: LanguageModel, text: Text) -> float:
+    """What pieces spread over the text cost the model, read side by side from nothing."""
+    pieces = list(_pieces(text))
+    known = set(model.vocabulary.characters)
+    legible = ["".join(character for character in piece if character in known) for piece in pieces]
+    unknown = sum(map(len, pieces)) - sum(map(len, legible))
+    nats = 0.0
+    if any(legible):
+        joined = Text.of("".join(legible))
+        ends = [sum(map(len, legible[: number + 1])) for number in range(len(legible))]
+        places = [(end - len(piece), end) for end, piece in zip(ends, legible, strict=True) if piece]
+        nats = evaluate_pieces(model, joined, places)[0].nats
+    return (nats / math.log(2) + unknown * UNKNOWN_BITS) / max(1, sum(map(len, pieces)))
+
+
+def _pieces(text: Text) -> "Iterator[str]":
+    """Pieces of the text, the first at its beginning and the last at its end; all of it if it is shorter."""
+    if text.characters <= PIECES * LENGTH:
+        yield str(text)
+        return
+    for number in range(PIECES):
+        first = number * (text.characters - LENGTH) // (PIECES - 1)
+        yield str(text.slice(first, first + LENGTH))
