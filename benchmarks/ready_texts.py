@@ -80,7 +80,7 @@ def documents(text: str) -> Iterator[str]:
 
 def wrapped(text: str) -> str:
     """The text with its long lines wrapped, to a width that depends on the text alone."""
-    width = random.Random(text).randint(60, 78)  # noqa: S311
+    width = random.Random(text).randint(60, 78)
     return "\n".join(
         textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False) if len(line) > 100 else line
         for line in text.split("\n")

@@ -48,6 +48,8 @@ def show(name: str, /, *, json: bool = False) -> None:
     if json:
         from charloom.cli.output import print_json
 
-        print_json({"name": name, "kind": entry.kind, "summary": entry.summary, "path": str(entry.folder), "card": card})
+        print_json(
+            {"name": name, "kind": entry.kind, "summary": entry.summary, "path": str(entry.folder), "card": card}
+        )
         return
     print(card, end="")
