@@ -122,6 +122,10 @@ def card(sources: list[Source], run: Path, scores: dict[str, dict[str, charloom.
     """The card: texts, hashes, licences, command, machine, figures."""
     config = charloom.Run(run).config()
     exact, shipped = scores["float32"], scores["int8"]
+    lost = {
+        name: f"{scores[name]['all'].nats_per_character - exact['all'].nats_per_character:+.4f}"
+        for name in ("int8", "bfloat16")
+    }
     table = [
         f"| {source.name} | {source.licence} | {sum(map(len, source.train)):,} | {sum(map(len, source.held_out)):,} | "
         f"{shipped[source.name].nats_per_character:.4f} | {shipped[source.name].bits_per_character:.3f} | "
@@ -147,9 +151,8 @@ def card(sources: list[Source], run: Path, scores: dict[str, dict[str, charloom.
             f"- Made by: `python benchmarks/ready_english.py DATA BUILD --steps {plan.steps}`, on {title()}",
             f"- Training: {plan.steps:,} steps of {training.batch_size} x {training.sequence_length} characters, "
             f"{plan.steps / plan.steps_per_epoch:.1f} epochs, seed {training.seed}, {plan.precision}",
-            "- Stored as int8 with a float32 scale for each row: "
-            f"{shipped['all'].nats_per_character - exact['all'].nats_per_character:+.4f} nats per character against "
-            f"float32 (bfloat16: {scores['bfloat16']['all'].nats_per_character - exact['all'].nats_per_character:+.4f})",
+            f"- Stored as int8 with a float32 scale for each row: {lost['int8']} nats per character against float32 "
+            f"(bfloat16: {lost['bfloat16']})",
             f"- SHA-256 of model.safetensors: `{hashlib.sha256(weights).hexdigest()}`",
             "- The same command makes the same bytes on the same machine; another processor, torch version or number "
             "of threads differs in the last bits, and a long training carries them into all.",

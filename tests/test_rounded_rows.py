@@ -2,16 +2,17 @@
 
 from pathlib import Path
 
-import charloom
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+import charloom
 from charloom.errors import FolderError
 from charloom.models.model_folder import read_model
 from charloom.settings import NetworkConfig
 from charloom.storage.tensor_files import SCALE, pack_arrays, rounded_rows, unpack
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 
 @given(

@@ -47,7 +47,10 @@ READY_MADE = {
 
 
 def ready_made(name: str) -> ReadyMade:
-    """The ready-made model called `name`. Raises `FolderError` with the known names, or if this installation lacks it."""
+    """The ready-made model called `name`.
+
+    Raises `FolderError` for an unknown name, with the known ones, or if this installation lacks its files.
+    """
     if name not in READY_MADE:
         raise FolderError(f"there is no ready-made model {name[:100]!r}{did_you_mean(name, READY_MADE)}")
     entry = READY_MADE[name]

@@ -1,7 +1,7 @@
 """Whether a small text starts from the ready-made English model, decided by what that model says about the text."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from charloom.data.corpus import Text

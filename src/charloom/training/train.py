@@ -84,7 +84,7 @@ def train(
                 network or NetworkConfig(),
                 training or TrainingConfig(),
                 length=length,
-                origin=None if origin in (None, AUTO) else Path(origin),  # type: ignore[arg-type]
+                origin=None if origin in (None, AUTO) else Path(origin),
                 automatic=origin == AUTO,
                 device=device,
                 precision=precision,
