@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from charloom.models import full_rows
 from charloom.models.dropout import Dropout
 from charloom.models.network import CharRNN
 from charloom.settings import Cell, NetworkConfig
@@ -153,3 +154,38 @@ def test_weight_dropout_drops_recurrent_weights_for_the_whole_batch_and_rests_ou
         assert 0.15 < dropped.double().mean() < 0.65
         assert not layer.weight_hh_l0.grad[dropped].any()
         assert layer.weight_hh_l0.grad[~dropped].any()
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("rows", [33, 40, 67])
+def test_rows_added_for_speed_change_neither_the_result_nor_the_gradient(
+    cell: Cell, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With autocast rows are added; it is told to change nothing, so that the comparison is exact to a few bits."""
+    net = network(cell, hidden_size=16, layers=1).float()
+    ids, state = torch.randint(0, 8, (9, rows)), tuple(torch.randn_like(part) for part in net.zero_state(rows))
+    seen = []
+    net.layers[0].register_forward_hook(lambda layer, given, result: seen.append(given[0].shape[1]))
+
+    def read() -> tuple[torch.Tensor, ...]:
+        net.zero_grad()
+        logits, after = net(ids, state)
+        logits.square().mean().backward()
+        return logits, *after, *(parameter.grad for parameter in net.parameters())
+
+    plainly = read()
+    monkeypatch.setattr(full_rows, "_reads_in_bfloat16", lambda values: True)
+    for one, other in zip(read(), plainly, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+    assert seen == [rows, -(-rows // full_rows.FULL) * full_rows.FULL]
+
+
+def test_rows_are_added_in_bfloat16_only() -> None:
+    net, ids = network("lstm", hidden_size=16, layers=1).float(), torch.zeros(2, 41, dtype=torch.long)
+    seen = []
+    net.layers[0].register_forward_hook(lambda layer, given, result: seen.append(given[0].shape[1]))
+    net(ids)
+    with torch.autocast("cpu", torch.bfloat16):
+        net(ids)
+        net(ids[:, :31])
+    assert seen == [41, 48, 31]

@@ -8,7 +8,7 @@ Elman 1990 (RNN); Hochreiter and Schmidhuber 1997, with the forget gate of Gers 
 (GRU). Axes: T time, B streams, E embedding, H hidden, V symbols that can be predicted.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -16,13 +16,11 @@ from torch import nn
 
 from charloom.machine.threads import working
 from charloom.models.dropout import Dropout
+from charloom.models.full_rows import LayerState, Read, in_full_rows
 from charloom.settings import NetworkConfig
 
 State = tuple[torch.Tensor, ...]
 """The memory of a network: (h,) of shape (layers, B, H), for an LSTM (h, c). The same type for every cell."""
-
-LayerState = torch.Tensor | tuple[torch.Tensor, ...] | None
-"""One layer's part of the state, in the form that torch's modules use."""
 
 
 class Recurrent(nn.Module):
@@ -50,16 +48,16 @@ class Recurrent(nn.Module):
         """Apply one layer to a sequence, with weight dropout while training if configured."""
         return self._reader(layer)(values, state)
 
-    def _reader(self, layer: nn.Module) -> Callable[[torch.Tensor, LayerState], tuple[torch.Tensor, LayerState]]:
+    def _reader(self, layer: nn.Module) -> Read:
         """A layer as a function that drops the same recurrent weights at every call.
 
         DropConnect on the recurrent matrix, with the same weights dropped at all steps of a batch: Merity, Keskar and
         Socher 2018 (arXiv 1708.02182).
         """
         if not self.training or self.config.weight_dropout == 0:
-            return layer
+            return in_full_rows(layer)
         weights = {"weight_hh_l0": self.weight_dropout(layer.weight_hh_l0)}
-        return lambda values, state: torch.func.functional_call(layer, weights, (values, state))
+        return in_full_rows(lambda values, state: torch.func.functional_call(layer, weights, (values, state)))
 
 
 class CharRNN(Recurrent):
