@@ -9,9 +9,10 @@ training can be interrupted at any time and goes on where it was when the same c
 
 import argparse
 import hashlib
+import itertools
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import numpy as np
 import torch
 
 import charloom
+from charloom.evaluation.score import evaluate_pieces
 from charloom.models.model_folder import ModelArrays, VocabularyRecord
 from charloom.places.ready_made import READY_MADE
 from charloom.storage import strict_json
@@ -110,12 +112,16 @@ def restored(packed: Mapping[str, Array]) -> dict[str, Array]:
 def figures(model: ModelArrays, sources: list[Source]) -> dict[str, charloom.Score]:
     """The score on the held-out documents of each source and of all, each document read from nothing."""
     loaded = charloom.LanguageModel.of(model)
-    scores = {}
-    for source in sources:
-        first, *rest = (charloom.evaluate(loaded, text) for text in source.held_out)
-        scores[source.name] = sum(rest, first)
+    scores = {source.name: score(loaded, source.held_out) for source in sources}
     first, *rest = scores.values()
     return scores | {"all": sum(rest, first)}
+
+
+def score(model: charloom.LanguageModel, documents: Sequence[str]) -> charloom.Score:
+    """The score on documents that are read side by side, each from nothing."""
+    ends = list(itertools.accumulate(map(len, documents)))
+    places = list(zip([0, *ends], ends, strict=False))
+    return evaluate_pieces(model, charloom.Text.of("".join(documents)), places)[0]
 
 
 def card(sources: list[Source], run: Path, scores: dict[str, dict[str, charloom.Score]], weights: bytes) -> str:

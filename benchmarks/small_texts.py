@@ -1,10 +1,12 @@
 """Small texts: `charloom train` with a time budget on the first n kilobytes of a text, compared with n-grams.
 
-Usage: python benchmarks/small_texts.py TEXT... [--kilobytes 100] [--seconds 60] [--seeds 2] [--from MODEL] [-- FLAG...]
+Usage: python benchmarks/small_texts.py TEXT... [--kilobytes 100] [--seconds 60] [--seeds 2] [--from MODEL]
+                                                [--forgets FILE] [-- FLAG...]
 
 A run is a whole command; its figure is that of the part's last tenth, carried, which was not trained on. Flags after
 `--` are added to the command. The n-grams use modified Kneser-Ney smoothing and the same nine tenths; the best order is
-chosen on the end of those.
+chosen on the end of those. MODEL is a run, a model folder, a ready-made model, auto or none. With
+--forgets, a column says what FILE, a text of another kind, costs the model afterwards.
 """
 
 import argparse
@@ -52,22 +54,35 @@ def measured(part: Path, folder: Path, seconds: float, flags: list[str], seed: i
     }
 
 
+def forgotten(run: Path, text: Path | None) -> str:
+    """A column: what another text costs the model now."""
+    if text is None:
+        return ""
+    try:
+        score = charloom("evaluate", run, "--text", text)["carried"]["nats_per_character"]
+    except SystemExit:
+        return " it has characters that the model lacks |"
+    return f" {score:.4f} |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Quality of small texts, whole commands.")
     parser.add_argument("texts", nargs="+", type=Path)
     parser.add_argument("--kilobytes", default="100")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--from", dest="parent", type=Path)
+    parser.add_argument("--from", dest="parent", default="auto")
+    parser.add_argument("--forgets", type=Path)
     parser.add_argument("flags", nargs="*")
     own = sys.argv[1:]
     split = own.index("--") if "--" in own else len(own)
     options = parser.parse_args(own[:split])
-    flags = [*own[split + 1 :], *(["--from", str(options.parent)] if options.parent else [])]
+    flags = [*own[split + 1 :], "--from", options.parent]
     print(title())
     print(f"{options.seconds:g} s; flags: {' '.join(flags) or 'none'}\n")
-    print("| text | KB | seed | nats | 5-gram | best n-gram | network | readings | kept step | seconds |")
-    print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
+    other = f" {options.forgets.stem} |" if options.forgets else ""
+    print(f"| text | KB | seed | nats | 5-gram | best n-gram | network | readings | kept step | seconds |{other}")
+    print("|---" * (10 + bool(other)) + "|", flush=True)
     with tempfile.TemporaryDirectory() as name:
         for text in options.texts:
             whole = text.read_text("utf-8-sig").replace("\r\n", "\n")
@@ -88,7 +103,7 @@ def main() -> None:
                     figures = f"{row['nats']:.4f} | {grams['5-gram']:.4f} | {grams[best]:.4f} ({best})"
                     print(
                         f"| {text.stem} | {kilobytes} | {seed} | {figures} | {row['network']} | {row['readings']:g} | "
-                        f"{row['kept']} | {row['seconds']:g} |",
+                        f"{row['kept']} | {row['seconds']:g} |{forgotten(row['run'], options.forgets)}",
                         flush=True,
                     )
 

@@ -116,6 +116,14 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
+def slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine on which every recipe is the smallest."""
+    from charloom.training import budget
+
+    monkeypatch.setattr(budget, "characters_per_second", lambda *_: 1000.0)
+
+
+@pytest.fixture
 def as_on_the_command_line() -> Iterator[None]:
     """Messages name settings as flags."""
     from charloom.errors.options import named_as_flags

@@ -142,12 +142,6 @@ def test_a_network_is_no_larger_than_its_bfloat16_gradient_is_right(
     assert network.hidden_size == size
 
 
-@pytest.fixture
-def slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine on which every recipe is the smallest."""
-    monkeypatch.setattr(budget, "characters_per_second", lambda *_: 1000.0)
-
-
 def test_a_flag_wins_even_where_it_says_the_default(charloom: Any, tmp_path: Path, slow_machine: None) -> None:
     text = tmp_path / "text.txt"
     text.write_text("abcd efgh\n" * 300)

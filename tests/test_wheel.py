@@ -15,7 +15,7 @@ def run(*command: object, cwd: Path) -> str:
     return done.stdout
 
 
-def test_the_built_wheel_trains_generates_evaluates_and_has_the_course_in_an_empty_environment(
+def test_the_built_wheel_trains_generates_evaluates_and_has_models_and_the_course_in_an_empty_environment(
     tmp_path: Path, docs_text: str
 ) -> None:
     run(sys.executable, "-m", "build", "--outdir", tmp_path / "dist", ROOT, cwd=tmp_path)  # the wheel, from the sdist
@@ -31,6 +31,14 @@ def test_the_built_wheel_trains_generates_evaluates_and_has_the_course_in_an_emp
     run(charloom, "train", "text.txt", "--preset", "small", "--steps", 5, "--run", "run", cwd=tmp_path)
     assert len(run(charloom, "generate", "run", "--length", 20, cwd=tmp_path)) == 21
     assert json.loads(run(charloom, "evaluate", "run", "--json", cwd=tmp_path))["characters"] == 500
+
+    assert wheel.stat().st_size < 20 << 20
+    assert run(charloom, "generate", "english", "--prompt", "It was", "--length", 20, cwd=tmp_path).startswith("It was")
+    assert len(run(charloom, "complete", "english", "It was a dark and st", cwd=tmp_path).splitlines()) == 5
+    assert json.loads(run(charloom, "score", "english", "It was.", "--json", cwd=tmp_path))
+    run(charloom, "train", "text.txt", "--time-budget", "5s", "--run", "from-english", cwd=tmp_path)
+    origin = json.loads((tmp_path / "from-english" / "config.json").read_text())["origin"]
+    assert origin["path"] == "english"
 
     run(charloom, "course", "lessons", cwd=tmp_path)
     for notebook in (ROOT / "course").glob("[0-9][0-9]_*.ipynb"):

@@ -140,6 +140,8 @@ class Run:
             )
         where = str(self.path / "config.json")
         parsed = strict_json.parse(read_model_file(self.path, "config.json", strict_json.LARGEST_JSON), where)
+        if isinstance(parsed, dict) and parsed.get("format") == "charloom-model-1":
+            raise FolderError(f"{self.path} is a model folder, which has no record of its training; name its run")
         return strict_json.load(RunConfig, of_language_model(parsed, self.path), where)
 
     def metrics(self) -> list[dict[str, Any]]:
