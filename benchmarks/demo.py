@@ -1,4 +1,4 @@
-"""The main task from start to finish: train on the embedded corpus, write, measure, compare.
+"""The main task from start to finish: write with a ready-made model, train on the embedded corpus, write, measure.
 
 Usage: python benchmarks/demo.py [--time-budget 100s]      (make demo)
 
@@ -33,8 +33,12 @@ def new_folder() -> Path:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Train, write and measure on the text that comes with Python.")
+    parser = argparse.ArgumentParser(description="Write, train and measure on the text that comes with Python.")
     parser.add_argument("--time-budget", default="100s")
+    ready = ["generate", "english", "--prompt", "It was ", "--length", "300", "--temperature", "0.7", "--seed", "1"]
+    show(*ready)
+    subprocess.run(command(*ready), check=True)
+
     run = str(new_folder())
     train = ["train", TEXT, "--run", run, "--time-budget", parser.parse_args().time_budget]
     show(*train)
