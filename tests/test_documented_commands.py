@@ -18,7 +18,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "docs" / "tutorial.md", *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
 GIVEN = {
-    "README.md": "runs/tiny-shakespeare",
     "complete.md": "runs/my",
     "compress.md": "runs/my",
     "correct.md": "runs/my",

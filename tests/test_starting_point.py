@@ -77,6 +77,7 @@ def test_a_small_english_text_starts_from_english_and_the_run_says_so(
     assert "so the run starts from it (--from none starts from nothing)" in " ".join(done.stderr.split())
     config = json.loads((run / "config.json").read_text())
     assert config["origin"]["path"] == "english"
+    assert "Started from: english, weights with the SHA-256" in (run / "model" / "README.md").read_text()
     assert config["network"]["hidden_size"] == library.load("english").config.network.hidden_size
 
 

@@ -6,6 +6,7 @@ It names no date and no path, so that it depends on the run alone.
 from collections.abc import Mapping, Sequence
 
 from charloom.evaluation.score import Score
+from charloom.places.ready_made import READY_MADE
 from charloom.training.kept import Kept
 from charloom.training.runs import RunConfig
 
@@ -56,6 +57,9 @@ def model_card(config: RunConfig, step: int, score: Score | None, how: str, kept
         f"Split (train, validation, test): {', '.join(f'{share:g}' for share in config.corpus.split)}, by position",
         f"Training: {step:,} of {plan.steps:,} steps of {_size(config)}, seed {config.training.seed}, {plan.precision}",
     ]
+    if config.origin is not None:
+        name = config.origin.path if config.origin.path in READY_MADE else "another model"
+        facts.append(f"Started from: {name}, weights with the SHA-256 `{config.origin.sha256}`")
     if kept is not None:
         sentence = kept.sentence(plan.steps)
         facts.append(f"Model: {sentence}. The validation text chose it, so its figure flatters it a little.")
