@@ -68,10 +68,9 @@ _GENTLE = {
     "training.weight_decay": 0.05,
     "training.learning_rate": 2e-3,
 }
-_FIRM = _GENTLE | {"network.dropout": 0.5, "network.weight_dropout": 0.2, "training.learning_rate": 4e-3}
 
 LENGTHS: tuple[Length, ...] = (
-    Length(60_000, 256, _QUARTER, 40, _FIRM | _HALF, 10),
+    Length(60_000, 256, _QUARTER, 40, _GENTLE | _HALF, 12),
     Length(300_000, 256, _HALF, 60, _GENTLE | _HALF, 10),
     Length(600_000, 512, _HALF, 60, _GENTLE | _HALF, 10),
     Length(math.inf, 1024, {}, 100, _GENTLE, 100),
