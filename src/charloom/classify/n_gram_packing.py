@@ -35,7 +35,7 @@ LARGEST = 1 << 28
 MEMORY = 1 << 27
 """The most bytes that unpacking may use besides."""
 
-FILTERS = ({"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 0, "lp": 0, "pb": 0},)
+FILTERS = ({"id": lzma.FILTER_LZMA2, "preset": 7, "lc": 0, "lp": 0, "pb": 0},)
 
 Bytes = NDArray[np.uint8]
 

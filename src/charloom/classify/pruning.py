@@ -22,16 +22,20 @@ LEAST = 2.0**-24
 """The least that a context passes down: shares are exact to about as much."""
 
 
-def pruned(n_grams: NGrams, *, shares: int) -> NGrams:
+def pruned(n_grams: NGrams, *, shares: int, weights: Sequence[Floats] | None = None) -> NGrams:
     """The n-grams with all shares of single symbols and the `shares` that tell most of longer sequences.
 
-    Shares that tell equally much stay or go together, so that a few more may stay. A length of which nothing is left is
-    left out if there is no longer one.
+    `weights` are those of `telling`, if they are known already. A few more may stay, because shares that tell equally
+    much stay or go together, and because a length keeps at least one if a longer one does.
     """
-    weights = telling(n_grams)
+    weights = telling(n_grams) if weights is None else weights
     longer = np.concatenate([np.zeros(0), *weights[1:]])
     least = -np.inf if shares >= len(longer) else np.partition(longer, -shares)[-shares] if shares > 0 else np.inf
-    return _only(n_grams, [np.ones(len(weights[0]), bool), *(each >= least for each in weights[1:])])
+    kept = [np.ones(len(weights[0]), bool)]
+    for place, each in enumerate(weights[1:], 2):
+        below = any((more >= least).any() for more in weights[place:])
+        kept.append(each >= (min(least, each.max()) if below else least))
+    return _only(n_grams, kept)
 
 
 def telling(n_grams: NGrams) -> list[Floats]:
