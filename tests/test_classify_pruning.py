@@ -4,6 +4,7 @@ import json
 import lzma
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -156,6 +157,16 @@ def test_nothing_longer_than_a_symbol_may_stay() -> None:
     ]
 
 
+def test_a_length_keeps_a_share_if_a_longer_one_does() -> None:
+    made = of_small_rows()
+    weights = [
+        np.full(len(order.shares.values), 1.0 if length == 3 else 0.0) for length, order in enumerate(made.orders, 1)
+    ]
+    weights[1][0] = 0.5
+    few = sizes(pruned(made, shares=10, weights=weights))
+    assert [size.shares for size in few] == [len(weights[0]), 1, len(weights[2])]
+
+
 # --- rounding and the packed file ---
 
 
@@ -207,10 +218,13 @@ def test_half_a_file_and_more_than_a_file_are_refused() -> None:
         assert "damaged" in _refused(wrong)
 
 
-def test_a_small_file_that_would_fill_the_memory_is_refused() -> None:
+def test_a_small_file_that_would_fill_the_memory_is_refused_before_it_does() -> None:
     many = tuple(NGramSizes(1 << 40, 1 << 40, 1 << 40) for _ in range(3))
-    bomb = lzma.compress(b"\0" * (1 << 26))
+    bomb = lzma.compress(b"\0" * (1 << 26), preset=0)
+    tracemalloc.start()
     assert "damaged" in _refused(bomb)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    tracemalloc.stop()
     assert "damaged" in _refused(bomb, many)
 
 
