@@ -60,6 +60,12 @@ def test_it_tells_ten_languages_apart(model: Classifier) -> None:
     assert all(probability > 0.9 for _, probability in found)
 
 
+def test_a_text_gets_the_probabilities_that_it_always_got(model: Classifier) -> None:
+    found = dict(zip(model.classes, model.probabilities(["guten Morgen"])[0].tolist(), strict=True))
+    expected = {"de": 0.9928, "nl": 0.0023, "en": 0.0014, "sv": 0.0009}
+    assert {name: round(found[name], 4) for name in expected} == expected
+
+
 def test_every_verb_takes_its_name(charloom: Call, tmp_path: Path) -> None:
     label, probability, text = charloom("classify", "predict", "languages", SENTENCES["de"]).stdout.split("\t")
     assert (label, text) == ("de", SENTENCES["de"] + "\n")
