@@ -118,6 +118,33 @@ def test_a_text_with_tabs_comes_back_and_one_with_line_breaks_breaks_no_line(cha
         assert json.loads(charloom("classify", "predict", run, "--text", text, "--json").stdout)["text"] == text
 
 
+def test_an_argument_is_a_text_unless_it_is_or_looks_like_a_file(charloom: Command, run: Path, tmp_path: Path) -> None:
+    (tmp_path / "der").write_text("the\nis\n")
+    assert [line.split("\t")[2] for line in charloom("classify", "predict", run, "der").stdout.splitlines()] == [
+        "the",
+        "is",
+    ]
+    for text in ("der die das.", "", "a/b c", "x" * 5000):
+        assert charloom("classify", "predict", run, text).stdout.endswith(f"\t{text}\n")
+        assert (
+            charloom("classify", "predict", run, text).stdout
+            == charloom("classify", "predict", run, "--text", text).stdout
+        )
+    assert "add --json" in refused(charloom("classify", "predict", run, "der\ndie"))
+    assert (
+        charloom("classify", "explain", run, "der die").stdout
+        == charloom("classify", "explain", run, "--text", "der die").stdout
+    )
+
+
+@pytest.mark.parametrize("verb", ["predict", "explain"])
+def test_a_file_that_is_not_there_is_not_taken_for_a_text(charloom: Command, run: Path, verb: str) -> None:
+    for name in ("absent.txt", "texts/absent", "see example.com"):
+        said = refused(charloom("classify", verb, run, name))
+        assert f"there is no file {name}; check the path, or, if it is the text itself, give it with --text" in said
+    assert "not both" in refused(charloom("classify", verb, run, "der", "--text", "die"))
+
+
 def test_predict_as_json_has_every_class_if_asked(charloom: Command, run: Path) -> None:
     done = charloom("classify", "predict", run, "--text", "über", "--json", "--all")
     value = json.loads(done.stdout)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import charloom
 from charloom import settings
 from charloom.classify.model import ClassifierConfig
-from charloom.classify.n_gram_files import NGramSizes
+from charloom.classify.n_gram_sizes import NGramSizes
 from charloom.classify.runs import ClassifierPlan, ClassifierRunConfig
 from charloom.errors import CharloomError, FolderError
 from charloom.models.model_folder import ModelConfig, VocabularyRecord
@@ -83,10 +83,10 @@ def made_of(hint: Any) -> st.SearchStrategy[Any]:
     if dataclasses.is_dataclass(hint):
         hints = get_type_hints(hint)
         values = {field.name: made_of(hints[field.name]) for field in dataclasses.fields(hint)}
-        if hint is ClassifierConfig:  # which refuses fewer than two classes, or one twice
+        if hint is ClassifierConfig:  # which refuses fewer than two classes, one twice, or neither network nor n-grams
             values["classes"] = st.lists(st.text(), min_size=2, unique=True).map(tuple)
             values["longest"] = st.integers(1, 2**63)
-            values["n_grams"] = st.lists(made_of(NGramSizes), max_size=2).map(tuple)
+            values["n_grams"] = st.lists(made_of(NGramSizes), min_size=1, max_size=2).map(tuple)
         if hint in (Plan, ClassifierPlan, Position, NGramSizes):  # which refuse counts that lie below their least
             values |= {name: st.integers(1, 2**63) for name in values if hints[name] is int}
         return st.builds(hint, **values)

@@ -9,7 +9,6 @@ count_weight a.
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from charloom.classify.model import Floats, softmax
@@ -49,6 +48,8 @@ def best_pool(logits: Floats, counts: Floats, labels: NDArray[np.int64]) -> tupl
     `logits` (N, C) are the network's, `counts` (N, C) the n-grams'. As in `best_temperature`, one more text is assumed.
     The surprise is convex in the inverse temperature and in its product with the count weight; both stay above 0.
     """
+    import torch  # here, because reading calibrated probabilities needs none
+
     if not len(labels):
         return 1.0, 1.0
     parts = torch.from_numpy(np.stack([_log_softmax(logits), _log_softmax(counts)]))

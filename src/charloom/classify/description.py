@@ -31,11 +31,11 @@ def describe_classifier(path: Path) -> dict[str, Any]:
         "classes": list(model.classes),
         "classification": strict_json.plain(model.config.classification),
         "network": strict_json.plain(model.config.network),
-        "parameters": model.network.parameter_count(),
+        "parameters": model.network.parameter_count() if model.config.network else 0,
         "known_characters": model.vocabulary.boundary,
         "sequences_counted": sum(size.sequences for size in model.config.n_grams),
-        "temperature": float(model.network.temperature),
-        "count_weight": float(model.network.count_weight) if model.config.n_grams else None,
+        "temperature": model.temperature,
+        "count_weight": model.count_weight if model.config.n_grams else None,
     }
     if not is_run(path):
         return facts

@@ -13,7 +13,8 @@ from charloom.classify.runs import ClassifierPlan, ClassifierRun, ClassifierRunC
 from charloom.classify.session import ClassifierSession
 from charloom.errors import FolderError, SettingsError, shown
 from charloom.machine.hardware import choose_device, choose_precision, prepare_processor
-from charloom.models.model_folder import read_model_file
+from charloom.models.model_folder import is_run, read_model_file
+from charloom.places.located import located
 from charloom.settings import Device
 from charloom.storage import atomic_files, strict_json
 from charloom.storage.atomic_files import Disk
@@ -133,7 +134,11 @@ def rows_of(here: ClassifierRun, settings: ClassifierRunConfig) -> Rows:
 
 def held_rows(path: str | Path) -> Rows:
     """The rows that a run held out. Raises `CharloomError`."""
-    here = ClassifierRun(Path(path))
+    if not is_run(path):
+        raise SettingsError(
+            f"{shown(path)} is a model without its run, so there are no rows held out; give a file of rows"
+        )
+    here = ClassifierRun(located(path))
     settings = here.classifier_config()
     rows = _same_rows(here, settings)
     _, held = hold_out(rows, settings.classification.held, settings.training.seed)

@@ -1,27 +1,26 @@
-"""A classifier: a network, counted n-grams, the symbols that both read, and the classes.
+"""A classifier: a network or the frequencies of the classes, counted n-grams, the symbols, and the classes.
 
 Its folder holds `config.json`, `vocabulary.json`, `model.safetensors` and a card, as a language model's does, and
-`n-grams.safetensors` if there are any.
+`n-grams.safetensors` or `n-grams.safetensors.xz` if there are any. Torch is imported only if there is a network.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Union
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from charloom.classify.class_prior import ClassPrior, expected_of_prior, read_prior
 from charloom.classify.deleted_options import without_deleted_options
-from charloom.classify.generative import GenerativeNetwork
-from charloom.classify.n_gram_files import NGramSizes, read_n_grams
+from charloom.classify.n_gram_files import read_n_grams
+from charloom.classify.n_gram_sizes import NGramSizes
 from charloom.classify.n_grams import NGrams
-from charloom.classify.network import ClassifierNetwork
-from charloom.classify.symbols import Symbols, SymbolTable, padded
+from charloom.classify.symbols import Symbols, SymbolTable
 from charloom.data.vocabulary import Vocabulary
-from charloom.errors import FolderError, NotFiniteError, arguments
-from charloom.models.language_model import as_tensors, expected_of, pack
+from charloom.errors import FolderError, SettingsError, arguments
 from charloom.models.model_folder import (
     LARGEST_WEIGHTS,
     ModelPlace,
@@ -29,15 +28,17 @@ from charloom.models.model_folder import (
     read_model_file,
     read_vocabulary,
 )
-from charloom.models.network import reading
 from charloom.settings import ClassificationConfig, ClassifierNetworkConfig
 from charloom.storage import strict_json
-from charloom.storage.tensor_files import largest_file, unpack
+from charloom.storage.tensor_files import Expected, largest_file
+
+if TYPE_CHECKING:
+    import torch
+
+    from charloom.classify.generative import GenerativeNetwork
+    from charloom.classify.network import ClassifierNetwork
 
 Floats = NDArray[np.float64]
-
-TOGETHER = 1 << 15
-"""The most symbols read side by side, which limits memory whatever the lengths of the texts."""
 
 UNKNOWN = "unknown"
 """The label of a text whose best class is less probable than the threshold."""
@@ -47,7 +48,8 @@ UNKNOWN = "unknown"
 class ClassifierConfig:
     """The content of `config.json` in a classifier's folder."""
 
-    network: ClassifierNetworkConfig
+    network: ClassifierNetworkConfig | None
+    "None if the n-grams decide alone."
     classification: ClassificationConfig
     classes: tuple[str, ...]
     longest: int
@@ -66,13 +68,15 @@ class ClassifierConfig:
                 f"n-grams of up to {len(self.n_grams)} characters are counted, but the settings allow "
                 f"{self.classification.n_grams}; restore the file from a copy"
             )
+        if self.network is None and not self.n_grams:
+            raise FolderError("the classifier has neither a network nor n-grams; restore the file from a copy")
 
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
     """Predicts the class of a text, and how probable it is."""
 
-    network: ClassifierNetwork | GenerativeNetwork
+    reader: Union["ClassifierNetwork", "GenerativeNetwork", ClassPrior]
     vocabulary: Vocabulary
     config: ClassifierConfig
     n_grams: NGrams | None = None
@@ -84,18 +88,32 @@ class Classifier:
         vocabulary: Vocabulary,
         n_grams: NGrams | None = None,
         *,
-        device: str | torch.device = "cpu",
+        device: "str | torch.device" = "cpu",
     ) -> "Classifier":
-        """A classifier with fresh weights on `device`; on "meta" it has none."""
-        kind = GenerativeNetwork if config.classification.kind == "generative" else ClassifierNetwork
-        with torch.device(device):
-            network = kind(
-                config.network,
-                config.classification,
-                symbols=len(SymbolTable(vocabulary)),
-                classes=len(config.classes),
-            )
-        return cls(network.eval(), vocabulary, config, n_grams)
+        """A classifier with fresh weights on `device`; on "meta" it has none. Its configuration has a network."""
+        from charloom.classify.network_reading import new_network
+
+        assert config.network is not None
+        symbols, classes = len(SymbolTable(vocabulary)), len(config.classes)
+        network = new_network(config.network, config.classification, symbols=symbols, classes=classes, device=device)
+        return cls(network, vocabulary, config, n_grams)
+
+    @property
+    def network(self) -> Union["ClassifierNetwork", "GenerativeNetwork"]:
+        """Its network. Raises `SettingsError` if the n-grams decide alone."""
+        if isinstance(self.reader, ClassPrior):
+            raise SettingsError("this classifier has no network, because its n-grams decide alone")
+        return self.reader
+
+    @property
+    def temperature(self) -> float:
+        """What logits are divided by."""
+        return float(self.reader.temperature)
+
+    @property
+    def count_weight(self) -> float:
+        """What the n-grams are multiplied by before they are added to the network's logits."""
+        return float(self.reader.count_weight)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -113,7 +131,7 @@ class Classifier:
 
     def probabilities(self, texts: Sequence[str]) -> Floats:
         """P(class | text) (N, C), calibrated; each row adds up to 1. Raises `NotFiniteError`."""
-        return softmax(self.logits(texts) / float(self.network.temperature))
+        return softmax(self.logits(texts) / self.temperature)
 
     def predict(self, texts: Sequence[str], *, threshold: float = 0.0) -> list[tuple[str, float]]:
         """The most probable class of each text and its probability; "unknown" where that is below `threshold`."""
@@ -138,7 +156,7 @@ class Classifier:
     def logits_of(self, encoded: Sequence[Symbols]) -> Floats:
         """Logits (N, C) of encoded texts. Raises `NotFiniteError`."""
         logits, counts = self.network_logits(encoded), self.counted(encoded)
-        return logits if counts is None else logits + float(self.network.count_weight) * counts
+        return logits if counts is None else logits + self.count_weight * counts
 
     def counted(self, encoded: Sequence[Symbols]) -> Floats | None:
         """The n-grams' log P(text | class) (N, C) over the root of the length; long texts are read in pieces too.
@@ -154,54 +172,33 @@ class Classifier:
         return np.add.reduceat(nats, first) / np.sqrt(lengths)[:, None] if len(encoded) else nats
 
     def network_logits(self, encoded: Sequence[Symbols]) -> Floats:
-        """Logits (N, C) of the network alone. Raises `NotFiniteError`."""
-        pieces: list[Symbols] = []
-        owners: list[int] = []
-        counts = np.zeros(len(encoded))
-        for owner, symbols in enumerate(encoded):
-            cut = self._pieces(symbols)
-            pieces += cut
-            owners += [owner] * len(cut)
-            counts[owner] = len(cut)
-        return self._combined(self._read(pieces), np.array(owners, np.int64), counts)
+        """Logits (N, C) of the network alone, or the prior if there is none. Raises `NotFiniteError`."""
+        if isinstance(self.reader, ClassPrior):
+            return np.tile(self.reader.prior.astype(np.float64), (len(encoded), 1))
+        from charloom.classify.network_reading import logits_of_texts
 
-    def _read(self, pieces: Sequence[Symbols]) -> Floats:
-        """Logits (N, C) of encoded texts of at most `config.longest` characters, read side by side."""
-        read = np.zeros((len(pieces), len(self.classes)))
-        device = self.network.device
-        with reading(self.network):
-            for places in _side_by_side([len(piece) for piece in pieces]):
-                ids, lengths = padded([pieces[place] for place in places], self.table.boundary)
-                logits = self.network(torch.from_numpy(ids).to(device), torch.from_numpy(lengths).to(device))
-                read[places] = logits.double().cpu().numpy() if device.type != "mps" else logits.cpu().double().numpy()
-        if not np.isfinite(read).all():
-            raise NotFiniteError
-        return read
+        cut = [self._pieces(symbols) for symbols in encoded]
+        return logits_of_texts(self.reader, cut, boundary=self.table.boundary, classes=len(self.classes))
 
-    def with_network(self, network: ClassifierNetwork | GenerativeNetwork) -> "Classifier":
+    def with_network(self, network: Union["ClassifierNetwork", "GenerativeNetwork"]) -> "Classifier":
         """The same classifier with other weights."""
-        return replace(self, network=network)
+        return replace(self, reader=network)
 
     def weights(self) -> bytes:
         """The weights, temperature and count weight as a safetensors file."""
-        return pack(self.network.state_dict())
+        return self.calibrated_weights(self.temperature, self.count_weight)
 
     def calibrated_weights(self, temperature: float, count_weight: float) -> bytes:
-        """The same file with this temperature and count weight; the network stays unchanged."""
-        numbers = {"temperature": temperature, "count_weight": count_weight}
-        return pack({**self.network.state_dict(), **{name: torch.tensor(value) for name, value in numbers.items()}})
+        """The same file with this temperature and count weight; the classifier stays unchanged."""
+        if isinstance(self.reader, ClassPrior):
+            return replace(self.reader, temperature=temperature, count_weight=count_weight).weights()
+        from charloom.classify.network_reading import packed
+
+        return packed(self.reader, temperature, count_weight)
 
     def _pieces(self, symbols: Symbols) -> list[Symbols]:
         count = max(1, -(-len(symbols) // self.config.longest))
         return np.array_split(symbols, count)
-
-    def _combined(self, each: Floats, owners: NDArray[np.int64], counts: Floats) -> Floats:
-        total = np.zeros((len(counts), each.shape[1]))
-        np.add.at(total, owners, each)
-        if isinstance(self.network, GenerativeNetwork):  # the prior counts once a text, not once a piece
-            prior = self.network.prior.double().cpu().numpy()
-            return total - (counts - 1)[:, None] * prior  # type: ignore[no-any-return]
-        return total / np.maximum(counts, 1)[:, None]
 
 
 def softmax(logits: Floats) -> Floats:
@@ -223,30 +220,32 @@ def load_classifier(path: ModelPlace) -> Classifier:
         raise FolderError(
             f"{folder / 'vocabulary.json'}: a classifier reads characters, not bytes; restore the file from a copy"
         )
-    classifier = Classifier.new(config, vocabulary, device="meta")
-    expected = expected_of(classifier.network.state_dict())
-    data = read_model_file(folder, "model.safetensors", min(LARGEST_WEIGHTS, largest_file(expected)))
-    weights = as_tensors(unpack(data, expected, str(folder / "model.safetensors")))
-    if not float(weights["temperature"]) > 0:
+    classifier = _with_weights(config, vocabulary, folder)
+    if not classifier.temperature > 0:
         raise FolderError(f"{folder / 'model.safetensors'}: the temperature is not above 0; restore it from a copy")
-    if not float(weights["count_weight"]) >= 0:
+    if not classifier.count_weight >= 0:
         raise FolderError(f"{folder / 'model.safetensors'}: the count weight is below 0; restore it from a copy")
-    classifier.network.load_state_dict(weights, assign=True)
     n_grams = read_n_grams(folder, config.n_grams, classifier.table, classes=len(classifier.classes))
     return replace(classifier, n_grams=n_grams)
+
+
+def _with_weights(config: ClassifierConfig, vocabulary: Vocabulary, folder: Path) -> Classifier:
+    """The classifier without its n-grams. Raises `FolderError`."""
+
+    def read(expected: Expected) -> bytes:
+        return read_model_file(folder, "model.safetensors", min(LARGEST_WEIGHTS, largest_file(expected)))
+
+    where, classes = str(folder / "model.safetensors"), len(config.classes)
+    if config.network is None:
+        return Classifier(read_prior(read(expected_of_prior(classes)), where, classes=classes), vocabulary, config)
+    from charloom.classify.network_reading import expected_of_network, fill
+
+    classifier = Classifier.new(config, vocabulary, device="meta")
+    fill(classifier.network, read(expected_of_network(classifier.network)), where)
+    return classifier
 
 
 def label_places(labels: Sequence[str], classes: Sequence[str]) -> NDArray[np.int64]:
     """The index (N,) of each label among the classes; all labels must be known."""
     places = {name: place for place, name in enumerate(classes)}
     return np.array([places[label] for label in labels], np.int64)
-
-
-def _side_by_side(lengths: Sequence[int]) -> Iterator[NDArray[np.int64]]:
-    """Indices of texts that are read together, the longest first."""
-    order = np.argsort(-np.array(lengths, np.int64), kind="stable")
-    first = 0
-    while first < len(order):
-        rows = max(1, TOGETHER // (lengths[order[first]] + 2))
-        yield order[first : first + rows]
-        first += rows

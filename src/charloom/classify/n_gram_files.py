@@ -1,11 +1,12 @@
-"""Counted n-grams as `n-grams.safetensors` in a model folder; `config.json` holds the sizes of the tables."""
+"""Counted n-grams as `n-grams.safetensors` in a model folder, or packed as `n-grams.safetensors.xz`."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import safetensors.numpy
 
+from charloom.classify.n_gram_packing import LARGEST, PACKED, unpack_small
+from charloom.classify.n_gram_sizes import NGramSizes, contexts
 from charloom.classify.n_grams import NGrams, Order, Sparse
 from charloom.classify.symbols import SymbolTable
 from charloom.errors import FolderError
@@ -13,27 +14,6 @@ from charloom.models.model_folder import LARGEST_WEIGHTS, read_model_file
 from charloom.storage.tensor_files import Array, Expected, largest_file, unpack
 
 NAME = "n-grams.safetensors"
-
-
-@dataclass(frozen=True)
-class NGramSizes:
-    """Sizes of the tables of sequences of one length."""
-
-    sequences: int
-    shares: int
-    "Pairs of a sequence and a class in which it occurs."
-    passed: int
-    "Pairs of a context and a class in which it occurs."
-
-    def __post_init__(self) -> None:
-        if min(self.sequences, self.shares, self.passed) < 1:
-            raise FolderError("the n-grams of one length have an empty table; restore the file from a copy")
-
-
-def sizes(n_grams: NGrams | None) -> tuple[NGramSizes, ...]:
-    """The sizes of the tables, for `config.json`; empty without n-grams."""
-    orders = n_grams.orders if n_grams is not None else ()
-    return tuple(NGramSizes(len(each.codes), len(each.shares.values), len(each.passed.values)) for each in orders)
 
 
 def pack_n_grams(n_grams: NGrams) -> bytes:
@@ -50,6 +30,9 @@ def read_n_grams(folder: Path, counted: tuple[NGramSizes, ...], table: SymbolTab
     """The n-grams of a model folder whose configuration says `counted`; None if that is empty. Raises `FolderError`."""
     if not counted:
         return None
+    if (folder / PACKED).exists() and not (folder / NAME).exists():
+        data = read_model_file(folder, PACKED, LARGEST)
+        return unpack_small(data, counted, table, str(folder / PACKED), classes=classes)
     expected = _expected(counted)
     where = str(folder / NAME)
     arrays = unpack(read_model_file(folder, NAME, min(LARGEST_WEIGHTS, largest_file(expected))), expected, where)
@@ -64,7 +47,7 @@ def read_n_grams(folder: Path, counted: tuple[NGramSizes, ...], table: SymbolTab
     orders = []
     for length in range(1, len(counted) + 1):
         codes = arrays[f"{length}.codes"]
-        most = _contexts(counted, length) * len(table)
+        most = contexts(counted, length) * len(table)
         _demand(codes[0] >= 0 and codes[-1] < most and bool((np.diff(codes) > 0).all()), where)
         orders.append(Order(codes, part(length, "shares"), part(length, "passed")))
     return NGrams(table, classes, tuple(orders))
@@ -76,17 +59,12 @@ def _expected(counted: tuple[NGramSizes, ...]) -> Expected:
         shapes[f"{length}.codes"] = (size.sequences,), "int64"
         for name, rows, values in (
             ("shares", size.sequences, size.shares),
-            ("passed", _contexts(counted, length), size.passed),
+            ("passed", contexts(counted, length), size.passed),
         ):
             shapes[f"{length}.{name}.starts"] = (rows + 1,), "uint32"
             shapes[f"{length}.{name}.columns"] = (values,), "uint16"
             shapes[f"{length}.{name}.values"] = (values,), "float32"
     return shapes
-
-
-def _contexts(counted: tuple[NGramSizes, ...], length: int) -> int:
-    """The number of contexts of sequences of this length: the sequences one shorter, or the empty one."""
-    return counted[length - 2].sequences if length > 1 else 1
 
 
 def _demand(holds: bool, where: str) -> None:

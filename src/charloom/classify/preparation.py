@@ -12,6 +12,7 @@ from charloom.classify.card import classifier_card
 from charloom.classify.generative import GenerativeNetwork
 from charloom.classify.inheritance import inherit
 from charloom.classify.model import Classifier, ClassifierConfig, label_places
+from charloom.classify.n_gram_sizes import sizes
 from charloom.classify.n_grams import MOST_CLASSES, NGrams
 from charloom.classify.request import ClassifierRequest
 from charloom.classify.rows import Rows, hold_out
@@ -74,9 +75,7 @@ def prepare(
     labels, held_labels = (label_places(part.labels, rows.classes) for part in (kept, held))
     table = SymbolTable(vocabulary_of(kept.texts, kept.weights))
     n_grams = _counted(kept, labels, table, classes=len(rows.classes), longest=classification.n_grams)
-    config = ClassifierConfig(
-        settings.network, classification, rows.classes, training.sequence_length, n_gram_files.sizes(n_grams)
-    )
+    config = ClassifierConfig(settings.network, classification, rows.classes, training.sequence_length, sizes(n_grams))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.seed)
         classifier = Classifier.new(config, table.vocabulary, n_grams)

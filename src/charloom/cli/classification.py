@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.measure import Measurement
@@ -12,10 +12,12 @@ from rich.text import Text
 from charloom.classify.evaluation import Evaluation
 from charloom.classify.explanation import Explanation
 from charloom.classify.model import Classifier
-from charloom.classify.session import ClassifierSession
 from charloom.cli.output import print_json, say
 from charloom.durations import duration
 from charloom.errors import shown
+
+if TYPE_CHECKING:
+    from charloom.classify.session import ClassifierSession
 
 TOGETHER = 4096
 """The most texts that are classified before the first of them is printed."""
@@ -25,7 +27,7 @@ STRONG = 2.0
 """Bits at which a colour is strongest."""
 
 
-def introduce(session: ClassifierSession) -> None:
+def introduce(session: "ClassifierSession") -> None:
     """Say what is about to be trained."""
     config, path = session.config, session.run.path
     rows, plan, network, kind = config.rows, config.plan, config.network, config.classification
@@ -48,7 +50,7 @@ def introduce(session: ClassifierSession) -> None:
     )
 
 
-def conclude(session: ClassifierSession) -> None:
+def conclude(session: "ClassifierSession") -> None:
     """Say what was trained."""
     if session.stopped_early:
         say(f"stopped at step {session.trainer.step:,}: validation has not improved since step {session.best_step:,}")
@@ -62,7 +64,7 @@ def conclude(session: ClassifierSession) -> None:
     )
 
 
-def result(session: ClassifierSession) -> dict[str, Any]:
+def result(session: "ClassifierSession") -> dict[str, Any]:
     """The result of a training, as a JSON value."""
     return {
         "run": str(session.run.path),

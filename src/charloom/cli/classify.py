@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 
 from charloom.cli.run_options import RunOptions
 from charloom.cli.sources import HYPHEN
-from charloom.errors import SettingsError
+from charloom.errors import SettingsError, TextError
 from charloom.settings import ClassificationConfig, ClassifierNetworkConfig, ClassifierTrainingConfig
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _begin(
 @app.command
 def predict(
     model: Path,
-    texts: Path = Path(HYPHEN),
+    texts: str = HYPHEN,
     /,
     *,
     text: str | None = None,
@@ -121,11 +121,11 @@ def predict(
     Parameters
     ----------
     model
-        The run that `classify train` made, or its model folder.
+        The run that `classify train` made, its model folder, or a ready-made classifier such as languages.
     texts
-        A file with a text on each line; without it, standard input.
+        A file with a text on each line, or the text itself; without it, standard input.
     text
-        One text, instead of a file.
+        The text itself, even if there is a file of that name.
     threshold
         Answer "unknown" if the most probable class is less probable than this.
     all_
@@ -137,14 +137,17 @@ def predict(
     from charloom.classify.rows import waiting_lines
     from charloom.cli.classification import print_predictions, together
     from charloom.cli.output import say
+    from charloom.data.text_sources import is_text_itself
 
     _share("threshold", threshold)
+    if text is None and texts != HYPHEN and is_text_itself(texts):
+        texts, text = HYPHEN, texts
     if text is not None and not json and ("\n" in text or "\r" in text):
         raise SettingsError(
             "the text has line breaks, but the answer is one line; add --json, or replace them by spaces"
         )
     classifier = load_classifier(model)
-    piped = text is None and str(texts) == HYPHEN
+    piped = text is None and texts == HYPHEN
     parts = (
         waiting_lines(sys.stdin.buffer, "standard input")  # type: ignore[arg-type]
         if piped
@@ -171,7 +174,7 @@ def evaluate(
     Parameters
     ----------
     model
-        The run that `classify train` made, or its model folder.
+        The run that `classify train` made, its model folder, or a ready-made classifier such as languages.
     data
         A file of rows label<TAB>text, or - for standard input; without it, the rows that the run held out.
     mistakes
@@ -205,7 +208,7 @@ def evaluate(
 @app.command
 def explain(
     model: Path,
-    texts: Path = Path(HYPHEN),
+    texts: str = HYPHEN,
     /,
     *,
     text: str | None = None,
@@ -217,11 +220,11 @@ def explain(
     Parameters
     ----------
     model
-        The run that `classify train` made, or its model folder.
+        The run that `classify train` made, its model folder, or a ready-made classifier such as languages.
     texts
-        A file with a text on each line; without it, standard input.
+        A file with a text on each line, or the text itself; without it, standard input.
     text
-        One text, instead of a file.
+        The text itself, even if there is a file of that name.
     label
         Explain this class instead of the most probable one.
     json
@@ -250,15 +253,20 @@ def _rows(data: Path) -> tuple[Any, str, str | None]:
     return rows, text_name(data.resolve(), "texts"), str(data.resolve()) if data.is_file() else None
 
 
-def _texts(file: Path, text: str | None) -> list[str]:
+def _texts(texts: str, text: str | None) -> list[str]:
     from charloom.classify.rows import parse_lines
     from charloom.cli import files
+    from charloom.data.text_sources import is_text_itself
 
     if text is not None:
-        if str(file) != HYPHEN:
-            raise SettingsError("give a file or --text, not both")
+        if texts != HYPHEN:
+            raise SettingsError("give a text or a file, or --text, not both")
         return [text]
-    return parse_lines(files.read(file), "standard input" if str(file) == HYPHEN else str(file))
+    if texts != HYPHEN and is_text_itself(texts):
+        return [texts]
+    if texts != HYPHEN and not Path(texts).exists():
+        raise TextError(f"there is no file {texts}; check the path, or, if it is the text itself, give it with --text")
+    return parse_lines(files.read(Path(texts)), "standard input" if texts == HYPHEN else texts)
 
 
 def _share(name: str, value: float) -> None:

@@ -88,6 +88,11 @@ def is_there(source: str) -> bool:
     return source == "copy" or source.startswith("corpus ") or _exists(Path(source))
 
 
+def is_text_itself(argument: str) -> bool:
+    """Whether an argument that is a file or a text is the text: no such path exists, and it does not look like one."""
+    return not (argument and _exists(Path(argument))) and not LIKE_A_PATH.fullmatch(argument)
+
+
 def text_name(path: Path, otherwise: str = "text") -> str:
     """The name of a text: its file's name without the extensions of type and compression."""
     plain = path.with_suffix("") if path.suffix.lower() in COMPRESSED_ENDINGS else path
@@ -119,7 +124,7 @@ def _refuse_name(text: str) -> None:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # too long for a file name
+    except (OSError, ValueError):  # too long for a file name, or with a character that none can have
         return False
 
 

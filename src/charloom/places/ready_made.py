@@ -42,6 +42,7 @@ READY_MADE = {
     entry.name: entry
     for entry in (
         ReadyMade("english", "language model", "English prose: writes, completes, corrects, starts small texts"),
+        ReadyMade("languages", "classifier", "66 languages: the language of a sentence, of a few words, of one"),
     )
 }
 

@@ -94,7 +94,7 @@ def rounded_rows(tensors: Mapping[str, Array]) -> dict[str, Array]:
 
 def pack_arrays(tensors: Mapping[str, Array]) -> bytes:
     """Arrays as a safetensors file; equal arrays give equal bytes."""
-    return safetensors.numpy.save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()})
+    return safetensors.numpy.save({name: np.asarray(tensor, order="C") for name, tensor in tensors.items()})
 
 
 def largest_file(expected: Expected) -> int:
