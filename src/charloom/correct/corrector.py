@@ -24,8 +24,10 @@ from charloom.correct.edits import ErrorModel
 from charloom.correct.english import is_form
 from charloom.correct.lexicon import Lexicon, plain
 from charloom.correct.spans import Span, begins_sentence, like, spans
+from charloom.correct.word_lists import words_of_model
 from charloom.errors import SettingsError
 from charloom.generation.writer import Model
+from charloom.models.model_folder import place_of
 from charloom.models.state import Arrays
 
 _NEAR, _LISTED, _KNOWN, _PAIRS = 60, 12, 8, 2
@@ -144,7 +146,7 @@ class Corrector:
     def __init__(
         self,
         model: Model,
-        lexicon: Lexicon,
+        lexicon: Lexicon | None = None,
         *,
         errors: ErrorModel | None = None,
         beliefs: Beliefs = Beliefs(),
@@ -153,11 +155,19 @@ class Corrector:
         confidence: float = 0.5,
         following: int = 24,
     ) -> None:
-        """`beliefs`: weights for unknown words; `known`: for known ones, if `aggressive`; `confidence`: the probability
-        that a correction needs; `following`: how many characters after a word are considered.
+        """`lexicon`: the known words, by default those that come with the model, for a model given by its name or
+        folder such as "english"; `beliefs`: weights for unknown words; `known`: for known ones, if `aggressive`;
+        `confidence`: the probability that a correction needs; `following`: how many characters after a word are
+        considered.
 
-        Raises `SettingsError` for a confidence outside 0 to 1.
+        Raises `SettingsError` for a confidence outside 0 to 1 and for a model without words.
         """
+        if lexicon is None and place_of(model) is not None:
+            lexicon = words_of_model(model)  # type: ignore[arg-type]
+        if lexicon is None:
+            raise SettingsError(
+                "no words come with this model; give a lexicon, as charloom.correct.known_words does"
+            )
         if not 0 <= confidence <= 1:
             raise SettingsError(f"confidence is {confidence}; it must be at least 0 and at most 1")
         self.context, self.lexicon, self.errors = Context(model), lexicon, errors or ErrorModel()

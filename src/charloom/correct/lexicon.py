@@ -59,8 +59,20 @@ class Lexicon:
         return cls.joined(forms_of(pieces), words or {}, english=english)
 
     @classmethod
-    def joined(cls, forms: Mapping[str, int], words: Mapping[str, int], *, english: bool = False) -> "Lexicon":
-        """Like `of`, from the words of a text as they are written there and their counts."""
+    def joined(
+        cls,
+        forms: Mapping[str, int],
+        words: Mapping[str, int],
+        *,
+        english: bool = False,
+        attested: int = ATTESTED,
+        has_list: bool | None = None,
+    ) -> "Lexicon":
+        """Like `of`, from the words of a text as they are written there and their counts.
+
+        `attested`: how often an unlisted word must occur before it is suggested; `has_list`: whether the text is as
+        good as a list, by default only if there are listed words.
+        """
         seen, capitals = Counter[str](), Counter[str]()
         for form, count in forms.items():
             word = plain(form)
@@ -75,11 +87,11 @@ class Lexicon:
         new = sum(1 for word, count in seen.items() if count == 1 and word not in words)
         return cls(
             counts,
-            targets=words.keys() | {word for word, count in seen.items() if count >= ATTESTED},
+            targets=words.keys() | {word for word, count in seen.items() if count >= attested},
             capitals={word: (capitals[word], count) for word, count in seen.items()},
             unseen=new / total if total else None,
             english=english,
-            has_list=bool(words),
+            has_list=bool(words) if has_list is None else has_list,
         )
 
     def __len__(self) -> int:
