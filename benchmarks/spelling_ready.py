@@ -7,7 +7,7 @@ Usage: python benchmarks/spelling_ready.py TEXT --pairs PAIRS [--share 0.1] [--p
 
 TEXT is a text, or a table language<TAB>sentence, of which the English ones are read. It gets slips that people made:
 `--share` of the words for which PAIRS (Norvig's format or codespell's) has misspellings gets one of them; --part takes
-the pairs of every other word. Misspellings in symspellpy's list are left out, since it cannot find them. After every
+the pairs of every other word, and every other name. Misspellings in symspellpy's list are left out, since it cannot find them. After every
 few lines stands a sentence with surnames of LIST (language<TAB>name, every language alike), 200 in all, and a line of
 code, shell, settings, an address or a path, 100 in all. Both know their own words: charloom those that come with the
 model and symspellpy's list, unless --no-list; symspellpy its list with its frequencies.
@@ -78,13 +78,15 @@ def of_part(pairs: list[Pair], part: str | None) -> list[Pair]:
     return [pair for pair in pairs if pair.meant in chosen]
 
 
-def names_of(file: Path, draw: random.Random) -> list[str]:
-    """Surnames, every language alike."""
-    by_language = defaultdict[str, list[str]](list)
+def names_of(file: Path, draw: random.Random, part: str | None = None) -> list[str]:
+    """Surnames, every language alike; of each every other one with `part`."""
+    by_language: dict[str, list[str]] = defaultdict(list)
     for line in file.read_text(encoding="utf-8").splitlines():
         language, name = line.split("\t")
         if re.fullmatch(r"[^\W\d_]{3,}", name):
             by_language[language].append(name)
+    if part is not None:
+        by_language = {language: names[part == "odd" :: 2] for language, names in by_language.items()}
     return [draw.choice(by_language[language]) for language in sorted(by_language) for _ in range(NAMES)]
 
 
@@ -174,7 +176,7 @@ def main() -> None:
     rows = defaultdict[str, Counter[str]](Counter)
     for seed in range(options.seeds):
         draw = random.Random(seed)
-        names = names_of(options.names, draw) if options.names else []
+        names = names_of(options.names, draw, options.part) if options.names else []
         made = mixed(lines, misspellings, options.share, names, draw)
         ours = {change.start: change.after for change in corrector.changes(made.text)}
         rows["charloom"] += tally(made, ours)

@@ -24,7 +24,8 @@ ENGLISH = "frequency_dictionary_en_82_765.txt"
 """82,765 English words with their frequencies in books, in symspellpy (MIT)."""
 
 OFTEN = 3
-"""How often a word must occur in the text of a ready-made model, which is long and edited, before it is suggested."""
+"""How often a word must occur in the text of a ready-made model, which is long and edited, before it is suggested,
+and, where there is a list as well, before it counts as known."""
 
 _MOST_FORMS = 5_000
 """How many of a text's commonest words decide its language."""
@@ -48,17 +49,23 @@ def known_words(
 def words_of_model(place: ModelPlace, further: Mapping[str, int] | None = None) -> Lexicon | None:
     """The English words that come with a model, those of symspellpy's list if it is installed, and `further` ones.
 
+    With that list, a word that is in none and rare in the model's texts counts as unknown: it may be a misprint.
     `place`: a model folder, or the name of a ready-made model such as "english". None if no words come with it. Raises
     `FolderError`, and `MissingExtraError` without rapidfuzz.
     """
     path = words_file(place)
     if path is None:
         return None
-    forms = Counter[str]()
+    forms, seen = Counter[str](), Counter[str]()
     for token, count in read_word_counts(path).items():
-        for word in WORD.findall(token):
-            forms[word] += count
-    return Lexicon.joined(forms, _both(_english(), further or {}), english=True, attested=OFTEN, has_list=True)
+        for form in WORD.findall(token):
+            forms[form] += count
+            seen[plain(form)] += count
+    english = _english()
+    listed = _both(english, further or {})
+    if english:
+        forms = Counter({form: n for form, n in forms.items() if plain(form) in listed or seen[plain(form)] >= OFTEN})
+    return Lexicon.joined(forms, listed, english=True, attested=OFTEN, has_list=True)
 
 
 def _both(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
