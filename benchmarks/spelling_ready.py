@@ -7,10 +7,10 @@ Usage: python benchmarks/spelling_ready.py TEXT --pairs PAIRS [--share 0.1] [--p
 
 TEXT is a text, or a table language<TAB>sentence, of which the English ones are read. It gets slips that people made:
 `--share` of the words for which PAIRS (Norvig's format or codespell's) has misspellings gets one of them; --part takes
-the pairs of every other word, and every other name. Misspellings in symspellpy's list are left out, since it cannot find them. After every
-few lines stands a sentence with surnames of LIST (language<TAB>name, every language alike), 200 in all, and a line of
-code, shell, settings, an address or a path, 100 in all. Both know their own words: charloom those that come with the
-model and symspellpy's list, unless --no-list; symspellpy its list with its frequencies.
+the pairs of every other word, and every other name. Misspellings in symspellpy's list are left out, since it cannot
+find them. After every few lines stands a sentence with surnames of LIST (language<TAB>name, every language alike), 200
+in all, and a line of code, shell, settings, an address or a path, 100 in all. Both know their own words: charloom those
+that come with the model and symspellpy's list, unless --no-list; symspellpy its list with its frequencies.
 
 Corrected: the share of misspelt words that are restored. Changed wrongly: those turned into another word. False alarms:
 right words of the text that were changed, per 1,000; names changed; lines of code changed. symspellpy leaves the same

@@ -12,7 +12,7 @@ pytest.importorskip("rapidfuzz")
 
 from charloom.complete.pruned_counts import PrunedCounts
 from charloom.complete.word_files import write_counts
-from charloom.correct.corrector import Corrector
+from charloom.correct.corrector import GENERAL, Beliefs, Corrector
 from charloom.correct.lexicon import Lexicon
 from charloom.correct.word_lists import words_of_model
 from charloom.errors import MissingExtraError, SettingsError
@@ -78,6 +78,13 @@ def test_a_corrector_takes_the_words_of_its_model_by_itself(folder: Path) -> Non
     by_itself = Corrector(folder)
     assert by_itself.changes(text) == Corrector(Writer.load(folder), words_of_model(folder)).changes(text)
     assert [change.after for change in by_itself.changes(text)] == ["sailor", "lantern"]
+
+
+def test_the_weights_are_those_for_the_words(folder: Path) -> None:
+    assert Corrector(folder).beliefs == GENERAL
+    assert Corrector(folder, words_of_model(folder)).beliefs == GENERAL
+    assert Corrector(folder, Lexicon.of([TEXT])).beliefs == Beliefs()
+    assert Corrector(folder, beliefs=Beliefs(right=1.0)).beliefs == Beliefs(right=1.0)
 
 
 def test_a_model_without_words_asks_for_a_lexicon(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def words_of_model(place: ModelPlace, further: Mapping[str, int] | None = None) 
     listed = _both(english, further or {})
     if english:
         forms = Counter({form: n for form, n in forms.items() if plain(form) in listed or seen[plain(form)] >= OFTEN})
-    return Lexicon.joined(forms, listed, english=True, attested=OFTEN, has_list=True)
+    return Lexicon.joined(forms, listed, english=True, attested=OFTEN, general=True)
 
 
 def _both(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
