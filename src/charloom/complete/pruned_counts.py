@@ -93,7 +93,7 @@ class PrunedCounts(NextWords):
         return int(self.tables.counts.sum())
 
     def after(self, before: str) -> Floats:
-        """Probability (W,) of each word as the next one after `before`; see `NextWords.after`."""
+        """Probability (W,) of each word as the next one after `before`, given that a word comes next; 0 for marks."""
         probability, tables = self._single.copy(), self.tables
         context = [int(self._rank[number]) for number in self.context(before, 2)]
         if context:

@@ -48,7 +48,7 @@ class WordCounts(NextWords):
         return len(self._text)
 
     def after(self, before: str) -> Floats:
-        """Probability (W,) of each word as the next one after `before`; see `NextWords.after`."""
+        """Probability (W,) of each word as the next one after `before`, given that a word comes next; 0 for marks."""
         context = self.context(before, self.order - 1)
         probability = self._single.copy()
         for size in range(1, len(context) + 1):
