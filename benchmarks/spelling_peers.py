@@ -26,9 +26,16 @@ class Pair:
 
 
 def read_pairs(file: Path) -> list[Pair]:
-    """The pairs of a file in Norvig's format: a line `right: wrong wrong` for each word, with or without commas."""
+    """The pairs of a file in Norvig's format: a line `right: wrong wrong` for each word, with or without commas.
+
+    Or in codespell's, `wrong->right`, of which only lines with a single word on either side are read.
+    """
     pairs = list[Pair]()
     for line in file.read_text().lower().splitlines():
+        wrong, arrow, right = line.partition("->")
+        if arrow:
+            pairs += [Pair(right, wrong)] if wrong.isalpha() and right.isalpha() else []
+            continue
         meant, _, typed = line.partition(":")
         words = (word.partition("*")[0] for word in typed.replace(",", " ").split())
         pairs += [Pair(meant.strip(), word) for word in words if word != meant.strip()]

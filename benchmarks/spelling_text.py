@@ -49,13 +49,19 @@ class Corrupted:
     "Words that were left alone."
 
 
-def corrupt(text: str, misspellings: dict[str, list[str]], draw: random.Random) -> Corrupted:
-    """The text with slips by the model of this file."""
+def corrupt(
+    text: str, misspellings: dict[str, list[str]], draw: random.Random, *, share: float | None = None
+) -> Corrupted:
+    """The text with slips by the model of this file; with `share`, only that share of the words that have misspellings
+    gets one of those."""
     parts, meant, place, length, right = list[str](), dict[int, str](), 0, 0, 0
     for span in spans(text):
         word = span.word
         typed = word
-        if plain(word) in misspellings:
+        if share is not None:
+            if plain(word) in misspellings and draw.random() < share:
+                typed = like(draw.choice(misspellings[plain(word)]), word)
+        elif plain(word) in misspellings:
             typed = like(draw.choice(misspellings[plain(word)]), word)
         elif len(word) >= 4 and word.isascii() and word.isalpha() and word[1:].islower() and draw.random() < RATE:
             while typed == word:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from charloom.complete.completer import in_word
 from charloom.complete.mixed import typed_before
+from charloom.complete.next_words import NextWords
 from charloom.data.vocabulary import Vocabulary
 from charloom.evaluation.baselines import NGram
 
@@ -118,6 +119,27 @@ class CharacterGrams:
                 for place, character in enumerate(begun)
             )
         )
+
+
+class Counted:
+    """The counts that charloom mixes with its model, alone."""
+
+    def __init__(self, counts: NextWords) -> None:
+        self._counts = counts
+        self._after = lru_cache(maxsize=4)(counts.after)
+
+    def words(self, before: str, begun: str, most: int) -> dict[str, float]:
+        """The same."""
+        span = self._counts.beginning_with(begun)
+        found = self._after(before)[span]
+        best = np.argsort(-found, kind="stable")[: most + 1].tolist()
+        words = {self._counts.words[span.start + place]: float(found[place]) for place in best if found[place] > 0}
+        return dict([(word, share) for word, share in words.items() if len(word) > len(begun)][:most])
+
+    def probability(self, before: str, word: str) -> float:
+        """The same."""
+        number = self._counts.number(word)
+        return 0.0 if number is None else float(self._after(before)[number])
 
 
 class Peer(Protocol):

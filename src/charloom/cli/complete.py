@@ -8,7 +8,7 @@ from charloom.errors import CharloomError, SettingsError, shown
 from charloom.settings import Syntax
 
 if TYPE_CHECKING:
-    from charloom.complete.word_counts import WordCounts
+    from charloom.complete.next_words import NextWords
 
 
 def complete(
@@ -28,13 +28,13 @@ def complete(
 
     Each is given with its probability as the rest of the word or line, its end included; a word that is already
     complete is not suggested. Words are predicted by the model together with counts: of the words of the run's training
-    text, and of those typed before. With --model-only, for lines, and for a model folder, the model predicts alone, and
-    the probability is that it would write exactly this.
+    text, or those that come with a ready-made model, and of those typed before. With --model-only, for lines, and for
+    any other model folder, the model predicts alone, and the probability is that it would write exactly this.
 
     Parameters
     ----------
     run
-        A run directory or a model folder.
+        A run directory, a model folder, or the name of a ready-made model: english.
     prefix
         The text typed so far; "" for none.
     suggestions
@@ -56,6 +56,7 @@ def complete(
     from charloom.code.identifiers import IdentifierCompleter
     from charloom.complete.completer import Completer
     from charloom.complete.mixed import MixedCompleter
+    from charloom.complete.word_files import words_file
     from charloom.generation.writer import Writer
     from charloom.models.model_folder import is_run
 
@@ -70,7 +71,7 @@ def complete(
     if syntax:
         before = files.read_text(text) if text is not None else ""
         completer = IdentifierCompleter(writer, before + prefix)
-    elif not model_only and not line and length is None and is_run(run):
+    elif not model_only and not line and length is None and (is_run(run) or words_file(run)):
         completer = MixedCompleter(writer, _counts(run), prefix)
     else:
         completer = Completer(writer, prefix, unit="line" if line else "word", length=length)
@@ -82,13 +83,18 @@ def complete(
         print(f"{each.probability:.3g}\t{shown(completer.begun + each.text)}{'' if each.ends else ' ...'}")
 
 
-def _counts(run: Path) -> "WordCounts | None":
-    """The counted words of the run's training text; None, with a message, if that text cannot be found."""
+def _counts(run: Path) -> "NextWords | None":
+    """The words that come with the model, or those of the run's training text; None, with a message, if that text
+    cannot be found."""
     from charloom.cli.output import say
     from charloom.complete.word_counts import WordCounts
+    from charloom.complete.word_files import counted_words
+    from charloom.models.model_folder import is_run
     from charloom.training.run_text import same_text
     from charloom.training.runs import as_run
 
+    if not is_run(run):
+        return counted_words(run)
     config = as_run(run).config()
     try:
         text = same_text(as_run(run), config)

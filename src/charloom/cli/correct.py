@@ -31,15 +31,15 @@ def correct(
     """Correct the spelling of a text.
 
     Unknown words are compared with words that may have been meant, by the model in context and by how people misspell.
-    The words of the run's training text are known, and those of a list in its language: for English symspellpy's,
-    otherwise a dictionary of the system. A word that is in no list is suggested only if the training text uses it
-    often. Names, addresses, code and numbers are left alone. The corrected text goes to standard output, the reasons to
-    standard error.
+    The words of the run's training text are known, or those that come with a ready-made model, and those of a list in
+    its language: for English symspellpy's, otherwise a dictionary of the system. A word that is in no list is suggested
+    only if the training text uses it often. Names, addresses, code and numbers are left alone. The corrected text goes
+    to standard output, the reasons to standard error.
 
     Parameters
     ----------
     run
-        A run directory, or a model folder together with --words.
+        A run directory, the name of a ready-made model (english), or another model folder together with --words.
     passage
         The text itself.
     text
@@ -88,7 +88,7 @@ def correct(
 def _lexicon(run: Path, words: Path | None, moved: Path | None) -> "Lexicon":
     """The words of the run's training text, which may have moved, and of word lists."""
     from charloom.correct.lexicon import Lexicon, read_words
-    from charloom.correct.word_lists import known_words
+    from charloom.correct.word_lists import known_words, words_of_model
     from charloom.models.model_folder import is_run
     from charloom.training.run_text import same_text
     from charloom.training.runs import as_run
@@ -97,6 +97,8 @@ def _lexicon(run: Path, words: Path | None, moved: Path | None) -> "Lexicon":
     if not is_run(run):
         if moved:
             raise SettingsError("give one text: a passage after the model, or a file with --text")
+        if (ready := words_of_model(run, listed)) is not None:
+            return ready
         if not listed:
             raise SettingsError(
                 f"{shown(run)} is a model folder, which has no training text; give known words with --words"

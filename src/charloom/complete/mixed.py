@@ -18,9 +18,12 @@ from itertools import pairwise
 import numpy as np
 
 from charloom.complete.completer import MOST, Completer, Completion, check_number
-from charloom.complete.word_counts import TOKEN, Floats, WordCounts, is_word
+from charloom.complete.next_words import TOKEN, Floats, NextWords, is_word
+from charloom.complete.word_counts import WordCounts
+from charloom.complete.word_files import counted_words
 from charloom.errors import SettingsError
 from charloom.generation.writer import Model
+from charloom.models.model_folder import place_of
 
 _MORE = 4
 """Words beyond the requested number that each component proposes."""
@@ -66,13 +69,16 @@ class MixedCompleter:
     """Completes the word typed so far; `type` returns the completer after further keystrokes.
 
     Suggestions are `Completion`s of words that exclude each other, as those of a `Completer` do; with `complete` their
-    probabilities add up to 1. Without `counts` only what was typed is counted.
+    probabilities add up to 1. Without `counts`, a model given by its name or folder brings the words that come with it
+    (`counted_words`), as "english" does; for any other model only what was typed is counted.
     """
 
     def __init__(
-        self, model: Model, counts: WordCounts | None = None, typed: str = "", *, shares: Shares = Shares()
+        self, model: Model, counts: NextWords | None = None, typed: str = "", *, shares: Shares = Shares()
     ) -> None:
-        """Raises `TextError` for a character that the model does not know."""
+        """Raises `TextError` for a character that the model does not know, `FolderError` for a damaged model."""
+        if counts is None and place_of(model) is not None:
+            counts = counted_words(model)  # type: ignore[arg-type]
         self._counts, self._shares = counts or WordCounts(()), shares
         begun = Completer.begun_in(typed)
         self._begin(Completer(model, typed[: len(typed) - len(begun)]))

@@ -9,17 +9,11 @@ with a(hw) how often w followed the k - 1 words h, or, below the highest order, 
 n(h) the number of different followers (Kneser and Ney 1995; absolute discounting, interpolated).
 """
 
-import bisect
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from charloom.complete.completer import in_word
-
-TOKEN = re.compile(r"[\w'’]+|[^\w\s]")
-"""A word, or a punctuation mark."""
+from charloom.complete.next_words import Floats, NextWords, Places, tokens_of
 
 ORDER = 3
 """Longest sequence of words that is counted, including the predicted one."""
@@ -29,54 +23,33 @@ DISCOUNT = 0.75
 _REMEMBERED = 20_000
 """Contexts whose followers are cached."""
 
-Floats = NDArray[np.float64]
-Places = NDArray[np.int64]
 
-
-class WordCounts:
+class WordCounts(NextWords):
     """The sorted words and marks of a text, and their positions."""
 
     def __init__(self, pieces: Iterable[str], order: int = ORDER) -> None:
         """`pieces`: the text, which may be cut anywhere."""
         seen = dict[str, int]()
         parts = [
-            np.fromiter((seen.setdefault(token, len(seen)) for token in tokens), np.int32) for tokens in _tokens(pieces)
+            np.fromiter((seen.setdefault(token, len(seen)) for token in tokens), np.int32)
+            for tokens in tokens_of(pieces)
         ]
         text = np.concatenate(parts)
-        self.words = sorted(seen)
-        "W words and marks."
+        super().__init__(sorted(seen))
         self.order = order
-        self._numbers = {word: number for number, word in enumerate(self.words)}
         self._text = np.array([self._numbers[word] for word in seen], np.int32)[text]
         counts = np.bincount(self._text, minlength=len(self.words))
         self._by_word = np.argsort(self._text, kind="stable").astype(np.int32)
         self._starts = np.concatenate(([0], np.cumsum(counts)))
-        self._is_word = np.array([is_word(word) for word in self.words], bool)
         self._single = self._lowest()
         self._followers = dict[tuple[int, ...], tuple[Places, Floats]]()
 
     def __len__(self) -> int:
         return len(self._text)
 
-    def beginning_with(self, begun: str) -> slice:
-        """The slice of `words` that begin with `begun`."""
-        return slice(bisect.bisect_left(self.words, begun), bisect.bisect_left(self.words, begun + "\U0010ffff"))
-
-    def number(self, word: str) -> int | None:
-        """The position of a word in `words`; None if it does not occur."""
-        return self._numbers.get(word)
-
     def after(self, before: str) -> Floats:
-        """Probability (W,) of each word as the next one after `before`, given that a word comes next; 0 for marks.
-
-        `before` ends where the next word begins.
-        """
-        tokens = TOKEN.findall(before[-300:])[-(self.order - 1) :] if self.order > 1 else []
-        context = list[int]()
-        for token in reversed(tokens):
-            if token not in self._numbers:
-                break
-            context.insert(0, self._numbers[token])
+        """Probability (W,) of each word as the next one after `before`, given that a word comes next; 0 for marks."""
+        context = self.context(before, self.order - 1)
         probability = self._single.copy()
         for size in range(1, len(context) + 1):
             words, counts = self._counts(tuple(context[-size:]))
@@ -85,9 +58,7 @@ class WordCounts:
             total = counts.sum()
             probability *= DISCOUNT * len(words) / total
             probability[words] += (counts - DISCOUNT) / total
-        probability[~self._is_word] = 0
-        total = probability.sum()
-        return probability / total if total > 0 else probability
+        return self.of_words(probability)
 
     def _counts(self, context: tuple[int, ...]) -> tuple[Places, Floats]:
         """The words that followed a context, and how often or after how many different words."""
@@ -115,24 +86,12 @@ class WordCounts:
         """Probability (W,) of each word without context."""
         size = len(self.words)
         pairs = np.unique(self._text[1:].astype(np.int64) * size + self._text[:-1])
-        counts = np.bincount(pairs // size, minlength=size).astype(np.float64)
-        total = max(1.0, counts.sum())
-        kept = np.maximum(0, counts - DISCOUNT)
-        single: Floats = kept / total + (1 - kept.sum() / total) / max(1, size)
-        return single
+        return unconditional(np.bincount(pairs // size, minlength=size), DISCOUNT)
 
 
-def is_word(token: str) -> bool:
-    """Whether a token is a word and not a mark."""
-    return in_word(token[0])
-
-
-def _tokens(pieces: Iterable[str]) -> Iterator[list[str]]:
-    """The words and marks of a text given in pieces, a list for each piece."""
-    left = ""
-    for piece in pieces:
-        whole = left + piece
-        tokens = TOKEN.findall(whole)
-        left = tokens.pop() if tokens and whole.endswith(tokens[-1]) else ""
-        yield tokens
-    yield TOKEN.findall(left)
+def unconditional(before: Places, discount: float) -> Floats:
+    """Probability (W,) of each word without context, by the number of different words before it (W,)."""
+    total = max(1, int(before.sum()))
+    kept = np.maximum(0, before - discount)
+    single: Floats = kept / total + (1 - kept.sum() / total) / max(1, len(before))
+    return single

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from charloom.correct.corrector import Corrector
     from charloom.correct.edits import ErrorModel
     from charloom.correct.lexicon import Lexicon
-    from charloom.correct.word_lists import known_words
+    from charloom.correct.word_lists import known_words, words_of_model
 
-__all__ = ["Corrector", "ErrorModel", "Lexicon", "known_words"]
+__all__ = ["Corrector", "ErrorModel", "Lexicon", "known_words", "words_of_model"]
 
 __getattr__, __dir__ = _public(
     __name__,
@@ -24,6 +24,6 @@ __getattr__, __dir__ = _public(
         "corrector": ("Corrector",),
         "edits": ("ErrorModel",),
         "lexicon": ("Lexicon",),
-        "word_lists": ("known_words",),
+        "word_lists": ("known_words", "words_of_model"),
     },
 )

@@ -24,8 +24,10 @@ from charloom.correct.edits import ErrorModel
 from charloom.correct.english import is_form
 from charloom.correct.lexicon import Lexicon, plain
 from charloom.correct.spans import Span, begins_sentence, like, spans
+from charloom.correct.word_lists import words_of_model
 from charloom.errors import SettingsError
 from charloom.generation.writer import Model
+from charloom.models.model_folder import place_of
 from charloom.models.state import Arrays
 
 _NEAR, _LISTED, _KNOWN, _PAIRS = 60, 12, 8, 2
@@ -98,6 +100,13 @@ class Beliefs:
     sounds."""
 
 
+GENERAL = Beliefs(
+    word=0.32, following=0.51, slip=0.81, further=1.7, pair=2.5, frequency=0.73, capital=0.8, right=-9.1,
+    letter=-0.64, name=3.4, beginning=2.1, repeated=1.5, foreign=1.5,
+)  # fmt: skip
+"""The weights with a model of English in general and its words. How common a candidate is counts for more than with a
+model of the text at hand, whose counts are few, and most unlisted words are slips."""
+
 KNOWN = Beliefs(
     word=1.0, following=1.0, slip=1.0, further=0.0, pair=0.0, frequency=0.2, capital=0.0, right=5.0, letter=0.0
 )  # fmt: skip
@@ -144,24 +153,31 @@ class Corrector:
     def __init__(
         self,
         model: Model,
-        lexicon: Lexicon,
+        lexicon: Lexicon | None = None,
         *,
         errors: ErrorModel | None = None,
-        beliefs: Beliefs = Beliefs(),
+        beliefs: Beliefs | None = None,
         known: Beliefs = KNOWN,
         aggressive: bool = False,
         confidence: float = 0.5,
         following: int = 24,
     ) -> None:
-        """`beliefs`: weights for unknown words; `known`: for known ones, if `aggressive`; `confidence`: the probability
-        that a correction needs; `following`: how many characters after a word are considered.
+        """`lexicon`: the known words, by default those that come with the model, for a model given by its name or
+        folder such as "english"; `beliefs`: weights for unknown words, by default `GENERAL` if they come with the
+        model and otherwise `Beliefs()`; `known`: for known ones, if `aggressive`; `confidence`: the probability that a
+        correction needs; `following`: how many characters after a word are considered.
 
-        Raises `SettingsError` for a confidence outside 0 to 1.
+        Raises `SettingsError` for a confidence outside 0 to 1 and for a model without words.
         """
+        if lexicon is None and place_of(model) is not None:
+            lexicon = words_of_model(model)  # type: ignore[arg-type]
+        if lexicon is None:
+            raise SettingsError("no words come with this model; give a lexicon, as charloom.correct.known_words does")
         if not 0 <= confidence <= 1:
             raise SettingsError(f"confidence is {confidence}; it must be at least 0 and at most 1")
         self.context, self.lexicon, self.errors = Context(model), lexicon, errors or ErrorModel()
-        self.beliefs, self.known = beliefs, known
+        self.beliefs = beliefs or (GENERAL if lexicon.general else Beliefs())
+        self.known = known
         self.aggressive, self.confidence, self.following = aggressive, confidence, following
 
     def correct(self, text: str) -> tuple[str, list[Change]]:

@@ -23,7 +23,8 @@ class Lexicon:
     All words with a count are known. `targets`: the words that may be suggested, by default all; `capitals`: how often
     the training text writes a word with a capital, and how often in all; `unseen`: the probability that the next word
     of such a text is unknown (Good 1953); `has_list`: whether some words come from a list; `english`: a word also
-    counts as known if its British or American spelling is known.
+    counts as known if its British or American spelling is known; `general`: whether the words come with a ready-made
+    model, which knows the language but not the kind of text.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Lexicon:
         unseen: float | None = None,
         english: bool = False,
         has_list: bool = True,
+        general: bool = False,
     ) -> None:
         try:
             from rapidfuzz import process
@@ -44,7 +46,7 @@ class Lexicon:
         self.counts = {word: count for word, count in counts.items() if count > 0}
         self.total = sum(self.counts.values())
         self.targets = self.counts.keys() if targets is None else frozenset(targets)
-        self.unseen, self.english, self.has_list = unseen, english, has_list
+        self.unseen, self.english, self.has_list, self.general = unseen, english, has_list, general
         self._capitals = capitals
         self._distances, self._osa = process.cdist, OSA.distance
         by_length: dict[int, list[str]] = {}
@@ -59,8 +61,20 @@ class Lexicon:
         return cls.joined(forms_of(pieces), words or {}, english=english)
 
     @classmethod
-    def joined(cls, forms: Mapping[str, int], words: Mapping[str, int], *, english: bool = False) -> "Lexicon":
-        """Like `of`, from the words of a text as they are written there and their counts."""
+    def joined(
+        cls,
+        forms: Mapping[str, int],
+        words: Mapping[str, int],
+        *,
+        english: bool = False,
+        attested: int = ATTESTED,
+        general: bool = False,
+    ) -> "Lexicon":
+        """Like `of`, from the words of a text as they are written there and their counts.
+
+        `attested`: how often an unlisted word must occur before it is suggested; `general`: the text is that of a
+        ready-made model, which is as good as a list.
+        """
         seen, capitals = Counter[str](), Counter[str]()
         for form, count in forms.items():
             word = plain(form)
@@ -75,11 +89,12 @@ class Lexicon:
         new = sum(1 for word, count in seen.items() if count == 1 and word not in words)
         return cls(
             counts,
-            targets=words.keys() | {word for word, count in seen.items() if count >= ATTESTED},
+            targets=words.keys() | {word for word, count in seen.items() if count >= attested},
             capitals={word: (capitals[word], count) for word, count in seen.items()},
             unseen=new / total if total else None,
             english=english,
-            has_list=bool(words),
+            has_list=general or bool(words),
+            general=general,
         )
 
     def __len__(self) -> int:

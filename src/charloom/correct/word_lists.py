@@ -4,11 +4,15 @@ A list fits a text if it contains at least half of the text's running words. sym
 encyclopedia with its markup) to 99 % of English texts, and at most 35 % of other languages (Catalan, of 66).
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import util
 from pathlib import Path
 
+from charloom.complete.word_files import read_word_counts, words_file
 from charloom.correct.lexicon import Lexicon, forms_of, plain, read_words
+from charloom.correct.spans import WORD
+from charloom.models.model_folder import ModelPlace
 
 COVERED = 0.5
 """Share of a text's running words that a list of its language must contain."""
@@ -18,6 +22,10 @@ FOLDERS = tuple(Path("/usr/share") / name for name in ("dict", "hunspell", "mysp
 
 ENGLISH = "frequency_dictionary_en_82_765.txt"
 """82,765 English words with their frequencies in books, in symspellpy (MIT)."""
+
+OFTEN = 3
+"""How often a word must occur in the text of a ready-made model, which is long and edited, before it is suggested,
+and, where there is a list as well, before it counts as known."""
 
 _MOST_FORMS = 5_000
 """How many of a text's commonest words decide its language."""
@@ -36,6 +44,28 @@ def known_words(
     if further:
         listed = _both(listed, further)
     return Lexicon.joined(forms, listed, english=bool(english))
+
+
+def words_of_model(place: ModelPlace, further: Mapping[str, int] | None = None) -> Lexicon | None:
+    """The English words that come with a model, those of symspellpy's list if it is installed, and `further` ones.
+
+    With that list, a word that is in none and rare in the model's texts counts as unknown: it may be a misprint.
+    `place`: a model folder, or the name of a ready-made model such as "english". None if no words come with it. Raises
+    `FolderError`, and `MissingExtraError` without rapidfuzz.
+    """
+    path = words_file(place)
+    if path is None:
+        return None
+    forms, seen = Counter[str](), Counter[str]()
+    for token, count in read_word_counts(path).items():
+        for form in WORD.findall(token):
+            forms[form] += count
+            seen[plain(form)] += count
+    english = _english()
+    listed = _both(english, further or {})
+    if english:
+        forms = Counter({form: n for form, n in forms.items() if plain(form) in listed or seen[plain(form)] >= OFTEN})
+    return Lexicon.joined(forms, listed, english=True, attested=OFTEN, general=True)
 
 
 def _both(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:

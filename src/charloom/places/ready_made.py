@@ -8,6 +8,9 @@ from charloom.errors import FolderError, did_you_mean
 
 DATA = Path(__file__).parent / "data"
 
+WORDS = "words.xz"
+"""The file of a model folder with the counted words of the model's training text, if it has one."""
+
 Kind = Literal["language model", "classifier"]
 
 
@@ -23,11 +26,6 @@ class ReadyMade:
     def folder(self) -> Path:
         """Its model folder, in the installed package."""
         return DATA / self.name
-
-    @property
-    def words(self) -> Path:
-        """The counted words of its training text, for models of a language; the file may not exist."""
-        return self.folder / "words.txt.xz"
 
     def card(self) -> str:
         """Its README.md without the metadata block. Raises `FolderError`."""
