@@ -39,6 +39,9 @@ VERBS = {
     "course": "Copy the course's notebooks into a folder.",
     "data": "Named texts: list, fetch, show.",
     "models": "Ready-made models: list, show.",
+    "pack": "Pack a run or model folder into one file.",
+    "push": "Share a model on a hub.",
+    "pull": "Fetch a model from a hub.",
 }
 
 GROUPS = ("classify", "data", "models")
