@@ -25,7 +25,8 @@ class Repository:
 
     def commit(self, files: dict[str, bytes], reference: str = MAIN) -> str:
         """Add a commit with these files and no others; gives its name."""
-        summary = json.dumps([len(self.commits), *((name, hashlib.sha1(data).hexdigest()) for name, data in files.items())])
+        sums = {name: hashlib.sha1(data).hexdigest() for name, data in files.items()}
+        summary = json.dumps([len(self.commits), sums])
         name = hashlib.sha1(summary.encode()).hexdigest()
         self.commits[name] = dict(files)
         self.references[reference] = name
@@ -88,13 +89,13 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *arguments: object) -> None:
         pass
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self._handle("GET")
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         self._handle("POST")
 
-    def do_PUT(self) -> None:  # noqa: N802
+    def do_PUT(self) -> None:
         self._handle("PUT")
 
     def _handle(self, method: str) -> None:
@@ -103,12 +104,14 @@ class _Handler(BaseHTTPRequestHandler):
         data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         forced = next((status for part, status in self.hub.status.items() if part in path), None)
         if forced is not None:
-            return self._error(forced)
+            self._error(forced)
+            return
         for verb, pattern, action in _ROUTES:
             found = re.fullmatch(pattern, path)
             if verb == method and found:
-                return action(self, *map(unquote, found.groups()), data)
-        return self._error(404)
+                action(self, *map(unquote, found.groups()), data)
+                return
+        self._error(404)
 
     def _authorised(self) -> bool:
         return self.hub.token is None or self.headers.get("Authorization") == f"Bearer {self.hub.token}"
@@ -125,8 +128,12 @@ class _Handler(BaseHTTPRequestHandler):
         if known is None:
             return
         commit = known.references.get(revision, revision)
+        if not known.commits and revision == MAIN:  # created, and still empty
+            self._json({"id": name, "private": known.private, "siblings": []})
+            return
         if commit not in known.commits:
-            return self._error(404, "RevisionNotFound")
+            self._error(404, "RevisionNotFound")
+            return
         siblings = [self._entry(*item) for item in known.commits[commit].items()]
         self._json(self.hub.listing({"id": name, "sha": commit, "private": known.private, "siblings": siblings}))
 
@@ -162,11 +169,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _create(self, data: bytes) -> None:
         if not self._authorised():
-            return self._error(401)
+            self._error(401)
+            return
         asked = json.loads(data)
         name = f"{asked['organization']}/{asked['name']}"
         if name in self.hub.repositories:
-            return self._error(409)
+            self._error(409)
+            return
         self.hub.created.append(asked)
         self.hub.repository(name).private = asked.get("visibility") == "private" or bool(asked.get("private"))
         self._json({"url": f"{self.hub.address}/{name}", "name": name, "id": name})
@@ -199,10 +208,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _commit(self, name: str, revision: str, data: bytes) -> None:
         if not self._authorised():
-            return self._error(403)
+            self._error(403)
+            return
         known = self.hub.repositories[name]
         if revision != MAIN and revision not in known.references:
-            return self._error(404, "RevisionNotFound")
+            self._error(404, "RevisionNotFound")
+            return
         files = dict(known.commits.get(known.references.get(revision, ""), {}))
         for line in map(json.loads, data.splitlines()):
             value = line["value"]
@@ -231,13 +242,15 @@ class _Handler(BaseHTTPRequestHandler):
         if code:
             self.send_header("X-Error-Code", code)
         self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", "20")
+        data = json.dumps({"error": "refused", "url": self.hub.address}).encode()
+        self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        self.wfile.write(b'{"error": "refused"}')
+        self.wfile.write(data)
 
 
 _NAME = "([^/]+/[^/]+)"
 _ROUTES: list[tuple[str, str, Callable[..., None]]] = [
+    ("GET", f"/api/models/{_NAME}", lambda handler, name, data: handler._describe(name, MAIN, data)),
     ("GET", f"/api/models/{_NAME}/revision/([^/]+)", _Handler._describe),
     ("GET", f"/{_NAME}/resolve/([0-9a-f]+)/(.+)", _Handler._file),
     ("GET", f"/stored/{_NAME}/([0-9a-f]+)/(.+)", _Handler._content),

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Mapping
 
+from charloom.errors import FolderError
 from charloom.places.addresses import Address
 from charloom.places.downloads import hub_errors
 from charloom.places.endpoint import endpoint, host
@@ -28,6 +29,8 @@ def upload(
         api = HfApi(endpoint=endpoint(), token=token, library_name="charloom")
         if not create_pr:
             api.create_repo(where.repository, private=private, exist_ok=True)
+        if private and not api.model_info(where.repository).private:
+            raise FolderError(f"{where.repository} exists and everybody can see it; make it private at {host()} first")
         done = api.create_commit(
             where.repository,
             [CommitOperationAdd(name, data) for name, data in sorted(files.items())],
