@@ -174,7 +174,7 @@ class _Handler(BaseHTTPRequestHandler):
         asked = json.loads(data)
         name = f"{asked['organization']}/{asked['name']}"
         if name in self.hub.repositories:
-            self._error(409)
+            self._json({"error": "it exists", "url": f"{self.hub.address}/{name}"}, 409)
             return
         self.hub.created.append(asked)
         self.hub.repository(name).private = asked.get("visibility") == "private" or bool(asked.get("private"))
@@ -242,7 +242,7 @@ class _Handler(BaseHTTPRequestHandler):
         if code:
             self.send_header("X-Error-Code", code)
         self.send_header("Content-Type", "application/json")
-        data = json.dumps({"error": "refused", "url": self.hub.address}).encode()
+        data = json.dumps({"error": "refused"}).encode()
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)

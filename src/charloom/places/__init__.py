@@ -3,5 +3,6 @@
 Modules: `located` finds the folder that a RUN argument stands for. `ready_made` knows the models that come with
 charloom, whose files are in `data/`. `packing` makes one file of a run, and `packed` opens it. `addresses` knows what
 OWNER/NAME@REVISION means, `hub` fetches it through `downloads`, `uploads` puts a model there, `endpoint` says which hub
-is meant. `cache` keeps what was unpacked or fetched; `contents` bounds what may be in it.
+is meant. `cache` keeps what was unpacked or fetched, `contents` bounds what may be in it, and `notices` says what takes
+time.
 """

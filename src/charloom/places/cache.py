@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from charloom.errors import StorageError, shown
+from charloom.places import contents
 from charloom.storage import atomic_files
 from charloom.storage.atomic_files import Disk
 
@@ -20,6 +21,9 @@ VARIABLE = "CHARLOOM_CACHE"
 
 _SUBSTITUTES: dict[Path, Path] = {}
 """Folders of this process alone, by the places in the cache that could not be written."""
+
+_REMEMBERED: dict[Path, bytes] = {}
+"""Small files that could not be written, in the same way."""
 
 
 def cache() -> Path:
@@ -33,27 +37,30 @@ def cache() -> Path:
 
 
 def found(name: Path) -> Path | None:
-    """The folder called `name` (relative to the cache), if it has been filled."""
+    """The folder called `name` (relative to the cache), if it has been filled and nobody deleted a part of it."""
     place = cache() / name
-    return place if place.is_dir() else _SUBSTITUTES.get(place)
+    folder = _SUBSTITUTES.get(place, place)
+    return folder if contents.complete(folder) else None
 
 
-def filled(name: Path, contents: Callable[[], Mapping[str, bytes]]) -> Path:
-    """The folder called `name`, filled with `contents()`, files by their names, if it does not exist yet.
+def filled(name: Path, read: Callable[[], Mapping[str, bytes]]) -> Path:
+    """The folder called `name`, filled with `read()`, files by their names, if it is not there yet.
 
-    Raises `StorageError` if neither the cache nor a temporary folder can be written, and what `contents` raises.
+    Raises `StorageError` if neither the cache nor a temporary folder can be written, and what `read` raises.
     """
     there = found(name)
     if there is not None:
         return there
-    files, place = contents(), cache() / name
+    files, place = read(), cache() / name
     new = _new_folder(place)
     try:
         _write(new, files)
+        if not contents.complete(place):  # somebody deleted a part of it
+            shutil.rmtree(place, ignore_errors=True)
         try:
             new.rename(place)
         except OSError:
-            if place.is_dir():  # another process was faster
+            if contents.complete(place):  # another process was faster
                 shutil.rmtree(new, ignore_errors=True)
                 return place
             _SUBSTITUTES[place] = new
@@ -66,22 +73,24 @@ def filled(name: Path, contents: Callable[[], Mapping[str, bytes]]) -> Path:
 
 
 def remember(name: Path, data: bytes) -> None:
-    """Replace the small file called `name` in the cache; if it cannot be written, nothing is remembered."""
+    """Replace the small file called `name` in the cache; if it cannot be written, only this process remembers it."""
     place = cache() / name
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         atomic_files.replace(Disk(), place, data)
+        _REMEMBERED.pop(place, None)
     except (OSError, StorageError):
-        pass
+        _REMEMBERED[place] = data
 
 
 def remembered(name: Path, largest: int) -> bytes | None:
     """The content of a small file in the cache; None if there is none, or if it is longer than `largest` bytes."""
+    place = cache() / name
     try:
-        with (cache() / name).open("rb") as file:
+        with place.open("rb") as file:
             data = file.read(largest + 1)
     except (OSError, ValueError):
-        return None
+        return _REMEMBERED.get(place)
     return data if len(data) <= largest else None
 
 

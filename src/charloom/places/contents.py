@@ -1,6 +1,7 @@
 """The files of runs and model folders that move between machines: their names, and how long each may be in bytes."""
 
 import re
+from pathlib import Path
 
 from charloom.storage import strict_json
 
@@ -42,9 +43,18 @@ def largest(name: str) -> int | None:
     within = name.removeprefix("model/")
     if _CHECKPOINT.fullmatch(name):
         return 2048 * MEBIBYTE
-    return {**MODEL, **FOR_OTHERS}.get(within) or (RUN.get(name))
+    return {**MODEL, **FOR_OTHERS}.get(within) or RUN.get(name)
 
 
 def in_checkpoint(name: str) -> bool:
     """Whether this is a file of a checkpoint, which only training needs."""
     return name.startswith("checkpoints/")
+
+
+def complete(folder: Path) -> bool:
+    """Whether this is a run or a model folder with everything that a model consists of."""
+    try:
+        model = folder / "model" if (folder / "model").is_dir() else folder
+        return all((model / name).is_file() for name in NEEDED)
+    except OSError:  # it may not be read
+        return False

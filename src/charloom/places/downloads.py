@@ -101,8 +101,8 @@ def check_status(where: Address, status: int, headers: Headers) -> None:
         raise FolderError(f"{host()} does not allow you to do this with {where.repository}; check your token's rights")
     if status in (401, 404):
         raise FolderError(
-            f"there is no model {where.repository} at {host()}, or your token does not let you use it, and no folder of "
-            "that name here; check the name, or log in with: hf auth login"
+            f"there is no model {where.repository} at {host()}, or your token does not let you use it, and no folder "
+            "of that name here; check the name, or log in with: hf auth login"
         )
     if status == 429:
         raise FolderError(f"{host()} answers too many requests from here already; wait a while, then try again")

@@ -18,6 +18,7 @@ from charloom.places import cache, contents
 from charloom.places.addresses import COMMIT, Address
 from charloom.places.downloads import describe, download, no_hub
 from charloom.places.endpoint import folder_name, host, offline
+from charloom.places.notices import notify
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,7 @@ def cached(where: Address) -> Fetched | None:
     if not COMMIT.fullmatch(commit):
         return None
     folder = cache.found(_place(where) / commit)
-    complete = folder is not None and all((folder / name).is_file() for name in contents.NEEDED)
-    return Fetched(folder, commit) if folder is not None and complete else None
+    return Fetched(folder, commit) if folder is not None else None
 
 
 def _place(where: Address) -> Path:
@@ -106,6 +106,8 @@ def _file(entry: Mapping[str, Any]) -> _File:
 
 def _contents(where: Address, commit: str, files: Mapping[str, _File], token: str | bool | None) -> Mapping[str, bytes]:
     """The content of each file, compared with the checksum that the hub names. Raises `FolderError`."""
+    size = sum(file.size for file in files.values())
+    notify(f"fetching {where} from {host()}: {len(files)} files, {size:,} bytes")
     read = dict[str, bytes]()
     for name, file in files.items():
         read[name] = download(where, commit, name, file.size, token)
