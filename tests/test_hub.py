@@ -245,7 +245,7 @@ ANSWERS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a configuration larger than charloom's": ({"listing": with_entry("config.json", size=1 << 40)}, "not a file of"),
     "no size": ({"listing": with_entry("config.json", size=None)}, "does not answer as a model hub"),
-    "a size that is no number": ({"listing": with_entry("config.json", size="10")}, "does not answer as a model hub"),
+    "a size in words": ({"listing": with_entry("config.json", size="10")}, "does not answer as a model hub"),
     "no checksum": ({"listing": with_entry("config.json", blobId=None)}, "does not answer as a model hub"),
     "another checksum": ({"listing": with_entry("config.json", blobId="0" * 40)}, "damaged"),
     "a commit that leads elsewhere": ({"listing": lambda said: {**said, "sha": "../../evil"}}, "does not answer"),

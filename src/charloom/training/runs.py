@@ -133,6 +133,8 @@ class Run:
         """The configuration. Raises `FolderError` if this is not a run directory."""
         if not (self.path / "config.json").is_file():
             why = "there is no such folder" if not self.path.exists() else "it has no config.json"
+            if self.path.is_file():
+                raise FolderError(f"{self.path} is a file, not a run directory; if it is a packed run, unpack it first")
             raise FolderError(
                 f"{self.path} is not a run directory: {why}; train one with: charloom train TEXT --run {self.path}"
             )
