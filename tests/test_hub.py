@@ -12,7 +12,7 @@ import pytest
 import charloom
 import classify_rows
 from charloom.errors import FolderError, MissingExtraError
-from charloom.places import cache, contents, hub
+from charloom.places import cache, contents, hub, notices
 from charloom.places.addresses import Address, address
 from charloom.places.located import lasting_name, located
 from hub_server import Hub
@@ -37,6 +37,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
     monkeypatch.chdir(tmp_path)
     cache._SUBSTITUTES.clear()
+    cache._REMEMBERED.clear()
     return tmp_path / "cache"
 
 
@@ -92,6 +93,18 @@ def test_only_what_charloom_reads_is_fetched_and_only_once(server: Hub, model: P
     assert not any(name.rpartition("/")[2] in request for request in asked for name in extra)
     assert located(NAME) == folder and charloom.load(NAME).vocabulary.characters == "\n abcde"
     assert server.requests == asked
+
+
+def test_a_person_at_a_terminal_hears_what_is_fetched(
+    server: Hub, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.repository(NAME).commit(files_of(model))
+    heard: list[str] = []
+    monkeypatch.setattr(notices, "listeners", [heard.append])
+    located(NAME)
+    located(NAME)
+    (line,) = heard
+    assert NAME in line and f"{sum(map(len, files_of(model).values())):,} bytes" in line
 
 
 def test_a_revision_is_a_branch_a_tag_or_a_commit(server: Hub, model: Path, tmp_path: Path) -> None:
@@ -332,9 +345,9 @@ def test_where_the_cache_cannot_be_written_a_temporary_folder_serves(
     server.repository(NAME).commit(files_of(model))
     folder = located(NAME)
     assert files_of(folder) == files_of(model)
-    asked = server.asked("/resolve/")
+    asked = list(server.requests)
     assert located(NAME) == folder
-    assert server.asked("/resolve/") == asked
+    assert server.requests == asked
     shutil.rmtree(folder)
 
 

@@ -120,6 +120,17 @@ def test_a_packed_file_stands_wherever_a_run_does(run: Path, tmp_path: Path, cha
         assert answers[0] == answers[1], command[0]
 
 
+def test_a_packed_run_cannot_be_trained_where_it_is(run: Path, tmp_path: Path, charloom: Call) -> None:
+    path = file_of(run, tmp_path / "a.zip")
+    before = path.read_bytes()
+    for verb in (["train"], ["classify", "train"]):
+        done = charloom(*verb, "--resume", "--run", "a.zip")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "a.zip" in done.stderr and len(done.stderr.splitlines()) == 1
+    assert path.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+
+
 def test_a_packed_file_stands_for_its_model_in_python(model: Path, tmp_path: Path) -> None:
     path = file_of(model, tmp_path / "model.zip")
     assert "".join(charloom.generate(path, length=30)) == "".join(charloom.generate(model, length=30))
