@@ -15,18 +15,22 @@ from pathlib import Path
 
 import pytest
 
+from hub_server import hub
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "docs" / "tutorial.md", *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
 GIVEN = {
     "complete.md": "runs/my",
     "compress.md": "runs/my",
     "correct.md": "runs/my",
+    "share.md": "runs/my",
 }
 """The run that a page takes for granted."""
 
 SHORTER = (
     (r"--time-budget \w+", "--time-budget 8s"),
     (r"--budget \w+", "--characters 20000"),
+    (r"(charloom push .*)", r"\1 --yes"),
     (
         r"--learning-rates 3e-3,1e-2,3e-2 --hidden-sizes 64,128,256 --seeds 2",
         "--learning-rates 3e-3,1e-2 --hidden-sizes 64,128",
@@ -108,14 +112,22 @@ def run(command: str, cwd: Path) -> None:
 
 
 @pytest.fixture
-def folder(page: Path, world: Path, tmp_path: Path) -> Iterator[Path]:
+def folder(page: Path, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The page's own folder."""
     for file in world.iterdir():
         if file.is_file():
             shutil.copy(file, tmp_path)
     if page.name in GIVEN:
         shutil.copytree(world / "runs" / "my", tmp_path / GIVEN[page.name])
-    yield tmp_path
+    monkeypatch.setenv("CHARLOOM_CACHE", str(tmp_path / ".cache"))
+    with hub() as known:
+        for name, value in {"ENDPOINT": known.address, "TOKEN": "a", "HUB_DISABLE_XET": "1"}.items():
+            monkeypatch.setenv(f"HF_{name}", value)
+        if page.name == "share.md":
+            pytest.importorskip("huggingface_hub")
+            model = world / "runs" / "my" / "model"
+            known.repository("you/letters").commit({path.name: path.read_bytes() for path in model.iterdir()})
+        yield tmp_path
 
 
 def test_every_page_has_its_commands() -> None:

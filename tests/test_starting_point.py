@@ -16,7 +16,9 @@ from charloom.training.starting_point import MOST_BITS, SMALL, UNKNOWN_BITS, bit
 
 GERMAN = "Der Hund des Nachbarn bellte die ganze Nacht, und niemand konnte schlafen. "
 RUSSIAN = "Он долго смотрел на реку и ничего не говорил. "
-PYTHON = 'def main(argv=None):\n    args = parse(argv)\n    for path in args.paths:\n        print(f"{path!r}", end="")\n'
+PYTHON = (
+    'def main(argv=None):\n    args = parse(argv)\n    for path in args.paths:\n        print(f"{path!r}", end="")\n'
+)
 
 
 @pytest.fixture(scope="module")

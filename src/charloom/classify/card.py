@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from charloom.classify.runs import ClassifierRunConfig
 from charloom.errors import shown
-from charloom.training.card import card
+from charloom.training.card import base_model, card
+from charloom.training.card_metadata import Metadata
 
 SHOWN = 100
 """The most classes that are named."""
@@ -24,7 +25,9 @@ def classifier_card(
     counted = f", and n-grams of up to {kind.n_grams} characters counted in each class" if kind.n_grams else ""
     both = " in each direction" if kind.bidirectional and kind.kind == "discriminative" else ""
     return card(
-        task="text-classification",
+        metadata=Metadata(
+            "text-classification", rows.name, "held-out rows", figures, base_model=base_model(config.origin)
+        ),
         title=f"A classifier of {rows.name}",
         what=f"A recurrent network over characters ({network.cell}, {network.layers} x {network.hidden_size} units"
         f"{both}, {plan.parameters:,} parameters) that {_READS[kind.kind]}{counted}.",
@@ -37,6 +40,5 @@ def classifier_card(
         measured="On the rows held out, by which the model was chosen and calibrated:"
         if figures
         else "It was not measured on rows held out.",
-        figures=figures,
         usage="```sh\ncharloom classify predict this-folder texts.txt\n```",
     )

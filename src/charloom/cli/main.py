@@ -19,6 +19,7 @@ from charloom.cli.sources import Sources, prepare  # noqa: E402
 from charloom.cli.streams import ReaderGone, open_streams, settle  # noqa: E402
 from charloom.errors import CharloomError  # noqa: E402
 from charloom.errors.options import named_as_flags  # noqa: E402
+from charloom.places import notices  # noqa: E402
 from charloom.version import __version__  # noqa: E402
 
 VERBS = {
@@ -39,6 +40,9 @@ VERBS = {
     "course": "Copy the course's notebooks into a folder.",
     "data": "Named texts: list, fetch, show.",
     "models": "Ready-made models: list, show.",
+    "pack": "Pack a run or model folder into one file.",
+    "push": "Share a model on a hub.",
+    "pull": "Fetch a model from a hub.",
 }
 
 GROUPS = ("classify", "data", "models")
@@ -82,6 +86,8 @@ def run(arguments: Sequence[str]) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     try:
+        if sys.stderr.isatty():
+            notices.listeners[:] = [complain]
         sources = Sources()
         app = build(sources)
         if len(arguments) == 2 and arguments[0] in VERBS and arguments[1] in app.help_flags:

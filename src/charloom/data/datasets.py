@@ -28,6 +28,10 @@ class Dataset:
     "Where it is fetched from; None if it comes with Python."
     sha256: str | None = None
     "What the download must match; None if it varies with the Python version."
+    language: str | None = None
+    "ISO 639-1 code, if it is in one natural language."
+    hub: str | None = None
+    "Its name among the data sets of huggingface.co, if the same text is there."
 
 
 def dataset(name: str) -> Dataset:
@@ -35,6 +39,11 @@ def dataset(name: str) -> Dataset:
     if name not in DATASETS:
         raise TextError(f"there is no file, folder or corpus {name[:100]!r}{did_you_mean(name, DATASETS)}")
     return DATASETS[name]
+
+
+def named_source(source: str) -> Dataset | None:
+    """The named text that a run's record of its source, `corpus NAME`, stands for; None for any other source."""
+    return DATASETS.get(source.removeprefix("corpus ")) if source.startswith("corpus ") else None
 
 
 def fetch(entry: Dataset) -> Path | None:
@@ -172,6 +181,7 @@ DATASETS = {
             "Topics of Python's built-in help: the language reference without repetitions, about 350,000 characters",
             "PSF-2.0",
             _python_docs,
+            language="en",
         ),
         Dataset(
             "python-source",
@@ -192,6 +202,8 @@ DATASETS = {
             _downloaded("tiny-shakespeare"),
             "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
             "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+            language="en",
+            hub="karpathy/tiny_shakespeare",
         ),
     )
 }

@@ -3,20 +3,51 @@
 from os import PathLike
 from pathlib import Path
 
-from charloom.places.ready_made import READY_MADE, ready_made
+from charloom.places.addresses import Address, address, looks_local
+from charloom.places.ready_made import READY_MADE, at, ready_made
 
 
 def located(place: str | PathLike[str]) -> Path:
     """The run directory or model folder that `place` stands for.
 
-    A path that exists is always meant itself; otherwise the name of a ready-made model stands for its folder. Anything
-    else comes back as a path, for the caller to refuse. Raises `FolderError` for a damaged installation.
+    A path that exists is always meant itself; if it is a packed run, the folder is where its content lies. Otherwise
+    the name of a ready-made model stands for its folder, and OWNER/NAME or OWNER/NAME@REVISION for a model on a hub,
+    which is fetched the first time. Anything else comes back as a path, for the caller to refuse.
+
+    Raises `FolderError` for a damaged packed file, a damaged installation, or a hub that does not have the model,
+    `StorageError`, and `MissingExtraError` if a model has to be fetched without the extra `hub`.
     """
     path = Path(place)
     name = str(place)
-    if name in READY_MADE and not _exists(path):
+    if _exists(path):
+        from charloom.places.packed import is_packed, unpacked
+
+        return unpacked(path) if is_packed(path) else path
+    if name in READY_MADE:
         return ready_made(name).folder
+    remote = _remote(place)
+    if remote is not None:
+        from charloom.places.hub import fetched
+
+        return fetched(remote).folder
     return path
+
+
+def lasting_name(place: str | PathLike[str]) -> str:
+    """What to record about a model that was found at `place`: the name of a ready-made model, the address on a hub with
+    its commit, or the absolute path. Raises what `located` raises.
+    """
+    folder = located(place)
+    entry = at(folder)
+    remote = None if _exists(Path(place)) else _remote(place)
+    if entry is not None or remote is None:
+        return entry.name if entry is not None else str(Path(place).resolve())
+    return str(Address(remote.repository, folder.name))
+
+
+def _remote(place: str | PathLike[str]) -> Address | None:
+    found = address(place)
+    return None if found is None or looks_local(found) else found
 
 
 def _exists(path: Path) -> bool:

@@ -16,6 +16,7 @@ from charloom.machine.hardware import Choice
 from charloom.models.fine_tuning import inherit, joined
 from charloom.models.language_model import LanguageModel, load_folder
 from charloom.models.model_folder import ModelConfig, VocabularyRecord
+from charloom.models.tokenizer_files import tokenizer_files
 from charloom.settings import CorpusConfig, TrainingConfig
 from charloom.storage import strict_json
 from charloom.training import checkpoints
@@ -47,6 +48,7 @@ class Prepared:
             "vocabulary.json": strict_json.dump(VocabularyRecord(vocabulary.kind, vocabulary.characters)),
             "model.safetensors": self.model.with_network(trainer.average).weights(),
             "README.md": model_card(config, 0, None, "").encode(),
+            **tokenizer_files(self.model.config, vocabulary),
         }
 
     def unseen(self, whole: Vocabulary) -> int:

@@ -25,8 +25,7 @@ from charloom.errors.options import option
 from charloom.interruption import Interruption
 from charloom.machine.notebook import table
 from charloom.models.model_folder import ModelPlace, model_folder, of_language_model, read_model_file
-from charloom.places.located import located
-from charloom.places.ready_made import at as ready_made_at
+from charloom.places.located import lasting_name, located
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
 from charloom.storage import atomic_files, strict_json
 from charloom.storage.atomic_files import Disk
@@ -99,8 +98,7 @@ class Origin:
         if path is None or parent is None:
             return None
         new = set(vocabulary.characters) - set(parent.vocabulary.characters)
-        entry = ready_made_at(located(path))
-        return cls(entry.name if entry else str(path.resolve()), hashlib.sha256(parent.weights()).hexdigest(), len(new))
+        return cls(lasting_name(path), hashlib.sha256(parent.weights()).hexdigest(), len(new))
 
 
 @dataclass(frozen=True)
@@ -135,6 +133,8 @@ class Run:
         """The configuration. Raises `FolderError` if this is not a run directory."""
         if not (self.path / "config.json").is_file():
             why = "there is no such folder" if not self.path.exists() else "it has no config.json"
+            if self.path.is_file():
+                raise FolderError(f"{self.path} is a file, not a run directory; if it is a packed run, unpack it first")
             raise FolderError(
                 f"{self.path} is not a run directory: {why}; train one with: charloom train TEXT --run {self.path}"
             )

@@ -1,0 +1,60 @@
+"""The files of runs and model folders that move between machines: their names, and how long each may be in bytes."""
+
+import re
+from pathlib import Path
+
+from charloom.storage import strict_json
+
+MEBIBYTE = 1 << 20
+
+NEEDED = ("config.json", "vocabulary.json", "model.safetensors")
+"""What a model consists of, for charloom."""
+
+MODEL = {
+    "config.json": strict_json.LARGEST_JSON,
+    "vocabulary.json": 16 * MEBIBYTE,
+    "model.safetensors": 2048 * MEBIBYTE,
+    "n-grams.safetensors": 2048 * MEBIBYTE,
+    "README.md": MEBIBYTE,
+}
+"""What charloom reads of a model folder, and its card."""
+
+FOR_OTHERS = {
+    "tokenizer.json": 256 * MEBIBYTE,
+    "tokenizer_config.json": MEBIBYTE,
+    "generation_config.json": MEBIBYTE,
+}
+"""What other libraries read there."""
+
+RUN = {
+    "config.json": strict_json.LARGEST_JSON,
+    "metrics.jsonl": 1024 * MEBIBYTE,
+    "clock.jsonl": 1024 * MEBIBYTE,
+    "text.txt": 2048 * MEBIBYTE,
+    "checkpoint.json": strict_json.LARGEST_JSON,
+}
+"""The files at the top of a run, without its lock."""
+
+_CHECKPOINT = re.compile(r"checkpoints/step-[0-9]{8,20}(?:-evaluated|-finished)?/(?:[a-z]+\.safetensors|[a-z]+\.json)")
+
+
+def largest(name: str) -> int | None:
+    """How long the file called `name` in a run or a model folder may be; None if charloom writes no such file."""
+    within = name.removeprefix("model/")
+    if _CHECKPOINT.fullmatch(name):
+        return 2048 * MEBIBYTE
+    return {**MODEL, **FOR_OTHERS}.get(within) or RUN.get(name)
+
+
+def in_checkpoint(name: str) -> bool:
+    """Whether this is a file of a checkpoint, which only training needs."""
+    return name.startswith("checkpoints/")
+
+
+def complete(folder: Path) -> bool:
+    """Whether this is a run or a model folder with everything that a model consists of."""
+    try:
+        model = folder / "model" if (folder / "model").is_dir() else folder
+        return all((model / name).is_file() for name in NEEDED)
+    except OSError:  # it may not be read
+        return False
