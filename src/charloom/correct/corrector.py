@@ -101,7 +101,7 @@ class Beliefs:
 
 
 GENERAL = Beliefs(
-    word=0.32, following=0.51, slip=0.81, further=1.7, pair=2.5, frequency=0.73, capital=0.8, right=-9.1,
+    word=0.32, following=0.51, slip=0.81, further=1.7, pair=2.5, frequency=0.73, capital=0.8, right=-10.1,
     letter=-0.64, name=3.4, beginning=2.1, repeated=1.5, foreign=1.5,
 )  # fmt: skip
 """The weights with a model of English in general and its words. How common a candidate is counts for more than with a
