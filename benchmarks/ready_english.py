@@ -22,9 +22,11 @@ import torch
 import charloom
 from charloom.evaluation.score import evaluate_pieces
 from charloom.models.model_folder import ModelArrays, VocabularyRecord
+from charloom.models.tokenizer_files import tokenizer_files
 from charloom.places.ready_made import READY_MADE
 from charloom.storage import strict_json
 from charloom.storage.tensor_files import SCALE, Array, pack_arrays, rounded_rows
+from charloom.training.card_metadata import Metadata
 from machine import title
 from ready_texts import Source, english
 
@@ -49,7 +51,7 @@ def main() -> None:
 
 
 def train(sources: list[Source], folder: Path, run: Path, steps: int) -> None:
-    """Train the run, or go on with it."""
+    """Train the run, or resume it."""
     if (run / "checkpoint.json").exists():
         charloom.train(resume=run, progress=True)
         return
@@ -83,6 +85,8 @@ def pack(sources: list[Source], run: Path, folder: Path) -> None:
     (folder / "config.json").write_bytes(strict_json.dump(model.config))
     (folder / "vocabulary.json").write_bytes(strict_json.dump(vocabulary))
     (folder / "model.safetensors").write_bytes(weights)
+    for name, data in tokenizer_files(model.config, model.vocabulary).items():
+        (folder / name).write_bytes(data)
     (folder / "README.md").write_text(card(sources, run, scores, weights), encoding="utf-8")
     shutil.copytree(folder, READY_MADE["english"].folder, dirs_exist_ok=True)
     print(f"{len(weights):,} bytes of weights, SHA-256 {hashlib.sha256(weights).hexdigest()}")
@@ -139,15 +143,13 @@ def card(sources: list[Source], run: Path, scores: dict[str, dict[str, charloom.
         for source in sources
     ]
     network, plan, training = config.network, config.plan, config.training
+    metadata = Metadata(
+        "text-generation", "English prose", "held out", shipped["all"].summary(), language="en", licence="cc0-1.0"
+    )
+    words = READY_MADE["english"].words
     return "\n".join(
         [
-            "---",
-            "library_name: charloom",
-            "pipeline_tag: text-generation",
-            "license: cc0-1.0",
-            "language: en",
-            "tags: [character-level, recurrent-neural-network, lstm]",
-            "---",
+            *metadata.block("english"),
             "# english",
             "",
             f"A recurrent network ({network.cell}, {network.layers} x {network.hidden_size} units, {plan.parameters:,} "
@@ -160,6 +162,8 @@ def card(sources: list[Source], run: Path, scores: dict[str, dict[str, charloom.
             f"- Stored as int8 with a float32 scale for each row: {lost['int8']} nats per character against float32 "
             f"(bfloat16: {lost['bfloat16']})",
             f"- SHA-256 of model.safetensors: `{hashlib.sha256(weights).hexdigest()}`",
+            f"- SHA-256 of {words.name}, the counted words of the same texts, made by "
+            f"`python benchmarks/ready_words.py DATA`: `{hashlib.sha256(words.read_bytes()).hexdigest()}`",
             "- The same command makes the same bytes on the same machine; another processor, torch version or number "
             "of threads differs in the last bits, and a long training carries them into all.",
             "- Licence: the texts are in the public domain in the USA, or CC0; the model is CC0.",

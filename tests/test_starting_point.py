@@ -17,7 +17,7 @@ from charloom.training.starting_point import MOST_BITS, SMALL, UNKNOWN_BITS, bit
 GERMAN = "Der Hund des Nachbarn bellte die ganze Nacht, und niemand konnte schlafen. "
 RUSSIAN = "Он долго смотрел на реку и ничего не говорил. "
 PYTHON = (
-    'def main(argv=None):\n    args = parse(argv)\n    for path in args.paths:\n        print(f"{path!r}", end="")\n'
+    "def main(argv=None):\n    args = parse(argv)\n    for path in args.paths:\n        print(repr(path), end='')\n"
 )
 
 

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from charloom.places.ready_made import WORDS
 from charloom.storage import strict_json
 
 MEBIBYTE = 1 << 20
@@ -15,6 +16,8 @@ MODEL = {
     "vocabulary.json": 16 * MEBIBYTE,
     "model.safetensors": 2048 * MEBIBYTE,
     "n-grams.safetensors": 2048 * MEBIBYTE,
+    "n-grams.safetensors.xz": 256 * MEBIBYTE,
+    WORDS: 256 * MEBIBYTE,
     "README.md": MEBIBYTE,
 }
 """What charloom reads of a model folder, and its card."""

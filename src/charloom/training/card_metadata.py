@@ -21,6 +21,8 @@ class Metadata:
     split: str
     "The part of that on which its figures were measured."
     figures: Figures = field(default_factory=dict)
+    licence: str | None = None
+    "The hubs' identifier, such as cc0-1.0."
     language: str | None = None
     "ISO 639-1 code."
     datasets: tuple[str, ...] = ()
@@ -34,6 +36,7 @@ class Metadata:
             "---",
             "library_name: charloom",
             f"pipeline_tag: {self.task}",
+            *([f"license: {self.licence}"] if self.licence else ()),
             *_list("language", [self.language] if self.language else ()),
             *_list("datasets", self.datasets),
             *([f"base_model: {quoted(self.base_model)}"] if self.base_model else ()),
