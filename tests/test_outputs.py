@@ -43,6 +43,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "data list": (),
     "data fetch": ("python-docs",),
     "data show": ("python-docs",),
+    "models list": (),
+    "models show": ("english",),
     "pack": ("run", "--output", "run.zip", "--force"),
     "push": ("run", "you/letters", "--yes"),
     "pull": ("you/letters",),

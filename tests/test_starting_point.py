@@ -8,6 +8,7 @@ import pytest
 
 import charloom as library
 from charloom.data.corpus import Text
+from charloom.places import ready_made
 from charloom.places.ready_made import READY_MADE
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
 from charloom.training import starting_point
@@ -102,6 +103,19 @@ def test_a_large_text_is_not_even_looked_at(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(starting_point, "load_folder", lambda folder: pytest.fail("it was read"))
     request = RunRequest(automatic=True, chosen=(), length=Length(budget=30.0))
     assert starting_point.starting_point(Text.of("a" * (SMALL + 1)), request) is None
+
+
+def test_a_damaged_installation_trains_from_nothing_and_says_why(
+    tmp_path: Path, docs_text: str, monkeypatch: pytest.MonkeyPatch, slow_machine: None
+) -> None:
+    monkeypatch.setattr(ready_made, "DATA", tmp_path)
+    run = library.train(docs_text[:12_000], run=tmp_path / "run", time_budget=2, progress=False)
+    assert run.config().origin is None
+    recipe = run.config().plan.recipe
+    assert recipe is not None
+    assert recipe.reason.startswith(
+        "the run starts from nothing, because this installation of charloom lacks the files"
+    )
 
 
 def test_from_python_a_small_text_starts_from_english_too(tmp_path: Path, docs_text: str, slow_machine: None) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from charloom.data.corpus import Text
+from charloom.errors import FolderError
 from charloom.evaluation.score import evaluate_pieces
 from charloom.models.language_model import LanguageModel, load_folder
 from charloom.places.ready_made import ready_made
@@ -50,7 +51,10 @@ def starting_point(train: Text, request: RunRequest) -> StartingPoint | None:
     """Where the training of a small text starts; None if that is not to be decided here."""
     if not (request.automatic and may_choose(request)) or train.characters > SMALL:
         return None
-    parent = load_folder(ready_made(PARENT).folder)
+    try:
+        parent = load_folder(ready_made(PARENT).folder)
+    except FolderError as error:  # nobody asked for it
+        return StartingPoint(None, f"the run starts from nothing, because {error}")
     bits = bits_per_character(parent, train)
     said = f"the ready-made model {PARENT!r} reads this text at {bits:.2f} bits per character"
     if bits > MOST_BITS:
