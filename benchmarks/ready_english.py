@@ -23,7 +23,7 @@ import charloom
 from charloom.evaluation.score import evaluate_pieces
 from charloom.models.model_folder import ModelArrays, VocabularyRecord
 from charloom.models.tokenizer_files import tokenizer_files
-from charloom.places.ready_made import READY_MADE
+from charloom.places.ready_made import READY_MADE, WORDS
 from charloom.storage import strict_json
 from charloom.storage.tensor_files import SCALE, Array, pack_arrays, rounded_rows
 from charloom.training.card_metadata import Metadata
@@ -146,7 +146,7 @@ def card(sources: list[Source], run: Path, scores: dict[str, dict[str, charloom.
     metadata = Metadata(
         "text-generation", "English prose", "held out", shipped["all"].summary(), language="en", licence="cc0-1.0"
     )
-    words = READY_MADE["english"].words
+    words = READY_MADE["english"].folder / WORDS
     return "\n".join(
         [
             *metadata.block("english"),
