@@ -16,7 +16,7 @@
 # **A text, a time budget, a model that writes like it.** Put the path of your text into the next
 # cell, and run everything. By default it uses the source code of Python's standard library, which comes with every Python.
 #
-# The same in a terminal: `charloom train my.txt --time-budget 4m`, then `charloom generate runs/my`.
+# The same in a terminal: `charloom train my.txt --from none --time-budget 4m`, then `charloom generate runs/my`.
 
 # %%
 import math
@@ -65,7 +65,7 @@ import charloom
 
 file = FOLDER / "text.txt"
 file.write_text(text, encoding="utf-8", newline="\n")
-run = charloom.train(file, run=FOLDER / "run", time_budget="4s" if FAST else "75s")
+run = charloom.train(file, run=FOLDER / "run", time_budget="4s" if FAST else "75s", origin=None)
 plan, network = run.config().plan, run.config().network
 print(f"{network.layers} layer of {network.hidden_size} units, {plan.parameters:,} parameters, {plan.steps:,} steps")
 print("why:", plan.recipe.reason)

@@ -72,7 +72,7 @@ def spread(values, digits=0):
 text = "".join(data.decode() for _, data in dataset("python-docs").read())
 cut = int(0.9 * len(text))
 train, held_out = text[:cut], text[cut:]
-run = charloom.train(train, run=Path(tempfile.mkdtemp()) / "run", time_budget=choose("60s", "8s"))
+run = charloom.train(train, run=Path(tempfile.mkdtemp()) / "run", time_budget=choose("60s", "8s"), origin=None)
 writer = Writer.load(run.path)
 score = charloom.evaluate(charloom.load(run.path), held_out)
 print(f"{len(text):,} characters; {score.bits_per_character:.2f} bits per character on the held-out tenth")

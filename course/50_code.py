@@ -71,7 +71,7 @@ folder = Path(tempfile.mkdtemp())
 (folder / "source").mkdir()
 for number, text in enumerate(kept[: choose(None, 40)]):
     (folder / "source" / f"{number:04}.py").write_text(text)
-run = charloom.train(folder / "source", run=folder / "run", time_budget=choose("90s", "8s"))
+run = charloom.train(folder / "source", run=folder / "run", time_budget=choose("90s", "8s"), origin=None)
 writer, model = Writer.load(run.path), charloom.load(run.path)
 bits = [charloom.evaluate(model, text[:5000]).bits_per_character for text in held_out[:5]]
 print(f"{np.mean(bits):.2f} ± {np.std(bits, ddof=1):.2f} bits per character on five files that it has not seen")

@@ -49,7 +49,7 @@ text = str(open_text(TEXT, CorpusConfig()).text)[: 40_000 if FAST else 1_000_000
 file = FOLDER / "text.txt"
 file.write_text(text, encoding="utf-8", newline="\n")
 small = {"steps": 20, "network": charloom.NetworkConfig(hidden_size=32, embedding_size=64)}
-run = charloom.train(file, run=FOLDER / "run", **(small if FAST else {"time_budget": "60s"}))
+run = charloom.train(file, run=FOLDER / "run", **(small if FAST else {"time_budget": "60s", "origin": None}))
 model = charloom.load(run.path)
 cut = int(0.9 * len(text))
 train_text, held_out = text[:cut], text[cut:]
