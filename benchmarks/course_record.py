@@ -26,7 +26,7 @@ def record(text: str, budget: float) -> dict:
     """Train, evaluate and write; returns the results."""
     with tempfile.TemporaryDirectory() as folder:
         run = str(Path(folder) / "run")
-        trained, spent = charloom("train", text, "--run", run, "--time-budget", f"{budget:.1f}s")
+        trained, spent = charloom("train", text, "--run", run, "--from", "none", "--time-budget", f"{budget:.1f}s")
         score, _ = charloom("evaluate", run, "--context", str(CONTEXT), "--baselines")
         sample, _ = charloom(
             "generate", run, "--prompt", "ROMEO:", "--length", "500", "--temperature", "0.7", "--seed", "1"

@@ -40,7 +40,7 @@ def main() -> None:
     subprocess.run(command(*ready), check=True)
 
     run = str(new_folder())
-    train = ["train", TEXT, "--run", run, "--time-budget", parser.parse_args().time_budget]
+    train = ["train", TEXT, "--run", run, "--from", "none", "--time-budget", parser.parse_args().time_budget]
     show(*train)
     subprocess.run(command(*train), check=True)
 

@@ -54,7 +54,7 @@ def main() -> None:
             for seed in range(1, options.seeds + 1):
                 run = Path(name) / f"{part.stem}-{seed}"
                 how = ("--split", "0.85,0.05,0.1", "--time-budget", f"{options.seconds:g}s", "--training.seed", seed)
-                charloom("train", part, "--run", run, *how)
+                charloom("train", part, "--run", run, "--from", "none", *how)
                 network = json.loads((run / "config.json").read_text())["network"]
                 score = charloom("evaluate", run, "--split", "test", *([] if others else ["--baselines"]))
                 if not others:

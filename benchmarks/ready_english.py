@@ -28,7 +28,7 @@ from charloom.storage import strict_json
 from charloom.storage.tensor_files import SCALE, Array, pack_arrays, rounded_rows
 from charloom.training.card_metadata import Metadata
 from machine import title
-from ready_texts import Source, english
+from ready_texts import LEFT_OUT, Source, english
 
 NETWORK = charloom.NetworkConfig(hidden_size=768, embedding_size=128, dropout=0.1)
 
@@ -143,6 +143,7 @@ def card(sources: list[Source], run: Path, scores: dict[str, dict[str, charloom.
         for source in sources
     ]
     network, plan, training = config.network, config.plan, config.training
+    parameters = plan.parameters - network.hidden_size - 1  # without the prediction that a document ends
     metadata = Metadata(
         "text-generation", "English prose", "held out", shipped["all"].summary(), language="en", licence="cc0-1.0"
     )
@@ -152,7 +153,7 @@ def card(sources: list[Source], run: Path, scores: dict[str, dict[str, charloom.
             *metadata.block("english"),
             "# english",
             "",
-            f"A recurrent network ({network.cell}, {network.layers} x {network.hidden_size} units, {plan.parameters:,} "
+            f"A recurrent network ({network.cell}, {network.layers} x {network.hidden_size} units, {parameters:,} "
             "parameters) that predicts the next character of English prose. It comes with charloom: it writes, "
             "completes and corrects, and small texts start from it.",
             "",
@@ -166,6 +167,9 @@ def card(sources: list[Source], run: Path, scores: dict[str, dict[str, charloom.
             f"`python benchmarks/ready_words.py DATA`: `{hashlib.sha256(words.read_bytes()).hexdigest()}`",
             "- The same command makes the same bytes on the same machine; another processor, torch version or number "
             "of threads differs in the last bits, and a long training carries them into all.",
+            "- Texts: cut at paragraphs into documents of about 10,000 characters; every third document of prose "
+            "is wrapped to 60 to 78 characters; every third document of the speeches is used. Left out, so that "
+            f"recipes and figures have texts of their own: {', '.join(LEFT_OUT)}.",
             "- Licence: the texts are in the public domain in the USA, or CC0; the model is CC0.",
             "- Limits: mostly prose from before 1929, so its words, spelling and opinions are of that time.",
             "",

@@ -35,7 +35,7 @@ def measured(text: str, seconds: float, seed: int, flags: list[str]) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         run = str(Path(folder) / "run")
         length = ["--time-budget", f"{seconds:.1f}s", "--training.seed", str(seed)]
-        done, spent = charloom("train", text, "--run", run, *length, *flags)
+        done, spent = charloom("train", text, "--run", run, "--from", "none", *length, *flags)
         score, _ = charloom("evaluate", run)
         network = json.loads((Path(run) / "config.json").read_text())["network"]
     return {

@@ -15,6 +15,6 @@ def trained(text: Path, run: Path | None, time_budget: str) -> tuple[Writer, Cor
     with tempfile.TemporaryDirectory() as folder:
         path = run or Path(folder) / "run"
         if run is None:
-            charloom.train(text, run=path, time_budget=time_budget)
+            charloom.train(text, run=path, time_budget=time_budget, origin=None)
         here = Run(path)
         return Writer.load(path), same_text(here, here.config())

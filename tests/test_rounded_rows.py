@@ -58,7 +58,7 @@ def test_a_model_may_be_stored_rounded_and_reads_like_any_other(folder: Path, sm
     assert by_numpy == "".join(charloom.generate(charloom.load(folder), "the ", length=50, seed=3))
 
 
-@pytest.mark.parametrize("change", ["no scale", "short scale", "infinite scale", "floats"])
+@pytest.mark.parametrize("change", ["no scale", "short scale", "infinite scale", "large scale", "floats"])
 def test_scales_that_do_not_fit_are_refused(folder: Path, change: str) -> None:
     packed = rounded_rows(read_model(folder).weights)
     name = "layers.0.weight_hh_l0"
@@ -68,6 +68,8 @@ def test_scales_that_do_not_fit_are_refused(folder: Path, change: str) -> None:
         packed[name + SCALE] = packed[name + SCALE][1:]
     elif change == "infinite scale":
         packed[name + SCALE] = np.full_like(packed[name + SCALE], np.inf)
+    elif change == "large scale":
+        packed[name + SCALE] = np.full_like(packed[name + SCALE], 3e38)
     else:
         packed[name] = packed[name].astype(np.float32)
     (folder / "model.safetensors").write_bytes(pack_arrays(packed))

@@ -28,7 +28,7 @@ class RunOptions:
     "Continue --run from its last checkpoint."
     from_: Annotated[str, Parameter(name="--from")] = AUTO
     """A run, model folder or ready-made model of a language model to start from, which also sets the cell and sizes;
-    none starts from nothing. By default a small English text starts from english."""
+    none starts from nothing. By default a language model of a small English text starts from english."""
     save_every: str = "30s"
     "How often to save a checkpoint: 30s, or a number of steps."
     device: Device = "auto"

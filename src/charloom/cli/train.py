@@ -170,6 +170,8 @@ def _introduce(session: Any) -> None:
             f"{name.split('.')[1].replace('_', ' ')} {_value(config, name)}" for name in plan.recipe.settings
         )
         say(f"recipe: {plan.recipe.reason}")
+        if config.origin is not None and "so the run starts from it" in plan.recipe.reason:
+            say("        (--from none starts from nothing)")
         say(f"        so {values}; change any of it with a flag or --preset (docs/explanation/recipes.md)")
     budget = f" in {plan.budget_seconds:g} s" if plan.budget_seconds else ""
     if budget and plan.recipe is None:

@@ -89,8 +89,10 @@ def is_there(source: str) -> bool:
 
 
 def is_text_itself(argument: str) -> bool:
-    """Whether an argument that is a file or a text is the text: no such path exists, and it does not look like one."""
-    return not (argument and _exists(Path(argument))) and not LIKE_A_PATH.fullmatch(argument)
+    """Whether an argument that is a file or a text is the text: no such path exists, it does not look like one, and it
+    has a space or a letter beyond ASCII: a single plain word is more probably a mistyped file."""
+    written = any(character.isspace() for character in argument) or not argument.isascii()
+    return written and not _exists(Path(argument)) and not LIKE_A_PATH.fullmatch(argument)
 
 
 def text_name(path: Path, otherwise: str = "text") -> str:

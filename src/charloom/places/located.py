@@ -3,7 +3,7 @@
 from os import PathLike
 from pathlib import Path
 
-from charloom.places.addresses import Address, address, looks_local
+from charloom.places.addresses import Address, address, is_path, looks_local
 from charloom.places.ready_made import READY_MADE, at, ready_made
 
 
@@ -23,7 +23,7 @@ def located(place: str | PathLike[str]) -> Path:
         from charloom.places.packed import is_packed, unpacked
 
         return unpacked(path) if is_packed(path) else path
-    if name in READY_MADE:
+    if name in READY_MADE and not is_path(place):
         return ready_made(name).folder
     remote = _remote(place)
     if remote is not None:

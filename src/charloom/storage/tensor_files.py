@@ -62,7 +62,10 @@ def unpack(data: bytes, expected: Expected, where: str, *, rounded: bool = False
         if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
             raise FolderError(f"{where}: tensor {name!r} holds numbers that are not finite; restore it from a copy")
     for name in scaled:
-        tensors[name] = tensors[name] * tensors.pop(name + SCALE)[:, None]
+        with np.errstate(over="ignore"):
+            tensors[name] = tensors[name] * tensors.pop(name + SCALE)[:, None]
+        if not np.isfinite(tensors[name]).all():
+            raise FolderError(f"{where}: tensor {name!r} holds numbers that are not finite; restore it from a copy")
     return {name: tensors[name] for name in asked}
 
 

@@ -10,6 +10,7 @@ from charloom.data.vocabulary import Vocabulary
 from charloom.errors.options import option
 from charloom.machine.hardware import choose_device, choose_precision, prepare_processor
 from charloom.models.language_model import LanguageModel
+from charloom.places.ready_made import ready_made
 from charloom.settings import Device
 from charloom.storage import atomic_files, strict_json
 from charloom.storage.atomic_files import Disk
@@ -83,7 +84,7 @@ def _with_parent(request: RunRequest, corpus: Corpus) -> tuple[RunRequest, Langu
         return request, None, start.reason if start else ""
     asked = request.network
     shape = replace(parent.config.network, dropout=asked.dropout, weight_dropout=asked.weight_dropout)
-    request = replace(request, network=shape, origin=request.origin or Path(PARENT))
+    request = replace(request, network=shape, origin=request.origin or ready_made(PARENT).folder)
     return request, parent, start.reason if start else ""
 
 

@@ -19,7 +19,7 @@ PARENT = "english"
 SMALL = 1_000_000
 """Characters of training text beyond which a network learns the language by itself, given the time."""
 
-MOST_BITS = 3.0
+MOST_BITS = 2.8
 """Bits per character below which a text counts as mostly English."""
 
 UNKNOWN_BITS = 16.0
@@ -59,7 +59,7 @@ def starting_point(train: Text, request: RunRequest) -> StartingPoint | None:
     said = f"the ready-made model {PARENT!r} reads this text at {bits:.2f} bits per character"
     if bits > MOST_BITS:
         return StartingPoint(None, f"{said}, so it is not mostly English and the run starts from nothing")
-    return StartingPoint(parent, f"{said}, so the run starts from it (--from none starts from nothing)")
+    return StartingPoint(parent, f"{said}, so the run starts from it")
 
 
 def bits_per_character(model: LanguageModel, text: Text) -> float:
