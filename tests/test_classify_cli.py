@@ -139,7 +139,7 @@ def test_an_argument_is_a_text_unless_it_is_or_looks_like_a_file(charloom: Comma
 
 @pytest.mark.parametrize("verb", ["predict", "explain"])
 def test_a_file_that_is_not_there_is_not_taken_for_a_text(charloom: Command, run: Path, verb: str) -> None:
-    for name in ("absent.txt", "texts/absent", "see example.com"):
+    for name in ("absent.txt", "texts/absent", "see example.com", "inbox"):
         said = refused(charloom("classify", verb, run, name))
         assert f"there is no file {name}; check the path, or, if it is the text itself, give it with --text" in said
     assert "not both" in refused(charloom("classify", verb, run, "der", "--text", "die"))

@@ -19,6 +19,9 @@ ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://\S+$")
 LIKE_A_PATH = re.compile(r".*[^\s.]\.[A-Za-z][A-Za-z0-9]{0,4}|(\w:)?[~.\w-]*([/\\][.\w-]+)+[/\\]?|\w+[/\\]")
 """A file name with an extension, or a path of folders without spaces."""
 
+LONGEST_NAME = 255
+"""Bytes of a file's name, on nearly every system."""
+
 COMPRESSED_ENDINGS = (".gz", ".bz2", ".xz")
 
 
@@ -90,9 +93,10 @@ def is_there(source: str) -> bool:
 
 def is_text_itself(argument: str) -> bool:
     """Whether an argument that is a file or a text is the text: no such path exists, it does not look like one, and it
-    has a space or a letter beyond ASCII: a single plain word is more probably a mistyped file."""
-    written = any(character.isspace() for character in argument) or not argument.isascii()
-    return written and not _exists(Path(argument)) and not LIKE_A_PATH.fullmatch(argument)
+    is empty, long, or has a space or a letter beyond ASCII: a single plain word is more probably a mistyped file."""
+    long = not argument or len(argument) > LONGEST_NAME
+    written = long or any(character.isspace() for character in argument) or not argument.isascii()
+    return written and not (argument and _exists(Path(argument))) and not LIKE_A_PATH.fullmatch(argument)
 
 
 def text_name(path: Path, otherwise: str = "text") -> str:
