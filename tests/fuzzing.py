@@ -92,6 +92,9 @@ SAVING = frozenset({"fcntl.flock", "object.__setattr__"})
 """Events from taking a lock, and from packing weights (through ctypes)."""
 CHANGING = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.chmod", "os.link", "os.symlink"}
 
+CODEC = re.compile(r"encodings\.\w+")
+"""Where Python looks for an encoding that it does not know: among its own modules."""
+
 OWN_PAGES = re.compile(r"/proc/self/(?:status|task(?:/[0-9]+/schedstat)?)")
 """Where the kernel reports a process's memory, and how long its threads waited for a processor."""
 
@@ -111,6 +114,8 @@ class Watch:
 
     def event(self, name: str, arguments: tuple[Any, ...]) -> None:
         if name in HARMLESS or name in self.harmless or (name, str(arguments[-1:])) in ALLOCATOR:
+            return
+        if name == "import" and CODEC.fullmatch(str(arguments[0])):
             return
         if name == "open":
             path, mode, flags = arguments

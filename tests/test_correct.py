@@ -82,8 +82,9 @@ def test_a_text_of_known_words_comes_out_as_it_was(text: str) -> None:
 def test_the_changes_rebuild_the_output_and_all_else_is_kept(text: str, aggressive: bool) -> None:
     corrector = Corrector(RANDOM, LEXICON, **DOUBTFUL, aggressive=aggressive, confidence=0)
     corrected, changes = corrector.correct(text)
-    words = [span.word for span in spans(text)]  # except those of an indented line, which counts as code
-    if 3 * sum(word in LEXICON for word in words) >= len(words):  # otherwise it is taken for another language
+    lines = [[span.word for span in spans(line)] for line in text.split("\n")]  # an indented one counts as code
+    words = [word for line in lines for word in line]
+    if all(3 * sum(word in LEXICON for word in line) >= len(line) for line in lines):  # none is another language
         assert changes or not {"sae", "teh", "dont", "ste"} & set(words)
     rebuilt, shift = text, 0
     for change in changes:
