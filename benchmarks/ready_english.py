@@ -9,10 +9,9 @@ training can be interrupted at any time and goes on where it was when the same c
 
 import argparse
 import hashlib
-import itertools
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +19,7 @@ import numpy as np
 import torch
 
 import charloom
-from charloom.evaluation.score import evaluate_pieces
+from charloom.evaluation.score import evaluate_side_by_side
 from charloom.models.model_folder import ModelArrays, VocabularyRecord
 from charloom.models.tokenizer_files import tokenizer_files
 from charloom.places.ready_made import READY_MADE, WORDS
@@ -116,16 +115,9 @@ def restored(packed: Mapping[str, Array]) -> dict[str, Array]:
 def figures(model: ModelArrays, sources: list[Source]) -> dict[str, charloom.Score]:
     """The score on the held-out documents of each source and of all, each document read from nothing."""
     loaded = charloom.LanguageModel.of(model)
-    scores = {source.name: score(loaded, source.held_out) for source in sources}
+    scores = {source.name: evaluate_side_by_side(loaded, source.held_out) for source in sources}
     first, *rest = scores.values()
     return scores | {"all": sum(rest, first)}
-
-
-def score(model: charloom.LanguageModel, documents: Sequence[str]) -> charloom.Score:
-    """The score on documents that are read side by side, each from nothing."""
-    ends = list(itertools.accumulate(map(len, documents)))
-    places = list(zip([0, *ends], ends, strict=False))
-    return evaluate_pieces(model, charloom.Text.of("".join(documents)), places)[0]
 
 
 def card(sources: list[Source], run: Path, scores: dict[str, dict[str, charloom.Score]], weights: bytes) -> str:

@@ -12,7 +12,7 @@ import pytest
 import charloom as library
 from charloom.errors import FolderError
 from charloom.places import ready_made as places
-from charloom.places.located import located
+from charloom.places.located import lasting, lasting_name, located
 from charloom.places.ready_made import READY_MADE
 
 DICKENS = "It was the best of times, it was the worst of times, it was the age of wisdom."
@@ -61,6 +61,16 @@ def test_a_path_that_exists_is_meant_itself(tmp_path: Path, monkeypatch: pytest.
     assert located("english") == Path("english")
     assert located("runs/absent") == Path("runs/absent")
     assert located("a\0b") == Path("a\0b")
+
+
+def test_a_recorded_ready_made_model_is_never_a_folder_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = lasting_name("english")
+    (tmp_path / "english").mkdir()
+    assert lasting(name) == READY_MADE["english"].folder
+    assert lasting("runs/my") == Path("runs/my")
 
 
 def test_the_models_are_listed_and_shown(charloom: Any) -> None:

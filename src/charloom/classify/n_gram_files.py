@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import safetensors.numpy
 
 from charloom.classify.n_gram_packing import LARGEST, PACKED, unpack_small
 from charloom.classify.n_gram_sizes import NGramSizes, contexts
@@ -11,7 +10,7 @@ from charloom.classify.n_grams import NGrams, Order, Sparse
 from charloom.classify.symbols import SymbolTable
 from charloom.errors import FolderError
 from charloom.models.model_folder import LARGEST_WEIGHTS, read_model_file
-from charloom.storage.tensor_files import Array, Expected, largest_file, unpack
+from charloom.storage.tensor_files import Array, Expected, largest_file, pack_arrays, unpack
 
 NAME = "n-grams.safetensors"
 
@@ -23,7 +22,7 @@ def pack_n_grams(n_grams: NGrams) -> bytes:
         arrays[f"{length}.codes"] = order.codes
         for name, part in (("shares", order.shares), ("passed", order.passed)):
             arrays |= {f"{length}.{name}.{kind}": getattr(part, kind) for kind in ("starts", "columns", "values")}
-    return safetensors.numpy.save(arrays)
+    return pack_arrays(arrays)
 
 
 def read_n_grams(folder: Path, counted: tuple[NGramSizes, ...], table: SymbolTable, *, classes: int) -> NGrams | None:

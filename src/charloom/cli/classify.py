@@ -137,11 +137,9 @@ def predict(
     from charloom.classify.rows import waiting_lines
     from charloom.cli.classification import print_predictions, together
     from charloom.cli.output import say
-    from charloom.data.text_sources import is_text_itself
 
     _share("threshold", threshold)
-    if text is None and texts != HYPHEN and is_text_itself(texts):
-        texts, text = HYPHEN, texts
+    text = _one_text(texts, text)
     if text is not None and not json and ("\n" in text or "\r" in text):
         raise SettingsError(
             "the text has line breaks, but the answer is one line; add --json, or replace them by spaces"
@@ -151,7 +149,7 @@ def predict(
     parts = (
         waiting_lines(sys.stdin.buffer, "standard input")  # type: ignore[arg-type]
         if piped
-        else together(_texts(texts, text))
+        else together(_lines(texts) if text is None else [text])
     )
     if piped and sys.stdin.isatty():
         say("a text on each line; end with Ctrl-D (on Windows Ctrl-Z and Enter)")
@@ -235,7 +233,8 @@ def explain(
     from charloom.cli.classification import print_explanation
 
     classifier = load_classifier(model)
-    found = [reasons(classifier, each, label=label) for each in _texts(texts, text)]
+    text = _one_text(texts, text)
+    found = [reasons(classifier, each, label=label) for each in (_lines(texts) if text is None else [text])]
     for each in found:
         print_explanation(each, json=json)
 
@@ -253,17 +252,22 @@ def _rows(data: Path) -> tuple[Any, str, str | None]:
     return rows, text_name(data.resolve(), "texts"), str(data.resolve()) if data.is_file() else None
 
 
-def _texts(texts: str, text: str | None) -> list[str]:
-    from charloom.classify.rows import parse_lines
-    from charloom.cli import files
+def _one_text(texts: str, text: str | None) -> str | None:
+    """The text itself, from `--text` or from the argument; None if the argument is a file or standard input."""
     from charloom.data.text_sources import is_text_itself
 
+    if texts == HYPHEN:
+        return text
     if text is not None:
-        if texts != HYPHEN:
-            raise SettingsError("give a text or a file, or --text, not both")
-        return [text]
-    if texts != HYPHEN and is_text_itself(texts):
-        return [texts]
+        raise SettingsError("give a text or a file, or --text, not both")
+    return texts if is_text_itself(texts) else None
+
+
+def _lines(texts: str) -> list[str]:
+    """The lines of a file or of standard input, each a text."""
+    from charloom.classify.rows import parse_lines
+    from charloom.cli import files
+
     if texts != HYPHEN and not Path(texts).exists():
         raise TextError(f"there is no file {texts}; check the path, or, if it is the text itself, give it with --text")
     return parse_lines(files.read(Path(texts)), "standard input" if texts == HYPHEN else texts)

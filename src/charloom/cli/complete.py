@@ -95,9 +95,10 @@ def _counts(run: Path) -> "NextWords | None":
 
     if not is_run(run):
         return counted_words(run)
-    config = as_run(run).config()
+    here = as_run(run)
+    config = here.config()
     try:
-        text = same_text(as_run(run), config)
+        text = same_text(here, config)
     except CharloomError as error:
         say(f"words of the training text are not counted: {error}")
         return None

@@ -104,8 +104,9 @@ def _lexicon(run: Path, words: Path | None, moved: Path | None) -> "Lexicon":
                 f"{shown(run)} is a model folder, which has no training text; give known words with --words"
             )
         return Lexicon(listed)
+    here = as_run(run)
     try:
-        own = same_text(as_run(run), as_run(run).config(), moved, remedy=MOVED)
+        own = same_text(here, here.config(), moved, remedy=MOVED)
     except CharloomError as error:
         raise SettingsError(f"give one text to correct, a passage or --text: {error}") if moved else error from None
     return known_words(own.train.pieces(), listed)

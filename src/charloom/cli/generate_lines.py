@@ -30,7 +30,8 @@ def known_lines(run: Path, writer: "Writer", compare: Path | None) -> "Lines":
         return Lines(files.read_text(compare).split("\n"))
     if not is_run(run):
         raise SettingsError(f"{shown(run)} is a model folder, which has no training text; give a list with --compare")
-    return Lines.of(same_text(as_run(run), as_run(run).config()).train)
+    here = as_run(run)
+    return Lines.of(same_text(here, here.config()).train)
 
 
 def write_compared(

@@ -19,7 +19,8 @@ def plot(*runs: Path, output: Path = Path("loss.png")) -> None:
 
     if not runs:
         raise SettingsError("no run to plot; name at least one run directory")
-    for run in runs:
-        as_run(run).config()
-    plot_loss([as_run(run) for run in runs], output)
+    found = [as_run(run) for run in runs]
+    for run in found:
+        run.config()
+    plot_loss(found, output)
     print(output)

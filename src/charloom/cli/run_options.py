@@ -9,13 +9,14 @@ from cyclopts import Parameter
 from charloom.durations import seconds
 from charloom.errors import SettingsError
 from charloom.settings import Device, Precision
+from charloom.training.request import AUTO
 
 if TYPE_CHECKING:
     from charloom.training.loop import SaveEvery
 
 
-AUTO, NONE = "auto", "none"
-"""Where training starts: as the text suggests, or from nothing."""
+NONE = "none"
+"""The origin of a run that starts from nothing."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ class RunOptions:
     def origin(self) -> Path | None:
         """The model to start from, if the user named one."""
         return None if self.from_ in (AUTO, NONE) else Path(self.from_)
+
+    @property
+    def automatic(self) -> bool:
+        """Whether the text may decide where training starts."""
+        return self.from_ == AUTO
 
     @property
     def resumed(self) -> Path:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from charloom.cli.output import print_json, say
-from charloom.cli.run_options import AUTO, RunOptions
+from charloom.cli.run_options import RunOptions
 from charloom.cli.sources import Chosen
 from charloom.durations import seconds
 from charloom.errors import SettingsError
@@ -69,7 +69,7 @@ def train(
             session = _resume(options, length, moved)
         else:
             session = _begin(options, length, text, moved, corpus, network, training, chosen)
-        _introduce(session)
+        _introduce(session, automatic=options.automatic)
         try:
             show_training(session, interruption, _again(session), between=_Samples(session, sampling).due)
         except Interrupted:
@@ -109,7 +109,7 @@ def _begin(
         *(corpus, network, training),
         length=length,
         origin=options.origin,
-        automatic=options.from_ == AUTO,
+        automatic=options.automatic,
         device=options.device,
         precision=options.precision,
         chosen=chosen,
@@ -134,7 +134,7 @@ class _Samples:
         return f"--- step {self._session.trainer.step:,} writes:\n{text}\n---"
 
 
-def _introduce(session: Any) -> None:
+def _introduce(session: Any, *, automatic: bool) -> None:
     from charloom.training.recipes import most_epochs
 
     config, path = session.config, session.run.path
@@ -170,7 +170,7 @@ def _introduce(session: Any) -> None:
             f"{name.split('.')[1].replace('_', ' ')} {_value(config, name)}" for name in plan.recipe.settings
         )
         say(f"recipe: {plan.recipe.reason}")
-        if config.origin is not None and "so the run starts from it" in plan.recipe.reason:
+        if automatic and config.origin is not None:
             say("        (--from none starts from nothing)")
         say(f"        so {values}; change any of it with a flag or --preset (docs/explanation/recipes.md)")
     budget = f" in {plan.budget_seconds:g} s" if plan.budget_seconds else ""

@@ -4,6 +4,7 @@ A score is a sum of nats over symbols; each symbol of the text counts once and n
 the end.
 """
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -177,6 +178,16 @@ def evaluate_pieces(
     if not np.isfinite(nats).all():
         raise NotFiniteError
     return Score(float(nats.sum()), symbols, correct, characters, size), nats
+
+
+def evaluate_side_by_side(model: LanguageModel, texts: Iterable[str]) -> Score:
+    """The score of short texts, none of them empty, read side by side.
+
+    Each is read from a zero state and the last symbol of the one before it. Raises `NotFiniteError`.
+    """
+    texts = list(texts)
+    ends = list(itertools.accumulate(map(len, texts)))
+    return evaluate_pieces(model, Text.of("".join(texts)), list(itertools.pairwise([0, *ends])))[0]
 
 
 def surprisal(model: AnyModel, text: AnyText) -> NDArray[np.float64]:

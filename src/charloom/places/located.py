@@ -45,6 +45,14 @@ def lasting_name(place: str | PathLike[str]) -> str:
     return str(Address(remote.repository, folder.name))
 
 
+def lasting(name: str) -> Path:
+    """The folder of a model by its `lasting_name`; raises what `located` raises.
+
+    The name of a ready-made model means that one, even if something in the current folder has its name.
+    """
+    return ready_made(name).folder if name in READY_MADE else located(name)
+
+
 def _remote(place: str | PathLike[str]) -> Address | None:
     found = address(place)
     return None if found is None or looks_local(found) else found

@@ -59,12 +59,11 @@ def unpack(data: bytes, expected: Expected, where: str, *, rounded: bool = False
     for name, tensor in tensors.items():
         if tensor.dtype != expected[name][1]:
             raise FolderError(f"{where}: tensor {name!r} is {tensor.dtype}, not {expected[name][1]}; restore it")
-        if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
-            raise FolderError(f"{where}: tensor {name!r} holds numbers that are not finite; restore it from a copy")
     for name in scaled:
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             tensors[name] = tensors[name] * tensors.pop(name + SCALE)[:, None]
-        if not np.isfinite(tensors[name]).all():
+    for name, tensor in tensors.items():
+        if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
             raise FolderError(f"{where}: tensor {name!r} holds numbers that are not finite; restore it from a copy")
     return {name: tensors[name] for name in asked}
 

@@ -17,7 +17,7 @@ from charloom.models.fine_tuning import inherit, joined
 from charloom.models.language_model import LanguageModel, load_folder
 from charloom.models.model_folder import ModelConfig, VocabularyRecord
 from charloom.models.tokenizer_files import tokenizer_files
-from charloom.places.ready_made import READY_MADE, ready_made
+from charloom.places.located import lasting
 from charloom.settings import CorpusConfig, TrainingConfig
 from charloom.storage import strict_json
 from charloom.training import checkpoints
@@ -80,7 +80,7 @@ def prepare(
 def prepare_again(here: Run, config: RunConfig, corpus: Corpus, device: Choice) -> Prepared:
     """Prepare an existing run; its symbols are its model's, if it has one already. Raises `FolderError`."""
     if not checkpoints.exist(here.path):
-        parent = _parent(config.origin.path) if config.origin else None
+        parent = load(lasting(config.origin.path)) if config.origin else None
         whole = Vocabulary.of(corpus.text.pieces(), config.corpus.vocabulary)
         return prepare(corpus, config, whole, parent, device)
     kept = load_folder(here.model)
@@ -89,11 +89,6 @@ def prepare_again(here: Run, config: RunConfig, corpus: Corpus, device: Choice) 
             f"{here.model} does not hold the network in {here.path / 'config.json'}; restore them from a copy"
         )
     return _prepared(corpus, config, kept.vocabulary, None, device)
-
-
-def _parent(path: str) -> LanguageModel:
-    """The model that a run recorded as its origin: a ready-made one even if a folder here has its name."""
-    return load(ready_made(path).folder if path in READY_MADE else path)
 
 
 def _prepared(

@@ -9,6 +9,9 @@ from charloom.errors import SettingsError, arguments
 from charloom.errors.options import option
 from charloom.settings import CorpusConfig, Device, NetworkConfig, Precision, TrainingConfig
 
+AUTO = "auto"
+"""The origin of a run whose text decides where it starts."""
+
 
 @dataclass(frozen=True)
 class Length:

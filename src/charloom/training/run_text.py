@@ -68,17 +68,14 @@ def text_to_evaluate(
     The text is a part of the run's own text (validation, unless `split` names another), or all of another text. A
     `text` with the SHA-256 of the run's own text counts as that, wherever it is now.
     """
-    config = as_run(run).config() if is_run(run) else None
+    here = as_run(run)
+    config = here.config() if is_run(here.path) else None
     if config is None and (text is None or with_train):
         raise FolderError(
             f"{run} is a model folder and has no text of its own; give one with {option('text')}, or name the run"
         )
     if config is None or text is None:
-        own = (
-            None
-            if config is None
-            else same_text(as_run(run), config, remedy=f"name where it is now with {option('text')}")
-        )
+        own = None if config is None else same_text(here, config, remedy=f"name where it is now with {option('text')}")
         if own is not None:
             return _part(own, split, with_train)
         assert text is not None
@@ -92,7 +89,7 @@ def text_to_evaluate(
             f"{shown(text)} is not the text that {run} was started with, so it has no {split} part; leave out "
             f"{option('split')} or {option('text')}"
         )
-    train = same_text(as_run(run), config).train if config is not None and with_train else None
+    train = same_text(here, config).train if config is not None and with_train else None
     return other.text, other.name, train
 
 

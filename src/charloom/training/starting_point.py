@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from charloom.data.corpus import Text
 from charloom.errors import FolderError
-from charloom.evaluation.score import evaluate_pieces
+from charloom.evaluation.score import evaluate_side_by_side
 from charloom.models.language_model import LanguageModel, load_folder
 from charloom.places.ready_made import ready_made
 from charloom.training.request import RunRequest
@@ -68,12 +68,7 @@ def bits_per_character(model: LanguageModel, text: Text) -> float:
     known = set(model.vocabulary.characters)
     legible = ["".join(character for character in piece if character in known) for piece in pieces]
     unknown = sum(map(len, pieces)) - sum(map(len, legible))
-    nats = 0.0
-    if any(legible):
-        joined = Text.of("".join(legible))
-        ends = [sum(map(len, legible[: number + 1])) for number in range(len(legible))]
-        places = [(end - len(piece), end) for end, piece in zip(ends, legible, strict=True) if piece]
-        nats = evaluate_pieces(model, joined, places)[0].nats
+    nats = evaluate_side_by_side(model, filter(None, legible)).nats if any(legible) else 0.0
     return (nats / math.log(2) + unknown * UNKNOWN_BITS) / max(1, sum(map(len, pieces)))
 
 

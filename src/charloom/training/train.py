@@ -15,12 +15,9 @@ from charloom.settings import CorpusConfig, Device, NetworkConfig, Precision, Tr
 from charloom.training import experiment
 from charloom.training.display import display
 from charloom.training.loop import Event
-from charloom.training.request import Length, RunRequest
+from charloom.training.request import AUTO, Length, RunRequest
 from charloom.training.runs import Run, as_run
 from charloom.training.session import Session, Validation
-
-AUTO = "auto"
-"""The origin that the text decides on."""
 
 Callback = Callable[[Event[Validation]], Any]
 """Called with the event of each step; if it returns True, training stops."""
@@ -36,7 +33,7 @@ def train(
     corpus: CorpusConfig | None = None,
     network: NetworkConfig | None = None,
     training: TrainingConfig | None = None,
-    origin: str | Path | None = "auto",
+    origin: str | Path | None = AUTO,
     device: Device = "auto",
     precision: Precision = "auto",
     resume: str | Path | Run | None = None,
