@@ -13,7 +13,7 @@ $(VENV)/.core.stamp: pyproject.toml
 	touch $@
 
 $(VENV)/.dev.stamp: pyproject.toml $(VENV)/.core.stamp
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[compress,dev,fast,report,sklearn,text,tune]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[compress,dev,fast,onnx,report,serve,sklearn,text,tune]'
 	touch $@
 
 demo: $(VENV)/.core.stamp

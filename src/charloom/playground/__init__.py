@@ -1,0 +1,1 @@
+"""The playground: one page that the server and an exported folder share."""
