@@ -158,6 +158,11 @@ class Decoder:
             return self._utf8.decode(bytes([symbol]))
         return self._vocabulary.characters[symbol]
 
+    @property
+    def pending(self) -> int:
+        """Bytes of a character that is not yet complete."""
+        return len(self._utf8.getstate()[0])
+
     def fork(self) -> "Decoder":
         """A copy that has read the same ids."""
         twin = Decoder(self._vocabulary)

@@ -110,7 +110,7 @@ class Loop:
         matrices = [layer.below for layer in layers if layer.below is not None]
         below, below_scale = _stored(matrices or [np.zeros((1, 1), np.float32)], kind)
         output, output_bias = stepper.output
-        with _computing():  # numba starts its threads when it is asked for their number
+        with computing():  # numba starts its threads when it is asked for their number
             self._most_parts = max(1, min(numba.get_num_threads(), recurrent[0].nbytes // _BYTES_A_THREAD))
         self._weights = _Weights(
             cell=_CELLS[network.cell],
@@ -157,7 +157,7 @@ class Loop:
             if used + BLOCK > len(uniforms):
                 uniforms, used = np.concatenate((uniforms[used:], uniform.random(4 * BLOCK))), 0
             numbers = uniforms[used : used + BLOCK]
-            with _computing():
+            with computing():
                 count, place = _write(*fixed, numbers, symbols, ring, place, self._boundary, self._parts)
             yield from symbols[: count if count >= 0 else -1 - count].tolist()
             if count < 0:
@@ -168,7 +168,7 @@ class Loop:
         """The state, each part (layers, 1, H), after ids (T,)."""
         memory = _memory(state)
         for first in range(0, len(ids), _CHUNK):  # Ctrl-C is noticed between two chunks
-            with _computing():
+            with computing():
                 _follow(self._weights, memory, self._scratch(), ids[first : first + _CHUNK], self._parts)
         return tuple(part[:, None] for part in memory[: len(state)])
 
@@ -176,7 +176,7 @@ class Loop:
         """Surprisal of ids (T,) read from the boundary on: shows what rounding the weights costs."""
         h = np.zeros((self._network.layers, self._network.hidden_size), np.float32)
         memory, symbols = _Memory(h, np.zeros_like(h)), np.asarray(ids, np.int64)
-        with _computing():
+        with computing():
             nats = _nats(self._weights, self._output, memory, self._scratch(), symbols, self._boundary, self._parts)
         return float(nats)
 
@@ -198,7 +198,7 @@ def _memory(state: Arrays) -> _Memory:
 
 
 @contextmanager
-def _computing() -> Iterator[None]:
+def computing() -> Iterator[None]:
     """`working` that leaves torch's number of threads alone: numba changes it for all of OpenMP when it starts its
     threads."""
     torch = sys.modules.get("torch")
@@ -219,7 +219,7 @@ def _stored(matrices: list[Any], kind: Weights) -> tuple[Array, Array]:
 
 
 @njit(inline="always")
-def _tanh(x: Any) -> Any:
+def tanh(x: Any) -> Any:
     """tanh to a few units of the last place: its continued fraction at a quarter of x, doubled twice.
 
     tanh(2 y) = 2 tanh(y) / (1 + tanh(y)^2); the fraction's seventh convergent is exact to float32 below 2.5.
@@ -278,20 +278,20 @@ def _units(weights: Any, memory: Any, scratch: Any, layer: int, symbol: int, lo:
     half, one = np.float32(0.5), np.float32(1)
     if weights.cell == 0:
         for unit in range(lo, hi):
-            entering = half * (one + _tanh(inputs[0, unit] + recurrent[0, unit]))
-            kept = half * (one + _tanh(inputs[1, unit] + recurrent[1, unit]))
-            leaving = half * (one + _tanh(inputs[2, unit] + recurrent[2, unit]))
-            c[layer, unit] = kept * c[layer, unit] + entering * _tanh(inputs[3, unit] + recurrent[3, unit])
-            new[unit] = leaving * _tanh(c[layer, unit])
+            entering = half * (one + tanh(inputs[0, unit] + recurrent[0, unit]))
+            kept = half * (one + tanh(inputs[1, unit] + recurrent[1, unit]))
+            leaving = half * (one + tanh(inputs[2, unit] + recurrent[2, unit]))
+            c[layer, unit] = kept * c[layer, unit] + entering * tanh(inputs[3, unit] + recurrent[3, unit])
+            new[unit] = leaving * tanh(c[layer, unit])
     elif weights.cell == 1:
         for unit in range(lo, hi):
-            reset = half * (one + _tanh(inputs[0, unit] + recurrent[0, unit]))
-            update = half * (one + _tanh(inputs[1, unit] + recurrent[1, unit]))
-            candidate = _tanh(inputs[2, unit] + reset * (recurrent[2, unit] + weights.candidate_bias[layer, unit]))
+            reset = half * (one + tanh(inputs[0, unit] + recurrent[0, unit]))
+            update = half * (one + tanh(inputs[1, unit] + recurrent[1, unit]))
+            candidate = tanh(inputs[2, unit] + reset * (recurrent[2, unit] + weights.candidate_bias[layer, unit]))
             new[unit] = candidate + update * (h[layer, unit] - candidate)
     elif weights.cell == 2:
         for unit in range(lo, hi):
-            new[unit] = _tanh(inputs[0, unit] + recurrent[0, unit])
+            new[unit] = tanh(inputs[0, unit] + recurrent[0, unit])
     else:
         for unit in range(lo, hi):
             new[unit] = max(inputs[0, unit] + recurrent[0, unit], np.float32(0))

@@ -53,7 +53,7 @@ class Writer:
         self.stepper = Stepper(self.config.network, arrays.weights)
         self.parameters = sum(array.size for array in arrays.weights.values())
         newline = newline_id(self.vocabulary)
-        self._never = [] if self.config.documents == "none" or newline is None else [newline]
+        self.never = [] if self.config.documents == "none" or newline is None else [newline]
         "Symbols that never occur: in a model of lines the newline, which the boundary replaces."
         self._loop = self._compiled_loop(compiled) if compiled else None
         self._chosen = self._tried = compiled is not None
@@ -108,8 +108,8 @@ class Writer:
     def logits(self, rows: StepRows) -> Floats:
         """Logits (B, V) of the next symbols; `NEVER` for symbols that cannot occur."""
         logits = rows.logits()
-        if self._never:
-            logits[:, self._never] = NEVER
+        if self.never:
+            logits[:, self.never] = NEVER
         return logits
 
     def symbols(
@@ -171,7 +171,7 @@ class Writer:
             raise SettingsError(f"numba cannot be used here ({error}); leave out compiled") from None
         except RuntimeError as error:  # numba finds no folder for its cache
             raise SettingsError(f"{error}; set NUMBA_CACHE_DIR to a folder that can be written") from None
-        return Loop(self.stepper, self.vocabulary.boundary, kind, self._never)
+        return Loop(self.stepper, self.vocabulary.boundary, kind, self.never)
 
 
 Model = Union[ModelSource, Writer]  # noqa: UP007

@@ -1,0 +1,253 @@
+"""The step of many texts side by side, compiled by numba: each text gets the same bits, however many there are.
+
+`numpy_steps` is as fast, but what a row becomes there depends in its last bits on how many rows share the product. Here
+every number comes from the same operations in the same order whatever the other rows do, and Python's lock is free
+meanwhile. Needs the extra `serve` or `fast`.
+
+Axes: L layers, N rows, G gates, H hidden, V symbols, U units rounded up to whole tiles.
+"""
+
+import threading
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+from numba import njit, prange
+
+from charloom.generation.numba_products import COLUMNS, multiply, tiles
+from charloom.generation.numba_steps import computing, tanh
+from charloom.generation.numpy_steps import Stepper
+from charloom.machine.threads import shared
+from charloom.models.step_weights import Floats
+from charloom.storage.tensor_files import Array
+
+_BYTES_A_THREAD = 400_000
+"""Bytes of weights that justify another thread."""
+
+_CELLS = {"lstm": 0, "gru": 1, "rnn-tanh": 2, "rnn-relu": 3}
+
+_TURN = threading.Lock()
+"""One step at a time in this process: two would only take each other's processors, and not every threading layer of
+numba can serve two callers at once."""
+
+
+class _Weights(NamedTuple):
+    cell: int
+    boundary: int
+    table: Array
+    "(V, G H): what the first layer adds for each symbol."
+    bias: Array
+    "(L, G H); the first layer's is already in its table."
+    candidate_bias: Array
+    "(L, H): of a GRU the candidate's recurrent bias."
+    recurrent: Array
+    "(L, U / COLUMNS, G, H, COLUMNS): for each block of units the tiles of its gates."
+    below: Array
+    "(L - 1, ...): the same, from the layer below."
+
+
+class _Memory(NamedTuple):
+    """What the rows remember, and space that a step needs."""
+
+    h: Array
+    "(L, N, H)"
+    c: Array
+    "(L, N, H): an LSTM's."
+    new: Array
+    "(N, H): a layer's next h."
+    from_before: Array
+    "(N, G, U): one half of the gates."
+    from_below: Array
+    "(N, G, U): the other."
+
+
+class CompiledRows:
+    """Up to `capacity` texts that are read side by side, in rows that begin with a zero state."""
+
+    def __init__(self, stepper: Stepper, boundary: int, capacity: int) -> None:
+        """`boundary`: the symbol before which nothing is remembered."""
+        network, layers = stepper.config, stepper.gates
+        size, gates = network.hidden_size, len(layers[0].start[0]) // network.hidden_size
+        below = [_blocks(layer.below, gates) for layer in layers if layer.below is not None]
+        recurrent = np.stack([_blocks(layer.recurrent, gates) for layer in layers])
+        self._weights = _Weights(
+            cell=_CELLS[network.cell],
+            boundary=boundary,
+            table=layers[0].start,
+            bias=np.concatenate([layer.start[:1] for layer in layers]),
+            candidate_bias=np.stack([layer.recurrent_bias for layer in layers]),
+            recurrent=recurrent,
+            below=np.stack(below) if below else np.zeros((1, 1, 1, 1, COLUMNS), np.float32),
+        )
+        matrix, self._bias = stepper.output
+        self._output = tiles(matrix.T)
+        blocks = recurrent.shape[1]
+        with computing():  # numba starts its threads when it is asked for their number
+            self._most_parts = max(1, min(numba.get_num_threads(), blocks, recurrent[0].nbytes // _BYTES_A_THREAD))
+        units = np.zeros((2, capacity, gates, blocks * COLUMNS), np.float32)
+        state = np.zeros((2, network.layers, capacity, size), np.float32)
+        self._memory = _Memory(state[0], state[1], np.zeros((capacity, size), np.float32), units[0], units[1])
+        self._sums = np.zeros((capacity, len(self._output) * COLUMNS), np.float32)
+
+    @property
+    def capacity(self) -> int:
+        """How many rows there are."""
+        return len(self._sums)
+
+    def advance(self, symbols: Array) -> None:
+        """Read symbols (T, B) with the first B rows, T for each; the boundary begins a new text."""
+        parts = 1 if shared() else self._most_parts
+        with _TURN, computing():
+            _advance(self._weights, self._memory, np.ascontiguousarray(symbols, np.int64), parts)
+
+    def logits(self, chosen: Array) -> Floats:
+        """Logits (B, V) of the next symbol in the chosen rows (B,)."""
+        h = self._memory.h[-1][chosen]
+        _products(self._output, h, self._sums)
+        logits: Floats = self._sums[: len(chosen), : len(self._bias)] + self._bias
+        return logits
+
+    def move(self, source: int, place: int) -> None:
+        """Let row `place` remember what row `source` does."""
+        for part in (self._memory.h, self._memory.c):
+            part[:, place] = part[:, source]
+
+
+def _blocks(matrix: Floats, gates: int) -> Floats:
+    """A matrix (G H, H) as (U / COLUMNS, G, H, COLUMNS)."""
+    each = [tiles(part.T) for part in np.split(matrix, gates)]
+    return np.ascontiguousarray(np.stack(each, axis=1))
+
+
+@njit(error_model="numpy", nogil=True)
+def _units(weights: Any, memory: Any, layer: int, symbols: Any, block: int) -> None:
+    """The next values of a block of units in all rows: into the scratch space, because the others still need the old
+    ones."""
+    h, c, new, before, below = memory.h, memory.c, memory.new, memory.from_before, memory.from_below
+    size, rows, blocks = h.shape[2], len(symbols), weights.recurrent.shape[1]
+    gates, units = before.shape[1], before.shape[2]
+    tile, line, lo = size * COLUMNS, gates * units, block * COLUMNS
+    hi, layer_size = min(size, lo + COLUMNS), h.shape[1] * size
+    for gate in range(gates):
+        number, place = block * gates + gate, gate * units + lo
+        first = (layer * blocks * gates + number) * tile
+        multiply(weights.recurrent, first, h, layer * layer_size, size, before, place, line, size, rows)
+        if layer:
+            first -= blocks * gates * tile
+            multiply(weights.below, first, h, (layer - 1) * layer_size, size, below, place, line, size, rows)
+    for row in range(rows):
+        start = weights.bias[layer] if layer else weights.table[symbols[row]]
+        for gate in range(gates):
+            added = start[gate * size + lo : gate * size + hi]
+            if layer:
+                _add(below[row, gate, lo:hi], added)
+            else:
+                below[row, gate, lo:hi] = added
+        inputs, recurrent, fresh = below[row], before[row], new[row, lo:hi]
+        if weights.cell == 0:
+            _lstm(inputs, recurrent, lo, hi, c[layer, row, lo:hi], fresh)
+        elif weights.cell == 1:
+            _gru(inputs, recurrent, lo, hi, weights.candidate_bias[layer, lo:hi], h[layer, row, lo:hi], fresh)
+        elif weights.cell == 2:
+            _tanh_of_sum(inputs[0, lo:hi], recurrent[0, lo:hi], fresh)
+        else:
+            _relu_of_sum(inputs[0, lo:hi], recurrent[0, lo:hi], fresh)
+
+
+# Short loops over few contiguous arrays, which the compiler turns into vector instructions. No fast mathematics: so no
+# number depends on how many are computed at once.
+
+
+@njit(error_model="numpy", nogil=True)
+def _lstm(inputs: Any, recurrent: Any, lo: int, hi: int, c: Any, new: Any) -> None:
+    for gate in range(3):
+        _sigmoid_of_sum(inputs[gate, lo:hi], recurrent[gate, lo:hi])
+    candidate = recurrent[3, lo:hi]
+    _tanh_of_sum(inputs[3, lo:hi], candidate, candidate)
+    _multiply(c, recurrent[1, lo:hi])
+    _multiply(candidate, recurrent[0, lo:hi])
+    _add(c, candidate)
+    for unit in range(len(c)):
+        new[unit] = tanh(c[unit])
+    _multiply(new, recurrent[2, lo:hi])
+
+
+@njit(error_model="numpy", nogil=True)
+def _gru(inputs: Any, recurrent: Any, lo: int, hi: int, bias: Any, h: Any, new: Any) -> None:
+    for gate in range(2):
+        _sigmoid_of_sum(inputs[gate, lo:hi], recurrent[gate, lo:hi])
+    candidate = recurrent[2, lo:hi]
+    _add(candidate, bias)
+    _multiply(candidate, recurrent[0, lo:hi])
+    _tanh_of_sum(inputs[2, lo:hi], candidate, candidate)
+    for unit in range(len(h)):
+        new[unit] = h[unit] - candidate[unit]
+    _multiply(new, recurrent[1, lo:hi])
+    _add(new, candidate)
+
+
+@njit(error_model="numpy", nogil=True)
+def _relu_of_sum(one: Any, other: Any, out: Any) -> None:
+    for unit in range(len(out)):
+        out[unit] = max(one[unit] + other[unit], np.float32(0))
+
+
+@njit(error_model="numpy", nogil=True)
+def _tanh_of_sum(one: Any, other: Any, out: Any) -> None:
+    for unit in range(len(out)):
+        out[unit] = tanh(one[unit] + other[unit])
+
+
+@njit(error_model="numpy", nogil=True)
+def _sigmoid_of_sum(one: Any, out: Any) -> None:
+    """Into the second array; half of each sum is in the weights."""
+    for unit in range(len(out)):
+        out[unit] = np.float32(0.5) * (np.float32(1) + tanh(one[unit] + out[unit]))
+
+
+@njit(error_model="numpy", nogil=True)
+def _add(out: Any, added: Any) -> None:
+    for unit in range(len(out)):
+        out[unit] += added[unit]
+
+
+@njit(error_model="numpy", nogil=True)
+def _multiply(out: Any, factor: Any) -> None:
+    for unit in range(len(out)):
+        out[unit] *= factor[unit]
+
+
+@njit(parallel=True, cache=True, error_model="numpy", nogil=True)
+def _shared(weights: Any, memory: Any, layer: int, symbols: Any, parts: int) -> None:
+    """A layer's step, its units shared by the threads."""
+    blocks = weights.recurrent.shape[1]
+    for part in prange(parts):
+        for block in range(part * blocks // parts, (part + 1) * blocks // parts):
+            _units(weights, memory, layer, symbols, block)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _advance(weights: Any, memory: Any, symbols: Any, parts: int) -> None:
+    """Read symbols (T, B)."""
+    for now in symbols:
+        rows = len(now)
+        for row in range(rows):
+            if now[row] == weights.boundary:
+                memory.h[:, row] = 0
+                memory.c[:, row] = 0
+        for layer in range(len(memory.h)):
+            if parts == 1:
+                for block in range(weights.recurrent.shape[1]):
+                    _units(weights, memory, layer, now, block)
+            else:
+                _shared(weights, memory, layer, now, parts)
+            memory.h[layer, :rows] = memory.new[:rows]
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _products(matrix: Any, inputs: Any, sums: Any) -> None:
+    """Inputs (B, H) times a matrix as tiles (T, H, COLUMNS), into sums (N, T COLUMNS)."""
+    rows, size = inputs.shape
+    for tile in range(len(matrix)):
+        first, place = tile * size * COLUMNS, tile * COLUMNS
+        multiply(matrix, first, inputs, 0, size, sums, place, sums.shape[1], size, rows)
