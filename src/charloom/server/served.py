@@ -1,4 +1,4 @@
-"""What is served: models by name, and the bounds of a request. The line between the routes and whatever loads models."""
+"""What is served: models by name, and the bounds of a request: the line between routes and whatever loads models."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
