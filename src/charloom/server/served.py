@@ -79,5 +79,7 @@ class Limits:
     seed: int = 2**63 - 1
     draws: int = 10**12
     "Random numbers that a text which continues has used up."
+    activity: int = 8_192
+    "Characters of a text along which hidden units are watched."
     units: int = 64
     "Hidden units whose activity an answer reports."
