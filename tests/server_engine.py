@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import numpy as np
 
+from charloom.generation.numpy_steps import StepRows
 from charloom.generation.sampling import distributions, draw, log_probabilities
 from charloom.generation.stopping import Outlet
 from charloom.generation.writer import Writer
@@ -92,7 +93,7 @@ class PlainStream:
             rows = writer.stepper.read([job.ids[:1]])
         for symbol in job.ids[1:].tolist():
             if job.read_alternatives is not None:
-                logs = log_probabilities(writer.logits(rows))[0]
+                logs = log_probabilities(rows.logits())[0]
                 self._put(Piece(read=(reported(logs, symbol, job.read_alternatives),), draws=job.draws))
             rows.advance(np.array([symbol]))
             engine.read += 1
@@ -102,7 +103,7 @@ class PlainStream:
             return
         await self._write(rows)
 
-    async def _write(self, rows: object) -> None:
+    async def _write(self, rows: StepRows) -> None:
         job, writer = self._job, self._engine.writer
         boundary, draws = writer.vocabulary.boundary, job.draws
         recent = job.ids[job.ids != boundary][-64:].tolist()
@@ -112,11 +113,11 @@ class PlainStream:
         decoder = writer.vocabulary.decoder()
         held_text = ""
         while reason is None:
-            logits = writer.logits(rows)
+            logits = writer.logits(rows).copy()
             symbol = draw(distributions(logits, job.sampling, (recent[-64:],))[0], uniform.random())
             draws += 1
             if job.written_alternatives is not None:
-                held.append(reported(log_probabilities(logits)[0], symbol, job.written_alternatives))
+                held.append(reported(log_probabilities(rows.logits())[0], symbol, job.written_alternatives))
             held_text += decoder.finish() if symbol == boundary else decoder.push(symbol)
             text, reason = outlet.push(symbol)
             written = self._certain(held, held_text, text, reason)
