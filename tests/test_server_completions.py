@@ -267,6 +267,11 @@ def test_a_boundary_that_the_model_cannot_predict_has_no_log_probability(client:
     assert len(figures) == len(ids) + 1
 
 
+def test_a_character_that_is_not_known_is_found_after_a_boundary(client: Any) -> None:
+    refused = client.post("/v1/completions", json={"prompt": "cat<|endoftext|>sat?"})
+    assert "'?' (U+003F) at character 19 " in refused.json()["error"]["message"]
+
+
 def test_the_offsets_are_places_in_the_text(client: Any) -> None:
     for model in ("plain", "bytes", "lines"):
         prompt = "one\ntwo" if model == "lines" else "é<|endoftext|>漢"

@@ -96,7 +96,7 @@ def _check(asked: CompletionRequest, prompts: Sequence[Opened], limits: Limits) 
             f"{len(prompts)} prompts with n of {asked.copies} are {texts} texts; at most {limits.texts}", "n"
         )
     if asked.logprobs is not None and not asked.stream:
-        read = sum(len(prompt.ids) for prompt in prompts) if asked.echo else 0
+        read = sum(len(prompt.own) for prompt in prompts) if asked.echo else 0
         symbols = asked.copies * (read + len(prompts) * asked.length)
         if symbols * max(asked.logprobs, 1) > limits.reported:
             raise RequestError(
