@@ -19,7 +19,8 @@ class Job:
     """One text: symbols to read, then characters to write."""
 
     ids: Array
-    "The symbols (T,) to read, from a zero state on; the first is the boundary."
+    """The symbols (T,) to read, from a zero state on: a text from its boundary on, or a window of a text. There is
+    at least one, and no boundary after the first, except as the last of those that are only read."""
     length: int
     "Characters to write; 0 only reads."
     sampling: SamplingConfig = SamplingConfig()
@@ -41,6 +42,8 @@ class Symbol(NamedTuple):
     "In nats."
     alternatives: tuple[tuple[int, float], ...]
     "The most probable symbols with their log-probabilities, the most probable first; of equal ones the lower id first."
+    rank: int = 0
+    "1 if no symbol was more probable; 0 if nobody counted."
 
 
 class Piece(NamedTuple):
@@ -51,7 +54,7 @@ class Piece(NamedTuple):
     text: str = ""
     "Text that is certain: never a part of a stop string or half a character."
     written: tuple[Symbol, ...] = ()
-    "The symbols of `text`, if they are to be reported."
+    "The symbols of `text`, if they are to be reported; where the model ends the text, the boundary comes last."
     draws: int = 0
     "Random numbers used up so far, those before this job included."
     stop_reason: StopReason | None = None

@@ -1,0 +1,97 @@
+"""The activity of hidden units along a text, computed next to the event loop."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from charloom.data.vocabulary import Ids
+from charloom.errors import CharloomError
+from charloom.generation.writer import Writer
+from charloom.models.model_folder import encode_for
+from charloom.server.errors import RequestError
+from charloom.server.jobs import ServerBusy
+from charloom.server.served import Limits
+from charloom.storage.tensor_files import Array
+
+_WAITING = 8
+"""Requests that wait for the one that is computed."""
+
+_DIGITS = 4
+"""Decimal places of a value, which lies between -1 and 1 except in a ReLU network."""
+
+
+class Activity:
+    """Answers one request after another."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._units, self._turn, self._here = limits.units, asyncio.Lock(), 0
+
+    async def of(self, writer: Writer, text: str, *, layer: int, units: list[int] | None) -> str:
+        """The values of `units` of a layer after each character of `text`, as JSON; without units, of those that vary
+        most.
+
+        Raises `RequestError` for a layer or unit that the network lacks, `TextError`, `ServerBusy`.
+        """
+        network = writer.config.network
+        if layer >= network.layers:
+            raise RequestError(f"layer is {layer}; this network has layers 0 to {network.layers - 1}", "layer")
+        if units is not None and max(units) >= network.hidden_size:
+            raise RequestError(f"unit {max(units)} is not among 0 to {network.hidden_size - 1}", "units")
+        try:
+            ids = encode_for(writer.config, writer.vocabulary, text).astype(np.int64)
+        except CharloomError as error:
+            raise RequestError(str(error), "text") from None
+        if self._here > _WAITING:
+            raise ServerBusy("other texts are being watched; try again")
+        left = threading.Event()
+        self._here += 1
+        try:
+            async with self._turn:
+                work = asyncio.to_thread(self._json, writer, ids, layer, units, left.is_set)
+                return await asyncio.shield(asyncio.ensure_future(work))
+        finally:
+            left.set()
+            self._here -= 1
+
+    def _json(self, writer: Writer, ids: Ids, layer: int, units: list[int] | None, left: Callable[[], bool]) -> str:
+        chosen = np.array(units) if units is not None else self._most_varied(writer, ids, layer, left)
+        values = np.empty((len(ids), len(chosen)), np.float32)
+        for place, state in enumerate(_states(writer, ids, layer, left)):
+            values[place] = state[chosen]
+        ends = _ends(writer, ids)
+        rows = [json.dumps([round(value, _DIGITS) for value in row.tolist()]) for row in values[ends].T]
+        return f'{{"units":{json.dumps(chosen.tolist())},"values":[{",".join(rows)}]}}'
+
+    def _most_varied(self, writer: Writer, ids: Ids, layer: int, left: Callable[[], bool]) -> Array:
+        """The units whose values vary most along the text, the most varied first."""
+        size = writer.config.network.hidden_size
+        total, squares = np.zeros(size), np.zeros(size)
+        for state in _states(writer, ids, layer, left):
+            total += state
+            squares += state.astype(np.float64) ** 2
+        variance = squares / len(ids) - (total / len(ids)) ** 2
+        return np.argsort(-variance, kind="stable")[: self._units]
+
+
+def _states(writer: Writer, ids: Ids, layer: int, left: Callable[[], bool]) -> Iterator[Array]:
+    """A layer's hidden state (H,) after each symbol, overwritten by the next; ends early if the client has left."""
+    boundary = writer.vocabulary.boundary
+    rows = writer.begin([np.array([boundary])])
+    for place, symbol in enumerate(ids.tolist()):
+        if place % 64 == 0 and left():
+            return
+        if symbol == boundary:
+            rows = writer.begin([np.array([boundary])])
+        else:
+            rows.advance(np.array([symbol]))
+        yield rows.state[0][layer, 0]
+
+
+def _ends(writer: Writer, ids: Ids) -> Array:
+    """The places of the symbols that complete a character."""
+    decoder, boundary = writer.vocabulary.decoder(), writer.vocabulary.boundary
+    complete = [symbol == boundary or bool(decoder.push(symbol)) for symbol in ids.tolist()]
+    return np.flatnonzero(complete)

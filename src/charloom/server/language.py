@@ -1,0 +1,16 @@
+"""The language model that a request is for."""
+
+from charloom.generation.writer import Writer
+from charloom.server.errors import RequestError
+from charloom.server.jobs import Engine
+from charloom.server.served import Registry, Served
+
+
+def language_model(registry: Registry, name: str | None) -> tuple[Served, Writer, Engine]:
+    """The model of this name, or the first. Raises `UnknownModelError`, or `RequestError` for a classifier."""
+    served = registry.get(name)
+    if served.writer is None or served.engine is None:
+        raise RequestError(
+            f"{served.name} is a classifier and reads no text like this; send it to /v1/classify", "model"
+        )
+    return served, served.writer, served.engine
