@@ -1,6 +1,7 @@
 """Connections, bounded in number, in the size of their headers, and in how long they may take to send them."""
 
 import asyncio
+from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -31,10 +32,7 @@ class BoundedConnection(H11Protocol):
         """Start to wait for the first request, or refuse the connection."""
         super().connection_made(transport)
         if len(self.connections) > self.most:
-            body = refusal(503, "this server has too many connections; try again")
-            head = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n"
-            transport.write(f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode() + body)
-            transport.close()
+            self._end(503, "this server has too many connections; try again", "retry-after: 1\r\n")
             return
         self._look()
 
@@ -44,10 +42,28 @@ class BoundedConnection(H11Protocol):
             super().data_received(data)
             self._look()
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse bytes that are no request. If they come in the middle of a request, its answer is no longer sent."""
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if cycle.response_started:
+                self.transport.close()
+                return
+        self._end(400, "this is not a request that an HTTP server understands")
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._cancel()
         super().connection_lost(exc)
+
+    def _end(self, status: int, message: str, fields: str = "") -> None:
+        """Send an error and close the connection."""
+        body = refusal(status, message)
+        head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json\r\n{fields}"
+        self.transport.write(f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode() + body)
+        self.transport.close()
 
     def _look(self) -> None:
         """Set the deadline if a request has begun and not arrived; a part of it does not move the deadline."""
