@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, model_validator
 from charloom.errors import SettingsError
 from charloom.server.language_tools import Kind, LanguageTools
 from charloom.server.leaving import while_connected
-from charloom.server.request import StrictRequest
+from charloom.server.request import StrictRequest, refused
 from charloom.server.served import Application, Registry, Served
 from charloom.server.workers import Workers
 
@@ -57,11 +57,11 @@ class ClassifyRequest(StrictRequest):
 
     @model_validator(mode="after")
     def one_of_both(self) -> "ClassifyRequest":
-        """Raises `ValueError`, which becomes an answer."""
+        """Raises `PydanticCustomError`, which becomes an answer."""
         if (self.text is None) == (self.texts is None):
-            raise ValueError("give either text or texts")
+            raise refused("give either text or texts", "texts")
         if sum(map(len, self.all_texts)) > TEXTS_TOGETHER:
-            raise ValueError(f"the texts have more than {TEXTS_TOGETHER:,} characters; send fewer at once")
+            raise refused(f"the texts have more than {TEXTS_TOGETHER:,} characters; send fewer at once", "texts")
         return self
 
     @property

@@ -1,7 +1,7 @@
 """A model that is written again is loaded again, without a request lost.
 
-A look at the files every half second costs microseconds. The new model is loaded while the old one serves, and makes one
-step; only then do new requests go to it. A model that cannot be read leaves the old one in its place.
+A look at the files every half second costs microseconds. The new model is loaded while the old one serves, and makes
+one step; only then do new requests go to it. A model that cannot be read leaves the old one in its place.
 """
 
 import asyncio
