@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -293,6 +294,20 @@ def test_every_file_of_the_shipped_page_has_a_media_type() -> None:
     from charloom.server.static import SITE
 
     assert {path.suffix for path in SITE.rglob("*") if path.is_file()} <= set(MEDIA_TYPES)
+
+
+def test_the_shipped_page_needs_nothing_that_its_policy_forbids() -> None:
+    from charloom.server.static import SITE
+
+    for path in SITE.rglob("*.html"):
+        for tag in re.findall(r"<[a-z][^>]*>", path.read_text()):
+            assert not re.search(r"\s(?:style|on[a-z]+|srcdoc)\s*=", tag), tag
+            assert not re.search(r"\b(?:src|href|action)\s*=\s*[\"']?\s*(?:[a-z]+:|//)", tag), tag
+            assert not tag.startswith("<style") and (not tag.startswith("<script") or "src=" in tag), tag
+    for path in SITE.rglob("*.js"):
+        assert not re.search(r"\beval\(|new Function\(|setAttribute\([\"']style", path.read_text()), path.name
+    for path in SITE.rglob("*.css"):
+        assert not re.search(r"@import|url\(\s*[\"']?(?:https?:)?//", path.read_text()), path.name
 
 
 def test_a_log_line_is_one_line_of_printable_characters_and_never_shows_the_key(

@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("fastapi")
 
 from charloom.errors import FolderError, NotFiniteError, SettingsError
+from charloom.places.packing import pack
 from charloom.server.jobs import Job
 from charloom.server.metered import MeteredEngine
 from charloom.server.metrics import Metrics
@@ -174,6 +175,28 @@ def test_a_damaged_model_leaves_the_old_one_serving_and_is_logged_once(
         replace_model(folder, 3)
         assert await reloading.look("small")  # it is found again once it is whole
         assert await written(models, "small") != before
+
+    asyncio.run(run())
+
+
+def test_a_packed_run_that_is_packed_again_is_loaded_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHARLOOM_CACHE", str(folder.parent / "cache"))
+    place = folder.parent / "talk.zip"
+
+    def packed() -> None:
+        with place.with_suffix(".new").open("wb") as file:
+            pack(folder, file)
+        place.with_suffix(".new").replace(place)
+
+    async def run() -> None:
+        packed()
+        models = loaded(place)
+        before = await written(models, "talk")
+        replace_model(folder, 2)
+        assert not await Reloading(models).look("talk")
+        packed()
+        assert await Reloading(models).look("talk")
+        assert await written(models, "talk") != before
 
     asyncio.run(run())
 
