@@ -37,6 +37,7 @@ VERBS = {
     "info": "Show what a run or model is: training text, progress, quality.",
     "plot": "Draw the loss curves of runs.",
     "study": "Find out what settings do: sweep them, compare, report.",
+    "serve": "Serve models over HTTP, with a page on which one watches them write.",
     "bench": "Measure how fast this machine trains and writes.",
     "course": "Copy the course's notebooks into a folder.",
     "data": "Named texts: list, fetch, show.",

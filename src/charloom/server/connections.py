@@ -1,0 +1,83 @@
+"""Connections, bounded in number, in the size of their headers, and in how long they may take to send them."""
+
+import asyncio
+from http import HTTPStatus
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from charloom.server.refusals import refusal
+
+HEADER_BYTES = 32 << 10
+"""Most bytes of a request's first line and headers."""
+
+HEADER_SECONDS = 10.0
+"""Within how many seconds they must arrive."""
+
+IDLE_SECONDS = 30
+"""For how long a connection is kept open between two requests."""
+
+CONNECTIONS = 1024
+"""Most connections at a time."""
+
+
+class BoundedConnection(H11Protocol):
+    """A connection that is closed if no whole request arrives in time, and refused if there are too many."""
+
+    header_seconds = HEADER_SECONDS
+    most = CONNECTIONS
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Start to wait for the first request, or refuse the connection."""
+        super().connection_made(transport)
+        if len(self.connections) > self.most:
+            self._end(503, "this server has too many connections; try again", "retry-after: 1\r\n")
+            return
+        self._look()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what arrived."""
+        if not self.transport.is_closing():
+            super().data_received(data)
+            self._look()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse bytes that are no request. If they come in the middle of a request, its answer is no longer sent."""
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if cycle.response_started:
+                self.transport.close()
+                return
+        self._end(400, "this is not a request that an HTTP server understands")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._cancel()
+        super().connection_lost(exc)
+
+    def _end(self, status: int, message: str, fields: str = "") -> None:
+        """Send an error and close the connection."""
+        body = refusal(status, message)
+        head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json\r\n{fields}"
+        self.transport.write(f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode() + body)
+        self.transport.close()
+
+    def _look(self) -> None:
+        """Set the deadline if a request has begun and not arrived; a part of it does not move the deadline."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._cancel()
+        elif self._deadline is None:
+            self._deadline = self.loop.call_later(self.header_seconds, self._late)
+
+    def _cancel(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _late(self) -> None:
+        self._deadline = None
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()

@@ -1,0 +1,24 @@
+"""An answer that refuses a request before the application sees it, in the shape of every other error."""
+
+import json
+from collections.abc import Mapping
+
+from starlette.types import Send
+
+from charloom.server.errors import error_object
+
+
+async def refuse(
+    send: Send, status: int, message: str, *, code: str | None = None, headers: Mapping[str, str] | None = None
+) -> None:
+    """Send an error with one sentence; `headers` are added to those of the answer."""
+    body = refusal(status, message, code)
+    fields = {"content-type": "application/json", "content-length": str(len(body)), **(headers or {})}
+    raw = [(name.encode(), value.encode()) for name, value in fields.items()]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})
+
+
+def refusal(status: int, message: str, code: str | None = None) -> bytes:
+    """The body of such an answer, JSON."""
+    return json.dumps(error_object(message, status=status, code=code)).encode()

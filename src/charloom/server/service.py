@@ -1,0 +1,99 @@
+"""The whole server as one application: routes, pages, and everything that a request passes on its way to them."""
+
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse, PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from charloom.server import applications, metrics, static
+from charloom.server.access import KnownHosts, NeedsKey
+from charloom.server.bodies import BoundedBodies
+from charloom.server.health import Health
+from charloom.server.logs import AccessLog
+from charloom.server.metrics import CountedRequests, Metrics
+from charloom.server.refusals import refuse
+from charloom.server.served import Limits, Registry
+from charloom.server.static import StaticFile, static_files
+from charloom.server.workers import Workers
+
+HEALTH, METRICS = "/health", "/metrics"
+
+
+@dataclass
+class Access:
+    """Who may ask."""
+
+    hosts: frozenset[str]
+    "Every Host that is answered, as `host_names` gives them."
+    any_address: bool = False
+    "Whether also the address counts that the client is connected to."
+    key: bytes | None = None
+    "The key, without which only the page and the health can be read; None: everybody may ask."
+
+
+class Service:
+    """An application for a web server, and what is known about its requests."""
+
+    def __init__(
+        self,
+        api: FastAPI,
+        registry: Registry,
+        access: Access,
+        *,
+        limits: Limits,
+        counts: Metrics,
+        files: dict[str, StaticFile] | None = None,
+    ) -> None:
+        """`api`: the routes of `charloom.server.app`, to which those of this module are added; `files`: the page."""
+        self.api, self.health, self.metrics = api, Health(registry), counts
+        self.files = static_files() if files is None else files
+        self.running = 0
+        "Requests that are being answered."
+        self._add_routes(registry)
+        app: ASGIApp = BoundedBodies(api, limits.body_bytes)
+        app = _NoNewRequests(app, self)
+        if access.key is not None:
+            app = NeedsKey(app, access.key, {HEALTH, *self.files})
+        app = KnownHosts(app, access.hosts, any_address=access.any_address)
+        self._app = AccessLog(CountedRequests(app, self.metrics))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            return
+        self.running += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self.running -= 1
+
+    def _add_routes(self, registry: Registry) -> None:
+        api, health = self.api, self.health
+
+        @api.get(HEALTH, responses={503: {"description": "Not ready yet, or ending."}})
+        async def read_health() -> JSONResponse:
+            """Whether every model can be asked."""
+            return JSONResponse(health.answer(), health.status)
+
+        @api.get(METRICS, response_class=PlainTextResponse)
+        async def read_metrics() -> PlainTextResponse:
+            """Figures for Prometheus."""
+            return PlainTextResponse(self.metrics.page(registry), media_type=metrics.MEDIA_TYPE)
+
+        applications.add_routes(api, applications.Applications(registry, Workers()))
+        api.router.routes.extend(static.routes(self.files))
+
+
+class _NoNewRequests:
+    """Refuses new requests once the server is ending; its health can be asked to the last."""
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self._app, self._service = app, service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._service.health.ending and scope["path"] != HEALTH:
+            headers = {"retry-after": "5", "connection": "close"}
+            await refuse(send, 503, "this server is shutting down; try again when it is back", headers=headers)
+        else:
+            await self._app(scope, receive, send)

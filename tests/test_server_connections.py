@@ -1,0 +1,129 @@
+"""Connections that send nothing, too slowly, or too many at a time."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+pytest.importorskip("fastapi")
+pytest.importorskip("uvicorn")
+
+import uvicorn
+
+from charloom.server.bodies import BoundedBodies
+from charloom.server.connections import BoundedConnection
+
+REQUEST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+
+
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    """Answers `ok` once the body is there."""
+    await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+@contextlib.contextmanager
+def serving(app: Any = application, **bounds: Any) -> Iterator[int]:
+    """A server with such connections; gives its port."""
+    kind = type("Connection", (BoundedConnection,), bounds)
+    config = uvicorn.Config(app, http=kind, ws="none", lifespan="off", log_level="critical", timeout_keep_alive=30)
+    config.timeout_graceful_shutdown = 1
+    server = uvicorn.Server(config)
+    listening = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])))
+    thread.start()
+    try:
+        yield listening.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()
+        listening.close()
+
+
+def connect(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=60)
+
+
+def answer(client: socket.socket) -> bytes:
+    """An answer that ends with `ok`."""
+    got = b""
+    while not got.endswith(b"ok"):
+        part = client.recv(1000)
+        assert part, got
+        got += part
+    return got
+
+
+def test_a_connection_without_a_request_is_closed() -> None:
+    with serving(header_seconds=0.2) as port, connect(port) as silent, connect(port) as slow:
+        slow.sendall(REQUEST[:30])
+        assert silent.recv(100) == b"" and slow.recv(100) == b""
+
+
+def test_a_header_that_comes_letter_by_letter_moves_no_deadline() -> None:
+    with serving(header_seconds=0.3) as port, connect(port) as client:
+        client.settimeout(0.05)
+        ended = False
+        for place in range(len(REQUEST) - 10):
+            try:
+                client.sendall(REQUEST[place : place + 1])
+                ended = client.recv(100) == b""
+            except TimeoutError:
+                continue
+            except OSError:
+                ended = True
+            if ended:
+                break
+        assert ended
+
+
+def test_an_answered_connection_may_rest_and_its_next_header_has_a_deadline_too() -> None:
+    with serving(header_seconds=0.3) as port, connect(port) as client:
+        client.sendall(REQUEST)
+        answer(client)
+        client.sendall(REQUEST)
+        answer(client)
+        client.sendall(REQUEST[:30])
+        assert client.recv(100) == b""
+
+
+def test_a_body_that_does_not_come_is_given_up() -> None:
+    with serving(BoundedBodies(application, 100, slowest=0.2)) as port, connect(port) as client:
+        client.sendall(REQUEST[:-1])
+        assert client.recv(1000).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_connection_too_many_is_answered_and_closed() -> None:
+    with serving(most=3) as port, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(connect(port)) for _ in range(3)]
+        for client in clients:
+            client.sendall(REQUEST)
+            answer(client)
+        with connect(port) as fourth:
+            refused = fourth.recv(1000)
+            assert refused.startswith(b"HTTP/1.1 503 ") and b"retry-after: 1" in refused
+            assert fourth.recv(1000) == b""
+        clients[0].close()
+        for _ in range(100):  # its place is free as soon as the server has noticed
+            with connect(port) as again, contextlib.suppress(OSError):
+                again.sendall(REQUEST)
+                if again.recv(1000).startswith(b"HTTP/1.1 200 "):
+                    break
+        else:
+            pytest.fail("its place was never free")
+
+
+def test_noise_within_a_request_ends_its_connection_and_no_other() -> None:
+    with serving() as port:
+        for noise in (b"\0\r\n", b"GET\r\n", b"5\r\nhello\r\nnonsense\r\n"):
+            with connect(port) as client, connect(port) as other:
+                head = REQUEST.replace(b"Content-Length: 2\r\n\r\n{}", b"Transfer-Encoding: chunked\r\n\r\n")
+                client.sendall(head + noise * 10)
+                assert client.recv(1000)[:13] in (b"HTTP/1.1 400 ", b"HTTP/1.1 200 ")
+                other.sendall(REQUEST)
+                answer(other)
