@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from javascript import in_node
 
 SEEDS = (0, 1, 2**32 - 1, 2**63, 2**64 + 5, 2**200 + 17)
