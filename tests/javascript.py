@@ -3,17 +3,15 @@
 import json
 import shutil
 import subprocess
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-SITE = Path(str(files("charloom.playground"))) / "site"
+from charloom.playground import SITE
 
 
 def in_node(script: str, *arguments: object) -> Any:
-    """The JSON value that a module prints: `script` runs beside the site's modules, with `arguments` in `given`.
+    """The JSON value that a module prints: `script` runs with the site's modules, with `arguments` in `given`.
 
     Without node the test is skipped.
     """

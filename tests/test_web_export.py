@@ -155,7 +155,9 @@ def test_the_surprise_is_that_of_python(tmp_path: Path) -> None:
             assert [one["text"] for one in found] == [one.character for one in told]
             assert [one["nats"] for one in found] == pytest.approx([one.nats for one in told], abs=1e-4)
             for one, other in zip(found, told, strict=True):
-                assert dict(one["top"]) == pytest.approx(dict(other.top), abs=1e-5)
+                assert [share for _, share in one["top"]] == pytest.approx([share for _, share in other.top], abs=1e-5)
+                names = ["<0a>" if documents == "lines" and name == "\n" else name for name, _ in other.top]
+                assert ["<0a>" if name == "\n" and documents == "lines" else name for name, _ in one["top"]] == names
 
 
 def test_units_have_the_values_that_they_have_in_python(tmp_path: Path) -> None:

@@ -4,13 +4,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
 from charloom.errors import CharloomError, StorageError, shown
 from charloom.models.model_folder import read_model, read_model_file
 from charloom.places import contents
+from charloom.playground import SITE
 from charloom.storage import strict_json
 from charloom.storage.atomic_files import Disk, discard, storage_errors, write_new
 from charloom.version import __version__
@@ -51,10 +51,9 @@ def export_web(folder: Path, target: Path, name: str) -> dict[str, int]:
 
 
 def _site() -> Iterator[tuple[str, bytes]]:
-    site = Path(str(files("charloom.playground"))) / "site"
-    for path in sorted(site.rglob("*")):
+    for path in sorted(SITE.rglob("*")):
         if path.is_file():
-            yield path.relative_to(site).as_posix(), path.read_bytes()
+            yield path.relative_to(SITE).as_posix(), path.read_bytes()
 
 
 def _model(folder: Path) -> Iterator[tuple[str, bytes]]:

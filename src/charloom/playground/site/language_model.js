@@ -49,10 +49,10 @@ export class LanguageModel {
     if (this.#newlineEnds) logits[this.vocabulary.newline] = NEVER;
   }
 
-  /** A symbol as shown to people; the boundary as the newline that it replaces, or as nothing. */
+  /** A symbol as shown to people, each differently; the boundary as the newline that it replaces, or as nothing. */
   name(id) {
-    if (id !== this.vocabulary.boundary) return this.vocabulary.name(id);
-    return this.config.documents === "lines" ? "\n" : "";
+    if (id === this.vocabulary.boundary) return this.config.documents === "lines" ? "\n" : "";
+    return this.#newlineEnds && id === this.vocabulary.newline ? "<0a>" : this.vocabulary.name(id);
   }
 
   /** What the page wants to know. @returns {import("./backend.js").Model} */
@@ -77,7 +77,7 @@ export async function loadModel(folder) {
 }
 
 async function fetched(folder, name, read) {
-  const response = await fetch(new URL(name, folder)).catch(() => null);
+  const response = await fetch(new URL(name, folder), { cache: "no-cache" }).catch(() => null);
   if (!response?.ok) {
     const reason = response ? `the host answers ${response.status}` : "the host does not answer";
     throw new BackendError(`The model's file ${name} cannot be loaded: ${reason}; look at its place, then try again.`);
