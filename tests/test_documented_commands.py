@@ -27,6 +27,9 @@ GIVEN = {
 }
 """The run that a page takes for granted."""
 
+NEEDS_ITS_COMMANDS = ("export.md",)
+"""Pages whose Python lines read what their commands write."""
+
 SHORTER = (
     (r"(charloom train (?!.*--from).*?)--time-budget", r"\1--from none --time-budget"),  # english needs longer
     (r"--time-budget \w+", "--time-budget 8s"),
@@ -147,6 +150,8 @@ def test_the_python_lines_of_a_page_run(page: Path, folder: Path) -> None:
     given = (
         'texts, labels = ["win a prize", "see you"] * 60, ["spam", "ham"] * 60\n' if "texts" in program(page) else ""
     )
+    for command in commands(page) if page.name in NEEDS_ITS_COMMANDS else ():
+        run(command, folder)
     script = folder / "page.py"
     script.write_text(given + program(page), "utf-8")
     run(f'"{sys.executable}" page.py', folder)

@@ -42,6 +42,7 @@ VERBS = {
     "course": "Copy the course's notebooks into a folder.",
     "data": "Named texts: list, fetch, show.",
     "models": "Ready-made models: list, show.",
+    "export": "Write a model for other programs: a page for a browser, or an ONNX file.",
     "pack": "Pack a run or model folder into one file.",
     "push": "Share a model on a hub.",
     "pull": "Fetch a model from a hub.",
