@@ -1,0 +1,484 @@
+"""The playground in a real browser: what a person sees and does there, against the same models in Python."""
+
+import json
+import math
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from models import small_model, write_folder
+
+import charloom
+from charloom.evaluation.surprisal import Surprises
+from charloom.generation.writer import Writer
+from charloom.models.language_model import LanguageModel
+from charloom.playground import SITE
+
+playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright: the extra dev")
+from playwright.sync_api import Browser, Locator, Page, expect  # noqa: E402
+
+from playground_server import PlaygroundServer  # noqa: E402
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+if CHROMIUM is None and os.environ.get("CHARLOOM_TEST_BROWSER_REQUIRED") != "1":
+    pytest.skip("the browser tests need chromium", allow_module_level=True)
+
+PROMPT = "The old house "
+MARKUP = "<u>HTML &lt;"
+Open = Callable[..., Page]
+
+
+def model_of_a_circle(text: str) -> LanguageModel:
+    """A model that writes the characters of `text`, all different, again and again."""
+    model = small_model(text, "rnn-relu", layers=1, hidden_size=len(text) + 1)
+    ids, boundary = model.vocabulary.encode(text).tolist(), model.vocabulary.boundary
+    codes = torch.tensor([[1.0 if symbol >> bit & 1 else -1.0 for bit in range(6)] for symbol in range(boundary + 1)])
+    network: Any = model.network
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+        network.embedding.weight += codes
+        network.layers[0].weight_ih_l0 += codes  # a hidden unit for each symbol: 1 if it was read, otherwise 0
+        network.layers[0].bias_ih_l0 -= 5
+        for before, after in zip([boundary, *ids], [*ids, ids[0]], strict=True):
+            network.output.weight[after, before] = 20.0
+    return model
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlaygroundServer]:
+    folder = tmp_path_factory.mktemp("models")
+    models = {"english": "english", "markup": write_folder(model_of_a_circle(MARKUP), folder / "markup")}
+    served = PlaygroundServer(models, classifiers=("languages",))
+    yield served
+    served.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with playwright.sync_playwright() as started:
+        launched = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, server: PlaygroundServer) -> Iterator[Open]:
+    """Opens the page; at the end nothing was requested from elsewhere, and no script has failed."""
+    wrong: list[str] = []
+    contexts = []
+
+    def opened(address: str = "", *, served: PlaygroundServer = server, width: int = 1280, ready: bool = True, **about: Any) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": 800}, reduced_motion="reduce", **about)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("request", lambda request: request.url.startswith(served.address) or wrong.append(request.url))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.goto(served.address + address)
+        if ready:
+            page.get_by_role("tab").first.wait_for()
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+def press(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).first.click()
+
+
+def write(page: Page, *, at_once: bool = True) -> None:
+    if at_once:
+        page.get_by_label("Speed").fill("4")
+    press(page, "Write")
+    finished(page)
+
+
+def finished(page: Page) -> None:
+    expect(page.get_by_role("button", name="Pause", exact=True)).to_be_disabled(timeout=20_000)
+    expect(page.locator(".column footer .status").first).not_to_be_empty()
+
+
+def characters(page: Page, column: int = 0) -> list[str]:
+    shown = page.locator(".page:not([hidden]) .column").nth(column).locator(".prose .character")
+    return [{"↵\n": "\n"}.get(text, text) for text in shown.all_text_contents()]
+
+
+def text_of(page: Page, column: int = 0) -> str:
+    return "".join(characters(page, column))
+
+
+def move(page: Page, place: int) -> Locator:
+    """Put the cursor on a character with the keyboard."""
+    page.locator(".text:visible").first.focus()
+    page.keyboard.press("Home")
+    for _ in range(place):
+        page.keyboard.press("ArrowRight")
+    return page.locator(".character.current:visible")
+
+
+def python(prompt: str, **settings: Any) -> str:
+    return "".join(charloom.generate("english", prompt, **{"length": 300, "temperature": 0.7, "seed": 4, **settings}))
+
+
+def test_it_writes_what_python_writes_and_shades_each_character_by_its_surprise(visit: Open) -> None:
+    page = visit()
+    write(page)
+    assert text_of(page) == python(PROMPT)
+    told = list(Surprises("english", PROMPT + text_of(page)))[len(PROMPT) :]
+    shown = page.locator(".prose .character")
+    for place, one in enumerate(told):
+        bits = one.nats / math.log(2)
+        about = shown.nth(place) if place < 40 else None
+        if about is not None and abs(bits - round(bits)) > 1e-4:
+            assert about.get_attribute("data-level") == str(min(7, int(bits)))
+            assert float(about.get_attribute("data-bits").split()[0]) == pytest.approx(bits, abs=0.051)  # type: ignore[union-attr]
+    mean = sum(one.nats for one in told) / math.log(2) / len(told)
+    expect(page.locator(".column footer .status")).to_have_text(f"300 characters · {mean:.2f} bits per character")
+    assert page.get_by_role("log").text_content() == text_of(page)
+
+
+def test_another_character_makes_a_branch_and_both_texts_stay(visit: Open) -> None:
+    page = visit()
+    write(page)
+    first = text_of(page)
+    move(page, 20)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    chosen = page.locator(".alternatives .aimed .glyph").text_content()
+    assert chosen != first[20]
+    page.keyboard.press("Enter")
+    finished(page)
+    second = text_of(page)
+    assert second[:20] == first[:20] and second[20] == chosen and second[21:] != first[21:]
+    assert second[21:] == continued(PROMPT + second[:21], draws=21)
+    expect(page.locator(".branches li")).to_have_count(2)
+    for keys, text in (("Control+z", first), ("Control+Shift+z", second)):
+        page.locator(".text:visible").focus()
+        page.keyboard.press(keys)
+        assert text_of(page) == text
+    press(page, "Undo")
+    assert text_of(page) == first
+    page.get_by_role("button", name="Compare Branch 2 side by side").click()
+    assert (text_of(page, 0), text_of(page, 1)) == (first, second)
+    page.get_by_role("button", name="Branch 2").first.click()
+
+
+def continued(text: str, *, draws: int, length: int = 300, **sampling: Any) -> str:
+    """What is written after a text with the random numbers of seed 4 that follow the first `draws`."""
+    writer = Writer.load("english")
+    (ids,) = writer.prompts([text])
+    uniform = np.random.Generator(np.random.PCG64(4).advance(draws))
+    config = charloom.SamplingConfig(**{"temperature": 0.7, **sampling})
+    symbols = writer.symbols(ids, None, config, uniform)
+    return writer.vocabulary.decode([next(symbols) for _ in range(length)])
+
+
+def test_the_number_drawn_falls_on_the_share_of_its_character(visit: Open) -> None:
+    page = visit("#temperature=1.1&top_p=0.9&repetition_penalty=1.2")
+    write(page)
+    numbers = np.random.Generator(np.random.PCG64(4)).random(20)
+    for place in (0, 7, 19):
+        move(page, place)
+        label = page.locator(".draw svg").get_attribute("aria-label")
+        drawn, low, high = map(float, re.findall(r"\d\.\d+", label or ""))
+        assert drawn == pytest.approx(numbers[place], abs=6e-5)
+        assert low - 1e-4 <= drawn <= high + 1e-4
+
+
+def test_two_columns_use_the_same_random_numbers(visit: Open) -> None:
+    page = visit()
+    press(page, "Compare")
+    write(page)
+    assert text_of(page, 0) == text_of(page, 1) == python(PROMPT)
+    page.get_by_label("Temperature").nth(1).fill("1.2")
+    press(page, "Write")
+    finished(page)
+    assert (text_of(page, 0), text_of(page, 1)) == (python(PROMPT), python(PROMPT, temperature=1.2))
+    press(page, "One column")
+    expect(page.locator(".columns .column")).to_have_count(1)
+
+
+def test_a_setting_that_changes_while_it_writes_acts_on_what_is_not_shown_yet(visit: Open) -> None:
+    page = visit()
+    page.get_by_label("Speed").fill("1")
+    press(page, "Write")
+    expect(page.locator(".prose .character").nth(3)).to_be_visible()
+    press(page, "Pause")
+    before = text_of(page)
+    press(page, "One character")
+    assert text_of(page) == python(PROMPT)[: len(before) + 1]
+    page.get_by_label("Temperature").fill("1.3")
+    before = text_of(page)
+    page.get_by_label("Speed").fill("4")
+    press(page, "Resume")
+    finished(page)
+    rest = continued(PROMPT + before, draws=len(before), length=300 - len(before), temperature=1.3)
+    assert text_of(page) == before + rest
+    press(page, "Write on")
+    finished(page)
+    assert len(text_of(page)) == 600 and text_of(page).startswith(before + rest)
+
+
+def test_stop_length_and_seed(visit: Open) -> None:
+    page = visit()
+    page.get_by_label("Stop at").fill(" the")
+    page.get_by_label("Length").fill("120")
+    page.get_by_label("Seed", exact=True).fill("12")
+    page.get_by_label("Speed").fill("4")
+    press(page, "Write")
+    finished(page)
+    assert text_of(page) == python(PROMPT, stop=[" the"], length=120, seed=12)
+    expect(page.locator(".column footer .status")).to_contain_text("a stop text came")
+
+
+def test_an_address_restores_everything(visit: Open) -> None:
+    page = visit("#model=markup")
+    page.get_by_label("Model", exact=True).first.select_option("english")
+    page.get_by_label("Begin with").fill("She & “he” #1=")
+    page.get_by_label("Temperature").fill("0.5")
+    page.get_by_text("More ways to draw").click()
+    page.get_by_label("Top-k").fill("5")
+    page.get_by_label("Seed", exact=True).fill("77")
+    page.get_by_label("Stop at").fill("zz")
+    page.get_by_label("Length").fill("60")
+    press(page, "Compare")
+    page.get_by_label("Temperature").nth(1).fill("0.9")
+    write(page)
+    expect(page).to_have_url(re.compile("b.temperature=0.9"))
+    address = page.evaluate("location.hash")
+    other = visit(address)
+    finished(other)
+    assert [text_of(other, 0), text_of(other, 1)] == [text_of(page, 0), text_of(page, 1)]
+    assert text_of(page) == python("She & “he” #1=", temperature=0.5, top_k=5, seed=77, stop=["zz"], length=60)
+    expect(other.get_by_label("Stop at")).to_have_value("zz")
+    other.wait_for_timeout(300)
+    assert other.evaluate("location.hash") == address
+
+
+def test_hostile_addresses_change_nothing(visit: Open) -> None:
+    page = visit("#temperature=hot&seed=-5&length=1e99&top_k=<b>&model=nobody&mode=none&b.model=x")
+    expect(page.get_by_label("Temperature")).to_have_value("0.7")
+    expect(page.get_by_label("Seed", exact=True)).to_have_value("0")
+    expect(page.get_by_label("Length")).to_have_value("5000")
+
+
+def test_a_model_that_writes_markup_writes_text(visit: Open) -> None:
+    page = visit("#model=markup")
+    hostile = "<u>HTML &lt;"
+    page.get_by_label("Begin with").fill(hostile)
+    write(page)
+    assert text_of(page) == (MARKUP * 30)[:300]
+    page.get_by_role("tab", name="Read").click()
+    page.get_by_label("Model", exact=True).locator("visible=true").select_option("english")
+    image = '<img src="x" onerror="document.title=1"><script>document.title=2</script>'
+    page.get_by_label("Paste a text").fill(image)
+    expect(page.locator(".chart svg")).to_be_visible()
+    assert text_of(page) == image
+    assert page.locator("main u, main img, main script").count() == 0
+    assert page.title() == "charloom playground"
+
+
+def test_a_pasted_text_is_measured_corrected_and_seen_through_hidden_units(visit: Open, server: PlaygroundServer) -> None:
+    page = visit("#mode=read")
+    text = "He had recieved a letter from Zanzibar, and he did not know what to beleive.\nIt was late."
+    page.get_by_label("Paste a text").fill(text)
+    expect(page.locator(".chart svg")).to_be_visible()
+    score = charloom.evaluate("english", text)
+    expect(page.locator(".page:not([hidden]) .column > .status")).to_contain_text(f"{score.bits_per_character:.2f} bits per character")
+    expect(page.locator(".chips button").locator("visible=true").first).to_contain_text("Zanzibar")
+    page.get_by_label("Spelling").check()
+    expect(page.locator(".corrections li")).to_have_count(2)
+    expect(page.locator(".corrections li").first).to_contain_text("two letters exchanged")
+    press(page, "Correct all")
+    expect(page.get_by_label("Paste a text")).to_have_value(text.replace("recieved", "received").replace("beleive", "believe"))
+    page.get_by_label("Hidden units").check()
+    expect(page.locator("canvas")).to_be_visible()
+    unit = int(page.locator("#unit option").nth(3).text_content().split()[1])  # type: ignore[union-attr]
+    page.get_by_label("Unit, those that vary most first").select_option("3")
+    move(page, 10)
+    values = server.activity({"model": "english", "text": page.locator("#pasted").input_value(), "layer": 0, "units": [unit]})
+    expect(page.locator(".panel .status")).to_have_text(f"Unit {unit} is at {values['values'][0][10]:.2f} after character 11.")
+    shaded = page.locator(".prose .character").locator("visible=true").evaluate_all("all => all.map(each => each.className)")
+    assert len({name.split()[1] for name in shaded}) >= 3
+
+
+def test_an_alternative_in_a_text_that_was_read_goes_on_from_there(visit: Open) -> None:
+    page = visit("#mode=read&text=It+was+a+bright")
+    expect(page.locator(".chart svg")).to_be_visible()
+    move(page, 9)
+    page.locator(".alternatives button:not(.taken)").locator("visible=true").first.click()
+    expect(page.get_by_role("tab", name="Write")).to_have_attribute("aria-selected", "true")
+    finished(page)
+    expect(page.get_by_label("Begin with")).to_have_value(re.compile("^It was a .$"))
+
+
+def test_typing_is_completed_with_the_keyboard_alone(visit: Open) -> None:
+    page = visit("#mode=type")
+    field = page.get_by_role("textbox", name="Type")
+    field.fill("")
+    field.press_sequentially("It was a dark and st")
+    expect(page.locator(".suggestions button").first).to_contain_text("st")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
+    word = page.evaluate("document.activeElement.firstChild.nextSibling.textContent")
+    page.keyboard.press("Enter")
+    expect(field).to_have_value(f"It was a dark and st{word}")
+    expect(field).to_be_focused()
+
+
+def test_a_classifier_tells_texts_apart(visit: Open) -> None:
+    page = visit("#mode=classify")
+    page.get_by_role("textbox", name="A text").fill("Der Zug kommt heute wieder zu spät.")
+    expect(page.locator(".classes .label").first).to_have_text("de")
+
+
+def test_the_keyboard_is_enough(visit: Open) -> None:
+    page = visit("#mode=write")
+    page.get_by_role("tab", name="Write").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("tab", name="Read")).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    reach(page, "textarea")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("Once upon a time")
+    page.keyboard.press("Control+Enter")
+    reach(page, "button", "Pause")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
+    reach(page, "input")
+    reach(page, "span")
+    outline = page.locator(".prose").locator("visible=true").evaluate("each => getComputedStyle(each).outlineStyle")
+    assert outline == "solid"
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    taken = page.locator(".alternatives .aimed .glyph").text_content()
+    page.keyboard.press("Enter")
+    assert taken is not None and characters(page)[-1:] and taken in "".join(characters(page)).replace(" ", "␣")
+    page.keyboard.press("Escape")
+    expect(page.locator(".inspector").first).to_have_class(re.compile("empty"))
+
+
+def reach(page: Page, tag: str, name: str | None = None) -> None:
+    """Press Tab until such an element has the focus."""
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        found, text = page.evaluate("[document.activeElement.localName, document.activeElement.textContent]")
+        if found == tag and name in (None, text):
+            return
+    raise AssertionError(f"{tag} {name or ''} cannot be reached with Tab")
+
+
+def test_on_a_phone_nothing_is_wider_than_the_screen(visit: Open) -> None:
+    page = visit(width=360, has_touch=True, is_mobile=True)
+    press(page, "Compare")
+    write(page)
+    page.locator(".prose .character").nth(12).tap()
+    expect(page.locator(".draw svg").first).to_be_visible()
+    page.get_by_text("More ways to draw").first.click()
+    for tab in ("Write", "Read", "Type", "Tell apart"):
+        page.get_by_role("tab", name=tab).click()
+        if tab == "Read":
+            page.get_by_label("Paste a text").fill("a" * 300 + " The old house")
+            page.get_by_label("Hidden units").check()
+            expect(page.locator("canvas")).to_be_visible()
+        width, screen = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+        assert width <= screen == 360, tab
+
+
+def test_a_server_that_is_gone_is_noticed_and_found_again(visit: Open) -> None:
+    other = PlaygroundServer({"english": "english"})
+    try:
+        page = visit(served=other)
+        write(page)
+        before = text_of(page)
+        other.stop()
+        expect(page.locator(".notice.lost")).to_contain_text("does not answer", timeout=15_000)
+        assert text_of(page) == before
+        press(page, "Write on")
+        expect(page.locator(".notice.lost")).to_be_visible()
+        assert text_of(page) == before
+        other.start()
+        expect(page.locator(".notice")).to_have_count(0, timeout=15_000)
+        press(page, "Write on")
+        finished(page)
+        assert text_of(page).startswith(before) and len(text_of(page)) == 600
+    finally:
+        other.stop()
+
+
+def test_a_mistake_is_a_sentence_and_loses_nothing(visit: Open) -> None:
+    page = visit("#mode=write")
+    page.get_by_label("Begin with").fill("снег")
+    write_refused = page.locator(".notice.error")
+    press(page, "Write")
+    expect(write_refused).to_contain_text("is not among the")
+    expect(page.get_by_label("Begin with")).to_have_value("снег")
+    write_refused.get_by_role("button").click()
+    expect(write_refused).to_have_count(0)
+    page.get_by_label("Begin with").fill("Snow")
+    write(page)
+
+
+def test_a_server_with_a_key_asks_for_it_once(visit: Open) -> None:
+    guarded = PlaygroundServer({"english": "english"}, key="open sesame")
+    try:
+        page = visit(served=guarded, ready=False)
+        for key in ("a guess", guarded.key):
+            page.get_by_label("API key").fill(str(key))
+            press(page, "Use it")
+        write(page)
+        page.reload()
+        write(page)
+        assert text_of(page)
+    finally:
+        guarded.stop()
+
+
+WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+
+@pytest.mark.parametrize("look", ["light", "dark", "phone"])
+def test_axe_finds_nothing(visit: Open, look: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    page = visit(width=360 if look == "phone" else 1280, color_scheme="dark" if look == "dark" else "light")
+    press(page, "Compare")
+    write(page)
+    move(page, 20)
+    for _ in range(2):
+        page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    finished(page)
+    move(page, 12)
+    expect(page.locator(".draw svg").first).to_be_visible()
+    for details in page.locator("summary").all():
+        details.click()
+    found = {"write": axe.run(page, options=WCAG)}
+    page.get_by_role("tab", name="Read").click()
+    page.get_by_label("Paste a text").fill("He had recieved a letter from Zanzibar.")
+    for lens, sign in (("Surprise", ".chart svg"), ("Spelling", ".corrections li"), ("Hidden units", "canvas")):
+        page.get_by_label(lens).check()
+        expect(page.locator(sign).first).to_be_visible()
+        move(page, 9)
+        found[lens] = axe.run(page, options=WCAG)
+    page.get_by_role("tab", name="Type").click()
+    expect(page.locator(".suggestions button").first).to_be_visible()
+    found["type"] = axe.run(page, options=WCAG)
+    violations = {name: [one["id"] + ": " + one["nodes"][0]["html"][:200] for one in result.response["violations"]] for name, result in found.items()}
+    assert not any(violations.values()), json.dumps(violations, indent=1)
+
+
+def test_the_site_loads_nothing_from_elsewhere_and_sets_no_markup() -> None:
+    for path in SITE.iterdir():
+        text = path.read_text("utf-8").replace("http://www.w3.org/2000/svg", "")
+        assert not re.search(r"https?://|innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b", text), path.name
