@@ -98,6 +98,7 @@ class CompiledRows:
         """Read symbols (T, B) with the first B rows, T for each; the boundary begins a new text."""
         parts = 1 if shared() else self._most_parts
         with _TURN, computing():
+            numba.set_num_threads(parts)
             _advance(self._weights, self._memory, np.ascontiguousarray(symbols, np.int64), parts)
 
     def logits(self, chosen: Array) -> Floats:
@@ -236,11 +237,7 @@ def _advance(weights: Any, memory: Any, symbols: Any, parts: int) -> None:
                 memory.h[:, row] = 0
                 memory.c[:, row] = 0
         for layer in range(len(memory.h)):
-            if parts == 1:
-                for block in range(weights.recurrent.shape[1]):
-                    _units(weights, memory, layer, now, block)
-            else:
-                _shared(weights, memory, layer, now, parts)
+            _shared(weights, memory, layer, now, parts)
             memory.h[layer, :rows] = memory.new[:rows]
 
 

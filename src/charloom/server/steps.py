@@ -44,7 +44,7 @@ class Steps:
         if not asking:
             return count, {}
         logits = self.rows.logits(np.array(asking))
-        finite: NDArray[np.bool_] = np.isfinite(logits).all(axis=1)
+        finite: NDArray[np.bool_] = np.logical_and.reduce(np.isfinite(logits), axis=1)
         news: dict[int, News | NotFiniteError] = {}
         if not finite.all():
             news = {asking[place]: NotFiniteError() for place in np.flatnonzero(~finite)}

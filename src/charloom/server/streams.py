@@ -91,7 +91,7 @@ def wake(streams: Iterable[PieceStream]) -> None:
             loop.call_soon_threadsafe(_wake, theirs)
         except RuntimeError:  # the loop is closed: nobody will ever take what comes
             for stream in theirs:
-                stream.cancel()
+                stream.end()
 
 
 def _wake(streams: list[PieceStream]) -> None:
