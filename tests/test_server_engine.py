@@ -210,14 +210,10 @@ def test_a_text_that_the_model_ends_is_the_one_of_generate(kind: str) -> None:
             sample = charloom.generate_many(of, ["ab"], length=60, seed=seed)[0]
             assert (found.text, found.stop_reason) == (sample.text, sample.stop_reason)
             assert "\n" not in found.text
-            assert (
-                len(found.written)
-                == len(found.text.encode() if kind == "bytes" and "\ufffd" not in found.text else found.text)
-                or kind == "bytes"
-            )
+            assert of.vocabulary.decode([symbol.id for symbol in found.written]) == found.text
             assert of.vocabulary.boundary not in [symbol.id for symbol in found.written]
             ended.add(found.stop_reason)
-        assert ended == {"end", "length"} or ended == {"end"}
+        assert "end" in ended
     finally:
         close(engine)
 
@@ -432,6 +428,7 @@ def test_a_closing_engine_ends_what_takes_too_long(writer: Writer) -> None:
     run(engine, work)
 
 
+@pytest.mark.skipif(not hasattr(time, "pthread_getcpuclockid"), reason="the system does not say what a thread used")
 def test_an_idle_engine_uses_no_processor_time(writer: Writer, engine: ModelEngine) -> None:
     alone(engine, job(writer, "fox", 10))
     clock = time.pthread_getcpuclockid(engine._thread.ident)  # type: ignore[arg-type]

@@ -82,7 +82,7 @@ class PieceStream:
 
 
 def wake(streams: Iterable[PieceStream]) -> None:
-    """From any thread: let whoever waits for these streams look, with one call for each event loop."""
+    """From any thread: let those who wait for these streams look, with one call for each event loop."""
     loops: dict[asyncio.AbstractEventLoop, list[PieceStream]] = {}
     for stream in streams:
         loops.setdefault(stream.loop, []).append(stream)
