@@ -382,7 +382,7 @@ def test_what_was_written_before_an_error_comes_first(writer: Writer, monkeypatc
         with pytest.raises(CharloomError, match="could not be continued: out of luck"):
             async for piece in stream:
                 text += piece.text
-                monkeypatch.setattr("charloom.server.steps.draws", _unlucky)
+                monkeypatch.setattr("charloom.server.engine.Steps.step", _unlucky)
         assert text
 
     try:

@@ -5,9 +5,11 @@ import sys
 import numpy as np
 import pytest
 
-from charloom.generation.sampling import Settings, distributions, mixed_distributions, most_probable
-from charloom.generation.writer import Writer
+from charloom.generation import sampling
+from charloom.generation.sampling import most_probable
+from charloom.generation.writer import NEVER, Writer
 from charloom.server import rows as module
+from charloom.server.draws import NumpyDraws, make_draws
 from charloom.server.rows import NumpyRows, Rows, SingleRows, make_rows, treats_alike
 from charloom.settings import Cell, SamplingConfig
 from models import small_model
@@ -118,9 +120,12 @@ def test_the_compiled_rows_are_taken_where_numba_is_installed_and_numpy_elsewher
     pytest.importorskip("numba")
     of, told = writer(), list[str]()
     assert type(make_rows(of, 4, told.append)).__name__ == "CompiledRows"
-    monkeypatch.setitem(sys.modules, "charloom.generation.numba_rows", None)
+    assert type(make_draws(of)).__name__ == "CompiledDraws"
+    for name in ("numba_rows", "numba_draws"):
+        monkeypatch.setitem(sys.modules, f"charloom.generation.{name}", None)
     assert isinstance(make_rows(of, 4, told.append), NumpyRows | SingleRows)
     assert any("numba" in line for line in told)
+    assert isinstance(make_draws(of), NumpyDraws)
 
 
 class _Careless(NumpyRows):
@@ -156,18 +161,48 @@ def random_settings(count: int) -> list[SamplingConfig]:
     ]
 
 
-@pytest.mark.parametrize("symbols", [2, 29, 163])
-def test_mixed_settings_give_each_row_the_bits_of_its_own_settings(symbols: int) -> None:
+@pytest.mark.parametrize("outputs", [2, 29, 163])
+@pytest.mark.parametrize("kind", ["compiled", "numpy"])
+def test_each_row_draws_with_its_own_settings_whatever_the_others_have(outputs: int, kind: str) -> None:
+    pytest.importorskip("numba")
+    from charloom.generation.numba_draws import CompiledDraws
+
     draw = np.random.Generator(np.random.PCG64(4))
-    logits = draw.normal(0, 3, (90, symbols)).astype(np.float32)
-    logits[:30] = np.round(logits[:30])  # equal ones
-    recent = [draw.integers(0, symbols, draw.integers(0, 80)).tolist() for _ in range(90)]
-    configs = random_settings(90)
-    mixed = mixed_distributions(logits, Settings(configs), recent)
+    logits = draw.normal(0, 3, (200, outputs)).astype(np.float32)
+    logits[:60] = np.round(logits[:60])  # equal ones
+    recent = [draw.integers(0, outputs, draw.integers(0, 64)).tolist() for _ in range(200)]
+    configs, uniforms = random_settings(200), draw.random(200).tolist()
+    drawing = CompiledDraws(outputs, [1]) if kind == "compiled" else NumpyDraws([1])
+    drawn = drawing.symbols(logits.copy(), configs, recent, uniforms)
+    without = logits.copy()
+    without[:, 1] = NEVER
     for row, config in enumerate(configs):
-        assert np.array_equal(mixed[row], distributions(logits[row : row + 1], config, recent[row : row + 1])[0])
-    same = mixed_distributions(logits, Settings([configs[0]] * 90), recent)
-    assert np.array_equal(same, distributions(logits, configs[0], recent))
+        expected = sampling.draw(sampling.distribution(without[row], config, recent[row]), uniforms[row])
+        assert drawn[row] == expected
+        one = [config], recent[row : row + 1], uniforms[row : row + 1]
+        assert drawing.symbols(logits[row : row + 1].copy(), *one) == [expected]
+
+
+@pytest.mark.parametrize("kind", ["compiled", "numpy"])
+def test_reports_are_the_log_probabilities_in_order(kind: str) -> None:
+    pytest.importorskip("numba")
+    from charloom.generation.numba_draws import CompiledDraws
+
+    draw = np.random.Generator(np.random.PCG64(6))
+    logits = draw.normal(0, 3, (80, 23)).astype(np.float32)
+    logits[:40] = np.round(logits[:40])
+    symbols, counts = draw.integers(0, 23, 80).tolist(), draw.integers(0, 24, 80).tolist()
+    reporting = CompiledDraws(23, []) if kind == "compiled" else NumpyDraws([])
+    own, tops = reporting.reports(logits, symbols, counts)
+    logs = sampling.log_probabilities(logits)
+    for row, (symbol, count) in enumerate(zip(symbols, counts, strict=True)):
+        assert own[row] == pytest.approx(logs[row, symbol], abs=1e-12)
+        order = sorted(range(23), key=lambda each: (-logits[row, each], each))[:count]
+        assert [each for each, _ in tops[row]] == order
+        assert [log for _, log in tops[row]] == pytest.approx(logs[row, order].tolist(), abs=1e-12)
+        assert dict(tops[row]).get(symbol, own[row]) == own[row]
+        one = reporting.reports(logits[row : row + 1], [symbol], [count])
+        assert one == ([own[row]], [tops[row]])
 
 
 def test_the_most_probable_symbols_come_in_order_and_of_equal_ones_the_smaller_first() -> None:

@@ -17,6 +17,7 @@ import numpy as np
 from charloom.errors import CharloomError, NotFiniteError, SettingsError, TextError, arguments
 from charloom.generation.generate import check
 from charloom.generation.writer import Model, Writer
+from charloom.server.draws import make_draws
 from charloom.server.jobs import Job, ServerBusy
 from charloom.server.rows import Rows, make_rows
 from charloom.server.steps import MOST_AT_A_TIME, Steps
@@ -145,7 +146,7 @@ class ModelEngine:
     def _live(self) -> None:
         """The engine's thread."""
         try:
-            steps = Steps(self.writer, make_rows(self.writer, self._capacity, self._tell))
+            steps = Steps(make_rows(self.writer, self._capacity, self._tell), make_draws(self.writer))
             self._ready = self._is_finite(steps.rows)
         except Exception as error:
             LOG.exception("the model could not be prepared")
