@@ -7,7 +7,9 @@ meanwhile. Needs the extra `serve` or `fast`.
 Axes: L layers, N rows, G gates, H hidden, V symbols, U units rounded up to whole tiles.
 """
 
+import contextlib
 import threading
+import time
 from typing import Any, NamedTuple
 
 import numba
@@ -23,6 +25,9 @@ from charloom.storage.tensor_files import Array
 
 _BYTES_A_THREAD = 400_000
 """Bytes of weights that justify another thread."""
+
+_TELL = 0.25
+"""Seconds after which the guard of threads is told again that there is work."""
 
 _CELLS = {"lstm": 0, "gru": 1, "rnn-tanh": 2, "rnn-relu": 3}
 
@@ -87,6 +92,7 @@ class CompiledRows:
         units = np.zeros((2, capacity, gates, blocks * COLUMNS), np.float32)
         state = np.zeros((2, network.layers, capacity, size), np.float32)
         self._memory = _Memory(state[0], state[1], np.zeros((capacity, size), np.float32), units[0], units[1])
+        self._told = 0.0
         self._sums = np.zeros((capacity, len(self._output) * COLUMNS), np.float32)
 
     @property
@@ -97,8 +103,18 @@ class CompiledRows:
     def advance(self, symbols: Array) -> None:
         """Read symbols (T, B) with the first B rows, T for each; the boundary begins a new text."""
         parts = 1 if shared() else self._most_parts
-        with _TURN, computing():
-            _advance(self._weights, self._memory, np.ascontiguousarray(symbols, np.int64), parts)
+        symbols = np.ascontiguousarray(symbols, np.int64)
+        with _TURN, self._watched():
+            numba.set_num_threads(parts)
+            _advance(self._weights, self._memory, symbols, parts)
+
+    def _watched(self) -> contextlib.AbstractContextManager[None]:
+        """Tell the guard of threads now and then that there is work."""
+        now = time.monotonic()
+        if now - self._told < _TELL:
+            return contextlib.nullcontext()
+        self._told = now
+        return computing()
 
     def logits(self, chosen: Array) -> Floats:
         """Logits (B, V) of the next symbol in the chosen rows (B,)."""
@@ -236,11 +252,7 @@ def _advance(weights: Any, memory: Any, symbols: Any, parts: int) -> None:
                 memory.h[:, row] = 0
                 memory.c[:, row] = 0
         for layer in range(len(memory.h)):
-            if parts == 1:
-                for block in range(weights.recurrent.shape[1]):
-                    _units(weights, memory, layer, now, block)
-            else:
-                _shared(weights, memory, layer, now, parts)
+            _shared(weights, memory, layer, now, parts)
             memory.h[layer, :rows] = memory.new[:rows]
 
 

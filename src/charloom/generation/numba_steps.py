@@ -347,7 +347,7 @@ def _nats(weights: Any, output: Any, memory: Any, scratch: Any, ids: Any, bounda
 
 
 @njit(error_model="numpy")
-def _draw(scratch: Any, never: Any, ring: Any, sampling: Any, uniform: float) -> int:
+def draw_symbol(scratch: Any, never: Any, ring: Any, sampling: Any, uniform: float) -> int:
     """The symbol that `charloom.generation.sampling` draws from the logits with this number; -1 where they are not
     finite."""
     logits, ordered, penalty, top_k = scratch.logits, scratch.ordered, sampling.repetition_penalty, sampling.top_k
@@ -428,7 +428,7 @@ def _write(
     """
     for number in range(len(uniforms)):
         _predict(output, memory, scratch)
-        drawn = _draw(scratch, output.never, ring, sampling, uniforms[number])
+        drawn = draw_symbol(scratch, output.never, ring, sampling, uniforms[number])
         if drawn < 0:
             return -1 - number, place
         symbols[number] = drawn

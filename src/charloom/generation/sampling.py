@@ -64,7 +64,7 @@ def distributions(logits: Logits, config: SamplingConfig, recent: Sequence[Colle
     """
     scores = _checked(logits)
     if config.repetition_penalty != 1:
-        scores = _penalized(scores, np.full(len(scores), config.repetition_penalty), recent)
+        scores = _penalized(scores, config.repetition_penalty, recent)
     if config.greedy:
         certain = np.zeros_like(scores)
         certain[np.arange(len(scores)), scores.argmax(1)] = 1
@@ -79,68 +79,14 @@ def distributions(logits: Logits, config: SamplingConfig, recent: Sequence[Colle
         kth = np.partition(probabilities, -config.top_k, 1)[:, -config.top_k, None]
         _drop(probabilities, ~_largest(probabilities, kth, np.array(config.top_k)))
     if config.top_p < 1:
-        _keep_top_p(probabilities, config.top_p)
+        ordered = np.sort(probabilities, 1)[:, ::-1]
+        count = (ordered.cumsum(1) < config.top_p).sum(1, keepdims=True) + 1
+        count = np.minimum(count, ordered.shape[1])
+        least = np.take_along_axis(ordered, count - 1, 1)
+        _drop(probabilities, ~_largest(probabilities, least, count))
     if config.min_p > 0:
-        _keep_min_p(probabilities, config.min_p)
+        _drop(probabilities, probabilities < config.min_p * probabilities.max(1, keepdims=True))
     return probabilities
-
-
-class Settings:
-    """Sampling settings of several texts, one for each."""
-
-    def __init__(self, configs: Sequence[SamplingConfig]) -> None:
-        self.configs = list(configs)
-        self.common = configs[0] if all(config == configs[0] for config in configs) else None
-        "The settings, if all texts have the same."
-        self.temperature = np.array([[config.temperature] for config in configs], np.float64)
-        self.top_k = np.array([[config.top_k] for config in configs], np.int64)
-        self.top_p = np.array([[config.top_p] for config in configs], np.float64)
-        self.min_p = np.array([[config.min_p] for config in configs], np.float64)
-        self.penalty = np.array([[config.repetition_penalty] for config in configs], np.float64)
-        self.greedy = np.flatnonzero([config.greedy for config in configs])
-
-
-def mixed_distributions(logits: Logits, settings: Settings, recent: Sequence[Collection[int]]) -> Probabilities:
-    """Like `distributions`, with settings of its own for each row, whose bits do not depend on the other rows.
-
-    Raises `NotFiniteError`.
-    """
-    if settings.common is not None:
-        return distributions(logits, settings.common, recent)
-    scores = _checked(logits)
-    chosen = _rows(settings.penalty != 1)
-    if len(chosen):
-        scores[chosen] = _penalized(scores[chosen], settings.penalty[chosen], [recent[row] for row in chosen])
-    best = scores.argmax(1)[settings.greedy]
-    scores -= scores.max(1, keepdims=True)
-    with np.errstate(over="ignore"):
-        scores /= settings.temperature
-    probabilities: Probabilities = np.exp(scores, out=scores)
-    _normalize(probabilities)
-    chosen = _rows((settings.top_k > 0) & (settings.top_k < probabilities.shape[1]))
-    if len(chosen):
-        part, count = probabilities[chosen], settings.top_k[chosen]
-        kth = np.take_along_axis(np.sort(part, 1), part.shape[1] - count, 1)
-        _drop(part, ~_largest(part, kth, count))
-        probabilities[chosen] = part
-    chosen = _rows(settings.top_p < 1)
-    if len(chosen):
-        part = probabilities[chosen]
-        _keep_top_p(part, settings.top_p[chosen])
-        probabilities[chosen] = part
-    chosen = _rows(settings.min_p > 0)
-    if len(chosen):
-        part = probabilities[chosen]
-        _keep_min_p(part, settings.min_p[chosen])
-        probabilities[chosen] = part
-    probabilities[settings.greedy] = 0
-    probabilities[settings.greedy, best] = 1
-    return probabilities
-
-
-def _rows(where: Kept) -> NDArray[np.intp]:
-    """The rows of a column (B, 1) that are true."""
-    return np.flatnonzero(where[:, 0])
 
 
 def log_probabilities(logits: Logits) -> Probabilities:
@@ -201,18 +147,6 @@ def _drop(probabilities: Probabilities, dropped: Kept) -> None:
     _normalize(probabilities)
 
 
-def _keep_top_p(probabilities: Probabilities, top_p: float | Probabilities) -> None:
-    ordered = np.sort(probabilities, 1)[:, ::-1]
-    count = (ordered.cumsum(1) < top_p).sum(1, keepdims=True) + 1
-    count = np.minimum(count, ordered.shape[1])
-    least = np.take_along_axis(ordered, count - 1, 1)
-    _drop(probabilities, ~_largest(probabilities, least, count))
-
-
-def _keep_min_p(probabilities: Probabilities, min_p: float | Probabilities) -> None:
-    _drop(probabilities, probabilities < min_p * probabilities.max(1, keepdims=True))
-
-
 def _largest(probabilities: Probabilities, least: Probabilities, count: NDArray[Any]) -> Kept:
     """Where the `count` largest of each row are (`least`: the smallest of them); of equal ones the first."""
     above, equal = probabilities > least, probabilities == least
@@ -220,14 +154,14 @@ def _largest(probabilities: Probabilities, least: Probabilities, count: NDArray[
     return kept
 
 
-def _penalized(scores: Probabilities, penalties: Probabilities, recent: Sequence[Collection[int]]) -> Probabilities:
-    """Scores in which those of recent symbols are divided by the row's penalty if positive and multiplied if negative.
+def _penalized(scores: Probabilities, penalty: float, recent: Sequence[Collection[int]]) -> Probabilities:
+    """Scores in which those of recent symbols are divided by the penalty if positive and multiplied if negative.
 
     Keskar et al. 2019 (arXiv 1909.05858), section 4.1. The scores are log-probabilities, so
     adding a constant to all logits changes nothing.
     """
     scores = _log_softmax(scores)
-    for row, (penalty, symbols) in enumerate(zip(penalties.flat, recent, strict=False)):
+    for row, symbols in enumerate(recent):
         seen = np.unique(np.array(list(symbols)[-REPETITION_WINDOW:], np.int64))
         scores[row, seen] = np.where(scores[row, seen] > 0, scores[row, seen] / penalty, scores[row, seen] * penalty)
     return scores

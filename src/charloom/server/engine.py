@@ -17,6 +17,7 @@ import numpy as np
 from charloom.errors import CharloomError, NotFiniteError, SettingsError, TextError, arguments
 from charloom.generation.generate import check
 from charloom.generation.writer import Model, Writer
+from charloom.server.draws import make_draws
 from charloom.server.jobs import Job, ServerBusy
 from charloom.server.rows import Rows, make_rows
 from charloom.server.steps import MOST_AT_A_TIME, Steps
@@ -145,7 +146,7 @@ class ModelEngine:
     def _live(self) -> None:
         """The engine's thread."""
         try:
-            steps = Steps(self.writer, make_rows(self.writer, self._capacity, self._tell))
+            steps = Steps(make_rows(self.writer, self._capacity, self._tell), make_draws(self.writer))
             self._ready = self._is_finite(steps.rows)
         except Exception as error:
             LOG.exception("the model could not be prepared")
@@ -163,19 +164,26 @@ class ModelEngine:
     def _admit(self, rows: Rows) -> bool:
         """Take out what is over and take in what waits, as soon as there is anything to do; whether to go on."""
         with self._change:
-            for row in reversed(range(len(self._running))):
-                if self._running[row].over:
-                    last = self._running.pop()
-                    if row < len(self._running):
-                        rows.move(len(self._running), row)
-                        self._running[row] = last
-            while not (self._running or self._queue or self._stopped):
+            while not self._stopped:
+                for row in reversed(range(len(self._running))):
+                    if self._running[row].over:
+                        self._take_out(row, rows)
+                while self._queue and len(self._running) < self._capacity:
+                    stream = self._queue.popleft()
+                    if not stream.over:
+                        self._running.append(stream)
+                if self._running:
+                    return True
                 self._change.wait()
-            while self._queue and len(self._running) < self._capacity:
-                self._running.append(self._queue.popleft())
-            if self._stopped:
-                self._running.clear()
-            return not self._stopped
+            self._running.clear()
+            return False
+
+    def _take_out(self, row: int, rows: Rows) -> None:
+        """Give the row of a text that is over to the last one."""
+        last = self._running.pop()
+        if row < len(self._running):
+            rows.move(len(self._running), row)
+            self._running[row] = last
 
     def _advance(self, steps: Steps, pace: "_Pace") -> None:
         """One step of everything that runs."""

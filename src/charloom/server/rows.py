@@ -133,13 +133,14 @@ def make_rows(writer: Writer, capacity: int, tell: Callable[[str], None] = LOG.i
     patience.daemon = True
     patience.start()
     try:
-        compiled = _compiled(*given, tell)
-        if compiled is not None and treats_alike(compiled, writer):
+        compiled = _compiled(*given)
+        if treats_alike(compiled, writer):
             return compiled
+        tell("the compiled step does not treat all rows alike on this machine; numpy takes its place")
+    except Exception as error:  # numba is missing, finds no folder for its cache, or an old cache that it cannot read
+        tell(f"several texts are written more slowly, because numba cannot be used ({type(error).__name__}: {error})")
     finally:
         patience.cancel()
-    if compiled is not None:
-        tell("the compiled step does not treat all rows alike on this machine; numpy takes its place")
     for widths in (WIDTHS, WIDTHS[-1:]):
         rows = NumpyRows(*given, widths)
         if treats_alike(rows, writer):
@@ -148,12 +149,9 @@ def make_rows(writer: Writer, capacity: int, tell: Callable[[str], None] = LOG.i
     return SingleRows(*given)
 
 
-def _compiled(stepper: Stepper, boundary: int, capacity: int, tell: Callable[[str], None]) -> Rows | None:
-    try:
-        from charloom.generation.numba_rows import CompiledRows
-    except (ImportError, RuntimeError) as error:  # numba is missing, or finds no folder for its cache
-        tell(f"without numba several texts are written more slowly ({error})")
-        return None
+def _compiled(stepper: Stepper, boundary: int, capacity: int) -> Rows:
+    from charloom.generation.numba_rows import CompiledRows
+
     return CompiledRows(stepper, boundary, capacity)
 
 

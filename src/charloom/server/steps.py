@@ -6,20 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charloom.errors import NotFiniteError
-from charloom.generation.sampling import (
-    Probabilities,
-    Settings,
-    draws,
-    log_probabilities,
-    mixed_distributions,
-    most_probable,
-)
-from charloom.generation.writer import NEVER, Writer
 from charloom.models.step_weights import Floats
+from charloom.server.draws import Draws
 from charloom.server.jobs import Symbol
 from charloom.server.rows import Rows
 from charloom.server.texts import News, Text
-from charloom.settings import SamplingConfig
 
 MOST_AT_A_TIME = 64
 """Symbols of prompts that are read at a time."""
@@ -28,10 +19,8 @@ MOST_AT_A_TIME = 64
 class Steps:
     """The steps of one model. Everything after the logits treats each row by itself."""
 
-    def __init__(self, writer: Writer, rows: Rows) -> None:
-        self.rows = rows
-        self._never, self._outputs = writer.never, writer.stepper.outputs
-        self._settings = Settings([SamplingConfig()])
+    def __init__(self, rows: Rows, draws: Draws) -> None:
+        self.rows, self._draws = rows, draws
 
     def step(self, texts: Sequence[Text], most: int) -> tuple[int, dict[int, News | NotFiniteError]]:
         """Let text i read what is next with row i, up to `most` symbols if all are within their prompts.
@@ -44,7 +33,7 @@ class Steps:
         if not asking:
             return count, {}
         logits = self.rows.logits(np.array(asking))
-        finite: NDArray[np.bool_] = np.isfinite(logits).all(axis=1)
+        finite: NDArray[np.bool_] = np.logical_and.reduce(np.isfinite(logits), axis=1)
         news: dict[int, News | NotFiniteError] = {}
         if not finite.all():
             news = {asking[place]: NotFiniteError() for place in np.flatnonzero(~finite)}
@@ -56,46 +45,28 @@ class Steps:
 
     def _news(self, texts: list[Text], logits: Floats) -> list[News]:
         """What is new of texts that asked for these logits (B, V)."""
-        following = [-1 if text.writes else text.following for text in texts]
-        writing = [place for place, text in enumerate(texts) if text.writes]
-        drawn = dict(zip(writing, self._drawn([texts[place] for place in writing], logits[writing]), strict=True))
-        symbols = [drawn.get(place, symbol) for place, symbol in enumerate(following)]
         reported = [place for place, text in enumerate(texts) if text.alternatives is not None]
-        reports = dict(zip(reported, self._reports(texts, symbols, reported, logits), strict=True))
+        shown = logits[reported] if reported else logits  # drawing may overwrite them
+        writing = [place for place, text in enumerate(texts) if text.writes]
+        drawn = self._drawn(
+            [texts[place] for place in writing], logits if len(writing) == len(texts) else logits[writing]
+        )
+        symbols = dict(zip(writing, drawn, strict=True))
+        reports: dict[int, Symbol] = {}
+        if reported:
+            ids = [symbols[place] if place in symbols else texts[place].following for place in reported]
+            counts = [min(texts[place].alternatives or 0, shown.shape[1]) for place in reported]
+            found = zip(ids, *self._draws.reports(shown, ids, counts), strict=True)
+            reports = {place: Symbol(*symbol) for place, symbol in zip(reported, found, strict=True)}
         return [
-            text.write(drawn[place], reports.get(place)) if place in drawn else text.read(reports[place])
+            text.write(symbols[place], reports.get(place)) if place in symbols else text.read(reports[place])
             for place, text in enumerate(texts)
         ]
 
     def _drawn(self, texts: list[Text], logits: Floats) -> list[int]:
-        """The next symbols of texts, one random number each; `logits` (B, V) is used up."""
+        """The next symbols of texts, one random number each."""
         if not texts:
             return []
-        logits[:, self._never] = NEVER
         configs = [text.job.sampling for text in texts]
-        if configs != self._settings.configs:
-            self._settings = Settings(configs)
-        probabilities = mixed_distributions(logits, self._settings, [text.recent or () for text in texts])
-        symbols: list[int] = draws(probabilities, np.array([text.number() for text in texts])).tolist()
-        return symbols
-
-    def _reports(self, texts: list[Text], symbols: list[int], places: list[int], logits: Floats) -> list[Symbol]:
-        """What is reported of the symbols at these places."""
-        if not places:
-            return []
-        logs = log_probabilities(logits[places])
-        chosen = [symbols[place] for place in places]
-        own = logs[np.arange(len(places)), chosen].tolist()
-        counts = [min(texts[place].alternatives or 0, self._outputs) for place in places]
-        tops = _tops(logs, counts)
-        return [Symbol(*report) for report in zip(chosen, own, tops, strict=True)]
-
-
-def _tops(logs: Probabilities, counts: list[int]) -> list[tuple[tuple[int, float], ...]]:
-    """The most probable symbols of each row of logs (B, V), as many as the row's count."""
-    most = max(counts)
-    if most == 0:
-        return [()] * len(counts)
-    ids, values = most_probable(logs, most)
-    rows = zip(ids.tolist(), values.tolist(), counts, strict=True)
-    return [tuple(zip(each[:count], logs_of[:count], strict=True)) for each, logs_of, count in rows]
+        recent = [text.recent or () for text in texts]
+        return self._draws.symbols(logits, configs, recent, [text.number() for text in texts])

@@ -82,7 +82,7 @@ class PieceStream:
 
 
 def wake(streams: Iterable[PieceStream]) -> None:
-    """From any thread: let whoever waits for these streams look, with one call for each event loop."""
+    """From any thread: let those who wait for these streams look, with one call for each event loop."""
     loops: dict[asyncio.AbstractEventLoop, list[PieceStream]] = {}
     for stream in streams:
         loops.setdefault(stream.loop, []).append(stream)
@@ -91,7 +91,7 @@ def wake(streams: Iterable[PieceStream]) -> None:
             loop.call_soon_threadsafe(_wake, theirs)
         except RuntimeError:  # the loop is closed: nobody will ever take what comes
             for stream in theirs:
-                stream.cancel()
+                stream.end()
 
 
 def _wake(streams: list[PieceStream]) -> None:

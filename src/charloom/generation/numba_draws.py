@@ -1,0 +1,120 @@
+"""From logits to symbols and their log-probabilities, compiled by numba: for many texts, each with its own settings.
+
+It follows `charloom.generation.sampling`. Every row is computed by itself, so its bits do not depend on the others.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from charloom.generation.numba_steps import draw_symbol
+from charloom.generation.sampling import REPETITION_WINDOW
+from charloom.models.step_weights import Floats
+from charloom.settings import SamplingConfig
+from charloom.storage.tensor_files import Array
+
+Tops = list[tuple[tuple[int, float], ...]]
+
+
+class _Space(NamedTuple):
+    logits: Array
+    ordered: Array
+
+
+class _Settings(NamedTuple):
+    repetition_penalty: float
+    temperature: float
+    top_p: float
+    min_p: float
+    top_k: int
+    greedy: bool
+
+
+class CompiledDraws:
+    """Draws and reports for rows of logits (B, V)."""
+
+    def __init__(self, outputs: int, never: Sequence[int]) -> None:
+        """`outputs`: V; `never`: symbols that are never drawn."""
+        self._never = np.array(never, np.int64)
+        self._space = _Space(np.empty(outputs), np.empty(outputs))
+        self._configs: list[SamplingConfig] = []
+        self._settings = np.empty((0, 6))
+
+    def symbols(
+        self,
+        logits: Floats,
+        configs: list[SamplingConfig],
+        recent: Sequence[Collection[int]],
+        uniforms: Sequence[float],
+    ) -> list[int]:
+        """The next symbol of each row, drawn with its settings and its number; -1 where the logits are not finite.
+
+        `recent`: the last symbols of each text, needed for the repetition penalty only.
+        """
+        if configs != self._configs:
+            self._configs, self._settings = configs, np.array([_numbers(config) for config in configs])
+        ring = np.full((len(configs), REPETITION_WINDOW), -1, np.int64)
+        for row, symbols in enumerate(recent):
+            if symbols:
+                ring[row, : len(symbols)] = list(symbols)
+        drawn = np.empty(len(configs), np.int64)
+        _draw_rows(logits, self._never, self._settings, ring, np.array(uniforms), self._space, drawn)
+        symbols_drawn: list[int] = drawn.tolist()
+        return symbols_drawn
+
+    def reports(self, logits: Floats, symbols: Sequence[int], counts: Sequence[int]) -> tuple[list[float], Tops]:
+        """The log-probability of a symbol in each row, without sampling settings, and the row's most probable symbols.
+
+        There are `counts` of these, at most V, the most probable first and of equal ones the smaller id.
+        """
+        rows, most = len(symbols), max(counts)
+        own, ids, logs = np.empty(rows), np.empty((rows, most), np.int64), np.empty((rows, most))
+        _report_rows(logits, np.array(symbols), np.array(counts), self._space.logits, own, ids, logs)
+        each = zip(ids.tolist(), logs.tolist(), counts, strict=True)
+        tops = [tuple(zip(places[:count], values[:count], strict=True)) for places, values, count in each]
+        return own.tolist(), tops
+
+
+def _numbers(config: SamplingConfig) -> tuple[float, ...]:
+    return (
+        config.repetition_penalty,
+        config.temperature,
+        config.top_p,
+        config.min_p,
+        float(config.top_k),
+        float(config.greedy),
+    )
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _draw_rows(logits: Any, never: Any, settings: Any, recent: Any, uniforms: Any, space: Any, drawn: Any) -> None:
+    for row in range(len(drawn)):
+        penalty, temperature, top_p, min_p, top_k, greedy = settings[row]
+        sampling = _Settings(penalty, temperature, top_p, min_p, int(top_k), greedy != 0)
+        space.logits[:] = logits[row]
+        drawn[row] = draw_symbol(space, never, recent[row], sampling, uniforms[row])
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _report_rows(logits: Any, symbols: Any, counts: Any, scores: Any, own: Any, ids: Any, logs: Any) -> None:
+    for row in range(len(symbols)):
+        scores[:] = logits[row]
+        scores -= scores.max()
+        total = 0.0
+        for symbol in range(len(scores)):
+            total += np.exp(scores[symbol])
+        scores -= np.log(total)
+        own[row] = scores[symbols[row]]
+        found, count = 0, counts[row]
+        for symbol in range(len(scores)):
+            score = scores[symbol]
+            if found == count and (count == 0 or score <= logs[row, count - 1]):
+                continue
+            place = found if found < count else count - 1
+            while place > 0 and logs[row, place - 1] < score:
+                logs[row, place], ids[row, place] = logs[row, place - 1], ids[row, place - 1]
+                place -= 1
+            logs[row, place], ids[row, place] = score, symbol
+            found = min(found + 1, count)
