@@ -89,18 +89,17 @@ def test_the_openai_package_gets_the_same_asynchronously(live: Live) -> None:
     assert streamed == texts[3]
 
 
-def test_an_error_within_a_stream_reaches_the_openai_package(live: Live) -> None:
+def test_an_error_within_a_stream_reaches_the_openai_package(models: None) -> None:
     openai = pytest.importorskip("openai")
     from charloom.errors import NotFiniteError
 
-    with openai.OpenAI(base_url=f"{live.url}/v1", api_key="none", max_retries=0) as client:
-        live.engine("docs").pause = 0.001
-        stream = iter(client.completions.create(model="docs", prompt="A", max_tokens=100_000, stream=True))
-        next(stream)
-        live.engine("docs").failure = NotFiniteError()
-        with pytest.raises(openai.APIError, match="not a finite number"):
-            list(stream)
-        live.engine("docs").pause = 0.0
+    with serving({"docs": MODELS["docs"]}, plain={"pause": 0.001}) as live:
+        with openai.OpenAI(base_url=f"{live.url}/v1", api_key="none", max_retries=0) as client:
+            stream = iter(client.completions.create(model="docs", prompt="A", max_tokens=100_000, stream=True))
+            next(stream)
+            live.engine("docs").failure = NotFiniteError()
+            with pytest.raises(openai.APIError, match="not a finite number"):
+                list(stream)
         live.eventually(lambda: live.engine("docs").running == 0)
 
 

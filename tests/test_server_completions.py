@@ -172,7 +172,7 @@ def test_a_stream_is_the_whole_answer_in_pieces(client: Any, model: str, echo: b
 
 
 def test_the_first_character_comes_at_once_and_the_others_in_few_events() -> None:
-    with serving({"plain": MODELS["plain"]}, pause=0.001) as slow, httpx.Client(base_url=slow.url) as client:
+    with serving({"plain": MODELS["plain"]}, plain={"pause": 0.001}) as slow, httpx.Client(base_url=slow.url) as client:
         pieces = events(client, prompt="T", max_tokens=100, stream=True)
     sizes = [len(piece["choices"][0]["text"]) for piece in pieces]
     assert sum(sizes) == 100
