@@ -61,6 +61,11 @@ class Live:
             time.sleep(0.002)
 
 
+def _ready(served: Served) -> bool:
+    """Whether its engine, if that has to prepare itself, is prepared."""
+    return not hasattr(served.engine, "ready") or served.engine.ready()
+
+
 @contextlib.contextmanager
 def serving(
     models: dict[str, Any], limits: Limits | None = None, *, plain: dict[str, Any] | None = None
@@ -88,7 +93,7 @@ def serving(
     thread = threading.Thread(target=lambda: asyncio.run(run()))
     thread.start()
     try:
-        while not server.started:
+        while not (server.started and all(_ready(one) for one in shelf.models.values())):
             assert thread.is_alive(), "the server ended"
             time.sleep(0.005)
         yield Live(listening.getsockname()[1], shelf)
