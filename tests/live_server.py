@@ -17,9 +17,9 @@ from charloom.server.served import Limits, Served, UnknownModelError
 from server_engine import PlainEngine
 
 
-def new_engine(writer: Writer, **more: Any) -> PlainEngine:
-    """The engine that the tests of the routes use."""
-    return PlainEngine(writer, **more)
+def new_engine(writer: Writer) -> Any:
+    """The engine of a server, where a test needs no slow or broken one."""
+    return PlainEngine(writer)
 
 
 @dataclass
@@ -61,9 +61,17 @@ class Live:
             time.sleep(0.002)
 
 
+def _ready(served: Served) -> bool:
+    """Whether its engine, if that has to prepare itself, is prepared."""
+    return not hasattr(served.engine, "ready") or served.engine.ready()
+
+
 @contextlib.contextmanager
-def serving(models: dict[str, Any], limits: Limits | None = None, **engine: Any) -> Iterator[Live]:
-    """Serve these models (`LanguageModel`, `Writer` or `Classifier`) by their names."""
+def serving(
+    models: dict[str, Any], limits: Limits | None = None, *, plain: dict[str, Any] | None = None
+) -> Iterator[Live]:
+    """Serve these models (`LanguageModel`, `Writer` or `Classifier`) by their names; `plain`: with a `PlainEngine` each
+    that takes these arguments."""
     shelf = Shelf()
     app = build(shelf, limits or Limits())
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1))
@@ -75,13 +83,17 @@ def serving(models: dict[str, Any], limits: Limits | None = None, **engine: Any)
                 shelf.models[name] = Served(name, 1, name, classifier=model, applications=("classify",))
             else:
                 writer = Writer.of(model)
-                shelf.models[name] = Served(name, 1, name, writer, new_engine(writer, **engine), None, ("score",))
+                engine = new_engine(writer) if plain is None else PlainEngine(writer, **plain)
+                shelf.models[name] = Served(name, 1, name, writer, engine, None, ("score",))
         await server.serve([listening])
+        for served in shelf.models.values():
+            if served.engine:
+                await served.engine.close(grace=0)
 
     thread = threading.Thread(target=lambda: asyncio.run(run()))
     thread.start()
     try:
-        while not server.started:
+        while not (server.started and all(_ready(one) for one in shelf.models.values())):
             assert thread.is_alive(), "the server ended"
             time.sleep(0.005)
         yield Live(listening.getsockname()[1], shelf)

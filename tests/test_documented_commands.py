@@ -18,7 +18,10 @@ import pytest
 from hub_server import hub
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "docs" / "tutorial.md", *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
+PAGES = [
+    *(ROOT / "README.md", ROOT / "docs" / "tutorial.md"),
+    *(page for page in sorted((ROOT / "docs" / "how-to").glob("*.md")) if page.name != "serve.md"),  # test_server_page
+]
 GIVEN = {
     "complete.md": "runs/my",
     "compress.md": "runs/my",

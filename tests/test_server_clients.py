@@ -1,8 +1,11 @@
 """Public clients against a real server: what they get is what the library writes and measures."""
 
 import asyncio
+import contextlib
 import json
+import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,11 +28,15 @@ MODELS: dict[str, Any] = {}
 
 
 @pytest.fixture(scope="module")
-def live(docs_text: str) -> Iterator[Live]:
+def models(docs_text: str) -> None:
     text = docs_text[20_000:21_200]
     MODELS["docs"] = small_model(docs_text, seed=1, sharpness=1.0)
     MODELS["bytes"] = small_model(text, kind="bytes", seed=2, sharpness=1.0)
     MODELS["lines"] = small_model(text, documents="lines", seed=3, sharpness=1.0)
+
+
+@pytest.fixture(scope="module")
+def live(models: None) -> Iterator[Live]:
     with serving(MODELS) as server:
         yield server
 
@@ -82,18 +89,17 @@ def test_the_openai_package_gets_the_same_asynchronously(live: Live) -> None:
     assert streamed == texts[3]
 
 
-def test_an_error_within_a_stream_reaches_the_openai_package(live: Live) -> None:
+def test_an_error_within_a_stream_reaches_the_openai_package(models: None) -> None:
     openai = pytest.importorskip("openai")
     from charloom.errors import NotFiniteError
 
-    with openai.OpenAI(base_url=f"{live.url}/v1", api_key="none", max_retries=0) as client:
-        live.engine("docs").pause = 0.001
-        stream = iter(client.completions.create(model="docs", prompt="A", max_tokens=100_000, stream=True))
-        next(stream)
-        live.engine("docs").failure = NotFiniteError()
-        with pytest.raises(openai.APIError, match="not a finite number"):
-            list(stream)
-        live.engine("docs").pause = 0.0
+    with serving({"docs": MODELS["docs"]}, plain={"pause": 0.001}) as live:
+        with openai.OpenAI(base_url=f"{live.url}/v1", api_key="none", max_retries=0) as client:
+            stream = iter(client.completions.create(model="docs", prompt="A", max_tokens=100_000, stream=True))
+            next(stream)
+            live.engine("docs").failure = NotFiniteError()
+            with pytest.raises(openai.APIError, match="not a finite number"):
+                list(stream)
         live.eventually(lambda: live.engine("docs").running == 0)
 
 
@@ -108,55 +114,35 @@ def test_curl_shows_a_stream_as_it_comes(live: Live) -> None:
     assert text == written("The ", 20, 5)
 
 
-def test_llm_writes_through_its_openai_compatible_entry(live: Live, tmp_path: Path) -> None:
-    pytest.importorskip("llm")
-    (tmp_path / "extra-openai-models.yaml").write_text(
-        f"- model_id: charloom\n  model_name: docs\n  api_base: {live.url}/v1\n  completion: true\n"
-    )
-    environment = {**os.environ, "LLM_USER_PATH": str(tmp_path), "OPENAI_API_KEY": "none"}
-    command = [sys.executable, "-m", "llm", "-m", "charloom", "The ", "-o", "max_tokens", "20", "-o", "seed", "5"]
-    for more in ([], ["--no-stream"]):
-        done = subprocess.run([*command, *more], env=environment, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.rstrip("\n") == written("The ", 20, 5).rstrip("\n")
-
+HARNESSED = ("docs", "bytes")
 
 HARNESS = """
 import json, sys
 import lm_eval
 from lm_eval.tasks import TaskManager
 
-folder, url, *models = sys.argv[1:]
+folder, *servers = sys.argv[1:]
 tasks = TaskManager(include_path=folder, include_defaults=False)
-for model in models:
+for server in servers:
+    model, url = server.split("=")
     for tokenized in (True, False):
         found = lm_eval.simple_evaluate(
             model="local-completions",
             model_args={"model": model, "base_url": f"{url}/v1/completions", "max_length": 258, "num_concurrent": 2,
                         "tokenized_requests": tokenized},
-            tasks=["rolling", "choices"], task_manager=tasks, bootstrap_iters=0, log_samples=True,
+            tasks=["texts", "choices"], task_manager=tasks, bootstrap_iters=0, log_samples=True,
         )
         samples = [[response[0] for response in sample["filtered_resps"]] for sample in found["samples"]["choices"]]
         greedy = [[response[1] for response in sample["filtered_resps"]] for sample in found["samples"]["choices"]]
-        bits = found["results"]["rolling"]["bits_per_byte,none"]
-        print("RESULT", json.dumps([model, tokenized, bits, samples, greedy]))
+        bits = found["results"]["texts"]["bits_per_byte,none"]
+        rolling = [sample["filtered_resps"][0] for sample in found["samples"]["texts"]]
+        print("RESULT", json.dumps([model, tokenized, bits, rolling, samples, greedy]))
 """
 
-TASKS = {
-    "rolling.yaml": """
-task: rolling
-dataset_path: json
-dataset_kwargs: {data_files: {test: DATA}}
-test_split: test
-output_type: loglikelihood_rolling
-doc_to_text: ""
-doc_to_target: "{{page}}"
-metric_list: [{metric: bits_per_byte}]
-""",
-    "choices.yaml": """
+CHOICES = """
 task: choices
 dataset_path: json
-dataset_kwargs: {data_files: {test: DATA}}
+dataset_kwargs: {data_files: {test: texts.jsonl}}
 test_split: test
 output_type: multiple_choice
 doc_to_text: "{{question}}"
@@ -164,56 +150,94 @@ doc_to_choice: "{{choices}}"
 doc_to_target: 0
 target_delimiter: ""
 metric_list: [{metric: acc}]
-""",
-}
+"""
 
 
 @pytest.fixture(scope="module")
-def harness(live: Live, docs_text: str, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, bool], list[Any]]:
-    """What the evaluation harness finds, by model and by whether it sends ids; and the documents."""
+def harness(
+    models: None, docs_text: str, tmp_path_factory: pytest.TempPathFactory
+) -> dict[tuple[str, bool], list[Any]]:
+    """What the evaluation harness finds, by model and by whether it sends ids; and the documents.
+
+    It asks for the tokenizer without the name of a model, so each model has a server of its own.
+    """
     pytest.importorskip("lm_eval")
     folder = tmp_path_factory.mktemp("harness")
-    pages = [docs_text[20_000:20_700], docs_text[20_700:20_850], docs_text[20_850:21_200]]
-    documents = [{"page": page, "question": page[:40], "choices": [page[40:60], page[30:33], "e"]} for page in pages]
-    data = folder / "documents.jsonl"
-    data.write_text("".join(json.dumps(document) + "\n" for document in documents))
-    for name, task in TASKS.items():
-        (folder / name).write_text(task.replace("DATA", str(data)))
+    pages = [docs_text[first:last].strip() for first, last in ((20_000, 20_700), (20_700, 20_850), (20_851, 21_364))]
+    ends = [
+        len(page[:40].rstrip()) for page in pages
+    ]  # the harness takes spaces at the end of a question for a choice's
+    documents = [
+        {"page": page, "question": page[:end], "choices": [page[end : end + 20], page[30:33], "e"]}
+        for page, end in zip(pages, ends, strict=True)
+    ]
+    (folder / "texts.jsonl").write_text("".join(json.dumps(document) + "\n" for document in documents))
+    page = (ROOT / "docs" / "how-to" / "serve.md").read_text("utf-8")
+    (rolling,) = re.findall(r"```yaml\n(task: texts.*?)```", page, re.DOTALL)
+    for name, task in (("texts.yaml", rolling), ("choices.yaml", CHOICES)):
+        (folder / name).write_text(task)
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_HOME": str(folder / "home")}
-    done = subprocess.run(
-        [sys.executable, "-c", HARNESS, str(folder), live.url, *MODELS],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    with contextlib.ExitStack() as stack:
+        servers = {name: stack.enter_context(serving({name: MODELS[name]})) for name in HARNESSED}
+        done = subprocess.run(
+            [sys.executable, "-c", HARNESS, str(folder), *(f"{name}={one.url}" for name, one in servers.items())],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
     assert done.returncode == 0, done.stderr[-3000:]
     results = [
         json.loads(line.removeprefix("RESULT ")) for line in done.stdout.splitlines() if line.startswith("RESULT ")
     ]
     found = {(model, tokenized): [*rest, documents] for model, tokenized, *rest in results}
-    assert len(found) == 2 * len(MODELS)
+    assert len(found) == 2 * len(HARNESSED)
     return found
 
 
-@pytest.mark.parametrize("model", ["docs", "bytes"])
+def window_nats(model: Any, text: str, size: int) -> float:
+    """A text cut into windows of `size` symbols as the harness cuts it, each read from a zero state.
+
+    Before a window it reads one symbol, and before the last as many as complete it.
+    """
+    import torch
+
+    ids, nats = model.vocabulary.encode(text).astype(int).tolist(), 0.0
+    for first in range(0, len(ids), size):
+        window = ids[first : first + size]
+        before = ids[first - (size - len(window)) - 1 : first] if first else [model.vocabulary.boundary]
+        with torch.no_grad():
+            logits, _ = model.network(torch.tensor([before + window[:-1]]).T, None)
+        logs = torch.log_softmax(logits[-len(window) :, 0].double(), -1)
+        nats -= float(logs[range(len(window)), window].sum())
+    return nats
+
+
+@pytest.mark.parametrize("model", HARNESSED)
 def test_the_harness_measures_our_own_figure_on_the_same_windows(
     harness: dict[tuple[str, bool], list[Any]], model: str
 ) -> None:
-    """It cuts a text into windows of `max_length - 2`, each read from a zero state and the one symbol before it: the
-    fresh protocol."""
-    bits, *_, documents = harness[model, True]
-    scores = [evaluate(MODELS[model], document["page"], context=256) for document in documents]
-    nats, size = sum(score.nats for score in scores), sum(score.bytes for score in scores)
-    assert bits == pytest.approx(nats / size / 0.6931471805599453, abs=1e-4)
+    """A text of whole windows has the figure of `charloom evaluate --context`; `max_length` is two more."""
+    bits, rolling, *_, documents = harness[model, True]
+    pages = [document["page"] for document in documents]
+    network, sizes = MODELS[model], [len(page.encode()) for page in pages]
+    nats = [window_nats(network, page, 256) for page in pages]
+    assert bits == pytest.approx(sum(nats) / sum(sizes) / math.log(2), abs=1e-4)
+    assert rolling == pytest.approx([-each for each in nats], abs=1e-3)
+    assert sizes[2] == 512
+    fresh = evaluate(network, pages[2], context=256).bits_per_byte
+    assert -rolling[2] / 512 / math.log(2) == pytest.approx(fresh, abs=1e-4)
+    whole = evaluate(network, pages[1]).bits_per_byte
+    assert -rolling[1] / sizes[1] / math.log(2) == pytest.approx(whole, abs=1e-4)
 
 
-@pytest.mark.parametrize("model", ["docs", "bytes"])
+@pytest.mark.parametrize("model", HARNESSED)
 def test_the_harness_ranks_choices_by_their_log_probability(
     harness: dict[tuple[str, bool], list[Any]], model: str
 ) -> None:
     """A prompt of ids is read exactly as it is, one of text from the boundary on."""
-    _, samples, greedy, documents = harness[model, False]
+    _, _, samples, greedy, documents = harness[model, False]
     for document, figures, best in zip(documents, samples, greedy, strict=True):
         for choice, figure, is_best in zip(document["choices"], figures, best, strict=True):
             nats = surprisal(MODELS[model], document["question"] + choice)[len(document["question"]) :]

@@ -39,9 +39,8 @@ COMPLETIONS, SCORE, ACTIVITY = "/v1/completions", "/v1/score", "/v1/activity"
 
 @pytest.fixture(scope="module")
 def live() -> Iterator[Live]:
-    with serving(
-        {"tiny": small_model("abcdefgh <", seed=1), "bytes": small_model("a", kind="bytes")}, LIMITS
-    ) as server:
+    models = {"tiny": small_model("abcdefgh <", seed=1), "bytes": small_model("a", kind="bytes")}
+    with serving(models, LIMITS, plain={}) as server:
         yield server
 
 
@@ -277,7 +276,7 @@ class Busy:
 
 @pytest.fixture
 def busy() -> Iterator[Busy]:
-    with serving({"slow": small_model("abc", seed=1)}, rows=2, waiting=1, pause=0.003) as live:
+    with serving({"slow": small_model("abc", seed=1)}, plain={"rows": 2, "waiting": 1, "pause": 0.003}) as live:
         busy = Busy(live)
         yield busy
         for connection in busy.open:

@@ -166,7 +166,8 @@ def documented(answer: type[BaseModel], *, streams: bool = False) -> dict[int | 
     """What a route may answer."""
     done: dict[str, Any] = {"model": answer, "description": "The answer."}
     if streams:
-        done["content"] = {"text/event-stream": {"schema": {"type": "string"}}}
+        event = {"type": "object", "properties": {"data": {"type": "string"}}, "required": ["data"]}
+        done["content"] = {"text/event-stream": {"schema": event}}
     refused: dict[int | str, dict[str, Any]] = {
         status: {"model": ErrorAnswer, "description": description} for status, description in _REFUSED.items()
     }
