@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ class Call(asyncio.Protocol):
     def gaps(self) -> list[float]:
         """Seconds between some text and the next."""
         times = self.texts_at
-        return [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        return [later - earlier for earlier, later in pairwise(times)]
 
 
 class Server:
@@ -143,7 +144,7 @@ class Server:
         return sum(each.get("running", 0) for each in models), sum(each.get("waiting", 0) for each in models)
 
     async def until(self, running: int, waiting: int = 0, *, patience: float = 60.0) -> float:
-        """Seconds until exactly so many texts run and wait, as /health says."""
+        """Seconds until exactly this many texts run and wait, as /health says."""
         began = time.perf_counter()
         while await self.taken() != (running, waiting):
             if time.perf_counter() - began > patience:

@@ -7,10 +7,10 @@ RUN is `english` unless another is named. Client and server share this machine.
 
 speed: one stream against `charloom generate`, 64 streams against `--samples 64`, and how soon the first character comes
 after a prompt of 100 characters. overload: ten times the requests that the server can answer, sent when they are due
-whatever comes back, for so many seconds: every answer is a complete 200 or a 503. disconnects: clients that leave in
-four states (reading a stream, waiting for a plain answer, queued, in a long prompt), with the time until the row or
-the place is free, while other streams are written, which must not change. alone: 100 seeded requests at once, of which
-a third is given up; the others must be what they are alone. memory: 512 connections. soak: many requests.
+whatever comes back: every answer is a complete 200 or a 503. disconnects: clients that leave in four states (reading a
+stream, waiting for a plain answer, queued, in a long prompt), with the time until the row or the place is free, while
+other streams are written, which must not change. alone: 100 seeded requests at once, of which a third is given up; the
+others must be what they are alone. memory: 512 connections. soak: many requests.
 """
 
 import argparse
@@ -238,7 +238,7 @@ async def alone(server: Server, requests: int = 100, length: int = 200) -> dict[
 
 
 async def memory(server: Server, connections: int = 512, length: int = 50) -> dict[str, float]:
-    """MiB that so many connections at a time take, each with a request, accepted or not."""
+    """MiB that these connections take at a time, each with a request, accepted or not."""
     await asyncio.gather(*(server.finished(prompt=PROMPT, max_tokens=length, seed=seed) for seed in range(32)))
     before, most = server.memory(), 0.0
     calls = [await server.write(prompt=PROMPT, max_tokens=length, seed=seed) for seed in range(connections)]

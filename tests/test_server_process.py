@@ -237,6 +237,7 @@ def test_the_key_opens_the_server_and_is_never_written(folder: Path) -> None:
         server.signal(signal.SIGTERM)
         assert server.code() == 143
         assert "sesame-41" not in "\n".join(server.lines)
+        assert not [line for line in server.lines if "error" in line or "Traceback" in line]
         assert server.line(r"/\[key\]")
 
 
@@ -254,14 +255,6 @@ def test_ctrl_c_lets_a_running_text_end_and_takes_no_new_one(folder: Path) -> No
                 assert (answer.status, answer.headers["retry-after"]) == (503, "5")
             assert text_of(events(stream)) == whole
         assert server.code() == 130
-
-
-def test_sigterm_ends_an_idle_server(folder: Path) -> None:
-    with serving(folder) as server:
-        ready(server)
-        server.signal(signal.SIGTERM)
-        assert server.code() == 143
-        assert not [line for line in server.lines if "error" in line or "Traceback" in line]
 
 
 def test_a_second_ctrl_c_ends_it_at_once(folder: Path) -> None:

@@ -5,15 +5,12 @@ import socket
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
 
 from charloom.errors import SettingsError
-from charloom.generation.writer import Writer
 from charloom.server import logs, process
 from charloom.server.access import check_key, host_names, is_any
-from charloom.server.jobs import Engine
 from charloom.server.metrics import Metrics
-from charloom.server.registry import Models
+from charloom.server.registry import MakeEngine, Models
 from charloom.server.served import Limits
 from charloom.server.service import Access, Service
 
@@ -55,6 +52,8 @@ class Serving:
         yield f"serving {names} at {self.address}/v1 (its routes: {self.address}/docs)"
         if "/" in self.service.files:
             yield f"the page: {self.address}/"
+        if not process.is_loopback(self.listening.getsockname()):
+            yield "texts and key travel as they are; for encryption put a proxy with TLS in front of it (--allow-host)"
         yield "end with Ctrl-C"
 
     def run(self) -> process.Server:
@@ -109,11 +108,7 @@ def _limits(wishes: Wishes) -> Limits:
     return replace(limits, body_bytes=body, prompt=wishes.longest_prompt, length=wishes.longest_text)
 
 
-def _make_engine(wishes: Wishes):  # type: ignore[no-untyped-def]
-    engine = import_module("charloom.server.engine")
+def _make_engine(wishes: Wishes) -> MakeEngine:
+    from charloom.server.engine import ModelEngine
 
-    def make(writer: Writer) -> Engine:
-        made: Engine = engine.ModelEngine(writer, rows=wishes.rows, queue=wishes.queue)
-        return made
-
-    return make
+    return lambda writer: ModelEngine(writer, rows=wishes.rows, queue=wishes.queue)
