@@ -151,7 +151,7 @@ def test_the_tree_in_contributing_names_every_module_and_no_other() -> None:
         package = name if name.endswith("/") else package if indent == "    " else ""
         listed.add(name if name == package else package + name)
     paths = [path for path in SOURCE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py")]
-    packages = {f"{path.relative_to(SOURCE).parent}/" for path in paths} - {"./"}
+    packages = {f"{path.relative_to(SOURCE).parent}/" for path in SOURCE.rglob("*.py")} - {"./"}
     modules = {path.relative_to(SOURCE).as_posix() for path in paths if "cli" not in path.parts}
     assert listed - {"__init__.py"} == modules | packages
 

@@ -56,16 +56,23 @@ def test_an_earlier_export_is_replaced_and_any_other_folder_is_kept(
 ) -> None:
     (tmp_path / "empty").mkdir()
     assert charloom("export", folder, "--web", "empty").returncode == 0
-    (tmp_path / "empty" / "old.js").write_text("// of an older version")
+    before = files_below(tmp_path / "empty")
+    (tmp_path / "empty" / "model" / "README.md").unlink()
+    (tmp_path / "empty" / "model" / "config.json").write_text("changed")
     assert charloom("export", folder, "--web", "empty").returncode == 0
-    assert "old.js" not in files_below(tmp_path / "empty")
+    assert files_below(tmp_path / "empty") == before
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letters.txt").write_text("dear")
+    (tmp_path / "empty" / ".git").mkdir()
+    (tmp_path / "empty" / ".git" / "HEAD").write_text("of what is published")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "export.json").write_text('{"model": "mine"}')
     (tmp_path / "file").write_text("dear")
-    for target in ("mine", "file", "nowhere/site", "\0"):
+    for target in ("mine", "empty", "other", "file", "nowhere/site", "\0"):
         done = charloom("export", folder, "--web", target)
         assert (done.returncode, done.stdout) == (2, "") and done.stderr.count("\n") == 1, target
     assert files_below(tmp_path / "mine") == {"letters.txt": b"dear"}
+    assert (tmp_path / "empty" / ".git" / "HEAD").exists()
 
 
 class BrokenDisk(Disk):

@@ -29,6 +29,8 @@ class ExportRecord:
     "What the page calls the model."
     charloom: str
     "The version that wrote the folder."
+    files: tuple[str, ...]
+    "What it wrote, apart from this record: only a folder with nothing else is replaced."
     format: Literal["charloom-web-1"] = "charloom-web-1"
 
 
@@ -41,7 +43,7 @@ def export_web(folder: Path, target: Path, name: str) -> dict[str, int]:
     target = _free(target)
     read_model(folder)
     everything = {**dict(_site()), **dict(_model(folder))}
-    everything[RECORD] = strict_json.dump(ExportRecord(name, __version__))
+    everything[RECORD] = strict_json.dump(ExportRecord(name, __version__, tuple(sorted(everything))))
     with _replacing(Disk(), target) as new:
         for path, data in everything.items():
             with storage_errors(new / path):
@@ -66,25 +68,34 @@ def _free(target: Path) -> Path:
     """Where `target` leads, if an export may stand there. Raises `StorageError`."""
     try:
         resolved = target.resolve()
-        taken = resolved.exists() and not (resolved.is_dir() and (_is_export(resolved) or not any(resolved.iterdir())))
-        parent = resolved.parent.is_dir()
+        taken, parent = resolved.exists() and not resolved.is_dir(), resolved.parent.is_dir()
+        stranger = _stranger(resolved) if resolved.is_dir() else None
     except (OSError, ValueError) as error:
         reason = str(getattr(error, "strerror", None) or error).lower()
         raise StorageError(f"{shown(target)} cannot be written: {reason}; choose another folder") from None
     if taken:
-        raise StorageError(f"{shown(target)} exists and is no earlier export; choose another folder")
+        raise StorageError(f"{shown(target)} exists and is not a folder; choose another name")
+    if stranger is not None:
+        raise StorageError(f"{shown(target)} holds {shown(stranger)}, which no export wrote; choose another folder")
     if not parent:
         raise StorageError(f"{shown(target)} cannot be written: there is no folder {resolved.parent}; create it first")
     return resolved
 
 
-def _is_export(folder: Path) -> bool:
+def _stranger(folder: Path) -> str | None:
+    """A file in `folder` that no earlier export wrote there; None if there is none, so that it may be replaced."""
+    known = _earlier(folder)
+    there = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    return next((name for path in there if (name := path.relative_to(folder).as_posix()) not in known), None)
+
+
+def _earlier(folder: Path) -> tuple[str, ...]:
+    """What an export wrote into `folder`, the record included; nothing if it wrote none."""
     try:
         value = strict_json.parse((folder / RECORD).read_bytes(), RECORD)
-        strict_json.load(ExportRecord, value, RECORD)
+        return (RECORD, *strict_json.load(ExportRecord, value, RECORD).files)
     except (OSError, CharloomError):
-        return False
-    return True
+        return ()
 
 
 @contextmanager
