@@ -1,6 +1,7 @@
 /** One text that is being written, with the settings of its own. */
 
 import { Announcer } from "./announcer.js";
+import { branchTree } from "./branch_tree.js";
 import { element } from "./dom.js";
 import { legend } from "./legend.js";
 import { Pace } from "./pace.js";
@@ -24,6 +25,7 @@ export class Column {
   #pace = new Pace((characters) => this.#shown(characters));
   #status = element("p", { class: "status" });
   #announcer;
+  #tree = element("section", { class: "branches", hidden: true });
 
   /**
    * @param {object} page  what columns share: backend, models, shared settings, and what to call
@@ -37,7 +39,7 @@ export class Column {
     const onCursor = (place) => page.onCursor(this, place);
     this.view = new TextView({ label, onCursor, onKey: (event) => page.onKey(this, event) });
     this.element = element("section", { class: "column card", "aria-label": `Column ${name}` });
-    this.element.append(this.#settings(), this.view.element, this.#foot(), this.#announcer.element);
+    this.element.append(this.#settings(), this.view.element, this.#foot(), this.#tree, this.#announcer.element);
     this.refresh();
   }
 
@@ -159,7 +161,12 @@ export class Column {
     this.view.show(this.branch?.prompt ?? "", this.branch?.characters ?? []);
     this.#announcer.begin();
     this.#page.onBranch(this);
+    this.#showTree();
     this.refresh();
+  }
+
+  #showTree() {
+    branchTree(this.#tree, this, this.#page.compare);
   }
 
   #portion() {
@@ -178,7 +185,7 @@ export class Column {
     this.running = length > 0;
     this.refresh();
     if (!this.running) return;
-    const settings = { ...this.settings, seed: shared.seed };
+    const settings = { ...this.settings, greedy: this.settings.temperature === 0, seed: shared.seed };
     const prompt = branch.prompt + textOf(branch.characters);
     let number = drawsAfter(branch.characters);
     const bytes = this.#modelRecord()?.vocabulary === "bytes";
@@ -188,7 +195,7 @@ export class Column {
       return { ...character, settings, used, number: number - used };
     };
     const onPiece = ({ characters }) => this.#pace.push(characters.map(written));
-    const request = { model: this.model, prompt, length, ...settings, greedy: false, stop: shared.stop };
+    const request = { model: this.model, prompt, length, ...settings, stop: shared.stop };
     try {
       const options = { signal: controller.signal, onPiece };
       const reason = await backend.write({ ...request, draws: number, top: ALTERNATIVES }, options);
@@ -211,7 +218,7 @@ export class Column {
     this.running = false;
     this.#reason = reason;
     this.#announcer.finish();
-    this.#page.onTree(this);
+    this.#showTree();
     this.refresh();
   }
 

@@ -1,7 +1,6 @@
 /** Writing: a beginning, one or two columns that continue it, the settings, and the branches. */
 
 import { samplingFrom, settingsTo, sharedFrom } from "./address.js";
-import { branchTree } from "./branch_tree.js";
 import { Column } from "./column.js";
 import { element } from "./dom.js";
 import { Inspector } from "./inspector.js";
@@ -91,8 +90,7 @@ export class WritePage {
     const toolbar = element("div", { class: "toolbar", role: "group", "aria-label": "Writing" }, ...acts);
     const beginning = element("div", { class: "card beginning" }, label, this.prompt, this.examples, toolbar);
     this.stage = element("div", { class: "columns" });
-    this.tree = element("section", { class: "branches card", "aria-label": "Branches", hidden: true });
-    const left = element("div", { class: "left" }, beginning, this.stage, this.tree, this.#settings());
+    const left = element("div", { class: "left" }, beginning, this.stage, this.#settings());
     this.element = element("section", { class: "page" }, left, this.#inspector.element);
   }
 
@@ -132,7 +130,7 @@ export class WritePage {
       onCursor: (column, place) => this.#inspect(column, place),
       onKey: (column, event) => this.#key(column, event),
       onBranch: (column) => this.#branch(column),
-      onTree: (column) => this.#showTree(column),
+      compare: (branch) => this.#compare(branch),
       onState: () => this.#state(),
       onSettings: () => this.#context.onChange() || this.#showExamples(),
     };
@@ -212,11 +210,6 @@ export class WritePage {
     if (column.branch) this.prompt.value = column.branch.prompt;
     this.#fit();
     this.#inspector.clear();
-    this.#showTree(column);
-  }
-
-  #showTree(column) {
-    branchTree(this.tree, column, (branch) => this.#compare(branch));
   }
 
   #inspect(column, place) {
@@ -235,7 +228,7 @@ export class WritePage {
   async #whole(model, prompt, { settings, number }, top, signal) {
     let all = null;
     const onPiece = ({ characters }) => (all ??= characters[0].top);
-    const request = { model, prompt, length: 1, ...settings, greedy: false, stop: [], draws: number, top };
+    const request = { model, prompt, length: 1, ...settings, stop: [], draws: number, top };
     await this.#context.backend.write(request, { signal, onPiece });
     return all;
   }
