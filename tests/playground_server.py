@@ -1,7 +1,6 @@
 """A server for the tests of the playground: the page and the routes that it uses, with models in this process."""
 
 import json
-import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +20,10 @@ from charloom.playground import SITE
 from charloom.report.units import activations
 from charloom.settings import SamplingConfig
 
-POLICY = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+POLICY = (
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
 KINDS = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",

@@ -5,24 +5,25 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from models import small_model, write_folder
 
 import charloom
 from charloom.evaluation.surprisal import Surprises
 from charloom.generation.writer import Writer
 from charloom.models.language_model import LanguageModel
 from charloom.playground import SITE
+from models import small_model, write_folder
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright: the extra dev")
 from playwright.sync_api import Browser, Locator, Page, expect  # noqa: E402
 
 from playground_server import PlaygroundServer  # noqa: E402
+
+expect.set_options(timeout=20_000)
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 if CHROMIUM is None and os.environ.get("CHARLOOM_TEST_BROWSER_REQUIRED") != "1":
