@@ -62,30 +62,31 @@ export class Column {
   choose(place, text) {
     const before = this.branch.characters[place];
     const share = before.top.find(([each]) => each === text)?.[1] ?? 1;
-    const bytes = new TextEncoder().encode(text).length;
-    const used = this.#modelRecord()?.vocabulary === "bytes" ? bytes : 1;
     this.stop();
-    this.story.fork(place, { ...before, text, used, nats: -Math.log(share), chosen: true });
+    this.story.fork(place, { ...before, text, used: this.#uses(text), nats: -Math.log(share), chosen: true });
     this.#portion();
   }
 
-  /** Show another branch, or the same one from its beginning. */
+  /** Show another branch. */
   show(branch) {
-    this.stop();
-    if (branch) this.story.show(branch);
-    this.#fresh();
+    this.#turn(() => this.story.show(branch));
+  }
+
+  /** A text from elsewhere, as it is. */
+  adopt(branch) {
+    this.#turn(() => this.story.adopt(branch));
+  }
+
+  remove(branch) {
+    this.#turn(() => this.story.remove(branch));
   }
 
   undo() {
-    this.stop();
-    this.story.undo();
-    this.#fresh();
+    this.#turn(() => this.story.undo());
   }
 
   redo() {
-    this.stop();
-    this.story.redo();
-    this.#fresh();
+    this.#turn(() => this.story.redo());
   }
 
   /** A setting has changed: what is not shown yet is written again with it. */
@@ -93,19 +94,6 @@ export class Column {
     if (!this.running) return;
     this.#target = Math.max(this.#target, this.branch.characters.length);
     this.#run();
-  }
-
-  /** A text from elsewhere, as it is. */
-  adopt(branch) {
-    this.stop();
-    this.story.adopt(branch);
-    this.#fresh();
-  }
-
-  remove(branch) {
-    this.stop();
-    this.story.remove(branch);
-    this.#fresh();
   }
 
   stop() {
@@ -134,11 +122,6 @@ export class Column {
     else this.#pace.step();
   }
 
-  set(settings) {
-    Object.assign(this.settings, settings);
-    for (const [name, control] of Object.entries(this.#controls)) control.set(this.settings[name] ?? this.model);
-  }
-
   refresh() {
     const { characters = [] } = this.branch ?? {};
     const mean = bitsPerCharacter(characters);
@@ -152,8 +135,16 @@ export class Column {
     this.#page.onState();
   }
 
-  #modelRecord() {
-    return this.#page.models.find((model) => model.id === this.model);
+  /** How many random numbers a character takes. */
+  #uses(text) {
+    const { vocabulary } = this.#page.models.find((model) => model.id === this.model);
+    return vocabulary === "bytes" ? new TextEncoder().encode(text).length : 1;
+  }
+
+  #turn(act) {
+    this.stop();
+    act();
+    this.#fresh();
   }
 
   #fresh() {
@@ -188,9 +179,8 @@ export class Column {
     const settings = { ...this.settings, greedy: this.settings.temperature === 0, seed: shared.seed };
     const prompt = branch.prompt + textOf(branch.characters);
     let number = drawsAfter(branch.characters);
-    const bytes = this.#modelRecord()?.vocabulary === "bytes";
     const written = (character) => {
-      const used = bytes ? new TextEncoder().encode(character.text).length : 1;
+      const used = this.#uses(character.text);
       number += used;
       return { ...character, settings, used, number: number - used };
     };

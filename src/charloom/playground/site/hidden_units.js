@@ -1,6 +1,7 @@
 /** What hidden units do along a text: one of them colours it, all of them make a strip that moves with the cursor. */
 
 import { element, newestOnly } from "./dom.js";
+import { labelled } from "./settings.js";
 import { glyph } from "./surprise.js";
 
 const STEPS = 4;
@@ -59,7 +60,6 @@ export class HiddenUnits {
     const layer = element("select", { id: "layer" }, ...layers);
     layer.value = this.#layer;
     layer.addEventListener("change", () => again(null, (this.#layer = Number(layer.value))));
-    const labelled = (label, control) => element("div", { class: "control" }, element("label", { for: control.id }, label), control);
     const number = element("input", { id: "any-unit", type: "number", min: 0, max: model.hidden_size - 1, step: 1 });
     number.addEventListener("change", () => number.checkValidity() && number.value && again([Number(number.value)]));
     this.play = element("button", { type: "button", onclick: () => this.#toggle() }, "Play");

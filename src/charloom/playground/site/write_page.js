@@ -4,7 +4,7 @@ import { samplingFrom, settingsTo, sharedFrom } from "./address.js";
 import { Column } from "./column.js";
 import { element } from "./dom.js";
 import { Inspector } from "./inspector.js";
-import { defaults, numberField, SAMPLING, SHARED, SPEEDS, speedSlider, textField } from "./settings.js";
+import { defaults, numberField, SAMPLING, SHARED, slider, SPEED, SPEEDS, textField } from "./settings.js";
 import { textOf } from "./story.js";
 
 const HINT = "Point at a character, or move to one with the arrow keys: here you see what else the model had in mind.";
@@ -95,14 +95,13 @@ export class WritePage {
   }
 
   #settings() {
-    const context = () => this.#context.onChange();
     const seed = numberField(SHARED.seed, this.shared.seed, (value) => {
       this.shared.seed = value;
       this.#changed();
     });
     const length = numberField(SHARED.length, this.shared.length, (value) => {
       this.shared.length = value;
-      context();
+      this.#context.onChange();
     });
     const note = "The text ends where this would come; \\n is a new line.";
     const shown = (this.shared.stop[0] ?? "").replaceAll("\n", "\\n");
@@ -110,12 +109,12 @@ export class WritePage {
       this.shared.stop = text ? [text.replaceAll("\\n", "\n")] : [];
       this.#changed();
     });
-    this.speedControl = speedSlider(this.#speed, (value) => {
+    const speed = slider(SPEED, this.#speed, (value) => {
       this.#speed = value;
       this.columns.forEach((column) => column.pace(this.speed));
     });
     this.seedControl = seed;
-    const controls = [this.speedControl, seed, length, stop].map((control) => control.element);
+    const controls = [speed, seed, length, stop].map((control) => control.element);
     return element("section", { class: "card grid shared", "aria-label": "Settings of the text" }, ...controls);
   }
 
