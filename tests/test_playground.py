@@ -1,9 +1,12 @@
 """The playground in a real browser: what a person sees and does there, against the same models in Python."""
 
+import importlib.util
+import json
 import math
 import os
 import re
 import shutil
+import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,7 +24,10 @@ from models import small_model, write_folder
 playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright: the extra dev")
 from playwright.sync_api import Browser, Locator, Page, expect  # noqa: E402
 
-from playground_server import PlaygroundServer  # noqa: E402
+if importlib.util.find_spec("charloom.cli.serve"):
+    from playground_process import PlaygroundServer
+else:
+    from playground_server import PlaygroundServer
 
 expect.set_options(timeout=20_000)
 
@@ -325,16 +331,18 @@ def test_a_pasted_text_is_measured_corrected_and_seen_through_hidden_units(
     unit = int(page.locator("#unit option").nth(3).text_content().split()[1])  # type: ignore[union-attr]
     page.get_by_label("Unit, those that vary most first").select_option("3")
     move(page, 10)
-    values = server.activity(
-        {"model": "english", "text": page.locator("#pasted").input_value(), "layer": 0, "units": [unit]}
-    )
-    expect(page.locator(".panel .status")).to_have_text(
-        f"Unit {unit} is at {values['values'][0][10]:.2f} after character 11."
-    )
+    (values,) = ask(server, "activity", text=page.locator("#pasted").input_value(), layer=0, units=[unit])["values"]
+    expect(page.locator(".panel .status")).to_have_text(f"Unit {unit} is at {values[10]:.2f} after character 11.")
     shaded = (
         page.locator(".prose .character").locator("visible=true").evaluate_all("all => all.map(each => each.className)")
     )
     assert len({name.split()[1] for name in shaded}) >= 3
+
+
+def ask(server: PlaygroundServer, route: str, **request: Any) -> Any:
+    body, headers = json.dumps({"model": "english", **request}).encode(), {"Content-Type": "application/json"}
+    with urllib.request.urlopen(urllib.request.Request(f"{server.address}v1/{route}", body, headers)) as answer:
+        return json.load(answer)
 
 
 def test_an_alternative_in_a_text_that_was_read_goes_on_from_there(visit: Open) -> None:
@@ -457,7 +465,7 @@ def test_a_mistake_is_a_sentence_and_loses_nothing(visit: Open) -> None:
 
 
 def test_a_server_with_a_key_asks_for_it_once(visit: Open) -> None:
-    guarded = PlaygroundServer({"english": "english"}, key="open sesame")
+    guarded = PlaygroundServer({"english": "english"}, key="open-sesame")
     try:
         page = visit(served=guarded, ready=False)
         for key in ("a guess", guarded.key):
