@@ -214,6 +214,27 @@ def test_the_number_drawn_falls_on_the_share_of_its_character(visit: Open) -> No
         assert low - 1e-4 <= drawn <= high + 1e-4
 
 
+def test_the_mouse_points_at_a_character_and_takes_another(visit: Open) -> None:
+    page = visit()
+    write(page)
+    first = text_of(page)
+    page.locator(".prose .character").nth(30).hover()
+    expect(page.locator(".found .glyph").first).to_have_text(first[30].replace(" ", "␣"))
+    expect(page.locator(".alternatives").first.locator("li")).to_have_count(10)
+    other = page.locator(".alternatives button:not(.taken)").first
+    chosen = (other.locator(".glyph").text_content() or "").replace("␣", " ")
+    other.click()
+    finished(page)
+    assert text_of(page)[:31] == first[:30] + chosen and text_of(page)[31:] != first[31:]
+
+
+def test_an_example_fits_its_model(visit: Open) -> None:
+    expect(visit().get_by_label("Begin with")).to_have_value(PROMPT)
+    page = visit("#model=markup")
+    expect(page.get_by_label("Begin with")).to_have_value(f"{MARKUP}<u>HTML ")
+    write(page)
+
+
 def test_two_columns_use_the_same_random_numbers(visit: Open) -> None:
     page = visit()
     press(page, "Compare")
@@ -293,8 +314,7 @@ def test_hostile_addresses_change_nothing(visit: Open) -> None:
 
 def test_a_model_that_writes_markup_writes_text(visit: Open) -> None:
     page = visit("#model=markup")
-    hostile = "<u>HTML &lt;"
-    page.get_by_label("Begin with").fill(hostile)
+    page.get_by_label("Begin with").fill(MARKUP)
     write(page)
     assert text_of(page) == (MARKUP * 30)[:300]
     page.get_by_role("tab", name="Read").click()

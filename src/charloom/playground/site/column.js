@@ -20,7 +20,7 @@ export class Column {
   #page;
   #controls = {};
   #controller = null;
-  #target = 0;
+  #begun = 0;
   #reason = "length";
   #pace = new Pace((characters) => this.#shown(characters));
   #status = element("p", { class: "status" });
@@ -92,7 +92,6 @@ export class Column {
   /** A setting has changed: what is not shown yet is written again with it. */
   changed() {
     if (!this.running) return;
-    this.#target = Math.max(this.#target, this.branch.characters.length);
     this.#run();
   }
 
@@ -163,7 +162,7 @@ export class Column {
   #portion() {
     this.stop();
     this.#fresh();
-    this.#target = this.branch.characters.length + this.#page.shared.length;
+    this.#begun = this.branch.characters.length;
     this.#run();
   }
 
@@ -172,10 +171,10 @@ export class Column {
     const { branch } = this;
     const controller = (this.#controller = new AbortController());
     const { shared, backend } = this.#page;
-    const length = this.#target - branch.characters.length;
-    this.running = length > 0;
+    const length = this.#begun + shared.length - branch.characters.length;
+    if (length <= 0) return this.#done("length");
+    this.running = true;
     this.refresh();
-    if (!this.running) return;
     const settings = { ...this.settings, greedy: this.settings.temperature === 0, seed: shared.seed };
     const prompt = branch.prompt + textOf(branch.characters);
     let number = drawsAfter(branch.characters);
@@ -225,6 +224,7 @@ export class Column {
       this.model = model;
       this.changed();
       this.#page.onSettings();
+      this.#page.onModel();
     });
     const { temperature, model, ...others } = this.#controls;
     const more = element("details", { class: "more" }, element("summary", {}, "More ways to draw"));

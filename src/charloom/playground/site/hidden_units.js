@@ -67,7 +67,7 @@ export class HiddenUnits {
     const controls = element("div", { class: "grid" }, labelled("Unit, those that vary most first", this.select));
     if (model.layers > 1) controls.append(labelled("Layer", layer));
     controls.append(labelled(`Any other, 0 to ${model.hidden_size - 1}`, number), element("div", { class: "buttons" }, this.play, all));
-    const scale = element("p", { class: "legend" }, "Activity: −1 ", ...shades().map((name) => element("span", { class: `character ${name}` }, " ")), " 1");
+    const scale = element("p", { class: "legend" }, "Activity: −1 ", ...shades().map((name) => element("span", { class: `character ${name}` }, "\u00a0")), " 1");
     const what = "Each row of the strip is a unit, each column a character; it moves with the cursor. Click a row to choose it.";
     this.#panel.replaceChildren(controls, scale, this.#figure, element("div", { class: "strip" }, this.#canvas), element("p", { class: "hint" }, what));
   }

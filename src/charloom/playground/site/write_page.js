@@ -29,8 +29,9 @@ export class WritePage {
       const second = this.#known(address.get("b.model")) ?? first;
       this.#add({ name: "B", model: second, settings: samplingFrom(address, defaults(SAMPLING), "b.") });
     }
-    this.prompt.value = address.get("prompt") ?? this.#examples()[0];
+    this.prompt.value = address.get("prompt") ?? "";
     this.#fit();
+    this.#showExamples();
     if (address.has("prompt") && (address.get("mode") ?? "write") === "write") this.begin(this.prompt.value);
   }
 
@@ -42,6 +43,10 @@ export class WritePage {
     for (const column of this.columns) column.write(prompt);
     this.#resume();
     this.#context.onChange();
+  }
+
+  close() {
+    for (const column of this.columns) column.stop();
   }
 
   address() {
@@ -64,10 +69,16 @@ export class WritePage {
     return this.#context.models.find((model) => model.id === name)?.id;
   }
 
-  /** Beginnings whose characters the model knows. */
-  #examples() {
-    const { symbols } = this.#context.models.find((model) => model.id === this.columns[0].model);
-    return [...ENGLISH.filter((text) => !symbols || [...text].every((character) => symbols.includes(character))), ""];
+  /** Beginnings that fit the model: what it writes by itself, where nothing is known about it. */
+  async #examples() {
+    const { model } = this.columns[0];
+    if (model === "english") return ENGLISH;
+    let text = "";
+    const request = { ...defaults(SAMPLING), model, prompt: "", length: 40, greedy: false, stop: ["\n"], seed: 1, draws: 0, top: 1 };
+    const onPiece = (piece) => (text += piece.text);
+    await this.#context.backend.write({ ...request, temperature: 0.5 }, { onPiece }).catch(this.#context.onError);
+    const begun = /^.{8,24}\s/.exec(text)?.[0] ?? text.slice(0, 8);
+    return begun ? [begun] : [];
   }
 
   #build() {
@@ -101,7 +112,7 @@ export class WritePage {
     });
     const length = numberField(SHARED.length, this.shared.length, (value) => {
       this.shared.length = value;
-      this.#context.onChange();
+      this.#changed();
     });
     const note = "The text ends where this would come; \\n is a new line.";
     const shown = (this.shared.stop[0] ?? "").replaceAll("\n", "\\n");
@@ -131,7 +142,8 @@ export class WritePage {
       onBranch: (column) => this.#branch(column),
       compare: (branch) => this.#compare(branch),
       onState: () => this.#state(),
-      onSettings: () => this.#context.onChange() || this.#showExamples(),
+      onSettings: () => this.#context.onChange(),
+      onModel: () => this.#showExamples(),
     };
     const column = new Column(page, own);
     column.pace(this.speed);
@@ -139,7 +151,6 @@ export class WritePage {
     this.#active ??= column;
     this.stage.append(column.element);
     this.stage.classList.toggle("two", this.columns.length > 1);
-    this.#showExamples();
     this.#state();
     return column;
   }
@@ -251,12 +262,15 @@ export class WritePage {
     return true;
   }
 
-  #showExamples() {
+  async #showExamples() {
+    const examples = await this.#examples();
+    if (!this.prompt.value && !this.columns[0].branch) this.prompt.value = examples[0] ?? "";
+    this.#fit();
     const link = (text) => {
       const onclick = () => this.begin(text);
       return element("button", { type: "button", class: "chip", onclick }, text.trim() || "Nothing: the model begins");
     };
-    this.examples.replaceChildren("Try ", ...this.#examples().map(link));
+    this.examples.replaceChildren("Try ", ...examples.map(link), link(""));
   }
 
   /** As high as its text. */
