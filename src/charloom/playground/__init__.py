@@ -1,5 +1,6 @@
 """The playground: one page that the server and an exported folder share."""
 
-from charloom.playground.folder import SITE
+from pathlib import Path
 
-__all__ = ["SITE"]
+SITE = Path(__file__).with_name("site")
+"""The folder of the page: static files, with `index.html` among them."""
