@@ -18,7 +18,7 @@ export const SHARED = {
 };
 
 /** How fast a text is shown, in characters a second. */
-export const SPEEDS = [4, 12, 30, 90, Infinity];
+export const SPEEDS = [4, 12, 30, 90, 1e6];
 export const SPEED = { label: "Speed", min: 0, max: 4, step: 1, names: ["very slow", "slow", "readable", "fast", "at once"] };
 
 export const defaults = (ranges) => Object.fromEntries(Object.entries(ranges).map(([name, { value }]) => [name, value]));
