@@ -1,7 +1,6 @@
 """A server for the tests of the playground: the page and the routes that it uses, with models in this process."""
 
 import json
-import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +20,10 @@ from charloom.playground import SITE
 from charloom.report.units import activations
 from charloom.settings import SamplingConfig
 
-POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'"
+POLICY = (
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
 KINDS = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -96,7 +98,9 @@ class PlaygroundServer:
         (ids,) = writer.prompts([request["prompt"]])
         draws = request.get("draws", 0)
         uniform = np.random.Generator(np.random.PCG64(request["seed"]).advance(draws))
-        return self._write(writer, ids, config, Outlet(writer.vocabulary, length, request.get("stop", [])), uniform, draws, top)
+        return self._write(
+            writer, ids, config, Outlet(writer.vocabulary, length, request.get("stop", [])), uniform, draws, top
+        )
 
     def _write(self, writer, ids, config, outlet, uniform, draws, top):  # type: ignore[no-untyped-def]
         names = [writer.vocabulary.symbol(symbol) for symbol in range(len(writer.vocabulary))]
@@ -113,7 +117,9 @@ class PlaygroundServer:
             shown = [pending.popleft() for _ in text]
             places = [offset + place for place in range(len(text))]
             offset += len(text)
-            tokens, values, tops = ([list(part) for part in zip(*shown, strict=True)] or [[], [], []]) if shown else ([], [], [])
+            tokens, values, tops = (
+                ([list(part) for part in zip(*shown, strict=True)] or [[], [], []]) if shown else ([], [], [])
+            )
             logprobs = {"tokens": tokens, "token_logprobs": values, "top_logprobs": tops, "text_offset": places}
             choice = {"index": 0, "text": text, "logprobs": logprobs, "finish_reason": None}
             about: dict[str, Any] = {"draws": draws}

@@ -62,6 +62,7 @@ function askForKey() {
 
 /** The tabs of the models at hand; returns a function that shows one of them. */
 function show(context, address) {
+  for (const page of context.pages.values()) page.close?.();
   const pages = new Map();
   const tabs = TABS.map((tab) => ({ ...tab, models: context.models.filter(tab.can) })).filter((tab) => tab.models.length);
   const open = ({ name }) => {

@@ -22,7 +22,8 @@ export function branchTree(place, column, compare) {
   };
   const roots = branches.filter((each) => !each.parent).map(item);
   place.hidden = branches.length < 2;
-  place.replaceChildren(element("h2", {}, `Branches of column ${column.name}`), element("ul", {}, ...roots));
+  place.setAttribute("aria-label", `Branches of column ${column.name}`);
+  place.replaceChildren(element("h2", {}, "Branches"), element("ul", {}, ...roots));
 }
 
 /** The text around the place where a branch begins, its own character marked; and its surprise. */

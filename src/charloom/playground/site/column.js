@@ -1,6 +1,7 @@
 /** One text that is being written, with the settings of its own. */
 
 import { Announcer } from "./announcer.js";
+import { branchTree } from "./branch_tree.js";
 import { element } from "./dom.js";
 import { legend } from "./legend.js";
 import { Pace } from "./pace.js";
@@ -19,11 +20,12 @@ export class Column {
   #page;
   #controls = {};
   #controller = null;
-  #target = 0;
+  #begun = 0;
   #reason = "length";
   #pace = new Pace((characters) => this.#shown(characters));
   #status = element("p", { class: "status" });
   #announcer;
+  #tree = element("section", { class: "branches", hidden: true });
 
   /**
    * @param {object} page  what columns share: backend, models, shared settings, and what to call
@@ -37,7 +39,7 @@ export class Column {
     const onCursor = (place) => page.onCursor(this, place);
     this.view = new TextView({ label, onCursor, onKey: (event) => page.onKey(this, event) });
     this.element = element("section", { class: "column card", "aria-label": `Column ${name}` });
-    this.element.append(this.#settings(), this.view.element, this.#foot(), this.#announcer.element);
+    this.element.append(this.#settings(), this.view.element, this.#foot(), this.#tree, this.#announcer.element);
     this.refresh();
   }
 
@@ -60,50 +62,37 @@ export class Column {
   choose(place, text) {
     const before = this.branch.characters[place];
     const share = before.top.find(([each]) => each === text)?.[1] ?? 1;
-    const bytes = new TextEncoder().encode(text).length;
-    const used = this.#modelRecord()?.vocabulary === "bytes" ? bytes : 1;
     this.stop();
-    this.story.fork(place, { ...before, text, used, nats: -Math.log(share), chosen: true });
+    this.story.fork(place, { ...before, text, used: this.#uses(text), nats: -Math.log(share), chosen: true });
     this.#portion();
   }
 
-  /** Show another branch, or the same one from its beginning. */
+  /** Show another branch. */
   show(branch) {
-    this.stop();
-    if (branch) this.story.show(branch);
-    this.#fresh();
+    this.#turn(() => this.story.show(branch));
+  }
+
+  /** A text from elsewhere, as it is. */
+  adopt(branch) {
+    this.#turn(() => this.story.adopt(branch));
+  }
+
+  remove(branch) {
+    this.#turn(() => this.story.remove(branch));
   }
 
   undo() {
-    this.stop();
-    this.story.undo();
-    this.#fresh();
+    this.#turn(() => this.story.undo());
   }
 
   redo() {
-    this.stop();
-    this.story.redo();
-    this.#fresh();
+    this.#turn(() => this.story.redo());
   }
 
   /** A setting has changed: what is not shown yet is written again with it. */
   changed() {
     if (!this.running) return;
-    this.#target = Math.max(this.#target, this.branch.characters.length);
     this.#run();
-  }
-
-  /** A text from elsewhere, as it is. */
-  adopt(branch) {
-    this.stop();
-    this.story.adopt(branch);
-    this.#fresh();
-  }
-
-  remove(branch) {
-    this.stop();
-    this.story.remove(branch);
-    this.#fresh();
   }
 
   stop() {
@@ -132,11 +121,6 @@ export class Column {
     else this.#pace.step();
   }
 
-  set(settings) {
-    Object.assign(this.settings, settings);
-    for (const [name, control] of Object.entries(this.#controls)) control.set(this.settings[name] ?? this.model);
-  }
-
   refresh() {
     const { characters = [] } = this.branch ?? {};
     const mean = bitsPerCharacter(characters);
@@ -150,8 +134,16 @@ export class Column {
     this.#page.onState();
   }
 
-  #modelRecord() {
-    return this.#page.models.find((model) => model.id === this.model);
+  /** How many random numbers a character takes. */
+  #uses(text) {
+    const { vocabulary } = this.#page.models.find((model) => model.id === this.model);
+    return vocabulary === "bytes" ? new TextEncoder().encode(text).length : 1;
+  }
+
+  #turn(act) {
+    this.stop();
+    act();
+    this.#fresh();
   }
 
   #fresh() {
@@ -159,13 +151,18 @@ export class Column {
     this.view.show(this.branch?.prompt ?? "", this.branch?.characters ?? []);
     this.#announcer.begin();
     this.#page.onBranch(this);
+    this.#showTree();
     this.refresh();
+  }
+
+  #showTree() {
+    branchTree(this.#tree, this, this.#page.compare);
   }
 
   #portion() {
     this.stop();
     this.#fresh();
-    this.#target = this.branch.characters.length + this.#page.shared.length;
+    this.#begun = this.branch.characters.length;
     this.#run();
   }
 
@@ -174,21 +171,20 @@ export class Column {
     const { branch } = this;
     const controller = (this.#controller = new AbortController());
     const { shared, backend } = this.#page;
-    const length = this.#target - branch.characters.length;
-    this.running = length > 0;
+    const length = this.#begun + shared.length - branch.characters.length;
+    if (length <= 0) return this.#done("length");
+    this.running = true;
     this.refresh();
-    if (!this.running) return;
-    const settings = { ...this.settings, seed: shared.seed };
+    const settings = { ...this.settings, greedy: this.settings.temperature === 0, seed: shared.seed };
     const prompt = branch.prompt + textOf(branch.characters);
     let number = drawsAfter(branch.characters);
-    const bytes = this.#modelRecord()?.vocabulary === "bytes";
     const written = (character) => {
-      const used = bytes ? new TextEncoder().encode(character.text).length : 1;
+      const used = this.#uses(character.text);
       number += used;
       return { ...character, settings, used, number: number - used };
     };
     const onPiece = ({ characters }) => this.#pace.push(characters.map(written));
-    const request = { model: this.model, prompt, length, ...settings, greedy: false, stop: shared.stop };
+    const request = { model: this.model, prompt, length, ...settings, stop: shared.stop };
     try {
       const options = { signal: controller.signal, onPiece };
       const reason = await backend.write({ ...request, draws: number, top: ALTERNATIVES }, options);
@@ -211,7 +207,7 @@ export class Column {
     this.running = false;
     this.#reason = reason;
     this.#announcer.finish();
-    this.#page.onTree(this);
+    this.#showTree();
     this.refresh();
   }
 
@@ -228,6 +224,7 @@ export class Column {
       this.model = model;
       this.changed();
       this.#page.onSettings();
+      this.#page.onModel();
     });
     const { temperature, model, ...others } = this.#controls;
     const more = element("details", { class: "more" }, element("summary", {}, "More ways to draw"));

@@ -1,6 +1,7 @@
 /** What hidden units do along a text: one of them colours it, all of them make a strip that moves with the cursor. */
 
 import { element, newestOnly } from "./dom.js";
+import { labelled } from "./settings.js";
 import { glyph } from "./surprise.js";
 
 const STEPS = 4;
@@ -59,7 +60,6 @@ export class HiddenUnits {
     const layer = element("select", { id: "layer" }, ...layers);
     layer.value = this.#layer;
     layer.addEventListener("change", () => again(null, (this.#layer = Number(layer.value))));
-    const labelled = (label, control) => element("div", { class: "control" }, element("label", { for: control.id }, label), control);
     const number = element("input", { id: "any-unit", type: "number", min: 0, max: model.hidden_size - 1, step: 1 });
     number.addEventListener("change", () => number.checkValidity() && number.value && again([Number(number.value)]));
     this.play = element("button", { type: "button", onclick: () => this.#toggle() }, "Play");
@@ -67,7 +67,7 @@ export class HiddenUnits {
     const controls = element("div", { class: "grid" }, labelled("Unit, those that vary most first", this.select));
     if (model.layers > 1) controls.append(labelled("Layer", layer));
     controls.append(labelled(`Any other, 0 to ${model.hidden_size - 1}`, number), element("div", { class: "buttons" }, this.play, all));
-    const scale = element("p", { class: "legend" }, "Activity: −1 ", ...shades().map((name) => element("span", { class: `character ${name}` }, " ")), " 1");
+    const scale = element("p", { class: "legend" }, "Activity: −1 ", ...shades().map((name) => element("span", { class: `character ${name}` }, "\u00a0")), " 1");
     const what = "Each row of the strip is a unit, each column a character; it moves with the cursor. Click a row to choose it.";
     this.#panel.replaceChildren(controls, scale, this.#figure, element("div", { class: "strip" }, this.#canvas), element("p", { class: "hint" }, what));
   }

@@ -1,8 +1,8 @@
 /** What the model expected at one character: the most probable ones, and the number that was drawn. */
 
-import { distribution, recentPlaces } from "./distribution.js";
 import { drawn, element, newestOnly, whenQuiet } from "./dom.js";
 import { Pcg64 } from "./random.js";
+import { distribution } from "./sampling.js";
 import { glyph, inBits, nameOf, percent } from "./surprise.js";
 
 const LABELLED = 0.045;
@@ -87,8 +87,9 @@ export class Inspector {
     const { character, symbols, before } = place;
     const shares = new Map(all);
     const names = [...symbols, ...all.map(([text]) => text).filter((text) => !symbols.includes(text))];
-    const own = names.map((name) => shares.get(name) ?? 0);
-    const after = distribution(own, character.settings, recentPlaces(before, symbols));
+    const own = Float64Array.from(names, (name) => Math.log(shares.get(name) || Number.MIN_VALUE));
+    const recent = [...before].map((text) => names.indexOf(text)).filter((id) => id >= 0);
+    const after = distribution(own, character.settings, recent);
     const uniform = new Pcg64(BigInt(character.settings.seed)).advance(character.number).random();
     this.#draw.replaceChildren(...drawing(names, after, character.text, uniform));
   }
@@ -97,8 +98,7 @@ export class Inspector {
 /** The characters next to one another, each as wide as its probability, and the number that fell on one of them. */
 function drawing(names, shares, taken, uniform) {
   const parts = [];
-  let start = 0;
-  let [from, to] = [0, 0];
+  let [start, from, to] = [0, 0, 0];
   shares.forEach((share, place) => {
     const mine = names[place] === taken;
     if (mine) [from, to] = [start, start + share];

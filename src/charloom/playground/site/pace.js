@@ -4,7 +4,7 @@ const TICK = 30;
 
 export class Pace {
   paused = false;
-  /** Characters a second; Infinity shows everything at once. */
+  /** Characters a second. */
   speed = 30;
   #waiting = [];
   #owed = 0;

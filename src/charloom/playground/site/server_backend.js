@@ -144,8 +144,8 @@ function characters({ text, logprobs }, top) {
   const whole = tokens.length === points.length;
   const made = points.map((point) => ({ text: point, nats: 0, top: [] }));
   tokens.forEach((_, place) => {
-    const character = made[whole ? place : Math.min(text_offset[place] - text_offset[0], made.length - 1)];
-    if (!character) return;
+    const character = made[whole ? place : text_offset[place] - text_offset[0]];
+    if (!character) return; // the end of the text
     character.nats -= token_logprobs[place];
     if (!character.top.length) character.top = mostProbable(top_logprobs[place] ?? {}, top);
   });

@@ -1,7 +1,7 @@
 /** Typing: how the model would finish the word or the line, after every key. */
 
 import { element, newestOnly, whenQuiet } from "./dom.js";
-import { modelChoice } from "./settings.js";
+import { labelled, modelChoice } from "./settings.js";
 import { glyph, percent } from "./surprise.js";
 
 const SUGGESTIONS = 6;
@@ -25,7 +25,7 @@ export class TypePage {
     const model = modelChoice(context.models, this.#model, (name) => this.#suggest((this.#model = name)));
     const note = "Arrow down goes to the suggestions, left and right go through them, Enter takes one.";
     this.chips = element("ol", { class: "chips", "aria-label": "Suggestions", onkeydown: (event) => this.#chipKey(event) });
-    const finish = element("div", { class: "control" }, element("label", { for: "kind" }, "Finish the"), kind);
+    const finish = labelled("Finish the", kind);
     this.element = element(
       "section", { class: "page narrow" },
       element(

@@ -1,11 +1,10 @@
 /** Writing: a beginning, one or two columns that continue it, the settings, and the branches. */
 
 import { samplingFrom, settingsTo, sharedFrom } from "./address.js";
-import { branchTree } from "./branch_tree.js";
 import { Column } from "./column.js";
 import { element } from "./dom.js";
 import { Inspector } from "./inspector.js";
-import { defaults, numberField, SAMPLING, SHARED, SPEEDS, speedSlider, textField } from "./settings.js";
+import { defaults, numberField, SAMPLING, SHARED, slider, SPEED, SPEEDS, textField } from "./settings.js";
 import { textOf } from "./story.js";
 
 const HINT = "Point at a character, or move to one with the arrow keys: here you see what else the model had in mind.";
@@ -30,8 +29,9 @@ export class WritePage {
       const second = this.#known(address.get("b.model")) ?? first;
       this.#add({ name: "B", model: second, settings: samplingFrom(address, defaults(SAMPLING), "b.") });
     }
-    this.prompt.value = address.get("prompt") ?? this.#examples()[0];
+    this.prompt.value = address.get("prompt") ?? "";
     this.#fit();
+    this.#showExamples();
     if (address.has("prompt") && (address.get("mode") ?? "write") === "write") this.begin(this.prompt.value);
   }
 
@@ -43,6 +43,10 @@ export class WritePage {
     for (const column of this.columns) column.write(prompt);
     this.#resume();
     this.#context.onChange();
+  }
+
+  close() {
+    for (const column of this.columns) column.stop();
   }
 
   address() {
@@ -65,10 +69,16 @@ export class WritePage {
     return this.#context.models.find((model) => model.id === name)?.id;
   }
 
-  /** Beginnings whose characters the model knows. */
-  #examples() {
-    const { symbols } = this.#context.models.find((model) => model.id === this.columns[0].model);
-    return [...ENGLISH.filter((text) => !symbols || [...text].every((character) => symbols.includes(character))), ""];
+  /** Beginnings that fit the model: what it writes by itself, where nothing is known about it. */
+  async #examples() {
+    const { model } = this.columns[0];
+    if (model === "english") return ENGLISH;
+    let text = "";
+    const request = { ...defaults(SAMPLING), model, prompt: "", length: 40, greedy: false, stop: ["\n"], seed: 1, draws: 0, top: 1 };
+    const onPiece = (piece) => (text += piece.text);
+    await this.#context.backend.write({ ...request, temperature: 0.5 }, { onPiece }).catch(this.#context.onError);
+    const begun = /^.{8,24}\s/.exec(text)?.[0] ?? text.slice(0, 8);
+    return begun ? [begun] : [];
   }
 
   #build() {
@@ -91,20 +101,18 @@ export class WritePage {
     const toolbar = element("div", { class: "toolbar", role: "group", "aria-label": "Writing" }, ...acts);
     const beginning = element("div", { class: "card beginning" }, label, this.prompt, this.examples, toolbar);
     this.stage = element("div", { class: "columns" });
-    this.tree = element("section", { class: "branches card", "aria-label": "Branches", hidden: true });
-    const left = element("div", { class: "left" }, beginning, this.stage, this.tree, this.#settings());
+    const left = element("div", { class: "left" }, beginning, this.stage, this.#settings());
     this.element = element("section", { class: "page" }, left, this.#inspector.element);
   }
 
   #settings() {
-    const context = () => this.#context.onChange();
     const seed = numberField(SHARED.seed, this.shared.seed, (value) => {
       this.shared.seed = value;
       this.#changed();
     });
     const length = numberField(SHARED.length, this.shared.length, (value) => {
       this.shared.length = value;
-      context();
+      this.#changed();
     });
     const note = "The text ends where this would come; \\n is a new line.";
     const shown = (this.shared.stop[0] ?? "").replaceAll("\n", "\\n");
@@ -112,12 +120,12 @@ export class WritePage {
       this.shared.stop = text ? [text.replaceAll("\\n", "\n")] : [];
       this.#changed();
     });
-    this.speedControl = speedSlider(this.#speed, (value) => {
+    const speed = slider(SPEED, this.#speed, (value) => {
       this.#speed = value;
       this.columns.forEach((column) => column.pace(this.speed));
     });
     this.seedControl = seed;
-    const controls = [this.speedControl, seed, length, stop].map((control) => control.element);
+    const controls = [speed, seed, length, stop].map((control) => control.element);
     return element("section", { class: "card grid shared", "aria-label": "Settings of the text" }, ...controls);
   }
 
@@ -132,9 +140,10 @@ export class WritePage {
       onCursor: (column, place) => this.#inspect(column, place),
       onKey: (column, event) => this.#key(column, event),
       onBranch: (column) => this.#branch(column),
-      onTree: (column) => this.#showTree(column),
+      compare: (branch) => this.#compare(branch),
       onState: () => this.#state(),
-      onSettings: () => this.#context.onChange() || this.#showExamples(),
+      onSettings: () => this.#context.onChange(),
+      onModel: () => this.#showExamples(),
     };
     const column = new Column(page, own);
     column.pace(this.speed);
@@ -142,7 +151,6 @@ export class WritePage {
     this.#active ??= column;
     this.stage.append(column.element);
     this.stage.classList.toggle("two", this.columns.length > 1);
-    this.#showExamples();
     this.#state();
     return column;
   }
@@ -212,11 +220,6 @@ export class WritePage {
     if (column.branch) this.prompt.value = column.branch.prompt;
     this.#fit();
     this.#inspector.clear();
-    this.#showTree(column);
-  }
-
-  #showTree(column) {
-    branchTree(this.tree, column, (branch) => this.#compare(branch));
   }
 
   #inspect(column, place) {
@@ -235,7 +238,7 @@ export class WritePage {
   async #whole(model, prompt, { settings, number }, top, signal) {
     let all = null;
     const onPiece = ({ characters }) => (all ??= characters[0].top);
-    const request = { model, prompt, length: 1, ...settings, greedy: false, stop: [], draws: number, top };
+    const request = { model, prompt, length: 1, ...settings, stop: [], draws: number, top };
     await this.#context.backend.write(request, { signal, onPiece });
     return all;
   }
@@ -259,12 +262,15 @@ export class WritePage {
     return true;
   }
 
-  #showExamples() {
+  async #showExamples() {
+    const examples = await this.#examples();
+    if (!this.prompt.value && !this.columns[0].branch) this.prompt.value = examples[0] ?? "";
+    this.#fit();
     const link = (text) => {
       const onclick = () => this.begin(text);
       return element("button", { type: "button", class: "chip", onclick }, text.trim() || "Nothing: the model begins");
     };
-    this.examples.replaceChildren("Try ", ...this.#examples().map(link));
+    this.examples.replaceChildren("Try ", ...examples.map(link), link(""));
   }
 
   /** As high as its text. */
