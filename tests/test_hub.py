@@ -54,7 +54,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.name != cache.LIST}
 
 
 def other_model(path: Path, text: str = "xyz ") -> dict[str, bytes]:
@@ -62,7 +62,8 @@ def other_model(path: Path, text: str = "xyz ") -> dict[str, bytes]:
 
 
 def everything(folder: Path) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """All files below a folder, without the locks, which stay."""
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"}
 
 
 def refused(done: "subprocess.CompletedProcess[str]", *words: str) -> None:
@@ -311,19 +312,22 @@ def test_a_fetch_that_ends_halfway_is_never_used(
     server: Hub, model: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.repository(NAME).commit(files_of(model))
-    real = cache._write
+    real, arrived = hub.download, list[str]()
 
-    def crash(folder: Path, files: Any) -> None:
-        real(folder, dict(list(files.items())[:2]))
-        raise KeyboardInterrupt
+    def crash(*arguments: Any) -> Any:
+        if len(arrived) == 2:
+            raise KeyboardInterrupt
+        arrived.append(arguments[2])
+        return real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(cache, "_write", crash)
+        patch.setattr(hub, "download", crash)
         with pytest.raises(KeyboardInterrupt):
             located(NAME)
     assert everything(own_cache) == {}
     with monkeypatch.context() as patch:  # the power fails, so that not even the rubbish is removed
-        patch.setattr(cache, "_write", crash)
+        arrived.clear()
+        patch.setattr(hub, "download", crash)
         patch.setattr(shutil, "rmtree", lambda *_, **__: None)
         with pytest.raises(KeyboardInterrupt):
             located(NAME)
@@ -331,10 +335,20 @@ def test_a_fetch_that_ends_halfway_is_never_used(
     assert files_of(located(NAME)) == files_of(model)
 
 
-def test_a_cached_model_that_lost_a_file_is_fetched_again_or_refused(server: Hub, model: Path) -> None:
-    server.repository(NAME).commit(files_of(model))
-    (located(NAME) / "model.safetensors").unlink()
-    assert files_of(located(NAME)) == files_of(model)
+@pytest.mark.parametrize("name", ["model.safetensors", "words.xz", "README.md", cache.LIST])
+@pytest.mark.parametrize("lose", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:4])])
+def test_a_cached_model_that_lost_a_file_or_a_part_is_fetched_again_or_refused(
+    name: str, lose: Callable[[Path], object], server: Hub, model: Path, monkeypatch: pytest.MonkeyPatch, charloom: Call
+) -> None:
+    files = files_of(model) | {"words.xz": b"words", "README.md": b"# Letters\n"}
+    server.repository(NAME).commit(files)
+    lose(located(NAME) / name)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    refused(charloom("generate", NAME), f"a file of {NAME} was deleted from the cache", "HF_HUB_OFFLINE")
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    assert files_of(located(NAME)) == files
+    asked = len(server.requests)
+    assert files_of(located(NAME)) == files and len(server.requests) == asked
 
 
 def test_where_the_cache_cannot_be_written_a_temporary_folder_serves(
