@@ -257,13 +257,10 @@ def test_where_the_cache_is_a_file_a_temporary_folder_serves(
     assert own_cache.read_text() == "mine"
 
 
-def test_where_the_place_of_a_folder_is_a_file_there_is_one_sentence_and_it_stays(
-    packed_file: Path, own_cache: Path, charloom: Call
-) -> None:
+@pytest.mark.parametrize("put", [lambda path: path.write_text("rubbish"), lambda path: path.symlink_to("nowhere")])
+def test_what_is_in_the_place_of_a_folder_is_replaced(put: Callable[[Path], object], packed_file: Path) -> None:
     folder = located(packed_file)
     shutil.rmtree(folder)
-    folder.write_text("mine")
-    done = charloom("generate", packed_file, "--length", "5")
-    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
-    assert str(folder) in done.stderr
-    assert folder.read_text() == "mine"
+    put(folder)
+    assert located(packed_file) == folder
+    assert folder.is_dir() and not folder.is_symlink()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import charloom
+import charloom as library
 import classify_rows
 from charloom.errors import FolderError, MissingExtraError
 from charloom.places import cache, contents, hub, notices
@@ -114,7 +115,6 @@ def test_a_revision_is_a_branch_a_tag_or_a_commit(server: Hub, model: Path, tmp_
     for revision, known in ((None, "\n abcde"), ("main", "\n abcde"), ("refs/pr/1", " xyz"), (second, " xyz")):
         place = NAME if revision is None else f"{NAME}@{revision}"
         assert charloom.load(place).vocabulary.characters == known
-        assert charloom.load(Path(place)).vocabulary.characters == known
     assert located(f"{NAME}@{first}") == located(NAME)
 
 
@@ -386,6 +386,12 @@ def test_a_path_goes_before_an_address(server: Hub, model: Path, tmp_path: Path,
     assert charloom("generate", NAME, "--length", "5").returncode == 0
     refused(charloom("generate", "somebody/mistyped"), "there is no run or model folder somebody/mistyped")
     refused(charloom("generate", "runs/mistyped"), "there is no run or model folder runs/mistyped")
+    refused(charloom("generate", "./another/letters"), "there is no run or model folder another/letters")
+    mistyped = charloom("train", "-", "--from", "./another/letters", "--run", "new", input="some text\n" * 99)
+    refused(mistyped, "there is no run or model folder another/letters")
+    for place in (Path("another/letters"), Path("./another/letters"), Path("english")):
+        with pytest.raises(FolderError, match=f"there is no run or model folder {place}"):
+            library.load(place)
     assert server.requests == []
 
 
@@ -395,7 +401,9 @@ def test_a_path_goes_before_an_address(server: Hub, model: Path, tmp_path: Path,
         ("a/b", Address("a/b")),
         ("a/b@v1.0", Address("a/b", "v1.0")),
         ("a-b/c_d.e@refs/pr/1", Address("a-b/c_d.e", "refs/pr/1")),
-        (Path("a/b@main"), Address("a/b", "main")),
+        (Path("a/b"), None),
+        (Path("./a/b"), None),
+        (Path("a/b@main"), None),
         ("a", None),
         ("a/b/c", None),
         ("/a/b", None),
@@ -426,7 +434,7 @@ def test_a_run_that_starts_from_a_model_on_a_hub_remembers_the_commit(
     files = TinyRun(steps=2)
     finish(files.begin(tmp_path / "parent"))
     commit = server.repository(NAME).commit(files_of(tmp_path / "parent" / "model"))
-    assert lasting_name(Path(NAME)) == f"{NAME}@{commit}"
+    assert lasting_name(NAME) == f"{NAME}@{commit}"
     text = "the same letters again and again\n" * 40
     done = charloom("train", "-", "--run", "child", "--from", NAME, "--steps", "2", "--device", "cpu", input=text)
     assert done.returncode == 0, done.stderr

@@ -19,6 +19,7 @@ from charloom.errors import FolderError, StorageError
 from charloom.models.model_folder import read_model
 from charloom.places import cache, packed, packing
 from charloom.places.located import located
+from charloom.training import experiment
 from models import small_model, write_folder
 from tiny_runs import TinyRun, differences, finish
 
@@ -360,3 +361,34 @@ def test_the_end_of_a_zip_is_read_as_python_reads_it(model: Path, tmp_path: Path
         with pytest.raises(FolderError, match="end"):
             located(path)
     assert zipfile.ZipFile(io.BytesIO(whole)).namelist()
+
+
+def test_messages_name_what_the_user_named_and_not_the_cache(
+    run: Path, model: Path, tmp_path: Path, own_cache: Path, charloom: Call
+) -> None:
+    damaged = shutil.copytree(model, tmp_path / "damaged")
+    (damaged / "vocabulary.json").write_text("{}")
+    file_of(damaged, tmp_path / "damaged.zip")
+    file_of(model, tmp_path / "model.zip")
+    rows = classify_rows.finish(classify_rows.begin(classify_rows.small_rows(), tmp_path / "kinds", steps=2))
+    file_of(rows, tmp_path / "kinds.zip")
+    for command, word in (
+        (["generate", "damaged.zip"], "damaged.zip/vocabulary.json"),
+        (["evaluate", "model.zip"], "model.zip is a model folder"),
+        (["generate", "kinds.zip"], "kinds.zip/model holds a classifier"),
+        (["plot", "model.zip"], "model.zip"),
+        (["classify", "predict", "model.zip", "--text", "x"], "model.zip is a language model"),
+    ):
+        done = charloom(*command)
+        assert done.returncode == 2 and word in done.stderr, done.stderr
+        assert str(own_cache) not in done.stderr
+
+
+def test_a_packed_run_is_not_resumed_in_the_cache(run: Path, tmp_path: Path, own_cache: Path) -> None:
+    path = file_of(run, tmp_path / "a.zip")
+    for resume in (charloom.train, experiment.resume):
+        with pytest.raises(FolderError, match=r"a\.zip is a file, not a run directory.*unpack it first"):
+            resume(**{"resume" if resume is charloom.train else "run": path})  # type: ignore[operator]
+    with pytest.raises(FolderError, match=r"somebody/letters is not a run directory: there is no such folder"):
+        charloom.train(resume="somebody/letters")
+    assert not own_cache.exists()

@@ -53,10 +53,10 @@ def test_all_shipped_files_together_are_small() -> None:
     assert (READY_MADE["english"].folder / "model.safetensors").stat().st_size <= 8 << 20
 
 
-def test_a_path_that_exists_is_meant_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_goes_before_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert located("english") == READY_MADE["english"].folder
-    assert located("./english") == Path("english")
+    assert located("./english") == located(Path("english")) == Path("english")
     (tmp_path / "english").mkdir()
     assert located("english") == Path("english")
     assert located("runs/absent") == Path("runs/absent")

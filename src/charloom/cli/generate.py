@@ -20,7 +20,7 @@ MOST_SAMPLES = 1_000_000
 
 
 def generate(
-    run: Path,
+    run: str,
     /,
     *,
     prompt: list[str] | None = None,

@@ -20,7 +20,6 @@ from charloom.cli.streams import ReaderGone, open_streams, settle  # noqa: E402
 from charloom.errors import CharloomError  # noqa: E402
 from charloom.errors.options import named_as_flags  # noqa: E402
 from charloom.places import notices  # noqa: E402
-from charloom.places.addresses import are_paths  # noqa: E402
 from charloom.version import __version__  # noqa: E402
 
 VERBS = {
@@ -89,7 +88,6 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         if sys.stderr.isatty():
             notices.listeners[:] = [complain]
-        are_paths(arguments)
         sources = Sources()
         app = build(sources)
         if len(arguments) == 2 and arguments[0] in VERBS and arguments[1] in app.help_flags:

@@ -2,11 +2,10 @@
 
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 
 def push(
-    run: Path,
+    run: str,
     repository: str,
     /,
     *,

@@ -18,7 +18,7 @@ def addressed(repository: str, revision: str | None) -> Address:
     return demanded(f"{replace(where, revision=revision)}")
 
 
-def checked(run: Path | str) -> Path:
+def checked(run: str | Path) -> Path:
     """The model folder of a run or a model folder, after loading its model. Raises `FolderError`."""
     from charloom.classify.description import is_classifier
     from charloom.models.model_folder import model_folder, read_model
@@ -33,7 +33,7 @@ def checked(run: Path | str) -> Path:
     return folder
 
 
-def files_to_share(run: Path, where: Address) -> dict[str, bytes]:
+def files_to_share(run: str, where: Address) -> dict[str, bytes]:
     """The files of a model for people at an address, with what other libraries read. Raises `FolderError`."""
     from charloom.classify.description import is_classifier
     from charloom.models.model_folder import read_model, read_model_file

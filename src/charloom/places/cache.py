@@ -112,11 +112,18 @@ def _published(place: Path, fill: Fill) -> Path:
     with _removed_on_failure(new):
         _fill(new, fill)
         with atomic_files.storage_errors(place):
-            if os.path.lexists(place):  # somebody deleted a part of it
-                shutil.rmtree(place)
+            _remove(place)
             new.rename(place)
     _sweep()
     return place
+
+
+def _remove(place: Path) -> None:
+    """Remove what is in the place of a folder: one that somebody deleted a part of, or anything else."""
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place)
+    else:
+        place.unlink(missing_ok=True)
 
 
 @contextmanager

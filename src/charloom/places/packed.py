@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from functools import lru_cache
+from os import PathLike
 from pathlib import Path, PurePosixPath
 
 from charloom.errors import CharloomError, FolderError, shown
@@ -41,8 +42,9 @@ _ENCRYPTED = 0x1
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
-def is_packed(path: Path) -> bool:
-    """Whether `path` is a file that begins as a zip does."""
+def is_packed(place: str | PathLike[str]) -> bool:
+    """Whether this is the path of a file that begins as a zip does."""
+    path = Path(place)
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             return False
