@@ -1,4 +1,4 @@
-"""The cache of packed and fetched models: complete or absent, whoever else fills it, is killed, or may not write."""
+"""The cache of packed and fetched models: complete or absent, with several processes, killed ones, and no permission to write."""
 
 import os
 import shutil
@@ -258,7 +258,7 @@ def test_where_the_cache_is_a_file_a_temporary_folder_serves(
 
 
 @pytest.mark.parametrize("put", [lambda path: path.write_text("rubbish"), lambda path: path.symlink_to("nowhere")])
-def test_what_is_in_the_place_of_a_folder_is_replaced(put: Callable[[Path], object], packed_file: Path) -> None:
+def test_what_lies_where_a_folder_belongs_is_replaced(put: Callable[[Path], object], packed_file: Path) -> None:
     folder = located(packed_file)
     shutil.rmtree(folder)
     put(folder)

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shutil
 import stat
 import struct
@@ -16,8 +17,9 @@ import pytest
 import charloom
 import classify_rows
 from charloom.errors import FolderError, StorageError
+from charloom.models import model_folder
 from charloom.models.model_folder import read_model
-from charloom.places import cache, packed, packing
+from charloom.places import cache, contents, packed, packing
 from charloom.places.located import located
 from charloom.training import experiment
 from models import small_model, write_folder
@@ -363,6 +365,40 @@ def test_the_end_of_a_zip_is_read_as_python_reads_it(model: Path, tmp_path: Path
     assert zipfile.ZipFile(io.BytesIO(whole)).namelist()
 
 
+def test_only_what_charloom_writes_moves_and_only_where_it_writes_it(run: Path, model: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(run, tmp_path / "copy")
+    for name in ("README.md", "tokenizer.json", "vocabulary.json", "model.safetensors"):
+        (copy / name).write_text("mine")
+    file_of(copy, tmp_path / "copy.zip")
+    assert (tmp_path / "copy.zip").read_bytes() == file_of(run, tmp_path / "run.zip").read_bytes()
+    files = contents_of(model) | {"text.txt": b"mine", "metrics.jsonl": b"", "clock.jsonl": b"mine"}
+    assert contents_of(located(zipped(tmp_path / "model.zip", files))) == contents_of(model)
+
+
+@pytest.mark.parametrize("part", ["", "model/"])
+def test_what_reading_would_refuse_is_refused_when_it_is_packed(
+    part: str, run: Path, tmp_path: Path, charloom: Call
+) -> None:
+    copy = shutil.copytree(run, tmp_path / "copy")
+    largest = contents.MODEL["README.md"]
+    (copy / "model" / "README.md").write_bytes(bytes(largest))
+    assert charloom("pack", f"copy/{part}", "--output", "fits.zip").returncode == 0
+    assert (located(tmp_path / "fits.zip") / ("" if part else "model") / "README.md").stat().st_size == largest
+    (copy / "model" / "README.md").write_bytes(bytes(largest + 1))
+    done = charloom("pack", f"copy/{part}", "--output", "a.zip")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert f"README.md has {largest + 1:,} bytes" in done.stderr
+    assert not (tmp_path / "a.zip").exists()
+
+
+def test_a_model_is_loaded_once_when_it_is_packed(run: Path, charloom: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = list[Path]()
+    real = model_folder.read_model
+    monkeypatch.setattr(model_folder, "read_model", lambda folder: loaded.append(folder) or real(folder))
+    assert charloom("pack", run, "--output", "a.zip").returncode == 0
+    assert loaded == [run / "model"]
+
+
 def test_messages_name_what_the_user_named_and_not_the_cache(
     run: Path, model: Path, tmp_path: Path, own_cache: Path, charloom: Call
 ) -> None:
@@ -392,3 +428,16 @@ def test_a_packed_run_is_not_resumed_in_the_cache(run: Path, tmp_path: Path, own
     with pytest.raises(FolderError, match=r"somebody/letters is not a run directory: there is no such folder"):
         charloom.train(resume="somebody/letters")
     assert not own_cache.exists()
+
+
+def test_the_documents_list_every_file_that_moves() -> None:
+    docs = Path(__file__).resolve().parents[1] / "docs"
+    formats = (docs / "reference" / "files-and-formats.md").read_text()
+    sections = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", formats, re.DOTALL | re.MULTILINE))
+    for table, files in (("A run", contents.RUN), ("A model folder", contents.MODEL | contents.FOR_OTHERS)):
+        cells = " ".join(line.split("|")[1] for line in sections[table].splitlines() if line.startswith("| `"))
+        listed = {name for name in re.findall(r"`([^`]+)`", cells) if not name.endswith("/")}
+        assert listed - {"lock"} == set(files)
+    share = (docs / "how-to" / "share.md").read_text()
+    said = next(part for part in share.split("\n\n") if "fetched or unpacked, each up to a size" in part)
+    assert set(re.findall(r"`([^`]+)`", said)) == set(contents.MODEL)

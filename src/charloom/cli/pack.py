@@ -34,7 +34,7 @@ def pack(run: str, /, *, output: Path | None = None, force: bool = False, json: 
 
     if is_packed(run):
         raise FolderError(f"{shown(run)} is packed already; copy it as it is")
-    folder = checked(run)
+    folder, _ = checked(run)
     if is_run(run):
         folder = located(run)
         if is_locked(folder):

@@ -1,8 +1,8 @@
 """The user's cache: folders with the content of packed files and of models on a hub, each complete or absent.
 
 A folder is filled under a temporary name by the one process that holds its lock, and renamed. It carries a list of its
-files with their sizes; if one is missing or has another size, the folder counts as absent and is filled anew. Where the
-cache cannot be written, a temporary folder serves for this process. Anything in the cache may be deleted at any time.
+files with their sizes; if one is missing or has another size, the folder counts as absent and is filled again. Where
+the cache cannot be written, a temporary folder serves for this process. Anything in the cache may be deleted.
 """
 
 import atexit
@@ -119,7 +119,7 @@ def _published(place: Path, fill: Fill) -> Path:
 
 
 def _remove(place: Path) -> None:
-    """Remove what is in the place of a folder: one that somebody deleted a part of, or anything else."""
+    """Remove what lies where a folder belongs: one that lost a file, or anything else."""
     if place.is_dir() and not place.is_symlink():
         shutil.rmtree(place)
     else:
@@ -196,7 +196,7 @@ def _lock(place: Path) -> filelock.BaseFileLock:
 
 
 def _sweep() -> None:
-    """Remove what killed processes left half filled anywhere in the cache: what nobody holds the lock of."""
+    """Remove the half-filled folders of killed processes: those whose lock is free."""
     for left in list(cache().rglob(f"{_NEW}*")):
         lock = _lock(left.with_name(left.name.removeprefix(_NEW)))
         try:

@@ -92,7 +92,7 @@ def _damaged(where: Address) -> bool:
 
 
 def _known_commit(where: Address) -> str:
-    """The commit that the address meant when it was last fetched; empty if nobody knows."""
+    """The commit that the address meant when it was last fetched; empty if it never was."""
     commit = where.commit or (cache.remembered(_reference(where), 40) or b"").decode("ascii", "replace")
     return commit if COMMIT.fullmatch(commit) else ""
 

@@ -119,9 +119,10 @@ def _chosen(path: Path, entries: list[zipfile.ZipInfo], size: int) -> dict[str, 
     _demand(len(set(names)) == len(names), path, "a name occurs twice in it")
     above = _folder_above(names)
     named = {entry.filename.removeprefix(above): entry for entry in files}
-    limits = {name: contents.largest(name) for name in named if not contents.in_checkpoint(name)}
+    run = any(name.startswith("model/") for name in named)
+    limits = {name: contents.largest(name, run=run) for name in named if not contents.in_checkpoint(name)}
     chosen = {name: named[name] for name, limit in limits.items() if limit is not None}
-    model = "model/" if any(name.startswith("model/") for name in chosen) else ""
+    model = "model/" if run else ""
     for name in (f"{model}{needed}" for needed in contents.NEEDED):
         _demand(name in chosen, path, f"it has no {name}")
     for name, entry in chosen.items():

@@ -88,7 +88,7 @@ class Origin:
 
     path: str
     sha256: str
-    "Of its weights."
+    "Of its file of weights."
     new_symbols: int
     "Symbols of the text that it did not know."
 
@@ -100,7 +100,9 @@ class Origin:
         if path is None or parent is None:
             return None
         new = set(vocabulary.characters) - set(parent.vocabulary.characters)
-        return cls(lasting_name(path), hashlib.sha256(parent.weights()).hexdigest(), len(new))
+        with (model_folder(path) / "model.safetensors").open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        return cls(lasting_name(path), sha256, len(new))
 
 
 @dataclass(frozen=True)
