@@ -1,4 +1,4 @@
-"""The cache of packed and fetched models: complete or absent, with several processes, killed ones, and no permission to write."""
+"""The cache of packed and fetched models: complete or absent, whatever other processes do."""
 
 import os
 import shutil

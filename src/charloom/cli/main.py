@@ -13,7 +13,6 @@ STARTED = time.monotonic()
 
 from cyclopts import App, CycloptsError, Parameter  # noqa: E402
 
-from charloom.cli.advice import advised  # noqa: E402
 from charloom.cli.passwords import without_passwords  # noqa: E402
 from charloom.cli.sources import Sources, prepare  # noqa: E402
 from charloom.cli.streams import ReaderGone, open_streams, settle  # noqa: E402
@@ -97,6 +96,8 @@ def _run(arguments: Sequence[str]) -> int:
             verb(*bound.args, **bound.kwargs, **({"chosen": sources.chosen} if "chosen" in wanted else {}))
         sys.stdout.flush()
     except CycloptsError as error:
+        from charloom.cli.advice import advised
+
         complain(advised(error, arguments, VERBS))
         return 2
     except CharloomError as error:

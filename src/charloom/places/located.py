@@ -20,6 +20,8 @@ def located(place: str | PathLike[str]) -> Path:
     """
     path = Path(place)
     name = str(place)
+    if path.is_dir():
+        return path
     if _exists(path):
         from charloom.places.packed import is_packed, unpacked
 
