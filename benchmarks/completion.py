@@ -90,7 +90,7 @@ class Typist:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("text", type=Path)
-    parser.add_argument("--run", type=Path)
+    parser.add_argument("--run")
     parser.add_argument("--data", type=Path, help="the texts of a ready-made model")
     parser.add_argument("--time-budget", default="4m")
     parser.add_argument("--characters", type=int, default=10_000)

@@ -32,6 +32,7 @@ from charloom.classify.rows import Rows, hold_out, read_rows
 from charloom.classify.symbols import SymbolTable, vocabulary_of
 from charloom.places.ready_made import READY_MADE
 from charloom.settings import ClassificationConfig, ClassifierNetworkConfig, ClassifierTrainingConfig
+from charloom.training.card_metadata import Metadata
 from charloom.training.request import Length
 from classify_languages import QUERIES, sample, share
 from language_names import NAMES
@@ -48,6 +49,8 @@ LONGEST, SHARES = 6, 1_850_000
 """Characters of the longest sequences, and how many shares of longer sequences than one stay."""
 
 CHOICES = ((5, 1_200_000), (5, 1_850_000), (6, 1_200_000), (6, 1_850_000))
+
+TAGS = ("character-level", "n-grams", "language-identification")
 
 TEST = 60
 """Held-out sentences of each language that are asked."""
@@ -175,17 +178,11 @@ def card(
     rows: Rows, test: Rows, shipped: Classifier, compared: dict[str, dict[str, float]], sums: dict[str, str]
 ) -> list[str]:
     """The lines of the card: texts, hashes, licence, command, machine, figures, limits."""
-    codes = sorted({name.split("-")[0] for name in shipped.classes})
+    codes = tuple(sorted({name.split("-")[0] for name in shipped.classes}))
+    metadata = Metadata("text-classification", "Common Voice", "held out", licence="cc0-1.0", language=codes, tags=TAGS)
     longest, shares = len(shipped.config.n_grams), sum(each.shares for each in shipped.config.n_grams)
     return [
-        "---",
-        "library_name: charloom",
-        "pipeline_tag: text-classification",
-        "license: cc0-1.0",
-        "language:",
-        *(f'- "{code}"' for code in codes),  # quoted, because YAML takes some codes for other values
-        "tags: [character-level, n-grams, language-identification]",
-        "---",
+        *metadata.block("languages"),
         "# languages",
         "",
         f"The language of a text, one of {len(shipped.classes)}: of a sentence, of a few words, of one word. It comes "

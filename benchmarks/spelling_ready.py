@@ -155,7 +155,7 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.1)
     parser.add_argument("--part", choices=("even", "odd"))
     parser.add_argument("--names", type=Path)
-    parser.add_argument("--model", type=Path, default=Path("english"))
+    parser.add_argument("--model", default="english")
     parser.add_argument("--lines", type=int, default=1000)
     parser.add_argument("--skip", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=3)

@@ -1,5 +1,6 @@
 """The metadata of cards: valid for a hub, with the measured figures, and nothing that is empty or invented."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 import classify_rows
 from charloom.data.datasets import DATASETS
 from charloom.data.text_sources import open_text, string_corpus
+from charloom.places.ready_made import READY_MADE
 from charloom.settings import CorpusConfig
 from charloom.training.card_metadata import Metadata, quoted
 from tiny_runs import TinyRun, finish, sample_text
@@ -86,3 +88,13 @@ def test_a_classifiers_card_has_its_figures_on_held_out_rows(tmp_path: Path) -> 
     assert {each.metric_type: each.metric_value for each in data.eval_results} == pytest.approx(dict(best), abs=6e-5)
     assert data.pipeline_tag == "text-classification"
     assert {each.dataset_split for each in data.eval_results} == {"held-out rows"}
+
+
+def test_the_cards_of_ready_made_models_have_the_block_that_everything_else_has() -> None:
+    shipped = READY_MADE["languages"]
+    block = (shipped.folder / "README.md").read_text().split("---\n")[1].splitlines()
+    classes = json.loads((shipped.folder / "config.json").read_text())["classes"]
+    codes = tuple(sorted({name.split("-")[0] for name in classes}))
+    tags = ("character-level", "n-grams", "language-identification")
+    known = Metadata("text-classification", "Common Voice", "held out", licence="cc0-1.0", language=codes, tags=tags)
+    assert known.block("languages") == ["---", *block, "---"]

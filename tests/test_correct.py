@@ -1,6 +1,7 @@
 """Correction: right words are unchanged, misspelt words come out right, and every change is accounted for."""
 
 import json
+import random
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,15 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import harbour
-
-pytest.importorskip("rapidfuzz")
-
 from charloom.correct.context import Context
 from charloom.correct.corrector import KNOWN as KNOWN_WORDS
 from charloom.correct.corrector import Beliefs, Corrector, apply
+from charloom.correct.distances import Distances
 from charloom.correct.lexicon import Lexicon
 from charloom.correct.spans import begins_sentence, like, spans
-from charloom.errors import MissingExtraError, SettingsError
+from charloom.errors import SettingsError
 from charloom.generation.writer import Writer
 from conftest import CELLS
 from models import brute_force_nats, small_model, write_folder
@@ -310,10 +309,18 @@ def test_a_model_folder_has_no_words_of_its_own(charloom: Call, tmp_path: Path) 
     refused(charloom("correct", write_folder(RANDOM, tmp_path / "model"), "a"), "model folder", "--words")
 
 
-def test_without_rapidfuzz_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "rapidfuzz", None)
-    with pytest.raises(MissingExtraError, match=r"charloom\[text\]"):
-        Lexicon({"a": 1})
+def test_without_rapidfuzz_the_distances_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("rapidfuzz")
+    draw = random.Random(1)
+    for length in (1, 2, 3, 7):
+        words = ["".join(draw.choices("abc’é🙂", k=length)) for _ in range(300)]
+        typed = ["", "a", "ab", "ba", *words[:5], *("".join(draw.choices("abc’é🙂", k=length + n)) for n in (0, 1, 2))]
+        fast = Distances(words)
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, "rapidfuzz", None)
+            slow = Distances(words)
+        for word in typed:
+            assert slow.to(word, 99).tolist() == fast.to(word, 99).tolist()
 
 
 def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:

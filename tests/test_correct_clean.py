@@ -9,9 +9,6 @@ from pathlib import Path
 import pytest
 
 import harbour
-
-pytest.importorskip("rapidfuzz")
-
 from charloom.correct.code_lines import code_lines, is_code_line
 from charloom.correct.corrector import Corrector, slip_odds
 from charloom.correct.english import is_form, other_spellings

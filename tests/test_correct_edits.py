@@ -4,8 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-pytest.importorskip("rapidfuzz")
-
 from charloom.correct.edits import DEFAULT_COSTS, ErrorModel
 from charloom.correct.lexicon import Lexicon, read_words
 from charloom.errors import TextError

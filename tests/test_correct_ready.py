@@ -1,23 +1,21 @@
 """Correction with a model that brings its words: no training text, and symspellpy's list only if it is there."""
 
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import harbour
-
-pytest.importorskip("rapidfuzz")
-
 from charloom.complete.pruned_counts import PrunedCounts
 from charloom.complete.word_files import write_counts
 from charloom.correct.corrector import GENERAL, Beliefs, Corrector
 from charloom.correct.lexicon import Lexicon
 from charloom.correct.word_lists import words_of_model
-from charloom.errors import MissingExtraError, SettingsError
+from charloom.errors import SettingsError
 from charloom.generation.writer import Writer
-from charloom.places.ready_made import READY_MADE, WORDS
+from charloom.places.ready_made import WORDS
 from models import small_model, write_folder
 
 Call = Callable[..., subprocess.CompletedProcess[str]]
@@ -95,10 +93,14 @@ def test_a_model_without_words_asks_for_a_lexicon(tmp_path: Path) -> None:
             Corrector(model)
 
 
-def test_without_rapidfuzz_the_extra_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "rapidfuzz", None)
-    with pytest.raises(MissingExtraError, match=r"charloom\[text\]"):
-        words_of_model(folder)
+def test_the_extra_makes_it_faster_and_changes_nothing(
+    folder: Path, charloom: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "The old sialor found a lanetrn. The clever merchnat recieved a messsage befroe the morning."
+    fast = charloom("correct", folder, text, "--json").stdout
+    monkeypatch.setitem(sys.modules, "rapidfuzz", None)
+    assert charloom("correct", folder, text, "--json").stdout == fast
+    assert "sailor" in fast
 
 
 def test_the_command_needs_no_list(folder: Path, charloom: Call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,8 +113,6 @@ def test_the_command_needs_no_list(folder: Path, charloom: Call, monkeypatch: py
 
 
 def test_english_knows_its_words_and_corrects(charloom: Call) -> None:
-    if not (READY_MADE["english"].folder / "config.json").is_file():
-        pytest.skip("the ready-made model is not here")
     done = charloom("correct", "english", "They found the old hosue in the midle of the forest.")
     assert done.stdout == "They found the old house in the middle of the forest.\n"
     assert charloom("complete", "english", "in the middle o").stdout.splitlines()[0].endswith("\tof")

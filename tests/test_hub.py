@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import charloom
+import charloom as library
 import classify_rows
 from charloom.errors import FolderError, MissingExtraError
 from charloom.places import cache, contents, hub, notices
@@ -54,7 +55,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.name != cache.LIST}
 
 
 def other_model(path: Path, text: str = "xyz ") -> dict[str, bytes]:
@@ -62,7 +63,8 @@ def other_model(path: Path, text: str = "xyz ") -> dict[str, bytes]:
 
 
 def everything(folder: Path) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """All files below a folder, without the locks, which stay."""
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"}
 
 
 def refused(done: "subprocess.CompletedProcess[str]", *words: str) -> None:
@@ -113,7 +115,6 @@ def test_a_revision_is_a_branch_a_tag_or_a_commit(server: Hub, model: Path, tmp_
     for revision, known in ((None, "\n abcde"), ("main", "\n abcde"), ("refs/pr/1", " xyz"), (second, " xyz")):
         place = NAME if revision is None else f"{NAME}@{revision}"
         assert charloom.load(place).vocabulary.characters == known
-        assert charloom.load(Path(place)).vocabulary.characters == known
     assert located(f"{NAME}@{first}") == located(NAME)
 
 
@@ -311,19 +312,22 @@ def test_a_fetch_that_ends_halfway_is_never_used(
     server: Hub, model: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.repository(NAME).commit(files_of(model))
-    real = cache._write
+    real, arrived = hub.download, list[str]()
 
-    def crash(folder: Path, files: Any) -> None:
-        real(folder, dict(list(files.items())[:2]))
-        raise KeyboardInterrupt
+    def crash(*arguments: Any) -> Any:
+        if len(arrived) == 2:
+            raise KeyboardInterrupt
+        arrived.append(arguments[2])
+        return real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(cache, "_write", crash)
+        patch.setattr(hub, "download", crash)
         with pytest.raises(KeyboardInterrupt):
             located(NAME)
     assert everything(own_cache) == {}
     with monkeypatch.context() as patch:  # the power fails, so that not even the rubbish is removed
-        patch.setattr(cache, "_write", crash)
+        arrived.clear()
+        patch.setattr(hub, "download", crash)
         patch.setattr(shutil, "rmtree", lambda *_, **__: None)
         with pytest.raises(KeyboardInterrupt):
             located(NAME)
@@ -331,10 +335,20 @@ def test_a_fetch_that_ends_halfway_is_never_used(
     assert files_of(located(NAME)) == files_of(model)
 
 
-def test_a_cached_model_that_lost_a_file_is_fetched_again_or_refused(server: Hub, model: Path) -> None:
-    server.repository(NAME).commit(files_of(model))
-    (located(NAME) / "model.safetensors").unlink()
-    assert files_of(located(NAME)) == files_of(model)
+@pytest.mark.parametrize("name", ["model.safetensors", "words.xz", "README.md", cache.LIST])
+@pytest.mark.parametrize("lose", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:4])])
+def test_a_cached_model_that_lost_a_file_or_a_part_is_fetched_again_or_refused(
+    name: str, lose: Callable[[Path], object], server: Hub, model: Path, monkeypatch: pytest.MonkeyPatch, charloom: Call
+) -> None:
+    files = files_of(model) | {"words.xz": b"words", "README.md": b"# Letters\n"}
+    server.repository(NAME).commit(files)
+    lose(located(NAME) / name)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    refused(charloom("generate", NAME), f"a file of {NAME} was deleted from the cache", "HF_HUB_OFFLINE")
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    assert files_of(located(NAME)) == files
+    asked = len(server.requests)
+    assert files_of(located(NAME)) == files and len(server.requests) == asked
 
 
 def test_where_the_cache_cannot_be_written_a_temporary_folder_serves(
@@ -372,6 +386,12 @@ def test_a_path_goes_before_an_address(server: Hub, model: Path, tmp_path: Path,
     assert charloom("generate", NAME, "--length", "5").returncode == 0
     refused(charloom("generate", "somebody/mistyped"), "there is no run or model folder somebody/mistyped")
     refused(charloom("generate", "runs/mistyped"), "there is no run or model folder runs/mistyped")
+    refused(charloom("generate", "./another/letters"), "there is no run or model folder another/letters")
+    mistyped = charloom("train", "-", "--from", "./another/letters", "--run", "new", input="some text\n" * 99)
+    refused(mistyped, "there is no run or model folder another/letters")
+    for place in (Path("another/letters"), Path("./another/letters"), Path("english")):
+        with pytest.raises(FolderError, match=f"there is no run or model folder {place}"):
+            library.load(place)
     assert server.requests == []
 
 
@@ -381,7 +401,9 @@ def test_a_path_goes_before_an_address(server: Hub, model: Path, tmp_path: Path,
         ("a/b", Address("a/b")),
         ("a/b@v1.0", Address("a/b", "v1.0")),
         ("a-b/c_d.e@refs/pr/1", Address("a-b/c_d.e", "refs/pr/1")),
-        (Path("a/b@main"), Address("a/b", "main")),
+        (Path("a/b"), None),
+        (Path("./a/b"), None),
+        (Path("a/b@main"), None),
         ("a", None),
         ("a/b/c", None),
         ("/a/b", None),
@@ -412,7 +434,7 @@ def test_a_run_that_starts_from_a_model_on_a_hub_remembers_the_commit(
     files = TinyRun(steps=2)
     finish(files.begin(tmp_path / "parent"))
     commit = server.repository(NAME).commit(files_of(tmp_path / "parent" / "model"))
-    assert lasting_name(Path(NAME)) == f"{NAME}@{commit}"
+    assert lasting_name(NAME) == f"{NAME}@{commit}"
     text = "the same letters again and again\n" * 40
     done = charloom("train", "-", "--run", "child", "--from", NAME, "--steps", "2", "--device", "cpu", input=text)
     assert done.returncode == 0, done.stderr

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shutil
 import stat
 import struct
@@ -16,22 +17,22 @@ import pytest
 import charloom
 import classify_rows
 from charloom.errors import FolderError, StorageError
+from charloom.models import model_folder
 from charloom.models.model_folder import read_model
-from charloom.places import cache, packed, packing
+from charloom.places import cache, contents, packed, packing
 from charloom.places.located import located
+from charloom.training import experiment
 from models import small_model, write_folder
 from tiny_runs import TinyRun, differences, finish
 
 Call = Callable[..., subprocess.CompletedProcess[str]]
-
-ROOT = getattr(os, "geteuid", lambda: 1)() == 0
 
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of the test's own, in a process that has not unpacked anything yet."""
     monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "cache"))
-    packed._unpacked.cache_clear()
+    packed._sum.cache_clear()
     cache._SUBSTITUTES.clear()
     return tmp_path / "cache"
 
@@ -62,7 +63,12 @@ def zipped(path: Path, files: dict[str, bytes], method: int = zipfile.ZIP_STORED
 
 
 def contents_of(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != cache.LIST}
+
+
+def files_in(folder: Path) -> list[Path]:
+    """All files below a folder, without the locks, which stay."""
+    return [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
 
 
 def test_the_same_content_gives_the_same_bytes(run: Path, tmp_path: Path) -> None:
@@ -141,7 +147,7 @@ def test_a_packed_file_is_unpacked_once_whatever_its_name(
     model: Path, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = located(file_of(model, tmp_path / "a.zip"))
-    monkeypatch.setattr(packed, "_contents", lambda *_: pytest.fail("it was unpacked again"))
+    monkeypatch.setattr(packed, "_unpack", lambda *_: pytest.fail("it was unpacked again"))
     assert located(shutil.copy(tmp_path / "a.zip", tmp_path / "b")) == first
     assert first.parent == own_cache / "packed"
     assert contents_of(first) == contents_of(model)
@@ -241,7 +247,7 @@ def test_a_hostile_file_is_refused_and_nothing_is_written(
     done = charloom("generate", "a.zip", cwd=folder)
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 1 and "a.zip" in done.stderr
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [folder / "a.zip"]
+    assert files_in(tmp_path) == [folder / "a.zip"]
     assert (folder / "a.zip").read_bytes() == before
     assert not Path("/tmp/evil.txt").exists()
 
@@ -252,7 +258,7 @@ def test_a_damaged_file_is_refused_wherever_it_is_damaged(model: Path, tmp_path:
     refused = 0
     for place in range(0, len(whole), max(1, len(whole) // 150)):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
-        packed._unpacked.cache_clear()
+        packed._sum.cache_clear()
         try:
             folder = located(path)
         except FolderError as error:
@@ -285,7 +291,7 @@ def test_a_crash_while_unpacking_leaves_nothing_that_is_used(
         patch.setattr(Path, "rename", crash)
         with pytest.raises(KeyboardInterrupt):
             located(path)
-    assert list((own_cache / "packed").iterdir()) == []
+    assert files_in(own_cache) == []
     assert contents_of(located(path)) == contents_of(model)
 
 
@@ -297,16 +303,9 @@ def test_where_the_cache_cannot_be_written_a_temporary_folder_serves(
     path = file_of(model, tmp_path / "a.zip")
     folder = located(path)
     assert contents_of(folder) == contents_of(model)
-    packed._unpacked.cache_clear()
+    packed._sum.cache_clear()
     assert located(path) == folder  # once in a process
     shutil.rmtree(folder)
-
-
-@pytest.mark.skipif(ROOT, reason="root may write everywhere")
-def test_a_read_only_cache_does_no_harm(model: Path, tmp_path: Path, own_cache: Path) -> None:
-    own_cache.mkdir()
-    own_cache.chmod(0o500)
-    assert contents_of(located(file_of(model, tmp_path / "a.zip"))) == contents_of(model)
 
 
 def test_without_any_place_to_write_there_is_one_sentence(
@@ -318,6 +317,7 @@ def test_without_any_place_to_write_there_is_one_sentence(
         raise OSError(30, "Read-only file system")
 
     monkeypatch.setattr("tempfile.mkdtemp", refuse)
+    monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(StorageError, match=f"read-only file system.*{cache.VARIABLE}"):
         located(path)
 
@@ -359,7 +359,85 @@ def test_the_end_of_a_zip_is_read_as_python_reads_it(model: Path, tmp_path: Path
     for data in (whole + b"x", whole[:-2] + b"\x01\x00x", whole[:-22] + b"PK\x06\x07" + bytes(16) + end):
         path = tmp_path / "b.zip"
         path.write_bytes(data)
-        packed._unpacked.cache_clear()
+        packed._sum.cache_clear()
         with pytest.raises(FolderError, match="end"):
             located(path)
     assert zipfile.ZipFile(io.BytesIO(whole)).namelist()
+
+
+def test_only_what_charloom_writes_moves_and_only_where_it_writes_it(run: Path, model: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(run, tmp_path / "copy")
+    for name in ("README.md", "tokenizer.json", "vocabulary.json", "model.safetensors"):
+        (copy / name).write_text("mine")
+    file_of(copy, tmp_path / "copy.zip")
+    assert (tmp_path / "copy.zip").read_bytes() == file_of(run, tmp_path / "run.zip").read_bytes()
+    files = contents_of(model) | {"text.txt": b"mine", "metrics.jsonl": b"", "clock.jsonl": b"mine"}
+    assert contents_of(located(zipped(tmp_path / "model.zip", files))) == contents_of(model)
+
+
+@pytest.mark.parametrize("part", ["", "model/"])
+def test_what_reading_would_refuse_is_refused_when_it_is_packed(
+    part: str, run: Path, tmp_path: Path, charloom: Call
+) -> None:
+    copy = shutil.copytree(run, tmp_path / "copy")
+    largest = contents.MODEL["README.md"]
+    (copy / "model" / "README.md").write_bytes(bytes(largest))
+    assert charloom("pack", f"copy/{part}", "--output", "fits.zip").returncode == 0
+    assert (located(tmp_path / "fits.zip") / ("" if part else "model") / "README.md").stat().st_size == largest
+    (copy / "model" / "README.md").write_bytes(bytes(largest + 1))
+    done = charloom("pack", f"copy/{part}", "--output", "a.zip")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert f"README.md has {largest + 1:,} bytes" in done.stderr
+    assert not (tmp_path / "a.zip").exists()
+
+
+def test_a_model_is_loaded_once_when_it_is_packed(run: Path, charloom: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = list[Path]()
+    real = model_folder.read_model
+    monkeypatch.setattr(model_folder, "read_model", lambda folder: loaded.append(folder) or real(folder))
+    assert charloom("pack", run, "--output", "a.zip").returncode == 0
+    assert loaded == [run / "model"]
+
+
+def test_messages_name_what_the_user_named_and_not_the_cache(
+    run: Path, model: Path, tmp_path: Path, own_cache: Path, charloom: Call
+) -> None:
+    damaged = shutil.copytree(model, tmp_path / "damaged")
+    (damaged / "vocabulary.json").write_text("{}")
+    file_of(damaged, tmp_path / "damaged.zip")
+    file_of(model, tmp_path / "model.zip")
+    rows = classify_rows.finish(classify_rows.begin(classify_rows.small_rows(), tmp_path / "kinds", steps=2))
+    file_of(rows, tmp_path / "kinds.zip")
+    for command, word in (
+        (["generate", "damaged.zip"], "damaged.zip/vocabulary.json"),
+        (["evaluate", "model.zip"], "model.zip is a model folder"),
+        (["generate", "kinds.zip"], "kinds.zip/model holds a classifier"),
+        (["plot", "model.zip"], "model.zip"),
+        (["classify", "predict", "model.zip", "--text", "x"], "model.zip is a language model"),
+    ):
+        done = charloom(*command)
+        assert done.returncode == 2 and word in done.stderr, done.stderr
+        assert str(own_cache) not in done.stderr
+
+
+def test_a_packed_run_is_not_resumed_in_the_cache(run: Path, tmp_path: Path, own_cache: Path) -> None:
+    path = file_of(run, tmp_path / "a.zip")
+    for resume in (charloom.train, experiment.resume):
+        with pytest.raises(FolderError, match=r"a\.zip is a file, not a run directory.*unpack it first"):
+            resume(**{"resume" if resume is charloom.train else "run": path})  # type: ignore[operator]
+    with pytest.raises(FolderError, match=r"somebody/letters is not a run directory: there is no such folder"):
+        charloom.train(resume="somebody/letters")
+    assert not own_cache.exists()
+
+
+def test_the_documents_list_every_file_that_moves() -> None:
+    docs = Path(__file__).resolve().parents[1] / "docs"
+    formats = (docs / "reference" / "files-and-formats.md").read_text()
+    sections = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", formats, re.DOTALL | re.MULTILINE))
+    for table, files in (("A run", contents.RUN), ("A model folder", contents.MODEL | contents.FOR_OTHERS)):
+        cells = " ".join(line.split("|")[1] for line in sections[table].splitlines() if line.startswith("| `"))
+        listed = {name for name in re.findall(r"`([^`]+)`", cells) if not name.endswith("/")}
+        assert listed - {"lock"} == set(files)
+    share = (docs / "how-to" / "share.md").read_text()
+    said = next(part for part in share.split("\n\n") if "fetched or unpacked, each up to a size" in part)
+    assert set(re.findall(r"`([^`]+)`", said)) == set(contents.MODEL)

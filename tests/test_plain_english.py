@@ -20,6 +20,8 @@ READ = (
 )
 
 IDIOMS = {
+    r"meant itself": "goes first, or is used",
+    r"makes? it plain": "says so",
     r"told of": "primed with, given, or knows about",
     r"(?:is|are|be|was|were|been) mended": "fixed",
     r"(?:go|goes|going|gone|went) on with": "continue or resume",

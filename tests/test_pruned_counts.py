@@ -240,10 +240,7 @@ def test_damaged_words_are_one_sentence(folder: Path, tmp_path: Path, charloom: 
 
 @pytest.fixture(scope="module")
 def english() -> Path:
-    path = READY_MADE["english"].folder / WORDS
-    if not path.is_file():
-        pytest.skip("the words of the ready-made model are not here")
-    return path
+    return READY_MADE["english"].folder / WORDS
 
 
 def test_english_words_are_small_and_know_phrases(english: Path) -> None:

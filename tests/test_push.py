@@ -11,6 +11,7 @@ import pytest
 
 import classify_rows
 from charloom.cli import push as verb
+from charloom.models import model_folder
 from charloom.models.tokenizer_files import tokenizer_files
 from charloom.places import cache, packing
 from hub_server import Hub
@@ -83,6 +84,16 @@ def test_a_pushed_model_comes_back_byte_for_byte(server: Hub, run: Path, tmp_pat
     assert charloom("pull", NAME, "--output", "back").returncode == 0
     for name in ("config.json", "vocabulary.json", "model.safetensors"):
         assert (tmp_path / "back" / name).read_bytes() == mine[name]
+
+
+def test_a_model_is_loaded_once_when_it_is_pushed(
+    server: Hub, run: Path, charloom: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = list[Path]()
+    real = model_folder.read_model
+    monkeypatch.setattr(model_folder, "read_model", lambda folder: loaded.append(folder) or real(folder))
+    assert charloom("push", run, NAME, "--yes").returncode == 0
+    assert loaded == [run / "model"]
 
 
 def test_only_the_model_leaves_the_machine(server: Hub, run: Path, charloom: Call) -> None:

@@ -4,6 +4,8 @@ import hashlib
 import json
 import re
 import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +55,10 @@ def test_all_shipped_files_together_are_small() -> None:
     assert (READY_MADE["english"].folder / "model.safetensors").stat().st_size <= 8 << 20
 
 
-def test_a_path_that_exists_is_meant_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_goes_before_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert located("english") == READY_MADE["english"].folder
-    assert located("./english") == Path("english")
+    assert located("./english") == located(Path("english")) == Path("english")
     (tmp_path / "english").mkdir()
     assert located("english") == Path("english")
     assert located("runs/absent") == Path("runs/absent")
@@ -122,3 +124,15 @@ def test_a_model_folder_has_no_curve_to_plot(charloom: Any, tmp_path: Path) -> N
     refused = charloom("plot", "english", "--output", tmp_path / "loss.png")
     assert refused.returncode == 2
     assert "is a model folder, which has no record of its training; name its run" in refused.stderr
+
+
+@pytest.mark.parametrize("character", ["\t", "€", "Å"])
+def test_a_character_that_english_lacks_is_refused_with_what_to_do(
+    character: str, charloom: Callable[..., "subprocess.CompletedProcess[str]"]
+) -> None:
+    done = charloom("generate", "english", "--prompt", f"It cost 5 {character} more")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "replace it, or train on text that has it" in done.stderr and "--from, learns it" in done.stderr
+    assert "bytes" not in done.stderr
+    with pytest.raises(library.CharloomError, match="with origin, learns it"):
+        library.surprisal("english", character)

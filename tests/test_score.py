@@ -8,7 +8,14 @@ import torch
 
 from charloom.data.corpus import Text
 from charloom.errors import TextError
-from charloom.evaluation.score import Score, evaluate, evaluate_dynamic, evaluate_folded, surprisal
+from charloom.evaluation.score import (
+    Score,
+    evaluate,
+    evaluate_dynamic,
+    evaluate_folded,
+    evaluate_side_by_side,
+    surprisal,
+)
 from charloom.models.language_model import LanguageModel
 from charloom.settings import Cell
 from conftest import CELLS
@@ -161,3 +168,18 @@ def test_an_empty_text_has_no_score() -> None:
 def test_an_unseen_character_is_named_and_not_replaced() -> None:
     with pytest.raises(TextError, match=r"'z' \(U\+007A\) at character 2"):
         evaluate(small_model("ab"), "abz")
+
+
+@pytest.mark.parametrize("kind", ["characters", "bytes"])
+def test_texts_side_by_side_are_each_read_from_nothing(kind: str) -> None:
+    model = small_model("abcé ", kind=kind)
+    texts = ["a", "cab é", "b" * 70, "abc a", "é"]
+    together = evaluate_side_by_side(model, texts)
+    alone = [evaluate(model, text) for text in texts]
+    assert together.nats == pytest.approx(sum(score.nats for score in alone), rel=1e-6)
+    assert (together.symbols, together.characters, together.bytes) == (
+        sum(score.symbols for score in alone),
+        sum(score.characters for score in alone),
+        sum(score.bytes for score in alone),
+    )
+    assert evaluate_side_by_side(model, texts[::-1]).nats == pytest.approx(together.nats, rel=1e-6)

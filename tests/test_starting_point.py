@@ -1,5 +1,6 @@
 """Where the training of a small text starts: from the ready-made English model if that model can read the text."""
 
+import hashlib
 import importlib
 import json
 from pathlib import Path
@@ -98,7 +99,10 @@ def test_a_small_english_text_starts_from_english_and_the_run_says_so(
     assert "(--from none starts from nothing)" in done.stderr
     config = json.loads((run / "config.json").read_text())
     assert config["origin"]["path"] == "english"
-    assert "Started from: english, weights with the SHA-256" in (run / "model" / "README.md").read_text()
+    used = hashlib.sha256((READY_MADE["english"].folder / "model.safetensors").read_bytes()).hexdigest()
+    assert config["origin"]["sha256"] == used
+    said = f"Started from: english, whose file of weights has the SHA-256 `{used}`"
+    assert said in (run / "model" / "README.md").read_text()
     assert config["network"]["hidden_size"] == library.load("english").config.network.hidden_size
 
 
@@ -151,6 +155,6 @@ def test_english_stands_wherever_a_run_is_expected(charloom: Any, tmp_path: Path
     assert written.stdout.startswith("It was") and len(written.stdout.rstrip("\n")) >= 40
     assert charloom("info", "english").returncode == 0
     assert charloom("score", "english", "It was a dark night.", "--json").returncode == 0
-    (tmp_path / "english").mkdir()  # a folder of that name is meant itself
+    (tmp_path / "english").mkdir()  # a folder of that name goes first
     refused = charloom("generate", "english", "--length", 5)
     assert refused.returncode == 2 and "neither a run nor a model folder" in refused.stderr

@@ -40,6 +40,20 @@ def test_the_built_wheel_trains_generates_evaluates_and_has_models_and_the_cours
     origin = json.loads((tmp_path / "from-english" / "config.json").read_text())["origin"]
     assert origin["path"] == "english"
 
+    assert {"english", "languages"} <= set(run(charloom, "models", "list", cwd=tmp_path).split())
+    for name in ("english", "languages"):
+        assert "SHA-256 of model.safetensors" in run(charloom, "models", "show", name, cwd=tmp_path)
+    slips = "They found the old hosue in the midle of the forest."
+    corrected = run(charloom, "correct", "english", slips, cwd=tmp_path)
+    assert corrected == "They found the old house in the middle of the forest.\n"
+    predicted = run(charloom, "classify", "predict", "languages", "--text", "Wie spät ist es?", "--json", cwd=tmp_path)
+    assert '"de"' in predicted
+    compress = [charloom, "compress", "english", "run/model/README.md", "--output", "text.cl"]
+    refused = subprocess.run(compress, cwd=tmp_path, capture_output=True, text=True)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.endswith(" needs an optional package; install it with: pip install 'charloom[compress]'\n")
+    assert len(refused.stderr.splitlines()) == 1 and not (tmp_path / "text.cl").exists()
+
     run(charloom, "course", "lessons", cwd=tmp_path)
     for notebook in (ROOT / "course").glob("[0-9][0-9]_*.ipynb"):
         assert (tmp_path / "lessons" / notebook.name).read_bytes() == notebook.read_bytes()

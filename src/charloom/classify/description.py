@@ -1,6 +1,6 @@
 """The facts about a classifier that `charloom info` prints."""
 
-from pathlib import Path
+from os import PathLike
 from typing import Any
 
 from charloom.classify.model import load_classifier
@@ -11,7 +11,7 @@ from charloom.places.located import located
 from charloom.storage import strict_json
 
 
-def is_classifier(path: Path) -> bool:
+def is_classifier(path: str | PathLike[str]) -> bool:
     """Whether a run directory or a model folder is a classifier's, by its config.json."""
     try:
         folder = model_folder(path)
@@ -22,7 +22,7 @@ def is_classifier(path: Path) -> bool:
     return isinstance(kind, str) and kind.startswith("charloom-classifier-")
 
 
-def describe_classifier(path: Path) -> dict[str, Any]:
+def describe_classifier(path: str | PathLike[str]) -> dict[str, Any]:
     """The facts about a classifier's run directory or model folder, as plain values. Raises `FolderError`."""
     model = load_classifier(path)
     facts: dict[str, Any] = {

@@ -213,7 +213,7 @@ class TextClassifier:
             _part(ClassifierNetworkConfig, parameters),
             _part(ClassifierTrainingConfig, parameters),
             length=Length(self.steps, self.epochs),
-            origin=Path(self.origin) if self.origin is not None else None,
+            origin=self.origin,
             device=self.device,
             precision=self.precision,
         )

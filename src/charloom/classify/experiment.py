@@ -52,7 +52,7 @@ def begin(
     """
     prepare_processor()
     to_train(rows, name)
-    parent = load(request.origin) if request.origin else None
+    parent = load(request.origin) if request.origin is not None else None
     if parent is not None:
         request = replace(request, network=inherited_shape(request.network, parent))
     device, network = choose_device(request.device), request.network

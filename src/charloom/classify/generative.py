@@ -60,7 +60,7 @@ class GenerativeNetwork(Calibrated):
         return (nats * weights[batch.labels]).sum() / batch.symbols_per_batch
 
     @torch.no_grad()
-    def set_prior(self, counts: tuple[int, ...]) -> None:
+    def set_prior(self, counts: tuple[float, ...]) -> None:
         """Take the frequencies of the classes, none of them zero, for how probable they are before a text is read."""
         texts = torch.tensor(counts, dtype=torch.float32, device=self.prior.device).clamp_min(1.0)
         self.prior.copy_((texts / texts.sum()).log())

@@ -204,7 +204,8 @@ class Classifier:
 def softmax(logits: Floats) -> Floats:
     """Probabilities (N, C) whose rows add up to 1."""
     powers = np.exp(logits - logits.max(1, keepdims=True, initial=-np.inf))
-    return powers / powers.sum(1, keepdims=True)  # type: ignore[no-any-return]
+    found: Floats = powers / powers.sum(1, keepdims=True)
+    return found
 
 
 def load_classifier(path: ModelPlace) -> Classifier:

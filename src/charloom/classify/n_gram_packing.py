@@ -3,7 +3,7 @@
 For each length: how many sequences continue each context, the last symbols of the sequences, how many classes have a
 share of each, these classes, and the shares. A share is stored in a byte, as its log-odds in steps of `STEP`, rounded
 down, so that shares near 0 and near 1 are equally exact. What a context passes down is not stored: it is what its
-shares leave. Numbers above 255 are stored as low bytes and high bytes, and xz makes the whole small.
+shares leave. Numbers above 255 are stored as low bytes and high bytes, and xz compresses the whole.
 """
 
 import lzma

@@ -5,9 +5,9 @@ with the rest of what it passes in that class, so probabilities still add up to 
 
     p(w | h) = share + passed p(w | h')        becomes        p(w | h) = (passed + share) p(w | h')
 
-A share tells little if these two are nearly equal, or if the sequence is rare. So its weight is the absolute logarithm
-of their ratio times the probability of the whole sequence, averaged over the classes, because a text of any class may
-contain it. Entropy pruning (Stolcke 1998, arXiv cs/0006025) takes the class's own probability instead.
+A share matters little if these two are nearly equal, or if the sequence is rare. So its weight is the absolute
+logarithm of their ratio times the probability of the whole sequence, averaged over the classes, because a text of any
+class may contain it. Entropy pruning (Stolcke 1998, arXiv cs/0006025) takes the class's own probability instead.
 """
 
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from charloom.classify.n_grams import Floats, NGrams, Order, Places, Sparse
 
 LEAST = 2.0**-24
-"""The least that a context passes down: shares are exact to about as much."""
+"""The least that a context passes down: about the precision of shares."""
 
 
 def pruned(n_grams: NGrams, *, shares: int, weights: Sequence[Floats] | None = None) -> NGrams:
-    """The n-grams with all shares of single symbols and the `shares` that tell most of longer sequences.
+    """The n-grams with all shares of single symbols and the `shares` of longer sequences that matter most.
 
-    `weights` are those of `telling`, if they are known already. A few more may stay, because shares that tell equally
-    much stay or go together, and because a length keeps at least one if a longer one does.
+    `weights` are those of `telling`, if they are known already. A few more may stay: shares of equal weight
+    stay or go together, and a length keeps at least one if a longer one does.
     """
     weights = telling(n_grams) if weights is None else weights
     longer = np.concatenate([np.zeros(0), *weights[1:]])
@@ -39,7 +39,7 @@ def pruned(n_grams: NGrams, *, shares: int, weights: Sequence[Floats] | None = N
 
 
 def telling(n_grams: NGrams) -> list[Floats]:
-    """For sequences of 1, 2, … symbols the weight of each of their shares; those of a high weight change decisions."""
+    """How much each share of the sequences of 1, 2, … symbols affects decisions: for each length, its weights."""
     weights = list[Floats]()
     nothing = np.zeros(1, np.int64)
     endings = [nothing]

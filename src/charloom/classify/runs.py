@@ -14,7 +14,7 @@ from charloom.machine.notebook import table
 from charloom.models.model_folder import read_model_file
 from charloom.settings import ClassificationConfig, ClassifierNetworkConfig, ClassifierTrainingConfig
 from charloom.storage import strict_json
-from charloom.training.runs import Origin, Run, read_lines
+from charloom.training.runs import Origin, Run, demand_directory, read_lines
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,8 @@ class ClassifierRun(Run):
 
     def classifier_config(self) -> ClassifierRunConfig:
         """The configuration. Raises `FolderError`."""
+        demand_directory(self.path, "charloom classify train ROWS")
         where = str(self.path / "config.json")
-        if not (self.path / "config.json").exists():
-            raise FolderError(f"{shown(self.path)} is not a run directory: it has no config.json")
         parsed = strict_json.parse(read_model_file(self.path, "config.json", strict_json.LARGEST_JSON), where)
         if isinstance(parsed, dict) and parsed.get("format") == "charloom-run-1":
             raise FolderError(

@@ -42,7 +42,7 @@ class ClassifierTrainer(BaseTrainer[AnyNetwork, TextBatch]):
         return logits
 
 
-def class_weights(counts: tuple[int, ...], power: float) -> torch.Tensor:
+def class_weights(counts: tuple[float, ...], power: float) -> torch.Tensor:
     """Weights (C,) of the classes: frequency to the power `-power`, scaled so that the mean over texts is 1.
 
     A class without training texts counts as if it had one.

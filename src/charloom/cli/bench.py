@@ -1,10 +1,9 @@
 """charloom bench"""
 
-from pathlib import Path
 from typing import Any
 
 
-def bench(run: Path | None = None, /, *, seconds: float = 1.0, json: bool = False) -> None:
+def bench(run: str | None = None, /, *, seconds: float = 1.0, json: bool = False) -> None:
     """Measure how fast this machine trains and writes.
 
     Keep the machine quiet: other work affects the figures.
@@ -41,7 +40,7 @@ def bench(run: Path | None = None, /, *, seconds: float = 1.0, json: bool = Fals
     print("\n".join(lines))
 
 
-def _measure(run: Path | None, seconds: float) -> dict[str, Any]:
+def _measure(run: str | None, seconds: float) -> dict[str, Any]:
     from charloom.generation import speed
     from charloom.generation.writer import Writer
     from charloom.machine.hardware import choose_device, choose_precision, machine

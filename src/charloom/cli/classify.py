@@ -105,7 +105,7 @@ def _begin(
 
 @app.command
 def predict(
-    model: Path,
+    model: str,
     texts: str = HYPHEN,
     /,
     *,
@@ -159,7 +159,7 @@ def predict(
 
 @app.command
 def evaluate(
-    model: Path,
+    model: str,
     data: Path | None = None,
     /,
     *,
@@ -205,7 +205,7 @@ def evaluate(
 
 @app.command
 def explain(
-    model: Path,
+    model: str,
     texts: str = HYPHEN,
     /,
     *,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def complete(
-    run: Path,
+    run: str,
     prefix: str,
     /,
     *,
@@ -83,7 +83,7 @@ def complete(
         print(f"{each.probability:.3g}\t{shown(completer.begun + each.text)}{'' if each.ends else ' ...'}")
 
 
-def _counts(run: Path) -> "NextWords | None":
+def _counts(run: str) -> "NextWords | None":
     """The words that come with the model, or those of the run's training text; None, with a message, if that text
     cannot be found."""
     from charloom.cli.output import say

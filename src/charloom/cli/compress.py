@@ -12,7 +12,7 @@ ENDING = ".cl"
 
 
 def compress(
-    run: Path,
+    run: str,
     file: Path,
     /,
     *,

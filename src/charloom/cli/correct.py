@@ -18,7 +18,7 @@ MOVED = 'name where it is now with --text after a passage: charloom correct {run
 
 
 def correct(
-    run: Path,
+    run: str,
     passage: str | None = None,
     /,
     *,
@@ -85,7 +85,7 @@ def correct(
         )
 
 
-def _lexicon(run: Path, words: Path | None, moved: Path | None) -> "Lexicon":
+def _lexicon(run: str, words: Path | None, moved: Path | None) -> "Lexicon":
     """The words of the run's training text, which may have moved, and of word lists."""
     from charloom.correct.lexicon import Lexicon, read_words
     from charloom.correct.word_lists import known_words, words_of_model

@@ -10,9 +10,7 @@ from charloom.cli.sources import HYPHEN
 from charloom.errors import FolderError, SettingsError
 
 
-def decompress(
-    run: Path, file: Path, /, *, output: Path | None = None, force: bool = False, json: bool = False
-) -> None:
+def decompress(run: str, file: Path, /, *, output: Path | None = None, force: bool = False, json: bool = False) -> None:
     """Decompress a file.
 
     Parameters

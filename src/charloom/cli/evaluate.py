@@ -2,12 +2,11 @@
 
 import math
 import sys
-from pathlib import Path
 from typing import Any, Literal
 
 
 def evaluate(
-    run: Path,
+    run: str,
     /,
     *,
     split: Literal["validation", "test", "train"] | None = None,

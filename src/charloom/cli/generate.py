@@ -20,7 +20,7 @@ MOST_SAMPLES = 1_000_000
 
 
 def generate(
-    run: Path,
+    run: str,
     /,
     *,
     prompt: list[str] | None = None,
@@ -77,10 +77,7 @@ def generate(
     json
         Print one JSON value for each text.
     """
-    from charloom.cli.generate_code import write_code
-    from charloom.cli.generate_lines import known_lines, write_compared
     from charloom.cli.output import print_json, say
-    from charloom.generation.batched_generation import write_samples
     from charloom.generation.generate import generate_pieces, new_seed
     from charloom.generation.writer import Writer
 
@@ -115,9 +112,13 @@ def generate(
         say(f"seed {seed}")
     writer = Writer.load(run, compiled=compiled)
     if syntax:
+        from charloom.cli.generate_code import write_code
+
         write_code(writer, prompts, sampling, length, stop or [], seed, finish=finish, json=json)
         return
     if compared:
+        from charloom.cli.generate_lines import known_lines, write_compared
+
         known = known_lines(run, writer, compare)
         write_compared(writer, prompts, sampling, known, length=length, stop=stop or (), seed=seed, new=new, json=json)
         return
@@ -130,6 +131,8 @@ def generate(
         else:
             stream(prompts[0], pieces)
         return
+    from charloom.generation.batched_generation import write_samples
+
     seeds = range(seed, seed + len(prompts))
     texts = write_samples(writer, prompts, sampling, length=length, stop=stop or (), seeds=seeds)
     _print(texts, divided=writer.config.documents != "lines", json=json)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from charloom.generation.writer import Writer
 
 
-def known_lines(run: Path, writer: "Writer", compare: Path | None) -> "Lines":
+def known_lines(run: str, writer: "Writer", compare: Path | None) -> "Lines":
     """The lines to compare with: those of a list, or of the run's training text. Raises `SettingsError`."""
     from charloom.generation.novelty import Lines
     from charloom.models.model_folder import is_run

@@ -1,11 +1,10 @@
 """charloom info"""
 
 import sys
-from pathlib import Path
 from typing import Any
 
 
-def info(run: Path, /, *, json: bool = False) -> None:
+def info(run: str, /, *, json: bool = False) -> None:
     """Show what a run or model is: training text, progress, quality.
 
     Parameters
@@ -30,7 +29,7 @@ def info(run: Path, /, *, json: bool = False) -> None:
     Console(file=sys.stdout, highlight=False).print(table)
 
 
-def _facts(run: Path) -> dict[str, Any]:
+def _facts(run: str) -> dict[str, Any]:
     from charloom.classify.description import describe_classifier, is_classifier
     from charloom.training.description import describe
 

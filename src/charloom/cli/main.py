@@ -13,14 +13,12 @@ STARTED = time.monotonic()
 
 from cyclopts import App, CycloptsError, Parameter  # noqa: E402
 
-from charloom.cli.advice import advised  # noqa: E402
 from charloom.cli.passwords import without_passwords  # noqa: E402
 from charloom.cli.sources import Sources, prepare  # noqa: E402
 from charloom.cli.streams import ReaderGone, open_streams, settle  # noqa: E402
 from charloom.errors import CharloomError  # noqa: E402
 from charloom.errors.options import named_as_flags  # noqa: E402
 from charloom.places import notices  # noqa: E402
-from charloom.places.addresses import are_paths  # noqa: E402
 from charloom.version import __version__  # noqa: E402
 
 VERBS = {
@@ -91,7 +89,6 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         if sys.stderr.isatty():
             notices.listeners[:] = [complain]
-        are_paths(arguments)
         sources = Sources()
         app = build(sources)
         if len(arguments) == 2 and arguments[0] in VERBS and arguments[1] in app.help_flags:
@@ -101,6 +98,8 @@ def _run(arguments: Sequence[str]) -> int:
             verb(*bound.args, **bound.kwargs, **({"chosen": sources.chosen} if "chosen" in wanted else {}))
         sys.stdout.flush()
     except CycloptsError as error:
+        from charloom.cli.advice import advised
+
         complain(advised(error, arguments, VERBS))
         return 2
     except CharloomError as error:

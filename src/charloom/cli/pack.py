@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 
-def pack(run: Path, /, *, output: Path | None = None, force: bool = False, json: bool = False) -> None:
+def pack(run: str, /, *, output: Path | None = None, force: bool = False, json: bool = False) -> None:
     """Pack a run or model folder into one file, which may stand wherever a RUN is expected.
 
     The same content always gives the same bytes. A run is packed with its checkpoints, so that it can be resumed where
@@ -34,11 +34,11 @@ def pack(run: Path, /, *, output: Path | None = None, force: bool = False, json:
 
     if is_packed(run):
         raise FolderError(f"{shown(run)} is packed already; copy it as it is")
-    folder = checked(run)
+    folder, _ = checked(run)
     if is_run(run):
         folder = located(run)
         if is_locked(folder):
-            raise FolderError(f"{shown(run)} is being trained; stop that first, or pack its model: {run / 'model'}")
+            raise FolderError(f"{shown(run)} is being trained; stop that first, or pack its model: {shown(run)}/model")
     target = files.target(output or Path(f"{_name(run)}.zip"), force=force)
     with storage_errors(target), tempfile.TemporaryFile(dir=target.parent) as waiting:
         packing.pack(folder, waiting)
@@ -51,8 +51,8 @@ def pack(run: Path, /, *, output: Path | None = None, force: bool = False, json:
         print(f"{output or target.name}: {len(names)} files, {size:,} bytes")
 
 
-def _name(run: Path) -> str:
+def _name(run: str) -> str:
     """A name for the packed file: the run's, or for its model folder the run's and `model`."""
-    path = run.resolve() if run.exists() else run
+    path = Path(run).resolve() if Path(run).exists() else Path(run)
     name = path.name.partition("@")[0]
     return f"{path.parent.name}-model" if name == "model" and path.parent.name else name

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 
-def plot(*runs: Path, output: Path = Path("loss.png")) -> None:
+def plot(*runs: str, output: Path = Path("loss.png")) -> None:
     """Draw the loss curves of runs: training as lines, validation as points.
 
     Parameters

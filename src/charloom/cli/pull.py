@@ -43,12 +43,13 @@ def _copy(folder: Path, target: Path) -> None:
     import shutil
     import tempfile
 
+    from charloom.places.cache import LIST
     from charloom.storage.atomic_files import storage_errors
 
     with storage_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".charloom-") as waiting:
-            whole = shutil.copytree(folder, Path(waiting) / "model")
+            whole = shutil.copytree(folder, Path(waiting) / "model", ignore=shutil.ignore_patterns(LIST))
             whole.chmod(0o755)
             if target.exists():
                 target.rmdir()

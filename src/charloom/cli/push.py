@@ -2,11 +2,10 @@
 
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 
 def push(
-    run: Path,
+    run: str,
     repository: str,
     /,
     *,
@@ -86,6 +85,8 @@ def _agreed() -> bool:
     from charloom.errors import SettingsError
 
     if not sys.stdin.isatty():
-        raise SettingsError("nothing was uploaded, because nobody can be asked here; look at the card, then add --yes")
+        raise SettingsError(
+            "nothing was uploaded, because there is no terminal to confirm it; check the card, then add --yes"
+        )
     print("upload this? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

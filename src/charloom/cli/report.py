@@ -5,7 +5,7 @@ from typing import Literal
 
 
 def report(
-    run: Path,
+    run: str,
     /,
     *,
     split: Literal["validation", "test", "train"] | None = None,
@@ -58,7 +58,7 @@ def report(
         raise SettingsError(f"written is {written} and seed is {seed}; neither can be negative")
     model = load(run)
     measured, name, train = text_to_evaluate(run, split, text, encoding, with_train=is_run(run) and written > 0)
-    folder = files.new_folder(output, Path("reports") / run.resolve().name)
+    folder = files.new_folder(output, Path("reports") / Path(run).resolve().name)
     made = write_report(
         model,
         measured,

@@ -40,9 +40,9 @@ class RunOptions:
     "Print one JSON value at the end."
 
     @property
-    def origin(self) -> Path | None:
+    def origin(self) -> str | None:
         """The model to start from, if the user named one."""
-        return None if self.from_ in (AUTO, NONE) else Path(self.from_)
+        return None if self.from_ in (AUTO, NONE) else self.from_
 
     @property
     def automatic(self) -> bool:

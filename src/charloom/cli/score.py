@@ -23,7 +23,7 @@ PICTURED = 384
 
 
 def score(
-    run: Path,
+    run: str,
     passage: str | None = None,
     /,
     *,
@@ -106,7 +106,7 @@ def score(
         print(_summary(surprises))
 
 
-def _print_hints(run: Path, passage: str | None, text: str | None, hints: int, encoding: str, *, json: bool) -> None:
+def _print_hints(run: str, passage: str | None, text: str | None, hints: int, encoding: str, *, json: bool) -> None:
     from charloom.cli.output import print_json
     from charloom.code.hints import find_hints
     from charloom.data.text_sources import open_text

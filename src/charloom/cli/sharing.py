@@ -3,9 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from charloom.errors import SettingsError
 from charloom.places.addresses import Address, demanded
+
+if TYPE_CHECKING:
+    from charloom.models.model_folder import ModelArrays
 
 
 def addressed(repository: str, revision: str | None) -> Address:
@@ -18,8 +22,11 @@ def addressed(repository: str, revision: str | None) -> Address:
     return demanded(f"{replace(where, revision=revision)}")
 
 
-def checked(run: Path | str) -> Path:
-    """The model folder of a run or a model folder, after loading its model. Raises `FolderError`."""
+def checked(run: str | Path) -> "tuple[Path, ModelArrays | None]":
+    """The model folder of a run or a model folder, and its model, unless that is a classifier; both have been loaded.
+
+    Raises `FolderError`.
+    """
     from charloom.classify.description import is_classifier
     from charloom.models.model_folder import model_folder, read_model
 
@@ -28,25 +35,22 @@ def checked(run: Path | str) -> Path:
         from charloom.classify.model import load_classifier
 
         load_classifier(folder)
-    else:
-        read_model(folder)
-    return folder
+        return folder, None
+    return folder, read_model(folder)
 
 
-def files_to_share(run: Path, where: Address) -> dict[str, bytes]:
+def files_to_share(run: str, where: Address) -> dict[str, bytes]:
     """The files of a model for people at an address, with what other libraries read. Raises `FolderError`."""
-    from charloom.classify.description import is_classifier
-    from charloom.models.model_folder import read_model, read_model_file
+    from charloom.models.model_folder import read_model_file
     from charloom.models.tokenizer_files import tokenizer_files
     from charloom.places import contents
 
-    folder = checked(run)
+    folder, model = checked(run)
     there = (name for name in contents.MODEL if (folder / name).exists())
     files = {name: read_model_file(folder, name, contents.MODEL[name]) for name in there}
-    if not is_classifier(folder):
-        model = read_model(folder)
+    if model is not None:
         files |= tokenizer_files(model.config, model.vocabulary)
-    card = files.get("README.md") or _least_card(where.repository, classifier=is_classifier(folder))
+    card = files.get("README.md") or _least_card(where.repository, classifier=model is None)
     return {**files, "README.md": card.replace(b"this-folder", where.repository.encode())}
 
 
@@ -71,7 +75,7 @@ def with_metadata(
 
 
 def _least_card(title: str, *, classifier: bool) -> bytes:
-    """The card of a model folder that has none: what is certain, and no more."""
+    """A minimal card for a model folder without one: only what is certain."""
     from charloom.training.card_metadata import Metadata
 
     metadata = Metadata("text-classification" if classifier else "text-generation", title, "")

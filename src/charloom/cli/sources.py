@@ -1,7 +1,6 @@
 """Where settings come from besides flags: a TOML file, then a preset. Flags win over the file, the file over the
 preset."""
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -102,6 +101,8 @@ def _flag(key: str) -> str:
 
 
 def _read(path: Path) -> dict[str, object]:
+    import tomllib
+
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:

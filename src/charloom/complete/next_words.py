@@ -1,4 +1,4 @@
-"""What completion asks of counted words: which words there are, and which of them comes next."""
+"""What completion needs from counted words: the words, and how likely each is to come next."""
 
 import bisect
 import re

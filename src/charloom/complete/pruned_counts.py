@@ -1,4 +1,4 @@
-"""Which words follow which, in little room: counts of single words, and those of pairs and triples that came often.
+"""Which words follow which, in little space: counts of single words, and of frequent pairs and triples.
 
     p_k(w | h) = max(0, a(hw) - D) / a(h) + (1 - sum over w' of max(0, a(hw') - D) / a(h)) p_{k-1}(w | h')
 

@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import numpy as np
 
+from charloom.correct.distances import Distances
 from charloom.correct.english import other_spellings
 from charloom.correct.spans import WORD
-from charloom.errors import MissingExtraError, TextError
+from charloom.errors import TextError
 
 MOST_COUNT = 10**15
 
@@ -18,7 +19,7 @@ name, a term or a misprint: it counts as known, but nothing is corrected to it."
 
 
 class Lexicon:
-    """Words in lower case and their counts. Raises `MissingExtraError` without rapidfuzz.
+    """Words in lower case and their counts.
 
     All words with a count are known. `targets`: the words that may be suggested, by default all; `capitals`: how often
     the training text writes a word with a capital, and how often in all; `unseen`: the probability that the next word
@@ -38,21 +39,15 @@ class Lexicon:
         has_list: bool = True,
         general: bool = False,
     ) -> None:
-        try:
-            from rapidfuzz import process
-            from rapidfuzz.distance import OSA
-        except ImportError:
-            raise MissingExtraError("correcting", "text") from None
         self.counts = {word: count for word, count in counts.items() if count > 0}
         self.total = sum(self.counts.values())
         self.targets = self.counts.keys() if targets is None else frozenset(targets)
         self.unseen, self.english, self.has_list, self.general = unseen, english, has_list, general
         self._capitals = capitals
-        self._distances, self._osa = process.cdist, OSA.distance
         by_length: dict[int, list[str]] = {}
         for word in sorted(self.targets & self.counts.keys()):
             by_length.setdefault(len(word), []).append(word)
-        self._by_length = by_length
+        self._by_length = {length: Distances(words) for length, words in by_length.items()}
         self._near = dict[tuple[str, int, int], list[str]]()
 
     @classmethod
@@ -139,11 +134,12 @@ class Lexicon:
     def _find(self, word: str, distance: int, most: int) -> list[str]:
         ranked = list[tuple[int, int, str]]()
         for size in range(max(1, len(word) - distance), len(word) + distance + 1):
-            words = self._by_length.get(size, [])
-            if words:
-                row = self._distances([word], words, scorer=self._osa, score_cutoff=distance)[0]
+            compared = self._by_length.get(size)
+            if compared is not None:
+                row = compared.to(word, distance)
                 for place in np.flatnonzero(row <= distance).tolist():
-                    ranked.append((int(row[place]), -self.counts[words[place]], words[place]))
+                    found = compared.words[place]
+                    ranked.append((int(row[place]), -self.counts[found], found))
         return [each for _, _, each in sorted(ranked)[:most]]
 
     def pairs(self, word: str) -> Iterator[str]:

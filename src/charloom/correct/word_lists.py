@@ -51,7 +51,7 @@ def words_of_model(place: ModelPlace, further: Mapping[str, int] | None = None) 
 
     With that list, a word that is in none and rare in the model's texts counts as unknown: it may be a misprint.
     `place`: a model folder, or the name of a ready-made model such as "english". None if no words come with it. Raises
-    `FolderError`, and `MissingExtraError` without rapidfuzz.
+    `FolderError`.
     """
     path = words_file(place)
     if path is None:

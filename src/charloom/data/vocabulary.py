@@ -92,8 +92,8 @@ class Vocabulary:
             place = int(unseen[0])
             raise TextError(
                 f"{_show(text[place])} at character {offset + place} (counted from 0) is not among the "
-                f"{len(self.characters)} characters this model knows; train on text that has it, or use "
-                f"{option('vocabulary', 'bytes')}"
+                f"{len(self.characters)} characters this model knows; replace it, or train on text that has it (a run "
+                f"that starts from this model, with {option('from')}, learns it)"
             )
         return ids.astype(self.dtype)
 

@@ -16,9 +16,22 @@ A bug in charloom is an `assert` or any other exception: those show a traceback.
 import difflib
 from collections.abc import Iterable
 
+_CALLED: dict[str, str] = {}
+
+
+def call(folder: object, name: object) -> None:
+    """From now on, messages call a folder what the user called it: the packed file or the address that it is from."""
+    _CALLED[str(folder)] = shown(name)
+
 
 class CharloomError(ValueError):
     """An error that the user can fix; its text is one sentence: what, where, what to do."""
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        for folder, name in _CALLED.items():
+            text = text.replace(folder, name)
+        return text
 
 
 class SettingsError(CharloomError):

@@ -4,7 +4,6 @@ A score is a sum of nats over symbols; each symbol of the text counts once and n
 the end.
 """
 
-import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -155,12 +154,20 @@ def evaluate_pieces(
 
     The pieces are read side by side, each from a zero state and the symbol before it. Raises `NotFiniteError`.
     """
+    return _side_by_side(
+        model, ((model.encode(text.slice(max(0, a - 1), a)), text.slice(a, b)) for a, b in places), len(places)
+    )
+
+
+def _side_by_side(
+    model: LanguageModel, pieces: Iterable[tuple[Ids, Text]], count: int
+) -> tuple[Score, NDArray[np.float64]]:
+    """The score of `count` texts, and the nats (count,) of each; the ids before a text are not predicted."""
     boundary = model.vocabulary.boundary
     parts, starts, lengths, owners = list[Ids](), list[int](), list[int](), list[int]()
     characters, size, read_so_far = 0, 0, 0
-    for number, (first, stop) in enumerate(places):
-        before, piece = text.slice(max(0, first - 1), first), text.slice(first, stop)
-        parts += [model.encode(before), ids := model.encode(piece)]
+    for number, (before, piece) in enumerate(pieces):
+        parts += [before, ids := model.encode(piece)]
         begins, sizes = spans(ids, boundary)
         read_so_far += len(parts[-2])
         starts += (begins + read_so_far).tolist()
@@ -170,7 +177,7 @@ def evaluate_pieces(
     row_lengths = np.array(lengths)
     owners_in_order = np.array(owners)[longest_first(row_lengths)]
     batches = side_by_side(np.concatenate(parts), np.array(starts), row_lengths, CHUNK, boundary)
-    nats, symbols, correct = np.zeros(len(places)), 0, 0
+    nats, symbols, correct = np.zeros(count), 0, 0
     for predicted in read(model, batches):
         group = slice(predicted.group * ROWS, (predicted.group + 1) * ROWS)
         np.add.at(nats, owners_in_order[group], predicted.nats.cpu().double().sum(0).numpy())
@@ -183,11 +190,11 @@ def evaluate_pieces(
 def evaluate_side_by_side(model: LanguageModel, texts: Iterable[str]) -> Score:
     """The score of short texts, none of them empty, read side by side.
 
-    Each is read from a zero state and the last symbol of the one before it. Raises `NotFiniteError`.
+    Each is read from a zero state and the boundary, as if it were the only one. Raises `NotFiniteError`.
     """
     texts = list(texts)
-    ends = list(itertools.accumulate(map(len, texts)))
-    return evaluate_pieces(model, Text.of("".join(texts)), list(itertools.pairwise([0, *ends])))[0]
+    boundary = np.array([model.vocabulary.boundary], model.vocabulary.dtype)
+    return _side_by_side(model, ((boundary, Text.of(text)) for text in texts), len(texts))[0]
 
 
 def surprisal(model: AnyModel, text: AnyText) -> NDArray[np.float64]:

@@ -54,9 +54,16 @@ def gates(config: NetworkConfig, weights: Mapping[str, Array], number: int) -> G
     if number:
         below = matrices["weight_ih"]
     else:
-        table = matrices["weight_ih"].T.astype(np.float64)
-        start = bias + (weights["embedding.weight"].astype(np.float64) @ table if config.embedding_size else table)
-    return Gates(start.astype(np.float32), below, matrices["weight_hh"], apart)
+        start = _first_start(config, weights, matrices["weight_ih"], bias)
+    return Gates(start.astype(np.float32, copy=False), below, matrices["weight_hh"], apart)
+
+
+def _first_start(config: NetworkConfig, weights: Mapping[str, Array], matrix: Array, bias: Array) -> Array:
+    """The initial values (V, G H) of the gates of the first layer, added in float64."""
+    if config.embedding_size:
+        found: Array = bias + weights["embedding.weight"].astype(np.float64) @ matrix.T.astype(np.float64)
+        return found
+    return np.add(matrix, bias[:, None], out=np.empty_like(matrix), dtype=np.float64, casting="same_kind").T
 
 
 def output_weights(config: NetworkConfig, weights: Mapping[str, Array]) -> tuple[Floats, Floats]:

@@ -2,10 +2,8 @@
 
 import os
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 
 from charloom.errors import FolderError, shown
 
@@ -17,19 +15,10 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 LOCAL = ("runs", "studies", "reports")
 """Folders in which charloom itself puts things: a path below one of them is never an address."""
 
-_paths: set[str] = set()
-
-
-def are_paths(arguments: Iterable[str]) -> None:
-    """Remember which arguments of a command were written as paths, such as ./out/run: pathlib drops the dot."""
-    _paths.clear()
-    _paths.update(os.path.normpath(word) for word in arguments if word.startswith(("./", "../", ".\\", "..\\")))
-
 
 def is_path(place: str | PathLike[str]) -> bool:
-    """Whether this can only be a path: it was written as one, or it begins with a dot or a slash."""
-    name = os.fspath(place)
-    return name.startswith((".", "/")) or (not isinstance(place, str) and name in _paths)
+    """Whether this can only be a path: it is no string, or it begins with a dot or a slash."""
+    return not isinstance(place, str) or place.startswith((".", "/"))
 
 
 @dataclass(frozen=True)
@@ -51,10 +40,10 @@ class Address:
 
 
 def address(place: str | PathLike[str]) -> Address | None:
-    """The address that `place` is, by its form alone; None for anything else, such as a path below `runs/`."""
-    if is_path(place):
+    """The address that a string is, by its form alone; None for anything else, such as a path below `runs/`."""
+    if not isinstance(place, str) or is_path(place):
         return None
-    name, mark, revision = (place if isinstance(place, str) else Path(place).as_posix()).partition("@")
+    name, mark, revision = place.partition("@")
     found = _REPOSITORY.fullmatch(name)
     if not found or name.endswith((".zip", ".git")) or found[1] in LOCAL:
         return None

@@ -1,23 +1,37 @@
 """The user's cache: folders with the content of packed files and of models on a hub, each complete or absent.
 
-A folder is filled under a temporary name and renamed. Where the cache cannot be written, a temporary folder serves for
-this process. Anything in the cache may be deleted at any time.
+A folder is filled under a temporary name by the one process that holds its lock, and renamed. It carries a list of its
+files with their sizes; if one is missing or has another size, the folder counts as absent and is filled again. Where
+the cache cannot be written, a temporary folder serves for this process. Anything in the cache may be deleted.
 """
 
 import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from charloom.errors import StorageError, shown
+import filelock
+
+from charloom.errors import FolderError, StorageError, shown
 from charloom.places import contents
-from charloom.storage import atomic_files
+from charloom.places.notices import notify
+from charloom.storage import atomic_files, strict_json
 from charloom.storage.atomic_files import Disk
 
 VARIABLE = "CHARLOOM_CACHE"
 """The environment variable that moves the cache."""
+
+LIST = ".charloom-files.json"
+"""The list of a folder's files, by their names, with their sizes in bytes."""
+
+_NEW = ".new-"
+"""Before the name of a folder that is being filled."""
+
+Fill = Callable[[Path], None]
+"""Writes files into an empty folder."""
 
 _SUBSTITUTES: dict[Path, Path] = {}
 """Folders of this process alone, by the places in the cache that could not be written."""
@@ -37,39 +51,32 @@ def cache() -> Path:
 
 
 def found(name: Path) -> Path | None:
-    """The folder called `name` (relative to the cache), if it has been filled and nobody deleted a part of it."""
+    """The folder called `name` (relative to the cache), if it has been filled and has everything that it had then."""
     place = cache() / name
     folder = _SUBSTITUTES.get(place, place)
-    return folder if contents.complete(folder) else None
+    return folder if _whole(folder) else None
 
 
-def filled(name: Path, read: Callable[[], Mapping[str, bytes]]) -> Path:
-    """The folder called `name`, filled with `read()`, files by their names, if it is not there yet.
+def damaged(name: Path) -> bool:
+    """Whether there is a folder called `name`, but not with everything that it had when it was filled."""
+    place = cache() / name
+    return os.path.lexists(place) and not _whole(place)
 
-    Raises `StorageError` if neither the cache nor a temporary folder can be written, and what `read` raises.
+
+def filled(name: Path, fill: Fill) -> Path:
+    """The folder called `name`, filled by `fill` if it is not there yet; other processes wait meanwhile.
+
+    Raises `StorageError` if neither the cache nor a temporary folder can be written, and what `fill` raises.
     """
     there = found(name)
     if there is not None:
         return there
-    files, place = read(), cache() / name
-    new = _new_folder(place)
-    try:
-        _write(new, files)
-        if not contents.complete(place):  # somebody deleted a part of it
-            shutil.rmtree(place, ignore_errors=True)
-        try:
-            new.rename(place)
-        except OSError:
-            if contents.complete(place):  # another process was faster
-                shutil.rmtree(new, ignore_errors=True)
-                return place
-            _SUBSTITUTES[place] = new
-            atexit.register(shutil.rmtree, new, ignore_errors=True)
-            return new
-    except BaseException:
-        shutil.rmtree(new, ignore_errors=True)
-        raise
-    return place
+    place = cache() / name
+    with _held(place) as writable:
+        if writable:
+            there = found(name)  # another process was faster
+            return there if there is not None else _published(place, fill)
+    return _substitute(place, fill)
 
 
 def remember(name: Path, data: bytes) -> None:
@@ -94,26 +101,106 @@ def remembered(name: Path, largest: int) -> bytes | None:
     return data if len(data) <= largest else None
 
 
-def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    for name, data in files.items():
-        path = folder / name
-        with atomic_files.storage_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_files.write_new(Disk(), path, data)
-
-
-def _new_folder(place: Path) -> Path:
-    """An empty folder next to `place`, or among the temporary files. Raises `StorageError`."""
+def _published(place: Path, fill: Fill) -> Path:
+    """`place`, filled under another name and renamed. Only the process that holds its lock gets here."""
+    new = place.with_name(_NEW + place.name)
+    shutil.rmtree(new, ignore_errors=True)  # of a process that was killed
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=".new-", dir=place.parent))
+        new.mkdir()
     except OSError:
-        pass
+        return _substitute(place, fill)
+    with _removed_on_failure(new):
+        _fill(new, fill)
+        with atomic_files.storage_errors(place):
+            _remove(place)
+            new.rename(place)
+    _sweep()
+    return place
+
+
+def _remove(place: Path) -> None:
+    """Remove what lies where a folder belongs: one that lost a file, or anything else."""
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place)
+    else:
+        place.unlink(missing_ok=True)
+
+
+@contextmanager
+def _removed_on_failure(folder: Path) -> Iterator[None]:
+    """Remove a folder if the block fails."""
     try:
-        return Path(tempfile.mkdtemp(prefix="charloom-"))
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _fill(folder: Path, fill: Fill) -> None:
+    fill(folder)
+    sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+    atomic_files.write_new(Disk(), folder / LIST, strict_json.dump(sizes))
+
+
+def _substitute(place: Path, fill: Fill) -> Path:
+    """A temporary folder in place of `place`, removed when this process ends."""
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="charloom-"))
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise StorageError(
             f"neither the cache {shown(cache())} nor the folder for temporary files can be written ({reason}); set "
             f"{VARIABLE} to a folder that can"
         ) from None
+    with _removed_on_failure(folder):
+        _fill(folder, fill)
+    _SUBSTITUTES[place] = folder
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _whole(folder: Path) -> bool:
+    """Whether a folder has each file of its list, with the size that it has there."""
+    try:
+        with (folder / LIST).open("rb") as file:
+            data = file.read(strict_json.LARGEST_JSON + 1)
+        sizes = strict_json.parse(data, str(folder / LIST))
+        same = isinstance(sizes, dict) and all((folder / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError, FolderError):
+        return False
+    return same and contents.complete(folder)
+
+
+@contextmanager
+def _held(place: Path) -> Iterator[bool]:
+    """Hold the lock of a place in the cache for the block; False if nothing can be written there."""
+    lock = _lock(place)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            notify(f"waiting for another process, which is filling {shown(place)}")
+            lock.acquire()
+    except (OSError, NotImplementedError):
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def _lock(place: Path) -> filelock.BaseFileLock:
+    return filelock.FileLock(place.with_name(f".{place.name}.lock"))
+
+
+def _sweep() -> None:
+    """Remove the half-filled folders of killed processes: those whose lock is free."""
+    for left in list(cache().rglob(f"{_NEW}*")):
+        lock = _lock(left.with_name(left.name.removeprefix(_NEW)))
+        try:
+            with lock.acquire(timeout=0):
+                shutil.rmtree(left, ignore_errors=True)
+        except (OSError, filelock.Timeout):
+            continue

@@ -41,12 +41,13 @@ RUN = {
 _CHECKPOINT = re.compile(r"checkpoints/step-[0-9]{8,20}(?:-evaluated|-finished)?/(?:[a-z]+\.safetensors|[a-z]+\.json)")
 
 
-def largest(name: str) -> int | None:
-    """How long the file called `name` in a run or a model folder may be; None if charloom writes no such file."""
-    within = name.removeprefix("model/")
-    if _CHECKPOINT.fullmatch(name):
+def largest(name: str, *, run: bool) -> int | None:
+    """How long the file called `name` in a run or else a model folder may be; None if charloom writes no such file."""
+    if run and _CHECKPOINT.fullmatch(name):
         return 2048 * MEBIBYTE
-    return {**MODEL, **FOR_OTHERS}.get(within) or RUN.get(name)
+    if run and not name.startswith("model/"):
+        return RUN.get(name)
+    return {**MODEL, **FOR_OTHERS}.get(name.removeprefix("model/") if run else name)
 
 
 def in_checkpoint(name: str) -> bool:

@@ -13,13 +13,17 @@ from charloom.storage import strict_json
 LARGEST_ANSWER = 16 << 20
 """Bytes of the description of a repository."""
 
+PIECE = 1 << 16
+"""Bytes that are handed on at a time."""
+
 Headers = Mapping[str, str]
 
 
 def describe(where: Address, token: str | bool | None) -> dict[str, Any]:
     """What the hub says about the repository at this revision: its commit, and its files. Raises `FolderError`."""
     revision = quote(where.revision or "main", safe="")
-    data = _answer(where, f"/api/models/{where.repository}/revision/{revision}?blobs=true", LARGEST_ANSWER, token)
+    path = f"/api/models/{where.repository}/revision/{revision}?blobs=true"
+    data = b"".join(_answer(where, path, LARGEST_ANSWER, token))
     try:
         said = strict_json.parse(data, f"the answer of {host()}", largest=LARGEST_ANSWER)
     except FolderError:
@@ -29,8 +33,8 @@ def describe(where: Address, token: str | bool | None) -> dict[str, Any]:
     return said
 
 
-def download(where: Address, commit: str, name: str, size: int, token: str | bool | None) -> bytes:
-    """The content of the file called `name`, never more than `size` bytes. Raises `FolderError`."""
+def download(where: Address, commit: str, name: str, size: int, token: str | bool | None) -> Iterator[bytes]:
+    """The content of the file called `name` in pieces, never more than `size` bytes. Raises `FolderError`."""
     return _answer(where, f"/{where.repository}/resolve/{commit}/{name}", size, token)
 
 
@@ -39,22 +43,23 @@ def no_hub() -> FolderError:
     return FolderError(f"{host()} does not answer as a model hub does; check HF_ENDPOINT, or try again later")
 
 
-def _answer(where: Address, path: str, largest: int, token: str | bool | None) -> bytes:
+def _answer(where: Address, path: str, largest: int, token: str | bool | None) -> Iterator[bytes]:
+    """An answer in pieces as they arrive: never unpacked, because a small piece may become a large one."""
     with hub_errors(where, f"fetching {where} (no folder here has that name) from {host()}"):
         from huggingface_hub.utils import build_hf_headers, get_session
 
         headers = {**build_hf_headers(token=token, library_name="charloom"), "Accept-Encoding": "identity"}
         with get_session().stream("GET", endpoint() + path, headers=headers, timeout=30) as response:
             check_status(where, response.status_code, response.headers)
-            data = bytearray()
-            for chunk in response.iter_bytes(1 << 16):
-                data += chunk
-                if len(data) > largest:
+            length = 0
+            for piece in response.iter_raw(PIECE):
+                length += len(piece)
+                if length > largest:
                     raise FolderError(
                         f"{host()} sends more than the {largest:,} bytes that {path.split('?')[0]} may have; "
                         "it was discarded"
                     )
-            return bytes(data)
+                yield piece
 
 
 @contextmanager

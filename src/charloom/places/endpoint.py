@@ -1,4 +1,4 @@
-"""Which hub is meant, and whether it may be asked: the variables of huggingface_hub, read when they are needed."""
+"""The hub to use, and whether it may be used: the variables of huggingface_hub, read when they are needed."""
 
 import os
 import re

@@ -7,7 +7,7 @@ A model that is in the cache is used from there without asking the hub; `newest`
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from charloom.places.addresses import COMMIT, Address
 from charloom.places.downloads import describe, download, no_hub
 from charloom.places.endpoint import folder_name, host, offline
 from charloom.places.notices import notify
+from charloom.storage import atomic_files
+from charloom.storage.atomic_files import Disk
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,20 @@ class _File:
     git_sha1: str | None
     "Of the file as git stores it, for files that are not stored by their SHA-256."
 
-    def matches(self, data: bytes) -> bool:
-        if len(data) != self.size:
-            return False
+    def checked(self, pieces: Iterable[bytes], why: FolderError) -> Iterator[bytes]:
+        """The same pieces; raises `why` at their end if together they are not this file."""
         if self.sha256 is not None:
-            return hashlib.sha256(data).hexdigest() == self.sha256
-        return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest() == self.git_sha1
+            digest, expected = hashlib.sha256(), self.sha256
+        else:
+            header = b"blob %d\0" % self.size
+            digest, expected = hashlib.sha1(header, usedforsecurity=False), self.git_sha1 or ""
+        length = 0
+        for piece in pieces:
+            length += len(piece)
+            digest.update(piece)
+            yield piece
+        if length != self.size or digest.hexdigest() != expected:
+            raise why
 
 
 def fetched(where: Address, *, newest: bool = False, token: str | bool | None = None) -> Fetched:
@@ -53,12 +63,17 @@ def fetched(where: Address, *, newest: bool = False, token: str | bool | None = 
     there = cached(where)
     if there is not None and (not newest or where.commit or offline()):
         return there
+    if offline() and _damaged(where):
+        raise FolderError(
+            f"a file of {where} was deleted from the cache or cut short, and HF_HUB_OFFLINE forbids fetching it again; "
+            "unset that"
+        )
     said = describe(where, token)
     commit = said.get("sha")
     if not isinstance(commit, str) or not COMMIT.fullmatch(commit) or where.commit not in (None, commit):
         raise no_hub()
     files = _files(where, said)
-    folder = cache.filled(_place(where) / commit, lambda: _contents(where, commit, files, token))
+    folder = cache.filled(_place(where) / commit, lambda new: _fetch(where, commit, files, new, token))
     if where.commit is None:
         cache.remember(_reference(where), commit.encode())
     return Fetched(folder, commit)
@@ -66,11 +81,20 @@ def fetched(where: Address, *, newest: bool = False, token: str | bool | None = 
 
 def cached(where: Address) -> Fetched | None:
     """The model at an address as it was last fetched; None if it is not in the cache."""
-    commit = where.commit or (cache.remembered(_reference(where), 40) or b"").decode("ascii", "replace")
-    if not COMMIT.fullmatch(commit):
-        return None
-    folder = cache.found(_place(where) / commit)
+    commit = _known_commit(where)
+    folder = cache.found(_place(where) / commit) if commit else None
     return Fetched(folder, commit) if folder is not None else None
+
+
+def _damaged(where: Address) -> bool:
+    commit = _known_commit(where)
+    return bool(commit) and cache.damaged(_place(where) / commit)
+
+
+def _known_commit(where: Address) -> str:
+    """The commit that the address meant when it was last fetched; empty if it never was."""
+    commit = where.commit or (cache.remembered(_reference(where), 40) or b"").decode("ascii", "replace")
+    return commit if COMMIT.fullmatch(commit) else ""
 
 
 def _place(where: Address) -> Path:
@@ -104,15 +128,13 @@ def _file(entry: Mapping[str, Any]) -> _File:
     return _File(size, sha256, sha1)
 
 
-def _contents(where: Address, commit: str, files: Mapping[str, _File], token: str | bool | None) -> Mapping[str, bytes]:
-    """The content of each file, compared with the checksum that the hub names. Raises `FolderError`."""
+def _fetch(where: Address, commit: str, files: Mapping[str, _File], folder: Path, token: str | bool | None) -> None:
+    """Fetch each file into `folder`, compared with the checksum that the hub names. Raises `FolderError`."""
     size = sum(file.size for file in files.values())
     notify(f"fetching {where} from {host()}: {len(files)} files, {size:,} bytes")
-    read = dict[str, bytes]()
     for name, file in files.items():
-        read[name] = download(where, commit, name, file.size, token)
-        if not file.matches(read[name]):
-            raise FolderError(
-                f"{name} of {shown(where)} arrived damaged: its checksum is not the one that {host()} names; try again"
-            )
-    return read
+        why = FolderError(
+            f"{name} of {shown(where)} arrived damaged: its checksum is not the one that {host()} names; try again"
+        )
+        pieces = download(where, commit, name, file.size, token)
+        atomic_files.write_new(Disk(), folder / name, file.checked(pieces, why))

@@ -10,13 +10,15 @@ import io
 import stat
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator
 from functools import lru_cache
+from os import PathLike
 from pathlib import Path, PurePosixPath
 
-from charloom.errors import FolderError, shown
+from charloom.errors import CharloomError, FolderError, shown
 from charloom.places import contents
 from charloom.places.cache import filled
+from charloom.storage.atomic_files import Disk, storage_errors, write_new
 
 SIGNATURE = b"PK\x03\x04"
 
@@ -29,6 +31,9 @@ LARGEST_CONTENT = 4 << 30
 MOST_COMPRESSION = 100
 """How many times the size of a packed file its content may have; text is seldom compressed to a tenth."""
 
+PIECE = 1 << 16
+"""Bytes that are read, unpacked and written at a time."""
+
 _END = b"PK\x05\x06"
 _END_SIZE = 22
 _LOCATOR = b"PK\x06\x07"
@@ -37,8 +42,9 @@ _ENCRYPTED = 0x1
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
-def is_packed(path: Path) -> bool:
-    """Whether `path` is a file that begins as a zip does."""
+def is_packed(place: str | PathLike[str]) -> bool:
+    """Whether this is the path of a file that begins as a zip does."""
+    path = Path(place)
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             return False
@@ -52,29 +58,37 @@ def unpacked(path: Path) -> Path:
     """The folder with the content of the packed file at `path`. Raises `FolderError`, `StorageError`."""
     try:
         status = path.stat()
-        return _unpacked(path.resolve(), status.st_size, status.st_mtime_ns)
+        size, whole = status.st_size, path.resolve()
+        _demand(size <= LARGEST_FILE, path, f"it has {size:,} bytes")
+        name = Path("packed") / _sum(whole, size, status.st_mtime_ns)
+        return filled(name, lambda folder: _unpack(path, size, folder))
     except OSError as error:
         raise FolderError(f"{shown(path)} cannot be read: {(error.strerror or str(error)).lower()}") from None
 
 
 @lru_cache
-def _unpacked(path: Path, size: int, modified: int) -> Path:
-    """The same for a file of this size and time, so that its content is summed only once in a process."""
-    _demand(size <= LARGEST_FILE, path, f"it has {size:,} bytes")
+def _sum(path: Path, size: int, modified: int) -> str:
+    """The SHA-256 of a file of this size and time, so that its content is summed only once in a process."""
     with path.open("rb") as file:
-        name = hashlib.file_digest(file, "sha256").hexdigest()
-        return filled(Path("packed") / name, lambda: _contents(path, file, size))
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _contents(path: Path, file: io.BufferedReader, size: int) -> Mapping[str, bytes]:
-    """The files to unpack by their names, all of them checked. Raises `FolderError`."""
-    _check_end(path, file, size)
+def _unpack(path: Path, size: int, folder: Path) -> None:
+    """Unpack the files that charloom reads into `folder`, all of them checked, a piece at a time.
+
+    Raises `FolderError`, `StorageError`.
+    """
     try:
-        with zipfile.ZipFile(file) as archive:
-            chosen = _chosen(path, archive.infolist(), size)
-            return {name: _read(path, archive, entry) for name, entry in chosen.items()}
+        with path.open("rb") as file:
+            _check_end(path, file, size)
+            with zipfile.ZipFile(file) as archive:
+                for name, entry in _chosen(path, archive.infolist(), size).items():
+                    target = folder / name
+                    with storage_errors(target):
+                        target.parent.mkdir(parents=True, exist_ok=True)
+                    write_new(Disk(), target, _pieces(path, archive, entry))
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, RuntimeError) as error:
-        if isinstance(error, FolderError):
+        if isinstance(error, CharloomError):
             raise
         raise FolderError(
             f"{shown(path)} is damaged: {shown(str(error))[:150]}; copy it again, or pack the run again"
@@ -105,9 +119,10 @@ def _chosen(path: Path, entries: list[zipfile.ZipInfo], size: int) -> dict[str, 
     _demand(len(set(names)) == len(names), path, "a name occurs twice in it")
     above = _folder_above(names)
     named = {entry.filename.removeprefix(above): entry for entry in files}
-    limits = {name: contents.largest(name) for name in named if not contents.in_checkpoint(name)}
+    run = any(name.startswith("model/") for name in named)
+    limits = {name: contents.largest(name, run=run) for name in named if not contents.in_checkpoint(name)}
     chosen = {name: named[name] for name, limit in limits.items() if limit is not None}
-    model = "model/" if any(name.startswith("model/") for name in chosen) else ""
+    model = "model/" if run else ""
     for name in (f"{model}{needed}" for needed in contents.NEEDED):
         _demand(name in chosen, path, f"it has no {name}")
     for name, entry in chosen.items():
@@ -129,12 +144,17 @@ def _folder_above(names: list[str]) -> str:
     return configs[0].removesuffix("config.json") if configs and configs[0].count("/") == 1 else ""
 
 
-def _read(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+def _pieces(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:
     """The content of an entry, never more than it says, with its checksum compared."""
-    with archive.open(entry) as source:
-        data = source.read(entry.file_size + 1)
-    _demand(len(data) == entry.file_size, path, f"{shown(entry.filename)[:100]!r} in it is not as long as it says")
-    return data
+    length = 0
+    try:
+        with archive.open(entry) as source:
+            while piece := source.read(PIECE):
+                length += len(piece)
+                yield piece
+    except OSError as error:
+        raise FolderError(f"{shown(path)} cannot be read: {(error.strerror or str(error)).lower()}") from None
+    _demand(length == entry.file_size, path, f"{shown(entry.filename)[:100]!r} in it is not as long as it says")
 
 
 def _demand(holds: bool, path: Path, why: str) -> None:

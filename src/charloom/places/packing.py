@@ -16,10 +16,22 @@ _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 def files_to_pack(folder: Path) -> list[str]:
     """The names of the files of a run or a model folder that are packed, in order: those that charloom writes, without
     the lock. A run keeps its checkpoints, so that it can be resumed elsewhere.
+
+    Raises `FolderError` for a file that would be refused when the packed file is read.
     """
-    found = (path for path in folder.rglob("*") if path.is_file())
-    names = sorted(path.relative_to(folder).as_posix() for path in found)
-    return [name for name in names if contents.largest(name) is not None]
+    run, names = (folder / "model").is_dir(), list[str]()
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder).as_posix()
+        largest = contents.largest(name, run=run) if path.is_file() else None
+        if largest is None:
+            continue
+        size = path.stat().st_size
+        if size > largest:
+            raise FolderError(
+                f"{shown(path)} has {size:,} bytes, and a packed file holds at most {largest:,} of it; shorten it"
+            )
+        names.append(name)
+    return sorted(names)
 
 
 def pack(folder: Path, file: IO[bytes]) -> None:
@@ -28,8 +40,8 @@ def pack(folder: Path, file: IO[bytes]) -> None:
 
     Raises `FolderError` if it is too large, or changes meanwhile.
     """
-    names = files_to_pack(folder)
     try:
+        names = files_to_pack(folder)
         total = sum((folder / name).stat().st_size for name in names)
         if total > LARGEST_FILE - (1 << 20) or len(names) > MOST_FILES:
             raise FolderError(

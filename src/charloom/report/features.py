@@ -1,6 +1,7 @@
 """Simple features of each position in a text: how far along the line it is, whether it is inside quotation marks."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,7 @@ def features_of(codes: Integers) -> dict[str, NDArray[np.float64]]:
     return {name: values.astype(np.float64) for name, values in candidates.items() if _varies(values)}
 
 
-def _varies(values: NDArray[np.generic]) -> bool:
+def _varies(values: NDArray[Any]) -> bool:
     there = np.mean(values != np.min(values))
     return bool(LEAST <= there <= 1 - LEAST) or bool(there > 1 - LEAST and len(np.unique(values)) > 2)
 

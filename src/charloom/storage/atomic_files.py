@@ -11,7 +11,7 @@ the same file: the kernel may already have dropped the pages (Rebello et al., AT
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -90,12 +90,13 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise StorageError(f"{path} cannot be written: {reason}, then try again") from error
 
 
-def write_new(disk: Disk, path: Path, data: bytes) -> None:
-    """Create `path` with `data` and force it to the disk; the caller forces the folder."""
+def write_new(disk: Disk, path: Path, data: bytes | Iterable[bytes]) -> None:
+    """Create `path` with `data`, which may come in pieces, and force it to the disk; the caller forces the folder."""
     with storage_errors(path):
         file = disk.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
-            _write_all(disk, file, data)
+            for piece in (data,) if isinstance(data, bytes) else data:
+                _write_all(disk, file, piece)
             disk.force(file)
         finally:
             disk.close(file)

@@ -59,7 +59,7 @@ def model_card(config: RunConfig, step: int, score: Score | None, how: str, kept
     if config.origin is not None:
         known = config.origin.path in READY_MADE or address(config.origin.path) is not None
         name = config.origin.path if known else "another model"
-        facts.append(f"Started from: {name}, weights with the SHA-256 `{config.origin.sha256}`")
+        facts.append(f"Started from: {name}, whose file of weights has the SHA-256 `{config.origin.sha256}`")
     if kept is not None:
         sentence = kept.sentence(plan.steps)
         facts.append(f"Model: {sentence}. The validation text chose it, so its figure flatters it a little.")

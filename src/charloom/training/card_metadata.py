@@ -23,12 +23,13 @@ class Metadata:
     figures: Figures = field(default_factory=dict)
     licence: str | None = None
     "The hubs' identifier, such as cc0-1.0."
-    language: str | None = None
-    "ISO 639-1 code."
+    language: str | tuple[str, ...] | None = None
+    "ISO 639-1 code, or several."
     datasets: tuple[str, ...] = ()
     "The hub's own names of the training texts."
     base_model: str | None = None
     "The hub's own name of the model that training started from."
+    tags: tuple[str, ...] = TAGS
 
     def block(self, title: str) -> list[str]:
         """The lines of the block, with the lines that enclose it. `title` is the model's name in its results."""
@@ -37,10 +38,10 @@ class Metadata:
             "library_name: charloom",
             f"pipeline_tag: {self.task}",
             *([f"license: {self.licence}"] if self.licence else ()),
-            *_list("language", [self.language] if self.language else ()),
+            *_list("language", (self.language,) if isinstance(self.language, str) else self.language or ()),
             *_list("datasets", self.datasets),
             *([f"base_model: {quoted(self.base_model)}"] if self.base_model else ()),
-            *_list("tags", TAGS),
+            *_list("tags", self.tags),
             *self._results(title),
             "---",
         ]

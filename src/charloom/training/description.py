@@ -1,6 +1,6 @@
 """The facts about a run or a model folder that `charloom info` prints."""
 
-from pathlib import Path
+from os import PathLike
 from typing import Any
 
 from charloom.models.model_folder import is_run
@@ -9,7 +9,7 @@ from charloom.training.kept import kept
 from charloom.training.runs import as_run, load
 
 
-def describe(path: Path) -> dict[str, Any]:
+def describe(path: str | PathLike[str]) -> dict[str, Any]:
     """The facts about a run directory or a model folder, as plain values. Raises `FolderError`."""
     model = load(path)
     facts: dict[str, Any] = {

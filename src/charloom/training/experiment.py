@@ -79,12 +79,13 @@ def begin(
 def _with_parent(request: RunRequest, corpus: Corpus) -> tuple[RunRequest, LanguageModel | None, str]:
     """The request with its origin and the origin's sizes, the model there, and why it was chosen for the user."""
     start = starting_point(corpus.train, request)
-    parent = load(request.origin) if request.origin else start.parent if start else None
+    parent = load(request.origin) if request.origin is not None else start.parent if start else None
     if parent is None:
         return request, None, start.reason if start else ""
     asked = request.network
     shape = replace(parent.config.network, dropout=asked.dropout, weight_dropout=asked.weight_dropout)
-    request = replace(request, network=shape, origin=request.origin or ready_made(PARENT).folder)
+    origin = ready_made(PARENT).folder if request.origin is None else request.origin
+    request = replace(request, network=shape, origin=origin)
     return request, parent, start.reason if start else ""
 
 

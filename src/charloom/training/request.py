@@ -3,7 +3,7 @@
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
+from os import PathLike
 
 from charloom.errors import SettingsError, arguments
 from charloom.errors.options import option
@@ -46,7 +46,7 @@ class Request:
 
     length: Length = Length()
     "By default a language model takes four minutes, and a classifier as many epochs as suit the size of its data."
-    origin: Path | None = None
+    origin: str | PathLike[str] | None = None
     "A run or model folder of a language model to start from, which also sets the cell and sizes."
     device: Device = "auto"
     precision: Precision = "auto"

@@ -1,6 +1,7 @@
 """Finds the text of a run again, and the text on which to evaluate its model."""
 
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 
 from charloom.data.corpus import Corpus, Text
@@ -61,7 +62,7 @@ def same_text(run: Run, config: RunConfig, moved: str | Path | None = None, *, r
 
 
 def text_to_evaluate(
-    run: Path, split: str | None, text: str | None, encoding: str, *, with_train: bool
+    run: str | PathLike[str], split: str | None, text: str | None, encoding: str, *, with_train: bool
 ) -> tuple[Text, str, Text | None]:
     """The text to score, its name, and with `with_train` the run's training text. Raises `CharloomError`.
 

@@ -88,17 +88,21 @@ class Origin:
 
     path: str
     sha256: str
-    "Of its weights."
+    "Of its file of weights."
     new_symbols: int
     "Symbols of the text that it did not know."
 
     @classmethod
-    def of(cls, path: Path | None, parent: "LanguageModel | None", vocabulary: Vocabulary) -> "Origin | None":
+    def of(
+        cls, path: str | PathLike[str] | None, parent: "LanguageModel | None", vocabulary: Vocabulary
+    ) -> "Origin | None":
         """The record of a parent loaded from `path`, for a model with this vocabulary; None without a parent."""
         if path is None or parent is None:
             return None
         new = set(vocabulary.characters) - set(parent.vocabulary.characters)
-        return cls(lasting_name(path), hashlib.sha256(parent.weights()).hexdigest(), len(new))
+        with (model_folder(path) / "model.safetensors").open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        return cls(lasting_name(path), sha256, len(new))
 
 
 @dataclass(frozen=True)
@@ -131,13 +135,7 @@ class Run:
 
     def config(self) -> RunConfig:
         """The configuration. Raises `FolderError` if this is not a run directory."""
-        if not (self.path / "config.json").is_file():
-            why = "there is no such folder" if not self.path.exists() else "it has no config.json"
-            if self.path.is_file():
-                raise FolderError(f"{self.path} is a file, not a run directory; if it is a packed run, unpack it first")
-            raise FolderError(
-                f"{self.path} is not a run directory: {why}; train one with: charloom train TEXT --run {self.path}"
-            )
+        demand_directory(self.path, "charloom train TEXT")
         where = str(self.path / "config.json")
         parsed = strict_json.parse(read_model_file(self.path, "config.json", strict_json.LARGEST_JSON), where)
         if isinstance(parsed, dict) and parsed.get("format") == "charloom-model-1":
@@ -181,6 +179,16 @@ class Run:
         if best is not None:
             figures["best validation"] = f"{best.nats_per_character:.4f} nats per character, at step {best.step:,}"
         return table(str(self.path), figures)
+
+
+def demand_directory(path: Path, command: str) -> None:
+    """Raise `FolderError` unless this is a run directory; `command` trains one."""
+    if (path / "config.json").is_file():
+        return
+    if path.is_file():
+        raise FolderError(f"{path} is a file, not a run directory; if it is a packed run, unpack it first")
+    why = "there is no such folder" if not path.exists() else "it has no config.json"
+    raise FolderError(f"{path} is not a run directory: {why}; train one with: {command} --run {path}")
 
 
 def as_run(run: "Run | str | PathLike[str]") -> Run:

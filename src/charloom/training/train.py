@@ -16,7 +16,7 @@ from charloom.training import experiment
 from charloom.training.display import display
 from charloom.training.loop import Event
 from charloom.training.request import AUTO, Length, RunRequest
-from charloom.training.runs import Run, as_run
+from charloom.training.runs import Run
 from charloom.training.session import Session, Validation
 
 Callback = Callable[[Event[Validation]], Any]
@@ -81,7 +81,7 @@ def train(
                 network or NetworkConfig(),
                 training or TrainingConfig(),
                 length=length,
-                origin=None if origin in (None, AUTO) else Path(origin),
+                origin=None if origin == AUTO else origin,
                 automatic=origin == AUTO,
                 device=device,
                 precision=precision,
@@ -108,10 +108,12 @@ def _resume(
     for name, value in settings.items():
         if value is not None:
             raise SettingsError(f"a resumed run keeps its settings; leave out {name}")
-    path = as_run(run).path
+    if not isinstance(run, Run):
+        arguments.path(run)  # never a packed file or an address: a run is trained where it is
+        run = Run(Path(run))
     if text is not None:
         arguments.path(text)
-    return experiment.resume(path, length, text=text, device=device)
+    return experiment.resume(run.path, length, text=text, device=device)
 
 
 def _string(text: str | None, corpus: CorpusConfig) -> Any:
