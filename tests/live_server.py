@@ -13,13 +13,14 @@ import uvicorn
 
 from charloom.generation.writer import Writer
 from charloom.server.app import build
+from charloom.server.engine import ModelEngine
 from charloom.server.served import Limits, Served, UnknownModelError
 from server_engine import PlainEngine
 
 
 def new_engine(writer: Writer) -> Any:
     """The engine of a server, where a test needs no slow or broken one."""
-    return PlainEngine(writer)
+    return ModelEngine(writer)
 
 
 @dataclass
