@@ -1,4 +1,4 @@
-"""What serving costs: one text and 64 texts beside `charloom generate`, the first character, the longest wait.
+"""What serving costs: one text and 64 texts compared with `charloom generate`, the first character, the longest wait.
 
 Usage: python benchmarks/serving.py [--rounds 5] [--seconds 2] [--model english] [--output JSON]
 
@@ -139,7 +139,7 @@ def by_engine(writer: Writer, seconds: float) -> Measures:
 
 
 async def served(text: Callable[..., Awaitable[float]], prompt: str, seconds: float) -> Measures:
-    """Measures of anything that writes texts beside each other: `text(prompt, length, seed)` takes one to its end and
+    """Measures of anything that writes texts side by side: `text(prompt, length, seed)` takes one to its end and
     returns the longest time between two pieces."""
 
     async def one() -> None:
@@ -164,7 +164,7 @@ async def served(text: Callable[..., Awaitable[float]], prompt: str, seconds: fl
 
 
 def prompt_of(writer: Writer, size: int) -> str:
-    """A prompt of so many characters, written by the model itself."""
+    """A prompt of that size, written by the model itself."""
     pieces = generate_pieces(writer, "", SamplingConfig(), length=PROMPT, seed=7)
     text = "".join(piece.text for piece in pieces)
     return (text * (size // PROMPT + 1))[:size]

@@ -131,7 +131,7 @@ class PlainStream:
     def _certain(self, held: list[Symbol], held_text: str, text: str, reason: str | None) -> list[Symbol]:
         """The symbols of `text`, which begins what is held."""
         if reason in ("length", "end"):
-            return held
+            return [symbol for symbol in held if symbol.id != self._engine.writer.vocabulary.boundary]
         decoder, missing = self._engine.writer.vocabulary.decoder(), len(text)
         for count, symbol in enumerate(held):
             if missing <= 0:

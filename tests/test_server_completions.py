@@ -144,7 +144,18 @@ def test_a_stop_string_ends_the_text_and_is_not_in_it(client: Any) -> None:
 def test_a_text_that_the_model_ends_says_so(client: Any) -> None:
     choice = ask(client, model="lines", prompt="one", max_tokens=5000, seed=1, logprobs=1)["choices"][0]
     assert (choice["finish_reason"], choice["charloom"]["stop_reason"]) == ("stop", "end")
-    assert choice["logprobs"]["tokens"] == [*choice["text"], "\n"]
+    assert choice["logprobs"]["tokens"] == list(choice["text"])
+
+
+def test_a_scoring_request_has_an_entry_for_what_comes_next_also_where_the_text_ends(client: Any) -> None:
+    ended = 0
+    for seed in range(40):
+        fields = {"model": "lines", "prompt": "one", "max_tokens": 1, "seed": seed, "logprobs": 1, "echo": True}
+        choice = ask(client, **fields)["choices"][0]
+        assert {len(column) for column in choice["logprobs"].values()} == {4}
+        assert None not in choice["logprobs"]["token_logprobs"][:3]
+        ended += choice["charloom"]["stop_reason"] == "end"
+    assert 0 < ended < 40
 
 
 @pytest.mark.parametrize("model", ["plain", "bytes", "lines"])
@@ -220,6 +231,9 @@ def test_the_figures_are_what_a_scorer_relies_on(client: Any, model: str, logpro
     outputs = MODELS[model].network.outputs
     greedy = 0
     for token, figure, top in zip(lists["tokens"], lists["token_logprobs"], lists["top_logprobs"], strict=True):
+        if figure is None:  # the end of a text
+            assert (model, top, token) == ("lines", None, "\n")
+            continue
         assert top[token] == figure
         assert len(top) in (min(max(logprobs, 1), outputs), min(logprobs + 1, outputs))
         greedy += figure == max(top.values())

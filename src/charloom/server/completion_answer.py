@@ -45,7 +45,7 @@ class Choice:
         for symbol in piece.written:
             self._list(symbol)
         self.draws, self.stop_reason = max(self.draws, piece.draws), piece.stop_reason
-        if piece.stop_reason == "end" and not (piece.written and piece.written[-1].id == self._boundary):
+        if piece.stop_reason == "end" and self._echo:  # a client that scores takes the last entry for a new symbol
             self._list(Symbol(self._boundary, math.nan, ()))
 
     @property

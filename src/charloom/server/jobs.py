@@ -54,7 +54,7 @@ class Piece(NamedTuple):
     text: str = ""
     "Text that is certain: never a part of a stop string or half a character."
     written: tuple[Symbol, ...] = ()
-    "The symbols of `text`, if they are to be reported; where the model ends the text, the boundary comes last."
+    "The symbols of `text`, if they are to be reported."
     draws: int = 0
     "Random numbers used up so far, those before this job included."
     stop_reason: StopReason | None = None
