@@ -188,7 +188,7 @@ async def _leave_running(server: Server, state: str, leavers: int, longest_promp
         if state == "stream":
             await call.begun.wait()
         else:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)  # it has its row now
         call.leave()
         left = time.perf_counter()
         while await _given_up(server) == gone:
