@@ -133,6 +133,31 @@ def test_a_request_that_is_given_up_ends_at_once_and_the_next_is_answered(
     assert_writes_the_same(page, model, seeds=1, length=50)
 
 
+def test_the_worker_rests_after_a_request_was_given_up(opened: Callable[[Path], Any], tmp_path: Path) -> None:
+    page = opened(exported(small_model(TEXT), tmp_path))
+    messages = page.evaluate(
+        """async () => {
+          const Before = Worker;
+          let messages = 0;
+          window.Worker = class extends Before {
+            constructor(...given) {
+              super(...given);
+              this.addEventListener("message", () => (messages += 1));
+            }
+          };
+          const { LocalBackend } = await import(new URL("local_backend.js", document.baseURI).href);
+          const [backend, leaving] = [new LocalBackend(), new AbortController()];
+          const listeners = { signal: leaving.signal, onPiece: () => leaving.abort() };
+          await backend.write({ prompt: "", length: 1e9 }, listeners).catch(() => {});
+          await backend.models();
+          messages = 0;
+          await new Promise((resolve) => setTimeout(resolve, 200));
+          return messages;
+        }"""
+    )
+    assert messages == 0
+
+
 def test_a_text_is_scored_and_units_are_shown(opened: Callable[[Path], Any], tmp_path: Path) -> None:
     page = opened(exported(small_model(TEXT), tmp_path))
     scored = ask(page, "score", text=TEXT, top=3)
