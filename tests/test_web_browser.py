@@ -91,6 +91,20 @@ def test_a_seed_writes_the_same_text_in_a_browser(cell: Cell, opened: Callable[[
     assert_writes_the_same(page, model, seeds=2, length=300)
 
 
+def test_the_page_itself_writes_what_python_writes(opened: Callable[[Path], Any], tmp_path: Path) -> None:
+    model = small_model(TEXT)
+    page = opened(exported(model, tmp_path))
+    page.goto(page.url.removesuffix("bare.html"))
+    page.get_by_label("Begin with").fill("The ")
+    page.get_by_label("Speed").fill("4")
+    page.get_by_label("Length").fill("100")
+    page.get_by_role("button", name="Write", exact=True).first.click()
+    shown = page.locator(".prose .character")
+    shown.nth(99).wait_for(timeout=20_000)
+    written = "".join({"↵\n": "\n"}.get(text, text) for text in shown.all_text_contents())
+    assert written == "".join(charloom.generate(model, "The ", length=100, seed=4, temperature=0.7))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["characters", "bytes"])
 @pytest.mark.parametrize("cell", CELLS)
