@@ -39,6 +39,16 @@ def small_model(
     return model
 
 
+@torch.no_grad()
+def with_biases(model: LanguageModel, seed: int = 0) -> LanguageModel:
+    """The model with random biases in its recurrent layers, which a new network has not."""
+    uniform = torch.Generator().manual_seed(seed)
+    for name, parameter in model.network.named_parameters():
+        if name.startswith("layers.") and "bias" in name:
+            parameter.normal_(std=0.5, generator=uniform)
+    return model
+
+
 def uniform_model(text: str, **more: object) -> LanguageModel:
     """A model for which all symbols are equally likely, always."""
     model = small_model(text, **more)  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from charloom.models.language_model import LanguageModel
 from charloom.models.model_folder import ModelConfig
 from charloom.settings import Cell, NetworkConfig
 from conftest import CELLS
-from models import small_model, write_folder
+from models import small_model, with_biases, write_folder
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -48,7 +48,7 @@ def assert_steps_agree(model: LanguageModel, *, rows: int, steps: int = 30) -> N
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("layers", [1, 3])
 def test_logits_and_states_agree_at_any_batch_size(cell: Cell, layers: int) -> None:
-    model = small_model(TEXT, cell, layers=layers, documents="lines" if layers == 3 else "none")
+    model = with_biases(small_model(TEXT, cell, layers=layers, documents="lines" if layers == 3 else "none"))
     for rows in (1, 2, 7):
         assert_steps_agree(model, rows=rows)
 
@@ -57,7 +57,8 @@ def test_logits_and_states_agree_at_any_batch_size(cell: Cell, layers: int) -> N
 def test_one_hot_inputs_and_shared_outputs_agree(shape: dict[str, Any]) -> None:
     base = small_model(TEXT, "gru")
     config = NetworkConfig(cell="gru", hidden_size=16, layers=2, **shape)
-    assert_steps_agree(LanguageModel.new(ModelConfig(config, "none", False), base.vocabulary), rows=3)
+    model = LanguageModel.new(ModelConfig(config, "none", False), base.vocabulary)
+    assert_steps_agree(with_biases(model), rows=3)
 
 
 def test_names_batch_and_metadata_say_how_to_use_it() -> None:

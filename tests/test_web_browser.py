@@ -91,6 +91,20 @@ def test_a_seed_writes_the_same_text_in_a_browser(cell: Cell, opened: Callable[[
     assert_writes_the_same(page, model, seeds=2, length=300)
 
 
+def test_the_page_itself_writes_what_python_writes(opened: Callable[[Path], Any], tmp_path: Path) -> None:
+    model = small_model(TEXT)
+    page = opened(exported(model, tmp_path))
+    page.goto(page.url.removesuffix("bare.html"))
+    page.get_by_label("Begin with").fill("The ")
+    page.get_by_label("Speed").fill("4")
+    page.get_by_label("Length").fill("100")
+    page.get_by_role("button", name="Write", exact=True).first.click()
+    shown = page.locator(".prose .character")
+    shown.nth(99).wait_for(timeout=20_000)
+    written = "".join({"↵\n": "\n"}.get(text, text) for text in shown.all_text_contents())
+    assert written == "".join(charloom.generate(model, "The ", length=100, seed=4, temperature=0.7))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["characters", "bytes"])
 @pytest.mark.parametrize("cell", CELLS)
@@ -131,6 +145,31 @@ def test_a_request_that_is_given_up_ends_at_once_and_the_next_is_answered(
     )
     assert outcome == ["AbortError", "AbortError"]
     assert_writes_the_same(page, model, seeds=1, length=50)
+
+
+def test_the_worker_rests_after_a_request_was_given_up(opened: Callable[[Path], Any], tmp_path: Path) -> None:
+    page = opened(exported(small_model(TEXT), tmp_path))
+    messages = page.evaluate(
+        """async () => {
+          const Before = Worker;
+          let messages = 0;
+          window.Worker = class extends Before {
+            constructor(...given) {
+              super(...given);
+              this.addEventListener("message", () => (messages += 1));
+            }
+          };
+          const { LocalBackend } = await import(new URL("local_backend.js", document.baseURI).href);
+          const [backend, leaving] = [new LocalBackend(), new AbortController()];
+          const listeners = { signal: leaving.signal, onPiece: () => leaving.abort() };
+          await backend.write({ prompt: "", length: 1e9 }, listeners).catch(() => {});
+          await backend.models();
+          messages = 0;
+          await new Promise((resolve) => setTimeout(resolve, 200));
+          return messages;
+        }"""
+    )
+    assert messages == 0
 
 
 def test_a_text_is_scored_and_units_are_shown(opened: Callable[[Path], Any], tmp_path: Path) -> None:

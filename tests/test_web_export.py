@@ -11,11 +11,14 @@ import charloom
 from charloom.evaluation.surprisal import Surprises
 from charloom.generation.generate import generate_pieces
 from charloom.generation.sampling import distribution
+from charloom.generation.stopping import StopGate
 from charloom.generation.writer import Writer
-from charloom.settings import SamplingConfig
+from charloom.models.language_model import LanguageModel
+from charloom.models.model_folder import ModelConfig
+from charloom.settings import NetworkConfig, SamplingConfig
 from conftest import CELLS
 from javascript import in_node
-from models import small_model, write_folder
+from models import small_model, with_biases, write_folder
 
 TEXT = "The quick brown fox; ünï — 😀 jumps over 13 lazy dogs.\nAnd again!\n"
 
@@ -94,12 +97,20 @@ def assert_same(folder: Path, requests: list[dict[str, Any]]) -> list[dict[str, 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("kind", ["characters", "bytes"])
 def test_a_seed_writes_the_same_text_as_in_python(cell: Any, kind: str, tmp_path: Path) -> None:
-    folder = write_folder(small_model(TEXT, cell, kind=kind, layers=3), tmp_path / "model")
+    folder = write_folder(with_biases(small_model(TEXT, cell, kind=kind, layers=3)), tmp_path / "model")
     requests = [
         {"prompt": prompt, "length": 150, "seed": seed, **settings}
         for (seed, settings), prompt in zip(enumerate(SETTINGS), itertools.cycle(("", "The qu", TEXT * 3)))
     ]
     assert_same(folder, requests)
+
+
+@pytest.mark.parametrize("shape", [{"embedding_size": 0}, {"embedding_size": 20, "tied": True}])
+def test_one_hot_inputs_and_shared_outputs_write_the_same(shape: dict[str, Any], tmp_path: Path) -> None:
+    vocabulary = small_model(TEXT).vocabulary
+    config = NetworkConfig(hidden_size=20, layers=2, **shape)
+    model = with_biases(LanguageModel.new(ModelConfig(config, "none", False), vocabulary))
+    assert_same(write_folder(model, tmp_path / "model"), [{"prompt": "The ", "length": 300, "seed": 8}])
 
 
 @pytest.mark.parametrize("documents", ["lines", "none"])
@@ -118,6 +129,37 @@ def test_stop_strings_and_lengths_are_those_of_python(tmp_path: Path) -> None:
     requests += [{"length": length, "seed": 3} for length in (0, 1, 2, 65)]
     reasons = {result["reason"] for result in assert_same(folder, requests)}
     assert reasons == {"stop", "length"}
+
+
+def test_stop_strings_are_found_as_in_python_whatever_they_share() -> None:
+    uniform = np.random.Generator(np.random.PCG64(6))
+
+    def word(most: int) -> str:
+        return "".join(uniform.choice(list("ab😀"), uniform.integers(1, most)).tolist())
+
+    cases = [(word(30), [word(5) for _ in range(uniform.integers(0, 4))]) for _ in range(300)]
+    script = """
+        const { StopGate } = await import(`${site}/stopping.js`);
+        console.log(JSON.stringify(given[0].map(([text, stop]) => {
+          const gate = new StopGate(stop);
+          const told = [];
+          for (const character of text) {
+            const { free, stopped } = gate.push(character);
+            told.push([free, stopped]);
+            if (stopped) return told;
+          }
+          return [...told, gate.finish()];
+        })));
+    """
+    for (text, stop), found in zip(cases, in_node(script, cases), strict=True):
+        gate, told = StopGate(stop), list[Any]()
+        for character in text:
+            told.append(list(gate.push(character)))
+            if told[-1][1]:
+                break
+        else:
+            told.append(gate.finish())
+        assert found == told, (text, stop)
 
 
 def test_a_text_that_never_ends_begins_anew_after_its_end(tmp_path: Path) -> None:
@@ -162,7 +204,7 @@ def test_the_surprise_is_that_of_python(tmp_path: Path) -> None:
 
 def test_units_have_the_values_that_they_have_in_python(tmp_path: Path) -> None:
     for cell in CELLS:
-        model = small_model(TEXT, cell)
+        model = with_biases(small_model(TEXT, cell))
         folder = write_folder(model, tmp_path / cell)
         activity = LOAD + (
             "const { activity } = await import(`${site}/scoring.js`);\n"
