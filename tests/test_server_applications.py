@@ -111,21 +111,6 @@ def test_spelling_is_corrected_as_the_command_does(post: Callable[..., Answer], 
     assert post("/v1/correct", model="english", text=text, confidence=1).json["corrections"] == []
 
 
-def test_what_needs_a_missing_extra_says_so_and_leaves_the_rest_working(
-    post: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "rapidfuzz", None)
-    service = made("english")
-
-    async def run() -> None:
-        answer = await ask(service, "POST", "/v1/correct", body={"text": "teh"})
-        assert answer.status == 400
-        assert answer.message == "correcting needs an optional package; install it with: pip install 'charloom[text]'"
-        assert (await ask(service, "POST", "/v1/complete", body={"text": "th"})).status == 200
-
-    asyncio.run(run())
-
-
 def test_texts_are_classified_as_the_command_does(post: Callable[..., Answer], charloom: Callable[..., Any]) -> None:
     texts = ["Guten Morgen, wie geht es?", "", "Where is the station?"]
     answer = post("/v1/classify", texts=texts).json["predictions"]

@@ -193,7 +193,7 @@ def test_reports_are_the_log_probabilities_in_order(kind: str) -> None:
     logits[:40] = np.round(logits[:40])
     symbols, counts = draw.integers(0, 23, 80).tolist(), draw.integers(0, 24, 80).tolist()
     reporting = CompiledDraws(23, []) if kind == "compiled" else NumpyDraws([])
-    own, tops = reporting.reports(logits, symbols, counts)
+    own, tops, ranks = reporting.reports(logits, symbols, counts)
     logs = sampling.log_probabilities(logits)
     for row, (symbol, count) in enumerate(zip(symbols, counts, strict=True)):
         assert own[row] == pytest.approx(logs[row, symbol], abs=1e-12)
@@ -201,8 +201,9 @@ def test_reports_are_the_log_probabilities_in_order(kind: str) -> None:
         assert [each for each, _ in tops[row]] == order
         assert [log for _, log in tops[row]] == pytest.approx(logs[row, order].tolist(), abs=1e-12)
         assert dict(tops[row]).get(symbol, own[row]) == own[row]
+        assert ranks[row] == 1 + (logits[row] > logits[row, symbol]).sum()
         one = reporting.reports(logits[row : row + 1], [symbol], [count])
-        assert one == ([own[row]], [tops[row]])
+        assert one == ([own[row]], [tops[row]], [ranks[row]])
 
 
 def test_the_most_probable_symbols_come_in_order_and_of_equal_ones_the_smaller_first() -> None:

@@ -16,6 +16,7 @@ from charloom.settings import SamplingConfig
 from charloom.storage.tensor_files import Array
 
 Tops = list[tuple[tuple[int, float], ...]]
+Reports = tuple[list[float], Tops, list[int]]
 
 
 class _Space(NamedTuple):
@@ -64,17 +65,20 @@ class CompiledDraws:
         symbols_drawn: list[int] = drawn.tolist()
         return symbols_drawn
 
-    def reports(self, logits: Floats, symbols: Sequence[int], counts: Sequence[int]) -> tuple[list[float], Tops]:
-        """The log-probability of a symbol in each row, without sampling settings, and the row's most probable symbols.
+    def reports(self, logits: Floats, symbols: Sequence[int], counts: Sequence[int]) -> Reports:
+        """The log-probability of a symbol in each row, without sampling settings; the row's most probable symbols; the
+        rank of the symbol.
 
-        There are `counts` of these, at most V, the most probable first and of equal ones the smaller id.
+        There are `counts` of the most probable, at most V, of equal ones the smaller id first. The rank is 1 if no
+        symbol is more probable.
         """
         rows, most = len(symbols), max(counts)
         own, ids, logs = np.empty(rows), np.empty((rows, most), np.int64), np.empty((rows, most))
-        _report_rows(logits, np.array(symbols), np.array(counts), self._space.logits, own, ids, logs)
+        ranks = np.ones(rows, np.int64)
+        _report_rows(logits, np.array(symbols), np.array(counts), self._space.logits, own, ranks, ids, logs)
         each = zip(ids.tolist(), logs.tolist(), counts, strict=True)
         tops = [tuple(zip(places[:count], values[:count], strict=True)) for places, values, count in each]
-        return own.tolist(), tops
+        return own.tolist(), tops, ranks.tolist()
 
 
 def _numbers(config: SamplingConfig) -> tuple[float, ...]:
@@ -98,7 +102,9 @@ def _draw_rows(logits: Any, never: Any, settings: Any, recent: Any, uniforms: An
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _report_rows(logits: Any, symbols: Any, counts: Any, scores: Any, own: Any, ids: Any, logs: Any) -> None:
+def _report_rows(
+    logits: Any, symbols: Any, counts: Any, scores: Any, own: Any, ranks: Any, ids: Any, logs: Any
+) -> None:
     for row in range(len(symbols)):
         scores[:] = logits[row]
         scores -= scores.max()
@@ -110,6 +116,7 @@ def _report_rows(logits: Any, symbols: Any, counts: Any, scores: Any, own: Any, 
         found, count = 0, counts[row]
         for symbol in range(len(scores)):
             score = scores[symbol]
+            ranks[row] += score > own[row]
             if found == count and (count == 0 or score <= logs[row, count - 1]):
                 continue
             place = found if found < count else count - 1

@@ -123,6 +123,11 @@ class CompiledRows:
         logits: Floats = self._sums[: len(chosen), : len(self._bias)] + self._bias
         return logits
 
+    def clear(self, place: int) -> None:
+        """Let row `place` remember nothing."""
+        for part in (self._memory.h, self._memory.c):
+            part[:, place] = 0
+
     def move(self, source: int, place: int) -> None:
         """Let row `place` remember what row `source` does."""
         for part in (self._memory.h, self._memory.c):

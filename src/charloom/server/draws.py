@@ -13,6 +13,8 @@ from charloom.settings import SamplingConfig
 Tops = list[tuple[tuple[int, float], ...]]
 """The most probable symbols of each text, with their log-probabilities."""
 
+Reports = tuple[list[float], Tops, list[int]]
+
 
 class Draws(Protocol):
     """What follows the logits (B, V), each row by itself."""
@@ -30,10 +32,12 @@ class Draws(Protocol):
         """
         ...
 
-    def reports(self, logits: Floats, symbols: Sequence[int], counts: Sequence[int]) -> tuple[list[float], Tops]:
-        """The log-probability of a symbol in each row, without sampling settings, and the row's most probable symbols.
+    def reports(self, logits: Floats, symbols: Sequence[int], counts: Sequence[int]) -> Reports:
+        """The log-probability of a symbol in each row, without sampling settings; the row's most probable symbols; the
+        rank of the symbol.
 
-        There are `counts` of these, at most V, the most probable first and of equal ones the smaller id.
+        There are `counts` of the most probable, at most V, of equal ones the smaller id first. The rank is 1 if no
+        symbol is more probable.
         """
         ...
 
@@ -62,15 +66,17 @@ class NumpyDraws:
         symbols: list[int] = drawn.tolist()
         return symbols
 
-    def reports(self, logits: Floats, symbols: Sequence[int], counts: Sequence[int]) -> tuple[list[float], Tops]:
-        """Log-probabilities and alternatives."""
+    def reports(self, logits: Floats, symbols: Sequence[int], counts: Sequence[int]) -> Reports:
+        """Log-probabilities, alternatives and ranks."""
         logs = log_probabilities(logits)
-        own: list[float] = logs[np.arange(len(symbols)), symbols].tolist()
+        chosen = logs[np.arange(len(symbols)), symbols]
+        own: list[float] = chosen.tolist()
+        ranks: list[int] = (1 + (logs > chosen[:, None]).sum(1)).tolist()
         if not any(counts):
-            return own, [()] * len(own)
+            return own, [()] * len(own), ranks
         ids, values = most_probable(logs, max(counts))
         rows = zip(ids.tolist(), values.tolist(), counts, strict=True)
-        return own, [tuple(zip(each[:count], theirs[:count], strict=True)) for each, theirs, count in rows]
+        return own, [tuple(zip(each[:count], theirs[:count], strict=True)) for each, theirs, count in rows], ranks
 
 
 def make_draws(writer: Writer) -> Draws:

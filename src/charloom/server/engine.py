@@ -128,8 +128,8 @@ class ModelEngine:
                 raise SettingsError(f"{name} is {value}; it must be at least 0")
         vocabulary, outputs = self.writer.vocabulary, self.writer.stepper.outputs
         ids = job.ids
-        if ids.ndim != 1 or len(ids) == 0 or ids[0] != vocabulary.boundary:
-            raise TextError("a text to read begins with the boundary symbol")
+        if ids.ndim != 1 or len(ids) == 0:
+            raise TextError("there is no symbol to read; a text begins with the boundary")
         if ids.min() < 0 or ids.max() > vocabulary.boundary:
             wrong = ids[(ids < 0) | (ids > vocabulary.boundary)][0]
             raise TextError(f"id {wrong} stands for no symbol; only ids from 0 to {vocabulary.boundary} do")
@@ -171,6 +171,7 @@ class ModelEngine:
                 while self._queue and len(self._running) < self._capacity:
                     stream = self._queue.popleft()
                     if not stream.over:
+                        rows.clear(len(self._running))
                         self._running.append(stream)
                 if self._running:
                     return True

@@ -43,7 +43,7 @@ class Symbol(NamedTuple):
     alternatives: tuple[tuple[int, float], ...]
     "The most probable symbols with their log-probabilities, the most probable first; of equal ones the lower id first."
     rank: int = 0
-    "1 if no symbol was more probable; 0 if nobody counted."
+    "1 if no symbol was more probable; 0 if that was not counted."
 
 
 class Piece(NamedTuple):

@@ -50,6 +50,10 @@ class Rows(Protocol):
         """Logits (B, V) of the next symbol in the chosen rows (B,)."""
         ...
 
+    def clear(self, place: int) -> None:
+        """Let row `place` remember nothing."""
+        ...
+
     def move(self, source: int, place: int) -> None:
         """Let row `place` remember what row `source` does."""
         ...
@@ -84,6 +88,11 @@ class NumpyRows:
         logits: Floats = self._rows(int(chosen.max()) + 1).logits()[chosen]
         return logits
 
+    def clear(self, place: int) -> None:
+        """Let row `place` remember nothing."""
+        for part in self._state:
+            part[:, place] = 0
+
     def move(self, source: int, place: int) -> None:
         """Let row `place` remember what row `source` does."""
         for part in self._state:
@@ -116,6 +125,11 @@ class SingleRows:
     def logits(self, chosen: Array) -> Floats:
         """Logits (B, V) of the next symbol in the chosen rows (B,)."""
         return np.concatenate([self._rows[row].logits() for row in chosen])
+
+    def clear(self, place: int) -> None:
+        """Let row `place` remember nothing."""
+        for part in self._rows[place].state:
+            part[...] = 0
 
     def move(self, source: int, place: int) -> None:
         """Let row `place` remember what row `source` does."""

@@ -72,7 +72,7 @@ class Limits:
     "Stop strings."
     stop_characters: int = 256
     "Characters of a stop string."
-    top: int = 20
+    top: int = 512
     "Alternatives reported for each symbol."
     reported: int = 262_144
     "Symbols, read and written in all texts of a request, times the alternatives for each, that one answer reports."
