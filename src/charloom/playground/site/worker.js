@@ -15,9 +15,7 @@ const running = new Set();
 let model = null;
 
 const CALLS = {
-  models: async function ({ id }) {
-    return [(await loaded()).describe(id)];
-  },
+  models: async ({ id }) => [(await loaded()).describe(id)],
   write: (request, id) => pieces(id, (ready) => write(ready, checked(request), lately), joined),
   score: (request, id) => pieces(id, (ready) => score(ready, request), (lists) => lists.flat()),
   activity: (request, id) => pieces(id, (ready) => activity(ready, request), () => null),
