@@ -143,7 +143,7 @@ class Server:
         models = (await self.health())["models"].values()
         return sum(each.get("running", 0) for each in models), sum(each.get("waiting", 0) for each in models)
 
-    async def until(self, running: int, waiting: int = 0, *, patience: float = 60.0) -> float:
+    async def until(self, running: int, waiting: int = 0, *, patience: float = 300.0) -> float:
         """Seconds until exactly this many texts run and wait, as /health says."""
         began = time.perf_counter()
         while await self.taken() != (running, waiting):
