@@ -1,6 +1,5 @@
 """The playground in a real browser: what a person sees and does there, against the same models in Python."""
 
-import importlib.util
 import json
 import math
 import os
@@ -20,14 +19,10 @@ from charloom.generation.writer import Writer
 from charloom.models.language_model import LanguageModel
 from charloom.playground import SITE
 from models import small_model, write_folder
+from playground_process import PlaygroundServer
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright: the extra dev")
 from playwright.sync_api import Browser, Locator, Page, expect  # noqa: E402
-
-if importlib.util.find_spec("charloom.cli.serve"):
-    from playground_process import PlaygroundServer
-else:
-    from playground_server import PlaygroundServer
 
 expect.set_options(timeout=20_000)
 

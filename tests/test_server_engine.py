@@ -15,7 +15,6 @@ from charloom.data import text_ids
 from charloom.data.corpus import Text
 from charloom.errors import CharloomError, NotFiniteError, SettingsError, TextError
 from charloom.evaluation.surprisal import Surprises
-from charloom.generation.sampling import log_probabilities
 from charloom.generation.writer import Writer
 from charloom.models.language_model import LanguageModel
 from charloom.server.engine import ModelEngine, ServerClosed
@@ -125,20 +124,6 @@ def various(of: Writer, count: int, seed: int = 0) -> list[Job]:
             )
         )
     return jobs
-
-
-def test_a_window_of_a_text_is_read_from_a_zero_state_whoever_had_its_row_before(writer: Writer) -> None:
-    window = Job(writer.prompts([TEXT[:30]])[0][1:], 20, read_alternatives=1)
-    made = ModelEngine(writer, rows=1)
-    try:
-        first = alone(made, window)
-        alone(made, job(writer, TEXT[:50]))
-        assert alone(made, window)[:-1] == first[:-1]
-        rows = writer.stepper.read([window.ids[:-1]])
-        expected = log_probabilities(writer.logits(rows))[0, window.ids[-1]]
-        assert first.read[-1].log_probability == pytest.approx(expected, abs=1e-5)
-    finally:
-        close(made)
 
 
 def test_a_job_writes_the_same_alone_as_beside_others_that_come_and_go(writer: Writer, engine: ModelEngine) -> None:
