@@ -18,6 +18,9 @@ import pytest
 from hub_server import hub
 
 ROOT = Path(__file__).resolve().parents[1]
+SERVERS = ("playground.md", "serve.md")
+"""Pages whose commands never end."""
+
 PAGES = [
     *(ROOT / "README.md", ROOT / "docs" / "tutorial.md"),
     *(
