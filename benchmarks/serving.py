@@ -26,8 +26,8 @@ from pathlib import Path
 from charloom.generation.batched_generation import write_samples
 from charloom.generation.generate import generate_pieces
 from charloom.generation.writer import Writer
-from charloom.server.engine import ModelEngine
-from charloom.server.jobs import Job
+from charloom.server.batching.engine import ModelEngine
+from charloom.server.batching.jobs import Job
 from charloom.settings import NetworkConfig, SamplingConfig
 from machine import machine, title
 

@@ -12,8 +12,8 @@ from typing import Any
 import uvicorn
 
 from charloom.generation.writer import Writer
-from charloom.server.app import build
-from charloom.server.engine import ModelEngine
+from charloom.server.batching.engine import ModelEngine
+from charloom.server.routes.app import build
 from charloom.server.served import Limits, Served, UnknownModelError
 from server_engine import PlainEngine
 

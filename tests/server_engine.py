@@ -9,11 +9,11 @@ from charloom.generation.numpy_steps import StepRows
 from charloom.generation.sampling import distributions, draw, log_probabilities
 from charloom.generation.stopping import Outlet
 from charloom.generation.writer import Writer
-from charloom.server.jobs import Job, Piece, ServerBusy, Symbol
+from charloom.server.batching.jobs import Job, Piece, ServerBusy, Symbol
 
 
 class PlainEngine:
-    """The protocol of `charloom.server.jobs.Engine`, as plainly as it can be written."""
+    """The protocol of `charloom.server.batching.jobs.Engine`, as plainly as it can be written."""
 
     def __init__(self, writer: Writer, *, rows: int = 64, waiting: int = 64, pause: float = 0.0) -> None:
         """`pause`: seconds that each symbol takes at least."""

@@ -12,7 +12,7 @@ import numpy as np
 from charloom.errors import NotFiniteError
 from charloom.generation.sampling import log_probabilities
 from charloom.generation.writer import Writer
-from charloom.server.jobs import Job, Piece, ServerBusy
+from charloom.server.batching.jobs import Job, Piece, ServerBusy
 
 PORT = 8000
 """The port that requests without a network are sent to."""

@@ -147,7 +147,7 @@ def test_importing_the_package_or_the_command_line_does_not_import_torch() -> No
 def test_the_tree_in_contributing_names_every_module_and_no_other() -> None:
     tree = (ROOT / "CONTRIBUTING.md").read_text().split("```", 2)[1]
     listed, package = set(), ""
-    for indent, name in re.findall(r"^(  |    )(\w+(?:\.py|/))", tree, re.MULTILINE):
+    for indent, name in re.findall(r"^(  |    )((?:\w+/)+|\w+\.py)", tree, re.MULTILINE):
         package = name if name.endswith("/") else package if indent == "    " else ""
         listed.add(name if name == package else package + name)
     paths = [path for path in SOURCE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py")]

@@ -14,11 +14,11 @@ pytest.importorskip("uvicorn")
 from fastapi import FastAPI
 
 from charloom.errors import SettingsError
-from charloom.server import errors
 from charloom.server.access import check_key, host_names
 from charloom.server.logs import OneLine
 from charloom.server.metrics import Metrics
 from charloom.server.registry import Models
+from charloom.server.routes import errors
 from charloom.server.served import Limits
 from charloom.server.service import Access, Service
 from charloom.server.static import MEDIA_TYPES, static_files

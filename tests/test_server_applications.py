@@ -15,14 +15,14 @@ pytest.importorskip("uvicorn")
 
 from fastapi import FastAPI
 
-from charloom.server import errors
 from charloom.server.access import host_names
-from charloom.server.jobs import ServerBusy
+from charloom.server.batching.jobs import ServerBusy
 from charloom.server.metrics import Metrics
 from charloom.server.registry import Models
+from charloom.server.routes import errors
+from charloom.server.routes.workers import Workers
 from charloom.server.served import Limits
 from charloom.server.service import Access, Service
-from charloom.server.workers import Workers
 from models import small_model, write_folder
 from server_help import PORT, Answer, StandInEngine, ask
 from tiny_runs import TinyRun, finish
@@ -172,7 +172,7 @@ def test_numbers_are_bounded(post: Callable[..., Answer]) -> None:
 
 
 def test_a_replaced_model_is_prepared_again(folder: Path, tmp_path: Path) -> None:
-    from charloom.server.applications import Applications
+    from charloom.server.routes.applications import Applications
 
     service = made(str(folder))
     models: Any = service.health._registry
@@ -217,7 +217,7 @@ def test_workers_do_some_work_at_a_time_let_some_wait_and_refuse_the_rest() -> N
 
 
 def test_a_full_queue_is_answered_at_once_and_a_client_that_left_frees_its_place(folder: Path) -> None:
-    from charloom.server import applications
+    from charloom.server.routes import applications
 
     async def run() -> None:
         counts = Metrics()

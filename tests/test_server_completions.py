@@ -16,7 +16,7 @@ pytest.importorskip("uvicorn")
 
 import httpx2 as httpx
 
-from charloom.server.app import build
+from charloom.server.routes.app import build
 from charloom.server.served import Limits
 from live_server import Live, serving
 

@@ -17,9 +17,9 @@ from charloom.errors import CharloomError, NotFiniteError, SettingsError, TextEr
 from charloom.evaluation.surprisal import Surprises
 from charloom.generation.writer import Writer
 from charloom.models.language_model import LanguageModel
-from charloom.server.engine import ModelEngine, ServerClosed
-from charloom.server.jobs import Job, Piece, ServerBusy, Symbol
-from charloom.server.streams import PieceStream
+from charloom.server.batching.engine import ModelEngine, ServerClosed
+from charloom.server.batching.jobs import Job, Piece, ServerBusy, Symbol
+from charloom.server.batching.streams import PieceStream
 from charloom.settings import SamplingConfig
 from models import small_model
 
@@ -383,7 +383,7 @@ def test_what_was_written_before_an_error_comes_first(writer: Writer, monkeypatc
         with pytest.raises(CharloomError, match="could not be continued: out of luck"):
             async for piece in stream:
                 text += piece.text
-                monkeypatch.setattr("charloom.server.engine.Steps.step", _unlucky)
+                monkeypatch.setattr("charloom.server.batching.engine.Steps.step", _unlucky)
         assert text
 
     try:

@@ -16,7 +16,7 @@ pytest.importorskip("uvicorn")
 
 import httpx2 as httpx
 
-from charloom.server.completion_request import CompletionRequest
+from charloom.server.routes.completion_request import CompletionRequest
 from charloom.server.served import Limits
 from live_server import Live, serving
 

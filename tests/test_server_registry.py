@@ -11,7 +11,7 @@ pytest.importorskip("fastapi")
 
 from charloom.errors import FolderError, NotFiniteError, SettingsError
 from charloom.places.packing import pack
-from charloom.server.jobs import Job
+from charloom.server.batching.jobs import Job
 from charloom.server.metered import MeteredEngine
 from charloom.server.metrics import Metrics
 from charloom.server.registry import Models, name_of, named

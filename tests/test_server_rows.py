@@ -8,9 +8,9 @@ import pytest
 from charloom.generation import sampling
 from charloom.generation.sampling import most_probable
 from charloom.generation.writer import NEVER, Writer
-from charloom.server import rows as module
-from charloom.server.draws import NumpyDraws, make_draws
-from charloom.server.rows import NumpyRows, Rows, SingleRows, make_rows, treats_alike
+from charloom.server.batching import rows as module
+from charloom.server.batching.draws import NumpyDraws, make_draws
+from charloom.server.batching.rows import NumpyRows, Rows, SingleRows, make_rows, treats_alike
 from charloom.settings import Cell, SamplingConfig
 from models import small_model
 

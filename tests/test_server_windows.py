@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from charloom.server.engine import ModelEngine
-from charloom.server.jobs import Job, Symbol
-from charloom.server.rows import NumpyRows, SingleRows
+from charloom.server.batching.engine import ModelEngine
+from charloom.server.batching.jobs import Job, Symbol
+from charloom.server.batching.rows import NumpyRows, SingleRows
 from conftest import CELLS
 from models import small_model
 

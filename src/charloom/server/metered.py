@@ -3,7 +3,7 @@
 import time
 from collections.abc import AsyncIterator
 
-from charloom.server.jobs import Engine, Job, Piece, ServerBusy, Stream
+from charloom.server.batching.jobs import Engine, Job, Piece, ServerBusy, Stream
 from charloom.server.metrics import ModelMetrics
 
 

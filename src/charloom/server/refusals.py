@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from starlette.types import Send
 
-from charloom.server.errors import error_object
+from charloom.server.routes.errors import error_object
 
 
 async def refuse(

@@ -14,10 +14,10 @@ from charloom.models.model_folder import model_folder, read_model_file
 from charloom.places.addresses import address
 from charloom.places.located import located
 from charloom.places.ready_made import READY_MADE, WORDS
-from charloom.server.jobs import Engine, Job
-from charloom.server.language_tools import knows_words
+from charloom.server.batching.jobs import Engine, Job
 from charloom.server.metered import MeteredEngine
 from charloom.server.metrics import Metrics
+from charloom.server.routes.language_tools import knows_words
 from charloom.server.served import Application, Served, UnknownModelError
 from charloom.storage import strict_json
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from charloom.errors import CharloomError, did_you_mean, shown
 from charloom.generation.writer import Writer
-from charloom.server.jobs import Engine
+from charloom.server.batching.jobs import Engine
 
 if TYPE_CHECKING:
     from charloom.classify.model import Classifier

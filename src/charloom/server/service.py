@@ -6,16 +6,17 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from charloom.server import applications, metrics, static
+from charloom.server import metrics, static
 from charloom.server.access import KnownHosts, NeedsKey
 from charloom.server.bodies import BoundedBodies
 from charloom.server.health import Health
 from charloom.server.logs import AccessLog
 from charloom.server.metrics import CountedRequests, Metrics
 from charloom.server.refusals import refuse
+from charloom.server.routes import applications
+from charloom.server.routes.workers import Workers
 from charloom.server.served import Limits, Registry
 from charloom.server.static import StaticFile, static_files
-from charloom.server.workers import Workers
 
 HEALTH, METRICS = "/health", "/metrics"
 
@@ -45,7 +46,7 @@ class Service:
         counts: Metrics,
         files: dict[str, StaticFile] | None = None,
     ) -> None:
-        """`api`: the routes of `charloom.server.app`, to which those of this module are added; `files`: the page."""
+        """`api`: the routes of `routes.app`, to which those of this module are added; `files`: the page."""
         self.api, self.health, self.metrics = api, Health(registry), counts
         self.files = static_files() if files is None else files
         self.running = 0

@@ -7,8 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from charloom.errors import SettingsError
+from charloom.generation.writer import Writer
 from charloom.server import logs, process
 from charloom.server.access import check_key, host_names, is_any
+from charloom.server.batching.engine import ModelEngine
+from charloom.server.batching.jobs import Engine
 from charloom.server.metrics import Metrics
 from charloom.server.registry import MakeEngine, Models
 from charloom.server.served import Limits
@@ -69,7 +72,7 @@ def prepare(places: Sequence[str], wishes: Wishes) -> Iterator[Serving]:
     Raises `CharloomError`: for an address that others can reach and no key, a port that is taken, a model that cannot
     be read.
     """
-    from charloom.server.app import build
+    from charloom.server.routes.app import build
 
     limits = _limits(wishes)
     key = check_key(wishes.key) if wishes.key is not None else None
@@ -109,6 +112,7 @@ def _limits(wishes: Wishes) -> Limits:
 
 
 def _make_engine(wishes: Wishes) -> MakeEngine:
-    from charloom.server.engine import ModelEngine
+    def make(writer: Writer) -> Engine:
+        return ModelEngine(writer, rows=wishes.rows, queue=wishes.queue)
 
-    return lambda writer: ModelEngine(writer, rows=wishes.rows, queue=wishes.queue)
+    return make

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from charloom.server.jobs import ServerBusy
+from charloom.server.batching.jobs import ServerBusy
 
 Result = TypeVar("Result")
 

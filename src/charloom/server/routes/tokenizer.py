@@ -8,11 +8,11 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 from starlette.responses import Response
 
-from charloom.server.answers import Detokenized, TokenizerInfo, Tokens, documented
-from charloom.server.language import language_model
-from charloom.server.request import StrictRequest, bounded
+from charloom.server.routes.answers import Detokenized, TokenizerInfo, Tokens, documented
+from charloom.server.routes.language import language_model
+from charloom.server.routes.request import StrictRequest, bounded
+from charloom.server.routes.symbols import Symbols, symbols_of
 from charloom.server.served import Limits, Registry
-from charloom.server.symbols import Symbols, symbols_of
 
 _SLICE = 32_768
 """Ids that become JSON between two looks at what else there is to do."""

@@ -13,19 +13,19 @@ from starlette.responses import Response
 
 from charloom.errors import CharloomError
 from charloom.models.model_folder import encode_for
-from charloom.server.activity import Activity
-from charloom.server.answers import ActivityAnswer, ScoreAnswer, documented
-from charloom.server.characters import Characters
-from charloom.server.completions import DONE, LEFT
-from charloom.server.errors import RequestError, described
-from charloom.server.jobs import Job, Stream
-from charloom.server.language import language_model
-from charloom.server.leaving import Events, while_connected
-from charloom.server.pacing import cancel, collected, paced
-from charloom.server.reading import Reading
-from charloom.server.request import StrictRequest, bounded
+from charloom.server.batching.jobs import Job, Stream
+from charloom.server.routes.activity import Activity
+from charloom.server.routes.answers import ActivityAnswer, ScoreAnswer, documented
+from charloom.server.routes.characters import Characters
+from charloom.server.routes.completions import DONE, LEFT
+from charloom.server.routes.errors import RequestError, described
+from charloom.server.routes.language import language_model
+from charloom.server.routes.leaving import Events, while_connected
+from charloom.server.routes.pacing import cancel, collected, paced
+from charloom.server.routes.reading import Reading
+from charloom.server.routes.request import StrictRequest, bounded
+from charloom.server.routes.symbols import symbols_of
 from charloom.server.served import Limits, Registry
-from charloom.server.symbols import symbols_of
 
 
 class ScoreRequest(StrictRequest):

@@ -17,12 +17,12 @@ import numpy as np
 from charloom.errors import CharloomError, NotFiniteError, SettingsError, TextError, arguments
 from charloom.generation.generate import check
 from charloom.generation.writer import Model, Writer
-from charloom.server.draws import make_draws
-from charloom.server.jobs import Job, ServerBusy
-from charloom.server.rows import Rows, make_rows
-from charloom.server.steps import MOST_AT_A_TIME, Steps
-from charloom.server.streams import PieceStream, wake
-from charloom.server.texts import News, Text
+from charloom.server.batching.draws import make_draws
+from charloom.server.batching.jobs import Job, ServerBusy
+from charloom.server.batching.rows import Rows, make_rows
+from charloom.server.batching.steps import MOST_AT_A_TIME, Steps
+from charloom.server.batching.streams import PieceStream, wake
+from charloom.server.batching.texts import News, Text
 
 LOG = logging.getLogger("charloom.server")
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from charloom.generation.stopping import StopReason
-from charloom.server.jobs import Piece, Symbol
-from charloom.server.log_probabilities import LogProbabilities
-from charloom.server.prompts import Opened
-from charloom.server.symbols import Reader, Symbols
+from charloom.server.batching.jobs import Piece, Symbol
+from charloom.server.routes.log_probabilities import LogProbabilities
+from charloom.server.routes.prompts import Opened
+from charloom.server.routes.symbols import Reader, Symbols
 
 
 class Choice:

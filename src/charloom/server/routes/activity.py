@@ -11,8 +11,8 @@ from charloom.data.vocabulary import Ids
 from charloom.errors import CharloomError
 from charloom.generation.writer import Writer
 from charloom.models.model_folder import encode_for
-from charloom.server.errors import RequestError
-from charloom.server.jobs import ServerBusy
+from charloom.server.batching.jobs import ServerBusy
+from charloom.server.routes.errors import RequestError
 from charloom.server.served import Limits
 from charloom.storage.tensor_files import Array
 

@@ -1,8 +1,8 @@
 """The language model that a request is for."""
 
 from charloom.generation.writer import Writer
-from charloom.server.errors import RequestError
-from charloom.server.jobs import Engine
+from charloom.server.batching.jobs import Engine
+from charloom.server.routes.errors import RequestError
 from charloom.server.served import Registry, Served
 
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from charloom.server.answers import ModelEntry, ModelList, documented
+from charloom.server.routes.answers import ModelEntry, ModelList, documented
+from charloom.server.routes.symbols import symbols_of
 from charloom.server.served import Registry, Served
-from charloom.server.symbols import symbols_of
 
 
 def catalogue(registry: Registry) -> APIRouter:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 
 from charloom.errors import CharloomError
 from charloom.generation.stopping import StopReason
-from charloom.server.jobs import Piece, Symbol
-from charloom.server.texts import News, Text
+from charloom.server.batching.jobs import Piece, Symbol
+from charloom.server.batching.texts import News, Text
 
 
 class PieceStream:

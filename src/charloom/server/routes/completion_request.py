@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from charloom.server.request import StrictRequest, bounded, refused
+from charloom.server.routes.request import StrictRequest, bounded, refused
 from charloom.server.served import Limits
 from charloom.settings import SamplingConfig
 

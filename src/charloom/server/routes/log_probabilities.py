@@ -8,8 +8,8 @@ import json
 import math
 from functools import lru_cache
 
-from charloom.server.jobs import Symbol
-from charloom.server.symbols import Symbols
+from charloom.server.batching.jobs import Symbol
+from charloom.server.routes.symbols import Symbols
 
 LEAST = -9999.0
 """What stands for the logarithm of 0, which JSON lacks."""

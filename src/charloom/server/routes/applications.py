@@ -9,11 +9,11 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field, model_validator
 
 from charloom.errors import SettingsError
-from charloom.server.language_tools import Kind, LanguageTools
-from charloom.server.leaving import while_connected
-from charloom.server.request import StrictRequest, refused
+from charloom.server.routes.language_tools import Kind, LanguageTools
+from charloom.server.routes.leaving import while_connected
+from charloom.server.routes.request import StrictRequest, refused
+from charloom.server.routes.workers import Workers
 from charloom.server.served import Application, Registry, Served
-from charloom.server.workers import Workers
 
 TEXT, TEXTS, TEXTS_TOGETHER = 20_000, 64, 200_000
 """Most characters of a text, most texts of a request, and most characters of all its texts."""

@@ -8,7 +8,7 @@ import numpy as np
 from charloom.data.vocabulary import Vocabulary
 from charloom.generation.sampling import REPETITION_WINDOW
 from charloom.generation.stopping import Outlet, StopReason
-from charloom.server.jobs import Job, Symbol
+from charloom.server.batching.jobs import Job, Symbol
 
 _NUMBERS = 64
 """Random numbers that are drawn at a time."""

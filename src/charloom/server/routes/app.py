@@ -2,14 +2,14 @@
 
 from fastapi import FastAPI
 
-from charloom.server import errors
-from charloom.server.catalogue import catalogue
-from charloom.server.completions import completions
-from charloom.server.documentation import documentation
-from charloom.server.schema import describe
-from charloom.server.scoring import scoring
+from charloom.server.routes import errors
+from charloom.server.routes.catalogue import catalogue
+from charloom.server.routes.completions import completions
+from charloom.server.routes.documentation import documentation
+from charloom.server.routes.schema import describe
+from charloom.server.routes.scoring import scoring
+from charloom.server.routes.tokenizer import tokenizer
 from charloom.server.served import Limits, Registry
-from charloom.server.tokenizer import tokenizer
 from charloom.version import __version__
 
 

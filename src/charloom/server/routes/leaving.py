@@ -7,7 +7,7 @@ from typing import TypeVar
 from fastapi.sse import EventSourceResponse
 from starlette.types import Receive, Scope, Send
 
-from charloom.server.jobs import Stream
+from charloom.server.batching.jobs import Stream
 
 Result = TypeVar("Result")
 

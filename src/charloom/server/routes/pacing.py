@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-from charloom.server.jobs import Piece, Stream
+from charloom.server.batching.jobs import Piece, Stream
 
 EVENT_SECONDS = 0.02
 """Seconds between two events of one text."""

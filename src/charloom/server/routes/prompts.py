@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from charloom.data.vocabulary import Ids
-from charloom.server.completion_request import Prompt
-from charloom.server.symbols import Symbols
+from charloom.server.routes.completion_request import Prompt
+from charloom.server.routes.symbols import Symbols
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,17 +12,17 @@ from starlette.responses import Response
 
 from charloom.errors import CharloomError
 from charloom.generation.generate import new_seed
-from charloom.server.answers import CompletionAnswer, documented
-from charloom.server.completion_answer import Choice, Envelope
-from charloom.server.completion_request import CompletionRequest, bounded_completion_request
-from charloom.server.errors import RequestError, described
-from charloom.server.jobs import Job, Stream
-from charloom.server.leaving import Events, while_connected
-from charloom.server.pacing import cancel, collected, paced
-from charloom.server.prompts import Opened, opened
-from charloom.server.reading import Reading
+from charloom.server.batching.jobs import Job, Stream
+from charloom.server.routes.answers import CompletionAnswer, documented
+from charloom.server.routes.completion_answer import Choice, Envelope
+from charloom.server.routes.completion_request import CompletionRequest, bounded_completion_request
+from charloom.server.routes.errors import RequestError, described
+from charloom.server.routes.leaving import Events, while_connected
+from charloom.server.routes.pacing import cancel, collected, paced
+from charloom.server.routes.prompts import Opened, opened
+from charloom.server.routes.reading import Reading
+from charloom.server.routes.symbols import symbols_of
 from charloom.server.served import Limits, Registry, Served
-from charloom.server.symbols import symbols_of
 
 LEFT = Response(status_code=499)
 """For a client that is not there any more."""

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from charloom.errors import NotFiniteError
 from charloom.models.step_weights import Floats
-from charloom.server.draws import Draws
-from charloom.server.jobs import Symbol
-from charloom.server.rows import Rows
-from charloom.server.texts import News, Text
+from charloom.server.batching.draws import Draws
+from charloom.server.batching.jobs import Symbol
+from charloom.server.batching.rows import Rows
+from charloom.server.batching.texts import News, Text
 
 MOST_AT_A_TIME = 64
 """Symbols of prompts that are read at a time."""

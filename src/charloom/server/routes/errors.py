@@ -10,8 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from charloom.errors import CharloomError, NotFiniteError, TextError
-from charloom.server.jobs import ServerBusy
-from charloom.server.refused_fields import sentence
+from charloom.server.batching.jobs import ServerBusy
+from charloom.server.routes.refused_fields import sentence
 from charloom.server.served import UnknownModelError
 
 RETRY = {"retry-after": "1"}

@@ -4,8 +4,8 @@ import json
 import math
 from collections.abc import Iterable
 
-from charloom.server.jobs import Symbol
-from charloom.server.symbols import Reader, Symbols
+from charloom.server.batching.jobs import Symbol
+from charloom.server.routes.symbols import Reader, Symbols
 
 
 class Characters:

@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from charloom.data.vocabulary import Ids
-from charloom.server.jobs import Engine, Job, Piece, ServerBusy, Stream, Symbol
-from charloom.server.prompts import parts
+from charloom.server.batching.jobs import Engine, Job, Piece, ServerBusy, Stream, Symbol
+from charloom.server.routes.prompts import parts
 
 _AGAIN = 0.02
 """Seconds after which a text that has begun asks again for a row."""

@@ -1,0 +1,1 @@
+"""Texts side by side: one model, one thread, one step for all of them."""
