@@ -4,12 +4,16 @@ Each page gets a folder with the files that it names. The commands are those of 
 time is shortened: budgets, steps, epochs, the network, the validation part of a large text.
 """
 
+import itertools
 import os
 import random
 import re
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,16 +22,9 @@ import pytest
 from hub_server import hub
 
 ROOT = Path(__file__).resolve().parents[1]
-SERVERS = ("playground.md", "serve.md")
-"""Pages whose commands never end."""
-
 PAGES = [
     *(ROOT / "README.md", ROOT / "docs" / "tutorial.md"),
-    *(
-        page
-        for page in sorted((ROOT / "docs" / "how-to").glob("*.md"))
-        if page.name not in ("playground.md", "serve.md")
-    ),  # they never end
+    *(page for page in sorted((ROOT / "docs" / "how-to").glob("*.md")) if page.name != "serve.md"),  # test_server_page
 ]
 GIVEN = {
     "complete.md": "runs/my",
@@ -114,8 +111,29 @@ def world(tmp_path_factory: pytest.TempPathFactory, docs_text: str) -> Path:
     return folder
 
 
+def serve(command: str, cwd: Path) -> None:
+    """Start a server that never ends, look at its page, and end it with Ctrl-C."""
+    arguments = [sys.executable, "-m", *shlex.split(command), "--port", "0"]
+    process = subprocess.Popen(arguments, cwd=cwd, stderr=subprocess.PIPE, text=True)
+    try:
+        lines = list(itertools.islice(process.stderr or (), 2))
+        address = re.search(r"http://[\d.:]+/$", lines[-1].strip()) if lines else None
+        assert address, f"{command}\n{''.join(lines)}"
+        with urllib.request.urlopen(address[0], timeout=60) as answer:
+            assert answer.status == 200
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        assert process.returncode == 130
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def run(command: str, cwd: Path) -> None:
     """Run it as a reader would, in bash."""
+    if command.startswith("charloom serve "):
+        serve(command, cwd)
+        return
     function = f'charloom() {{ "{sys.executable}" -m charloom "$@"; }}\n'
     environment = os.environ | {"MPLBACKEND": "agg"}
     done = subprocess.run(
