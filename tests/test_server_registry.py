@@ -10,11 +10,12 @@ import pytest
 pytest.importorskip("fastapi")
 
 from charloom.errors import FolderError, NotFiniteError, SettingsError
+from charloom.places.names import name_of
 from charloom.places.packing import pack
 from charloom.server.batching.jobs import Job
 from charloom.server.metered import MeteredEngine
 from charloom.server.metrics import Metrics
-from charloom.server.registry import Models, name_of, named
+from charloom.server.registry import Models, named
 from charloom.server.reloading import Reloading
 from charloom.server.served import UnknownModelError
 from models import small_model, write_folder
@@ -57,9 +58,9 @@ def test_names_are_those_of_folders_and_ready_made_models(folder: Path, tmp_path
     folder.rename(tmp_path / "run" / "model")
     assert name_of(str(tmp_path / "run" / "model")) == name_of(str(tmp_path / "run")) == "run"
     assert name_of("somewhere/talk.zip") == "talk"
-    with pytest.raises(SettingsError, match="cannot be served by its name"):
+    with pytest.raises(SettingsError, match="no name that others could use"):
         name_of("/")
-    with pytest.raises(SettingsError, match="cannot be served by its name"):
+    with pytest.raises(SettingsError, match="no name that others could use"):
         name_of("a\nb")
 
 

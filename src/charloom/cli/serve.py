@@ -15,7 +15,7 @@ KEY_VARIABLE = "CHARLOOM_API_KEY"
 
 
 def serve(
-    *runs: Path,
+    *runs: str,
     host: str = "127.0.0.1",
     port: int = 8000,
     api_key: str | None = None,
@@ -75,7 +75,7 @@ def serve(
     wishes = Wishes(
         host, port, key, tuple(allow_host), rows, queue, longest_text, longest_prompt, log_requests=not quiet
     )
-    with prepare([str(run) for run in runs], wishes) as serving:
+    with prepare(runs, wishes) as serving:
         for line in serving.lines():
             say(line)
         server: Server = serving.run()

@@ -1,7 +1,6 @@
 """The models that are served, by name. Each may be replaced by a newer one of the same place at any time."""
 
 import asyncio
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,8 @@ import numpy as np
 from charloom.errors import SettingsError, shown
 from charloom.generation.writer import Writer
 from charloom.models.model_folder import model_folder, read_model_file
-from charloom.places.addresses import address
-from charloom.places.located import located
-from charloom.places.ready_made import READY_MADE, WORDS
+from charloom.places.names import name_of
+from charloom.places.ready_made import WORDS
 from charloom.server.batching.jobs import Engine, Job
 from charloom.server.metered import MeteredEngine
 from charloom.server.metrics import Metrics
@@ -40,25 +38,6 @@ class Entry:
     served: Served
     folder: Path
     read: Signature
-
-
-def name_of(place: str) -> str:
-    """The name under which the model at `place` is served: of a ready-made model its own, of a run its folder's.
-
-    Raises `SettingsError` for a folder without a name, such as the root.
-    """
-    if place in READY_MADE and located(place) == READY_MADE[place].folder:
-        return place
-    remote = None if Path(place).exists() else address(place)
-    path = Path(os.path.abspath(place) if remote is None else remote.repository)  # noqa: PTH100  # a link has a name of its own
-    if path.name == "model" and (path / "config.json").exists():
-        path = path.parent
-    name = path.stem if path.suffix == ".zip" else path.name
-    if not name or len(name) > 200 or not name.isprintable():
-        raise SettingsError(
-            f"{shown(place)} cannot be served by its name; rename it to at most 200 printable characters"
-        )
-    return name
 
 
 def named(places: Sequence[str]) -> dict[str, str]:
