@@ -55,17 +55,24 @@ def choose(full, fast):
 print("a fast run: the figures below show that everything works, not how good it gets" if FAST else "a full run")
 
 # %% [markdown]
-# The next two cells have only what all later ones need: how pictures look, how sentences are shown, and two checks that results agree.
+# The next two cells have only what all later ones need: how pictures look, how sentences and figures are shown, and two checks that
+# results agree.
 
 # %% jupyter={"source_hidden": true}
+import math
 import reprlib
 import textwrap
 
 import matplotlib.pyplot as plt
 from IPython.display import Markdown, display
 
-from charloom.plotting import COLOURS, MARKERS  # colours that colour-blind people can tell apart, each with its shape
+from charloom.machine import watch_threads
+from charloom.plotting import COLOURS, MARKERS, show
 
+# COLOURS: colours that colour-blind people can tell apart, each with its MARKERS shape; show: shows the picture, with a sentence for
+# readers who cannot see it
+
+watch_threads()  # next to other work, the threads of a step sleep while they wait for each other
 plt.rcParams.update(
     {
         "axes.prop_cycle": plt.cycler(color=COLOURS),
@@ -96,6 +103,14 @@ def headline(text, width=95):
 def show_text(text):
     """Show what a model wrote, unchanged."""
     print(textwrap.indent(text, "    | ", lambda line: True))
+
+
+def at_most(value, digits=1):
+    """A figure that `value` does not exceed: rounded up to so many digits."""
+    if value <= 0:
+        return "0"
+    unit = 10.0 ** (math.floor(math.log10(value)) - digits + 1)
+    return f"{math.ceil(value / unit * (1 - 1e-12)) * unit:.{digits - 1}e}"
 
 
 def agree(what, by_hand, charloom, tolerance):
