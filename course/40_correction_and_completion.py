@@ -22,7 +22,7 @@
 # corrector off is how often it spoils a word that was right. So this lesson measures, on two texts: one like the training text, and one
 # that has nothing to do with it.
 #
-# **Time:** 20 minutes to read; about three minutes to run on two cores. **You need:** Python, and a rough idea of what a probability
+# **Time:** 20 minutes to read; about six minutes to run on two cores. **You need:** Python, and a rough idea of what a probability
 # distribution over the next character is (chapters 1 and 7 of the main lesson). The environment variable `CHARLOOM_COURSE` is `full` (the
 # default) or `fast` (seconds: it shows that everything runs, not how good it gets).
 
@@ -361,7 +361,7 @@ for name, known in itertools.product(sources, correctors):
 FROM, LISTS = ("the training text", "the training text*"), ("a word list, too", "the training text")
 
 
-def change(name, column, one, other, what):
+def compared(name, column, one, other, what):
     """A sentence about slips repaired (column 0) or right words spoilt (column 1), draw by draw."""
     found = paired(outcome[name, one][:, column], outcome[name, other][:, column])
     return found.sentence(f"more {what}", f"fewer {what}", f"the shares of {what}", "points", 1)
@@ -369,9 +369,9 @@ def change(name, column, one, other, what):
 
 for name in sources:
     for column, what in enumerate(("slips are repaired", "right words are spoilt")):
-        say(f"* On {name}, from english, compared with from nothing: **{change(name, column, *FROM, what)}**.")
+        say(f"* On {name}, from english, compared with from nothing: **{compared(name, column, *FROM, what)}**.")
         if "a word list, too" in correctors:
-            say(f"* On {name}, with the word list, compared with without: **{change(name, column, *LISTS, what)}**.")
+            say(f"* On {name}, with the word list, compared with without: **{compared(name, column, *LISTS, what)}**.")
 if "a word list, too" not in correctors:
     say("No word list was found here; the package symspellpy has one.")
 

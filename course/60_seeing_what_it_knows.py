@@ -216,7 +216,8 @@ else:
     raise AssertionError("a damaged file was decoded")
 
 # %% [markdown]
-# ### Compared with other compressors
+# ### Compared with two compressors that come with Python
+# (Lesson 20 also has PPMd and zpaq, which predict each symbol as a model does, and do better than these two.)
 # General compressors know no text in advance. So we give them the training text first and count only what the piece adds to the
 # file: then both sides have seen the same. Ours still has an advantage that this comparison hides: the model itself has to be kept
 # somewhere.

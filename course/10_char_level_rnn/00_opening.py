@@ -32,9 +32,9 @@
 # The environment variable `CHARLOOM_COURSE` is `full` (the default, about twenty minutes on two cores) or `fast` (tiny networks, about
 # two minutes: it shows that everything runs, not how good it gets). On Colab, put `%env CHARLOOM_COURSE=fast` into a cell at the top.
 #
-# **What to believe.** Sentences that compare two things were written by the run that you see. Where the things were trained for the
-# comparison, there are several trainings with different seeds; elsewhere the sentence says which spread it uses. What is smaller than the
-# spread is called so. Figures from elsewhere come with their source.
+# **What to believe.** Sentences that compare two things were written by the run that you see. One rule, explained in chapter 4, decides
+# whether two things can be told apart at all. Where they were trained for the comparison, there are several trainings with different
+# seeds; elsewhere the sentence says what varies. Figures from elsewhere come with their source.
 
 # %% tags=["by-hand"]
 import os
@@ -69,8 +69,8 @@ from IPython.display import Markdown, display
 from charloom.machine import watch_threads
 from charloom.plotting import COLOURS, MARKERS, show
 
-# COLOURS: colours that colour-blind people can tell apart, each with its MARKERS shape; show: shows the picture, with a sentence for
-# readers who cannot see it
+# COLOURS are colours that colour-blind people can tell apart, each with a shape of MARKERS; show() shows a picture, with a sentence for
+# readers who cannot see it.
 
 watch_threads()  # next to other work, the threads of a step sleep while they wait for each other
 plt.rcParams.update(
