@@ -51,6 +51,7 @@ def openings_of(text, count):
         word, space, _ = paragraph.strip()[:12].partition(" ")
         begins[word + space if space else word[:4]] += 1
     found = [opening for opening, _ in begins.most_common() if opening[:1].isalpha()]
+    found.sort(key=lambda opening: not opening.endswith(" "))  # whole words first
     return [*found, *(text[place : place + 4] for place in range(count))][:count]
 
 
@@ -519,14 +520,14 @@ for what in features:
             "charloom is nearer to the text than by hand",
             "by hand is nearer to the text than charloom",
             "by hand and charloom",
-            "of the distance",
+            "",
         )
         + "; "
         + paired(ways["state carried"], ways["by hand"]).sentence(
             "**with the state carried across words, what is written is further from the text**",
             "**with the state carried across words, what is written is nearer to the text**",
             "with and without the state carried across words",
-            "of the distance",
+            "",
         )
         + "."
     )

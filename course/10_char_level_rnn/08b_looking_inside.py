@@ -442,7 +442,7 @@ show(
     "The probability of a closing bracket by the distance from the opening one, for passages with the bracket and with a space in its place."
 )
 for distance_back, with_it, without, found in measured:
-    said = found.sentence("more probable", "less probable", "with and without", "of probability", 4)
+    said = found.sentence("more probable", "less probable", "with and without", "", 4)
     print(f"{distance_back:>9} later: {with_it:.3f} with, {without:.3f} without; {said}")
 
 # %% [markdown]

@@ -42,7 +42,7 @@ class Difference:
     def figures(self, unit: str = "nats", digits: int = 3) -> str:
         """Difference, margin, spread and number of pairs in words."""
         return (
-            f"{self.mean:+.{digits}f} ± {self.margin:.{digits}f} {unit}; "
+            f"{self.mean:+.{digits}f} ± {self.margin:.{digits}f}{' ' * bool(unit)}{unit}; "
             f"{self.pairs} pairs with a spread of {self.spread:.{digits}f}"
         )
 
