@@ -234,34 +234,46 @@ import re
 import statistics
 
 
-def sentences(*modules):
-    """The one-sentence paragraphs in the documentation of modules, without code."""
+def sentences(known, *modules):
+    """The one-sentence paragraphs in the documentation of modules, without code, if all characters are known."""
     found = set()
     for module in modules:
         for name, value in vars(module).items():
             for paragraph in (inspect.getdoc(value) or "").split("\n\n") if name[0] != "_" else []:
                 line = " ".join(paragraph.split())
-                if re.fullmatch(r"[A-Z][a-zA-Z ,'()-]{30,200}\.", line) and set(line) <= set(characters):
+                if re.fullmatch(r"[A-Z][a-zA-Z ,'()-]{30,200}\.", line) and set(line) <= known:
                     found.add(line)
     return sorted(found)
 
 
 BEFORE = 40  # characters that the model reads before a word
-foreign = " ".join(sentences(np, np.linalg, np.random, np.fft, np.ndarray, plt, plt.Axes, statistics))
-places = {
-    match.group(): match.start()
-    for match in re.finditer(r"(?<= )[a-z]{6,}(?=[ .,])", foreign[:-2])
-    if match.start() > BEFORE
-}
-seen_words = set(re.findall(r"[a-z]+", train_text.lower()))
-shuffled = np.random.Generator(np.random.PCG64(0)).permutation(sorted(places)).tolist()
-groups = {
-    "words of the training text": [word for word in shuffled if word in seen_words][: choose(200, 30)],
-    "words never seen": [word for word in shuffled if word not in seen_words][: choose(200, 30)],
-}
-rivals = [
-    model_of("prose", train_text, seed, 600, split=(1.0, 0.0, 0.0)) for seed in TRAININGS
-]  # the same text, several seeds
+
+
+def words_from_elsewhere(learned):
+    """Such sentences as one text, the places of its words, and the words that a text has and does not have."""
+    foreign = " ".join(sentences(set(learned), np, np.linalg, np.random, np.fft, np.ndarray, plt, plt.Axes, statistics))
+    found = re.finditer(r"(?<= )[a-z]{6,}(?=[ .,])", foreign[:-2])
+    places = {match.group(): match.start() for match in found if match.start() > BEFORE}
+    seen = set(re.findall(r"[a-z]+", learned.lower()))
+    shuffled = np.random.Generator(np.random.PCG64(0)).permutation(sorted(places)).tolist()
+    groups = {
+        "words of the training text": [word for word in shuffled if word in seen][: choose(200, 30)],
+        "words never seen": [word for word in shuffled if word not in seen][: choose(200, 30)],
+    }
+    return foreign, places, groups
+
+
+# %%
+learned_text = train_text
+foreign, places, groups = words_from_elsewhere(learned_text)
+if min(map(len, groups.values())) < choose(50, 8):
+    say("**Your text has too few English words for this section and the next, so both use Python's manual.**")
+    learned_text = "".join(content.decode() for _, content in dataset("python-docs").read())[: len(train_text)]
+    foreign, places, groups = words_from_elsewhere(learned_text)
+rivals = [  # the same text, several seeds
+    model_of("prose", learned_text, seed, 600, split=(1.0, 0.0, 0.0)) for seed in TRAININGS
+]
+shown_model = prose if learned_text == train_text else rivals[0]
 for name, words in groups.items():
     print(f"{name}: {len(words)}, such as {', '.join(words[:8])}")
 
@@ -297,7 +309,7 @@ def completed(rival, words, typed):
 word = next((word for word in groups["words never seen"] if len(word) > 8), groups["words never seen"][0])
 for typed in range(2, len(word), 2):
     start = foreign[places[word] - BEFORE : places[word]] + word[:typed]
-    print(f"{word[:typed]:<14} {word[:typed]}{complete(prose.network, vocabulary, [start])[0]}")
+    print(f"{word[:typed]:<14} {word[:typed]}{complete(shown_model.network, shown_model.vocabulary, [start])[0]}")
 
 # %%
 letters_typed = (1, 2, 3, 4, 5)
@@ -390,7 +402,7 @@ for name, pairs in tests.items():
     print(f"{name}:")
     for word, wrong in pairs[:5]:
         print(
-            f"    {foreign[places[word] - 30 : places[word]]}[{wrong}]: corrected to {corrected(prose, word, wrong)}, meant was {word}"
+            f"    {foreign[places[word] - 30 : places[word]]}[{wrong}]: corrected to {corrected(shown_model, word, wrong)}, meant was {word}"
         )
 
 # %% [markdown]
@@ -808,7 +820,8 @@ for name, found in sense.items():
     print(f"{name:<40}", "".join(f"{share:8.0%}" for share in found))
 
 # %%
-new_words = np.mean([word not in seen_words for word in re.findall(r"[a-z]+", validation_text.lower())])
+words_in_training = set(re.findall(r"[^\W\d_]+", train_text.lower()))
+new_words = np.mean([word not in words_in_training for word in re.findall(r"[^\W\d_]+", validation_text.lower())])
 known_characters = set(train_text)
 new_characters = np.mean([character not in known_characters for character in validation_text])
 word_length = len(validation_text) / max(1, len(validation_text.split()))
