@@ -69,8 +69,8 @@ def spread(values, digits=0):
 # %% [markdown]
 # The model learns from nine tenths of Python's reference manual. The last tenth is held out. A small text in English does not start from
 # nothing: charloom starts it from `english`, a network that comes with the package and has read some sixteen million characters of old
-# books and speeches. What is that worth? A second network of the same manual starts from nothing (`origin=None`), and stands beside the
-# first in all that follows.
+# books and speeches. What is that worth? A second network of the same manual starts from nothing (`origin=None`), and is
+# compared with the first in all that follows.
 
 # %%
 text = "".join(data.decode() for _, data in dataset("python-docs").read())
@@ -86,31 +86,29 @@ writer = writers["from english"]
 print(f"{len(text):,} characters; {runs['from english'].config().plan.recipe.reason}")
 
 # %% [markdown]
-# And here is the other text, the beginning of *The Virginian* (Owen Wister, 1902). It is English, but the manual has no horses in it.
+# And here is the other text, from the first page of *The Virginian* (Owen Wister, 1902). It is English, but the manual has no horses in it.
 # Nor has `english` read it: this novel was left out of its texts, so that it can be tested on something.
 
 # %%
 NOVEL = """Some notable sight was drawing the passengers, both men and women, to the window; and therefore I rose and crossed the
 car to see what it was. I saw near the track an enclosure, and round it some laughing men, and inside it some whirling
 dust, and amid the dust some horses, plunging, huddling, and dodging. They were cow ponies in a corral, and one of
-them would not be caught, no matter who threw the rope. We had plenty of time to watch this sport, for our train had
-stopped that the engine might take water at the tank before it pulled us up beside the station platform of Medicine
-Bow. We were also six hours late, and starving for entertainment. The pony in the corral was wise, and rapid of limb.
-Have you seen a skilful boxer watch his antagonist with a quiet, incessant eye? Such an eye as this did the pony keep
-upon whatever man took the rope. The man might pretend to look at the weather, which was fine; or he might affect
-earnest conversation with a bystander: it was bootless. The pony saw through it. No feint hoodwinked him. This animal
-was thoroughly a man of the world. His undistracted eye stayed fixed upon the dissembling foe, and the gravity of his
-horse-expression made the matter one of high comedy. Then the rope would sail out at him, but he was already
-elsewhere; and if horses laugh, gayety must have abounded in that corral. Sometimes the pony took a turn alone; next
-he had slid in a flash among his brothers, and the whole of them like a school of playful fish whipped round the
-corral, kicking up the fine dust, and (I take it) roaring with laughter. Through the window-glass of our Pullman the
-thud of their mischievous hoofs reached us, and the strong, humorous curses of the cow-boys. Then for the first time I
-noticed a man who sat on the high gate of the corral, looking on. For he now climbed down with the undulations of a
-tiger, smooth and easy, as if his muscles flowed beneath his skin. The others had all visibly whirled the rope, some
-of them even shoulder high. I did not see his arm lift or move. He appeared to hold the rope down low, by his leg. But
-like a sudden snake I saw the noose go out its length and fall true; and the thing was done. As the captured pony
-walked in with a sweet, church-door expression, our train moved slowly on to the station, and a passenger remarked,
-"That man knows his business."
+them would not be caught, no matter who threw the rope. We were also six hours late, and starving for entertainment.
+The pony in the corral was wise, and rapid of limb. Have you seen a skilful boxer watch his antagonist with a quiet,
+incessant eye? Such an eye as this did the pony keep upon whatever man took the rope. The man might pretend to look at
+the weather, which was fine; or he might affect earnest conversation with a bystander: it was bootless. The pony saw
+through it. No feint hoodwinked him. This animal was thoroughly a man of the world. His undistracted eye stayed fixed
+upon the dissembling foe, and the gravity of his horse-expression made the matter one of high comedy. Then the rope
+would sail out at him, but he was already elsewhere; and if horses laugh, gayety must have abounded in that corral.
+Sometimes the pony took a turn alone; next he had slid in a flash among his brothers, and the whole of them like a
+school of playful fish whipped round the corral, kicking up the fine dust, and (I take it) roaring with laughter.
+Through the window-glass of our Pullman the thud of their mischievous hoofs reached us, and the strong, humorous
+curses of the cow-boys. Then for the first time I noticed a man who sat on the high gate of the corral, looking on.
+For he now climbed down with the undulations of a tiger, smooth and easy, as if his muscles flowed beneath his skin.
+The others had all visibly whirled the rope, some of them even shoulder high. I did not see his arm lift or move. He
+appeared to hold the rope down low, by his leg. But like a sudden snake I saw the noose go out its length and fall
+true; and the thing was done. As the captured pony walked in with a sweet, church-door expression, our train moved
+slowly on to the station, and a passenger remarked, "That man knows his business."
 """
 
 # %%
