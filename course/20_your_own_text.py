@@ -66,7 +66,7 @@ import charloom
 
 file = FOLDER / "text.txt"
 file.write_text(text, encoding="utf-8", newline="\n")
-run = charloom.train(file, run=FOLDER / "run", time_budget="4s" if FAST else "75s")
+run = charloom.train(file, run=FOLDER / "run", time_budget="10s" if FAST else "75s")
 plan, network = run.config().plan, run.config().network
 print(f"{network.layers} layer of {network.hidden_size} units, {plan.parameters:,} parameters, {plan.steps:,} steps")
 print("why:", plan.recipe.reason)
@@ -253,7 +253,7 @@ for number in range(2 if FAST else 3):
     unseen = "".join(c for c in manual[number * 100_000 + PASSAGE :][: PASSAGE // 4] if c in known)
     trained = {"english as it is": charloom.load("english")}
     for name, choice in (("from english", {}), ("from nothing", {"origin": None})):
-        budget = "3s" if FAST else "15s"
+        budget = "5s" if FAST else "15s"
         made_of = charloom.train(passage, run=FOLDER / f"{name}-{number}", time_budget=budget, **choice)
         trained[name] = charloom.load(made_of.path)
     for name, each in trained.items():
