@@ -30,11 +30,12 @@ from collections import Counter
 
 import matplotlib.pyplot as plt
 import numpy as np
-from IPython.display import Image, Markdown, display
+from IPython.display import Markdown, display
 
 import charloom
 from charloom.classify import Rows, draw_evaluation, evaluate, explain
-from charloom.plotting import COLOURS, MARKERS
+from charloom.evaluation import paired
+from charloom.plotting import COLOURS, MARKERS, show
 
 FAST = os.environ.get("CHARLOOM_COURSE", "full") == "fast"
 print("a fast run" if FAST else "a full run")
@@ -152,7 +153,9 @@ say(
 # %% [markdown]
 # ## The network, the counts, and both
 # Counting needs no gradient and takes a fraction of a second. Is the network worth its trouble? Here is each half of the classifier by
-# itself, and both together, on several splits, each with another seed for the network. Predict first: which half wins? By how much?
+# itself, and both together, on several splits, each with another seed for the network. A pair of figures belongs to one split; their mean difference has a margin (Student's t for
+# 95 %, times the standard error), and a difference that is no larger than its margin is not a result. Predict first: which half wins? By
+# how much?
 
 
 # %%
@@ -164,14 +167,11 @@ def halves(model, rows):
     return [float((each.argmax(1) == right).mean()) for each in logits]
 
 
-def compared(first, second, differences, draws="splits"):
-    """Who beat whom, from paired differences in points: their mean, their spread, and whether it can be told from 0."""
-    mean, spread = np.mean(differences), np.std(differences, ddof=1)
-    figures = f"{abs(mean):.1f} points, with a spread of {spread:.1f} over {len(differences)} {draws}"
-    if abs(mean) <= 2 * spread / len(differences) ** 0.5 or len({np.sign(each) for each in differences}) > 1:
-        return f"{first} and {second} cannot be told apart: the mean difference is {figures}."
-    winner, loser = (first, second) if mean > 0 else (second, first)
-    return f"**{winner} beat {loser}** by {figures}."
+def compared(first, second, ones, others):
+    """Who beat whom, from two lists of percentages made in pairs: a difference counts if it is larger than its margin."""
+    return paired(ones, others).sentence(
+        f"**{first} beats {second}**", f"**{second} beats {first}**", f"{first} and {second}", "points", 1
+    )
 
 
 WAYS = ("the network", "the counts", "both")
@@ -183,9 +183,10 @@ results = 100 * np.array([halves(model, held) for model, held in splits.values()
 print(f"{'split':<13}", *(f"{seed:>6}" for seed in splits), "  mean ± spread")
 for way, column in zip(WAYS, results.T, strict=True):
     print(f"{way:<13}", *(f"{share:5.1f}%" for share in column), f"  {column.mean():.1f} ± {column.std(ddof=1):.1f}")
-say("* Alone against alone: " + compared("the network", "the counts", results[:, 0] - results[:, 1]))
-say("* Are the counts worth adding? " + compared("both together", "the network alone", results[:, 2] - results[:, 0]))
-say("* Is the network worth adding? " + compared("both together", "the counts alone", results[:, 2] - results[:, 1]))
+network, counts, both = results.T
+say(f"* Alone against alone: {compared('the network', 'the counting', network, counts)}.")
+say(f"* Are the counts worth adding? {compared('the whole', 'the network alone', both, network)}.")
+say(f"* Is the network worth adding? {compared('the whole', 'the counting alone', both, counts)}.")
 
 # %% [markdown]
 # ## Language by language
@@ -214,7 +215,12 @@ say(
 # fitted on names that were set aside during training, takes care of it.
 
 # %%
-display(Image(draw_evaluation(found, f"{len(test):,} held-out names: {found.measures.accuracy:.0%} right"), width=900))
+title = f"{len(test):,} held-out names: {found.measures.accuracy:.0%} right"
+show(
+    f"Left: how often the names of each language were taken for each other one. Right: how often answers of each certainty are right. {title}.",
+    draw_evaluation(found, title),
+    width=900,
+)
 print("the surest mistakes:")
 for mistake in found.mistakes[:6]:
     print(f"  {mistake.text:<22} is {mistake.label}, taken for {mistake.predicted} ({mistake.probability:.0%} sure)")
@@ -312,11 +318,8 @@ for row, amount in enumerate(AMOUNTS):
 
 # %%
 for amount, (discriminative, generative) in zip(AMOUNTS, scores, strict=True):
-    gains = discriminative - generative
-    say(
-        f"* With {amount} names a language: "
-        + compared("the discriminative network", "the generative one", gains, "draws")
-    )
+    said = compared("the discriminative network", "the generative one", discriminative, generative)
+    say(f"* With {amount} names a language: {said}.")
 
 figure, axes = plt.subplots(figsize=(7, 3.6), dpi=100)
 for column, kind in enumerate(KINDS):
@@ -332,7 +335,9 @@ axes.set_title(
 axes.legend(frameon=False)
 axes.spines[["top", "right"]].set_visible(False)
 figure.tight_layout()
-plt.show()
+show(
+    "The share of held-out names put right by the number of training names, for the discriminative and the generative network."
+)
 
 # %% [markdown]
 # ## On the command line

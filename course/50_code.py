@@ -41,7 +41,8 @@ import charloom
 from charloom import SamplingConfig, Writer, generate_many
 from charloom.code import Checker, IdentifierCompleter, Writing, find_hints, finish, names_in, parses
 from charloom.data import dataset
-from charloom.plotting import COLOURS, MARKERS
+from charloom.evaluation import paired
+from charloom.plotting import COLOURS, MARKERS, show
 
 FAST = os.environ.get("CHARLOOM_COURSE", "full") == "fast"
 print("a fast run" if FAST else "a full run")
@@ -247,7 +248,9 @@ axes.set_title(
 axes.legend(frameon=False, fontsize=9)
 axes.spines[["top", "right"]].set_visible(False)
 figure.tight_layout()
-plt.show()
+show(
+    "The share of texts that parse by their length, written freely and under the constraint, and of those that compile."
+)
 say(
     f"The bars show how much the {len(PROMPTS)} beginnings differ, each with {SEEDS} seeds. Of the constrained texts of {longest} characters, "
     f"{1 - shares['constrained, compiles', longest].mean():.0%} parse but do not compile: names and `return`s in the wrong place "
@@ -312,15 +315,15 @@ for way, column in zip(WAYS, suggested.T, strict=True):
         f"{way:17} {column.mean():3.0f}% of the names are among the first three; the files' spread is {column.std(ddof=1):.0f}"
     )
 for other in (0, 1):
-    gain = suggested[:, 2] - suggested[:, other]
-    error = gain.std(ddof=1) / len(gain) ** 0.5
     name = list(WAYS)[other]
-    verdict = (
-        "cannot be told apart from"
-        if abs(gain.mean()) <= 2 * error
-        else ("beats" if gain.mean() > 0 else "is worse than")
+    said = paired(suggested[:, 2], suggested[:, other]).sentence(
+        f"the mixture beats {name} alone",
+        f"the mixture is worse than {name} alone",
+        f"the mixture and {name}",
+        "points",
+        0,
     )
-    say(f"* The mixture {verdict} {name} alone: {gain.mean():+.0f} ± {error:.0f} points over {len(gain)} files.")
+    say(f"* By file, {said}.")
 
 # %% [markdown]
 # ## What looks wrong
@@ -457,16 +460,14 @@ def chance(found, count):
 
 everywhere = np.concatenate(list(tried.values()))
 among, plain = everywhere[:, 0] <= 5, everywhere[:, 1] <= 5
-gain = among.astype(float) - plain
-error = gain.std(ddof=1) / len(gain) ** 0.5
-verdict = (
-    "cannot be told apart from" if abs(gain.mean()) <= 2 * error else ("beat" if gain.mean() > 0 else "lose against")
+said = paired(100.0 * among, 100.0 * plain).sentence(
+    "**Hints beat plain surprise**", "**Hints lose against plain surprise**", "Hints and plain surprise", "points", 0
 )
 best = max(tried, key=lambda name: np.mean(tried[name][:, 0] <= 5))
 least = min(tried, key=lambda name: np.mean(tried[name][:, 0] <= 5))
 say(
     f"Among the first five hints are {chance(among.sum(), len(among))} of the mistakes; among the five most surprising lines "
-    f"{chance(plain.sum(), len(plain))}. **Hints {verdict} plain surprise** ({100 * gain.mean():+.0f} ± {100 * error:.0f} points). Found most "
+    f"{chance(plain.sum(), len(plain))}. {said}. Found most "
     f"often: *{best}*; least often: *{least}*. With {COUNT} files of each kind that order is only a first impression."
 )
 

@@ -44,8 +44,9 @@ from IPython.display import Markdown, display
 import charloom
 from charloom import CorpusConfig, NetworkConfig, SamplingConfig
 from charloom.data import make_corpus
+from charloom.evaluation import paired
 from charloom.generation import Lines, new_samples
-from charloom.plotting import COLOURS, MARKERS
+from charloom.plotting import COLOURS, MARKERS, show
 
 FAST = os.environ.get("CHARLOOM_COURSE", "full") == "fast"
 FOLDER = Path(tempfile.mkdtemp(prefix="charloom-course-"))
@@ -248,22 +249,20 @@ axes.set_title(
 axes.legend(frameon=False, fontsize=9)
 axes.spines[["top", "right"]].set_visible(False)
 figure.tight_layout()
-plt.show()
+show(
+    "The share of written names that are new, that pass for names, that are both, and that are distinct, by temperature."
+)
 
 # %%
-behind = rates[best, :, 2] - rates[-1, :, 2]
-sure = best != len(temperatures) - 1 and behind.mean() > 2 * behind.std(ddof=1) / SEEDS**0.5
-said = (
-    f"clearly more than the {means[-1, 2]:.0%} at {temperatures[-1]}"
-    if sure
-    else f"not clearly more than at {temperatures[-1]}"
+said = paired(100 * rates[best, :, 2], 100 * rates[-1, :, 2]).sentence(
+    f"more than at {temperatures[-1]}", f"fewer than at {temperatures[-1]}", f"that and {temperatures[-1]}", "points", 0
 )
 say(
     f"**Counted alone, newness is {'highest at the highest temperature' if means[:, 0].argmax() == len(temperatures) - 1 else 'not highest at the highest temperature'}; "
-    f"names that are new and pass are most frequent at {temperatures[best]}**: {means[best, 2]:.0%}, {said} "
-    f"(difference {behind.mean():.0%} ± {behind.std(ddof=1):.0%} over {SEEDS} seeds)."
+    f"names that are new and pass are most frequent at {temperatures[best]}**: {means[best, 2]:.0%}; {said}."
 )
-if means[0, 1] > 0.9 + 2 * spreads[0, 1] / SEEDS**0.5:
+passing = paired(rates[0, :, 1], 0.9)
+if passing.clear and passing.mean > 0:
     say(
         f"At {temperatures[0]}, {means[0, 1]:.0%} pass, more than the 90% of real names: it writes what is most usual, and real names are "
         f"not always usual. It also repeats itself: {means[0, 3]:.0%} are distinct, against {means[-1, 3]:.0%} at {temperatures[-1]}."

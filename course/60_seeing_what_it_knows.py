@@ -76,13 +76,16 @@ for surprise in surprises[:16]:
 # The same as a picture. Above: the text, darker where it is more surprising. Below: the three most expected characters.
 
 # %%
-from IPython.display import Image, Markdown, display
+from IPython.display import Markdown, display
 
-from charloom.plotting import draw_heat_map
+from charloom.plotting import draw_heat_map, show
 
 mean_bits = sum(surprise.nats for surprise in surprises) / len(surprises) / math.log(2)
-display(
-    Image(draw_heat_map(surprises, f"{mean_bits:.2f} bits per character over this passage", columns=60), width=1000)
+title = f"{mean_bits:.2f} bits per character over this passage"
+show(
+    f"A passage of the held-out text, darker where it is more surprising, with what was expected below it. {title}.",
+    draw_heat_map(surprises, title, columns=60),
+    width=1000,
 )
 
 # %% [markdown]
@@ -109,9 +112,14 @@ display(Markdown("\n".join(f"* **{finding}**" for finding in report.findings)))
 # than *n* before them. So "n characters are enough" here and "windows of n cost more" there are both true.
 
 # %%
+SHOWN = {
+    "loss-by-class.png": "Bars: the loss of each class of character, and its share of the whole loss.",
+    "context.png": "The loss of a character by the number of characters before it.",
+    "units.png": "Passages of text, each character coloured by the value of a hidden unit.",
+}
 for name, data in report.page.files("report").items():
-    if str(name) in ("loss-by-class.png", "context.png", "units.png"):
-        display(Image(data, width=800))
+    if str(name) in SHOWN:
+        show(SHOWN[str(name)], data, width=800)
 
 # %% [markdown]
 # ## The proof
@@ -208,13 +216,17 @@ else:
     raise AssertionError("a damaged file was decoded")
 
 # %% [markdown]
-# ### Compared with other compressors
+# ### Compared with two compressors that come with Python
+# (Lesson 20 also has PPMd and zpaq, which predict each symbol as a model does, and do better than these two.)
 # General compressors know no text in advance. So we give them the training text first and count only what the piece adds to the
 # file: then both sides have seen the same. Ours still has an advantage that this comparison hides: the model itself has to be kept
 # somewhere.
 
 
 # %%
+from charloom.evaluation import paired
+
+
 def added(compress, piece):
     """Bytes that a piece adds to the compressed training text, of which bz2 can remember 900,000 bytes at most."""
     before = train_text.encode()[-800_000:]
@@ -232,15 +244,13 @@ for name, values in bits.items():
     print(f"{name:<12} {values.mean():.3f} ± {values.std(ddof=1):.3f} bits per character, header included")
 
 best = min(COMPRESSORS, key=lambda name: bits[name].mean())
-gain = bits[best] - bits["this model"]
-error = gain.std(ddof=1) / len(gain) ** 0.5
-verdict = (
-    "cannot be told apart from" if abs(gain.mean()) <= 2 * error else "beats" if gain.mean() > 0 else "loses against"
+said = paired(bits["this model"], bits[best]).sentence(
+    f"the model loses against {best}", f"the model beats {best}", f"the model and {best}", "bits per character"
 )
 display(
     Markdown(
-        f"On these pieces the model **{verdict} {best}**, the better of the two: {gain.mean():+.3f} ± {error:.3f} bits per character "
-        f"(standard error over {len(pieces)} pieces). It has {model.network.parameter_count():,} weights, four bytes each."
+        f"{best} is the better of the two compressors. On these pieces, **{said}**. The margin is Student's t for 95 %, times the standard error. "
+        f"The model has {model.network.parameter_count():,} weights, four bytes each."
     )
 )
 

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import math
 import os
 import re
 import subprocess
@@ -112,6 +113,17 @@ def by_hand(notebook: Any) -> list[str]:
     return [cell.source for cell in notebook.cells if "by-hand" in cell.metadata.get("tags", [])]
 
 
+def undescribed(notebook: Any) -> list[str]:
+    """What is said about each picture that has no description: a sentence that says what it shows."""
+    said = list[str]()
+    for output in outputs(notebook):
+        data, about = output.get("data", {}), output.get("metadata", {})
+        if "image/png" in data:
+            said.append(about.get("image/png", {}).get("alt", ""))
+        said += ["" for tag in re.findall("<img[^>]*>", str(data.get("text/html", ""))) if 'alt="' not in tag]
+    return [words for words in said if len(words) < 30 or not words.endswith(".")]
+
+
 def all_questions_are_answered(notebook: Any) -> None:
     """Every question is there, in order, each with a code cell that ran and showed something."""
     answers = [(title, cells) for title, cells in headings(notebook, "###") if title.startswith("Q")]
@@ -144,6 +156,15 @@ def test_a_lesson_runs_without_an_error_or_a_warning(lesson: Path, fast: Callabl
     assert not [output for output in shown if output.get("name") == "stderr"]
 
 
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
+def test_every_picture_says_in_words_what_it_shows(lesson: Path, fast: Callable[[Path], Any]) -> None:
+    ran = fast(lesson)
+    assert sum("image/png" in output.get("data", {}) for output in outputs(ran)) > 0
+    assert undescribed(ran) == []
+    code = "\n".join(cell.source for cell in source(lesson).cells if cell.cell_type == "code")
+    assert "plt.show(" not in code, "show(...) adds the words"
+
+
 def test_all_questions_are_answered_by_code_that_runs(fast: Callable[[Path], Any]) -> None:
     all_questions_are_answered(fast(MAIN))
 
@@ -174,6 +195,73 @@ def test_every_exercise_has_a_solution_that_runs() -> None:
     for number, following in zip(asks, [*asks[1:], len(cells)], strict=True):
         solutions = [cell for cell in cells[number:following] if "solution" in cell.metadata.get("tags", [])]
         assert solutions, cells[number].source[:200]
+
+
+def rebound(cells: list[str]) -> dict[str, list[str]]:
+    """Names of functions and classes that mean something else in another place, and each of their meanings."""
+    meanings, defined = dict[str, list[str]](), set[str]()
+    for cell in cells:
+        for statement in ast.parse(cell).body:
+            match statement:
+                case ast.FunctionDef() | ast.ClassDef():
+                    names = [statement.name]
+                    defined.add(statement.name)
+                case ast.Import() | ast.ImportFrom():
+                    module = getattr(statement, "module", None)
+                    for one in statement.names:
+                        name = (one.asname or one.name).split(".")[0]
+                        meanings.setdefault(name, []).append(f"{one.name} of {module}")
+                    continue
+                case _:
+                    names = sorted(stored(statement))
+            for name in names:
+                meanings.setdefault(name, []).append(ast.unparse(statement))
+    return {name: found for name in sorted(defined) if len(set(found := meanings[name])) > 1}
+
+
+def stored(statement: ast.AST) -> set[str]:
+    """The names that a statement binds in its own scope."""
+    if isinstance(statement, ast.Lambda | ast.FunctionDef | ast.ClassDef):
+        return set()
+    names = {statement.id} if isinstance(statement, ast.Name) and isinstance(statement.ctx, ast.Store) else set()
+    inner = [*ast.iter_child_nodes(statement)]
+    if isinstance(statement, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+        return set().union(*(stored(part.iter) for part in statement.generators))
+    return names.union(*(stored(part) for part in inner))
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
+def test_no_helper_is_overwritten_with_another_meaning(lesson: Path) -> None:
+    assert rebound([cell.source for cell in source(lesson).cells if cell.cell_type == "code"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("cells", "name"),
+    [
+        (["def read(path): return 1", "def read(network): return 2"], "read"),
+        (["def read(path): return 1", "read = 3"], "read"),
+        (["def read(path): return 1", "for read in (1, 2):\n    print(read)"], "read"),
+        (["def read(path): return 1", "from module import read"], "read"),
+    ],
+)
+def test_a_helper_that_is_overwritten_is_found(cells: list[str], name: str) -> None:
+    assert list(rebound(cells)) == [name]
+    assert rebound([cells[0], cells[0], "print([read for read in (1, 2)])"]) == {}
+
+
+def test_what_is_said_to_be_no_more_than_a_figure_is_not() -> None:
+    cells = [cell.source for cell in source(MAIN).cells if "def at_most(" in cell.source]
+    (statement,) = (part for part in ast.parse(cells[0]).body if getattr(part, "name", "") == "at_most")
+    names: dict[str, Any] = {"math": math}
+    exec(ast.unparse(statement), names)
+    for number in range(1, 400):
+        for value in (number / 7 * 10.0 ** (number % 9 - 8), number * 1e-5):
+            said = float(names["at_most"](value))
+            assert value <= said * (1 + 1e-9)
+            assert said <= value * 2
+    assert names["at_most"](0) == "0"
+    assert names["at_most"](2e-7) == "2e-07"
+    assert names["at_most"](2.1e-7) == "3e-07"
 
 
 def asks_something(cell: Any) -> bool:
@@ -286,6 +374,7 @@ def test_the_built_notebook_is_that_of_the_source_and_ran_in_full(lesson: Path) 
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     assert not [output for output in outputs(built) if output.output_type == "error" or output.get("name") == "stderr"]
     assert any("a full run" in output.get("text", "") for output in outputs(built))
+    assert undescribed(built) == []
 
 
 def test_the_built_notebook_answers_all_questions_in_eleven_chapters() -> None:

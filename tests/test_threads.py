@@ -1,5 +1,6 @@
 """Threads sleep while they wait if other work shares the machine, and no bit of a result depends on it."""
 
+import gc
 import itertools
 import os
 import subprocess
@@ -298,3 +299,17 @@ def test_the_guard_survives_a_look_while_torch_is_being_imported(monkeypatch: py
     monkeypatch.setitem(sys.modules, "torch", types.ModuleType("torch"))  # as it is in the middle of its import
     threads._sleep(True)
     threads._follow(1)
+
+
+def test_a_program_with_loops_of_its_own_is_watched_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    guard = Guard(lambda: None, lambda asleep: None)
+    monkeypatch.setattr(threads, "_GUARD", guard)
+    monkeypatch.setattr(threads, "_WATCHING", [])
+    monkeypatch.setattr(threads, "processors", lambda: {0, 1})
+    threads.watch_threads()
+    threads.watch_threads()
+    gc.collect()
+    assert guard._working == 1
+    with threads.working():
+        assert guard._working == 2
+    assert guard._working == 1

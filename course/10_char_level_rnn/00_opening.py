@@ -32,9 +32,9 @@
 # The environment variable `CHARLOOM_COURSE` is `full` (the default, about twenty minutes on two cores) or `fast` (tiny networks, about
 # two minutes: it shows that everything runs, not how good it gets). On Colab, put `%env CHARLOOM_COURSE=fast` into a cell at the top.
 #
-# **What to believe.** Sentences that compare two things were written by the run that you see. Where the things were trained for the
-# comparison, there are several trainings with different seeds; elsewhere the sentence says which spread it uses. What is smaller than the
-# spread is called so. Figures from elsewhere come with their source.
+# **What to believe.** Sentences that compare two things were written by the run that you see. One rule, explained in chapter 4, decides
+# whether two things can be told apart at all. Where they were trained for the comparison, there are several trainings with different
+# seeds; elsewhere the sentence says what varies. Figures from elsewhere come with their source.
 
 # %% tags=["by-hand"]
 import os
@@ -55,17 +55,24 @@ def choose(full, fast):
 print("a fast run: the figures below show that everything works, not how good it gets" if FAST else "a full run")
 
 # %% [markdown]
-# The next two cells have only what all later ones need: how pictures look, how sentences are shown, and two checks that results agree.
+# The next two cells have only what all later ones need: how pictures look, how sentences and figures are shown, and two checks that
+# results agree.
 
 # %% jupyter={"source_hidden": true}
+import math
 import reprlib
 import textwrap
 
 import matplotlib.pyplot as plt
 from IPython.display import Markdown, display
 
-from charloom.plotting import COLOURS, MARKERS  # colours that colour-blind people can tell apart, each with its shape
+from charloom.machine import watch_threads
+from charloom.plotting import COLOURS, MARKERS, show
 
+# COLOURS are colours that colour-blind people can tell apart, each with a shape of MARKERS; show() shows a picture, with a sentence for
+# readers who cannot see it.
+
+watch_threads()  # next to other work, the threads of a step sleep while they wait for each other
 plt.rcParams.update(
     {
         "axes.prop_cycle": plt.cycler(color=COLOURS),
@@ -96,6 +103,14 @@ def headline(text, width=95):
 def show_text(text):
     """Show what a model wrote, unchanged."""
     print(textwrap.indent(text, "    | ", lambda line: True))
+
+
+def at_most(value, digits=1):
+    """A figure that `value` does not exceed: rounded up to so many digits."""
+    if value <= 0:
+        return "0"
+    unit = 10.0 ** (math.floor(math.log10(value)) - digits + 1)
+    return f"{math.ceil(value / unit * (1 - 1e-12)) * unit:.{digits - 1}e}"
 
 
 def agree(what, by_hand, charloom, tolerance):

@@ -16,22 +16,25 @@
 #
 # ### What the network computes
 #
-# At step *t* the network reads a character $c_t$. Three equations turn it into a guess about the next one. (softmax makes probabilities of
-# any V numbers z: $e^{z}$ of each, divided by the sum of all.)
+# At step *t* the network reads a character $s_t$. Four equations turn it into a guess about the next one. (softmax makes probabilities of
+# any V numbers y: $e^{y}$ of each, divided by the sum of all.)
 #
-# $$e_t = \mathrm{Embedding}(c_t) \qquad h_t = \tanh(W_{hh}\,h_{t-1} + W_{xh}\,e_t + b_h) \qquad o_t = \mathrm{softmax}(W_{ho}\,h_t + b_o)$$
+# $$x_t = \mathrm{Embedding}(s_t) \qquad h_t = \tanh(W_{xh}\,x_t + W_{hh}\,h_{t-1} + b_h) \qquad y_t = W_{hy}\,h_t + b_y \qquad p_t = \mathrm{softmax}(y_t)$$
 #
 # | | is called | shape | what it is |
 # |---|---|---|---|
-# | $c_t$ | input | one of V characters | the character that was read |
-# | $e_t$ | embedding | E | the row of a table that belongs to this character |
+# | $s_t$ | symbol | one of V characters | the character that was read |
+# | $x_t$ | input, or embedding | E | the row of a table that belongs to this character |
 # | $h_t$ | **hidden state** | H | everything that the network remembers |
-# | $o_t$ | output | V | a probability for each character that may come next |
-# | $W_{xh}$, $W_{hh}$, $W_{ho}$ | weights | H × E, H × H, V × H | what is learned, together with the table and $b_h$, $b_o$ |
+# | $y_t$ | output, or logits | V | a score for each character that may come next |
+# | $p_t$ | prediction | V | the scores as probabilities |
+# | $W_{xh}$, $W_{hh}$, $W_{hy}$ | weights | H × E, H × H, V × H | what is learned, together with the table and $b_h$, $b_y$ |
 #
-# **The middle equation is the idea of a recurrent network**: the new state is computed from the character *and from the previous state*.
+# Each letter keeps its meaning in the whole notebook; chapter 5 adds the gates.
+#
+# **The second equation is the idea of a recurrent network**: the new state is computed from the character *and from the previous state*.
 # tanh keeps each of its numbers between -1 and 1. The same weights are used at every step, so a network of fixed size reads a text of any
-# length. Here are the three equations for the first four letters of "hello":
+# length. Here are the four equations for the first four letters of "hello":
 
 # %%
 import math
@@ -41,22 +44,22 @@ import torch
 torch.manual_seed(0)
 letters = ["e", "h", "l", "o"]
 V, E, H = len(letters), 3, 4
-table, W_ho, b_o = torch.randn(V, E), torch.randn(V, H), torch.zeros(V)  # nothing is learned yet: random weights
+table, W_hy, b_y = torch.randn(V, E), torch.randn(V, H), torch.zeros(V)  # nothing is learned yet: random weights
 W_xh, W_hh, b_h = torch.randn(H, E), torch.randn(H, H) / 2, torch.zeros(H)
 
 h, steps = torch.zeros(H), []  # nothing has been read, so there is nothing to remember
 for character, target in zip("hell", "ello"):
-    before, e = h, table[letters.index(character)]
-    h = torch.tanh(W_hh @ before + W_xh @ e + b_h)
-    o = torch.softmax(W_ho @ h + b_o, dim=0)
-    steps.append((character, e, h, o, target))
-    print(f"after {character!r}:", ", ".join(f"{letter} {p:.2f}" for letter, p in zip(letters, o.tolist())))
-    assert torch.allclose(h, torch.rnn_tanh_cell(e[None], before[None], W_xh, W_hh, b_h)[0], atol=1e-6)
+    before, x = h, table[letters.index(character)]
+    h = torch.tanh(W_xh @ x + W_hh @ before + b_h)
+    p = torch.softmax(W_hy @ h + b_y, dim=0)
+    steps.append((character, x, h, p, target))
+    print(f"after {character!r}:", ", ".join(f"{letter} {share:.2f}" for letter, share in zip(letters, p.tolist())))
+    assert torch.allclose(h, torch.rnn_tanh_cell(x[None], before[None], W_xh, W_hh, b_h)[0], atol=1e-6)
 print("✔ PyTorch's own step computes the same four states")
 
 # %% [markdown]
 # The same as a picture: the network *unrolled* over "hello". It is one network, drawn once for each character that it reads. From the
-# bottom up, a column shows the character, its embedding, the state, the four probabilities, and the **target**: the character that really
+# bottom up, a column shows the character, its embedding x, the state h, the four probabilities, and the **target**: the character that really
 # comes next. The arrows between the states are the memory.
 
 # %% jupyter={"source_hidden": true}
@@ -88,7 +91,7 @@ def draw_letter(axes, x, y, letter, colour):
     axes.text(x, y, letter, ha="center", va="center", fontsize=13, family="DejaVu Sans Mono", bbox=circle)
 
 
-def blank(width, height, across, up, title):
+def blank_axes(width, height, across, up, title):
     """Axes for a diagram: `across` and `up` are the limits of its coordinates."""
     axes = plt.figure(figsize=(width, height), dpi=144).add_subplot()
     axes.set(xlim=across, ylim=up)
@@ -98,27 +101,35 @@ def blank(width, height, across, up, title):
 
 
 # %% jupyter={"source_hidden": true}
-axes = blank(7.6, 5.0, (-1.3, 7.2), (-0.4, 5.2), "Unrolled over “hello”: each column uses the same weights")
-for name, y in (("input", 0), ("embedding $e$", 1), ("state $h$", 2.2), ("output $o$", 3.6), ("target", 4.9)):
+axes = blank_axes(7.6, 5.0, (-1.3, 7.2), (-0.4, 5.2), "Unrolled over “hello”: each column uses the same weights")
+for name, y in (
+    ("symbol $s$", 0),
+    ("input $x$", 1),
+    ("state $h$", 2.2),
+    ("prediction $p$", 3.6),
+    ("target", 4.9),
+):
     axes.text(-1.3, y, name, va="center", fontsize=10)
 draw_vector(axes, 0, 2.2, torch.zeros(H))
 axes.text(0, 1.95, "all zero", ha="center", va="top", fontsize=9)
-for column, (character, e, h, o, target) in enumerate(steps):
-    x = 1.6 + 1.6 * column
-    draw_letter(axes, x, 0, character, COLOURS[0])
-    draw_vector(axes, x, 1, e)
-    draw_vector(axes, x, 2.2, h)
-    draw_arrow(axes, (x, 0.26), (x, 0.88))
-    draw_arrow(axes, (x, 1.12), (x, 2.08), "$W_{xh}$")
-    draw_arrow(axes, (x - 1.18, 2.2), (x - 0.42, 2.2), "$W_{hh}$", COLOURS[1])
-    draw_arrow(axes, (x, 2.32), (x, 3.0), "$W_{ho}$")
-    for place, (letter, probability) in enumerate(zip(letters, o.tolist())):
-        left, colour = x + 0.25 * (place - 2), COLOURS[2] if letter == target else "0.7"
+for column, (character, x, h, p, target) in enumerate(steps):
+    across = 1.6 + 1.6 * column
+    draw_letter(axes, across, 0, character, COLOURS[0])
+    draw_vector(axes, across, 1, x)
+    draw_vector(axes, across, 2.2, h)
+    draw_arrow(axes, (across, 0.26), (across, 0.88))
+    draw_arrow(axes, (across, 1.12), (across, 2.08), "$W_{xh}$")
+    draw_arrow(axes, (across - 1.18, 2.2), (across - 0.42, 2.2), "$W_{hh}$", COLOURS[1])
+    draw_arrow(axes, (across, 2.32), (across, 3.0), "$W_{hy}$")
+    for place, (letter, probability) in enumerate(zip(letters, p.tolist())):
+        left, colour = across + 0.25 * (place - 2), COLOURS[2] if letter == target else "0.7"
         axes.add_patch(plt.Rectangle((left, 3.3), 0.21, 1.2 * probability, color=colour))
         axes.text(left + 0.1, 3.27, letter, ha="center", va="top", fontsize=9, family="DejaVu Sans Mono")
-    axes.text(x, 4.42, f"−log {o[letters.index(target)]:.2f}", ha="center", fontsize=9, color=COLOURS[2])
-    draw_letter(axes, x, 4.9, target, COLOURS[2])
-plt.show()
+    axes.text(across, 4.42, f"−log {p[letters.index(target)]:.2f}", ha="center", fontsize=9, color=COLOURS[2])
+    draw_letter(axes, across, 4.9, target, COLOURS[2])
+show(
+    "The network unrolled over the letters h, e, l, l: arrows lead from each letter up to its embedding, to the state, to four probabilities, and from each state to the next one."
+)
 
 # %% [markdown]
 # ### Prediction, and training
@@ -146,7 +157,7 @@ plt.show()
 # character that is drawn becomes the next input. Chapter 7 builds it.
 
 # %% jupyter={"source_hidden": true}
-axes = blank(
+axes = blank_axes(
     8.6,
     3.4,
     (-1.3, 8.0),
@@ -169,7 +180,9 @@ for column, (character, drawn) in enumerate(zip("hello", ["e", "l", "l", "o", "e
         draw_letter(axes, x, 2.7, drawn, COLOURS[2])
         draw_arrow(axes, (x + 0.35, 1.3), (x + 1.35, 1.3), colour=COLOURS[1])
         draw_arrow(axes, (x + 0.27, 2.6), (x + 1.5, 0.27), bend=-0.08, colour=COLOURS[2], style="--")
-plt.show()
+show(
+    "The network writes hello: each letter that is drawn becomes the next input, as dashed arrows show, until the end symbol is drawn."
+)
 
 # %% [markdown]
 # ### The state, and what it costs
@@ -216,7 +229,7 @@ plt.show()
 # </details>
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
-alone = [torch.softmax(W_ho @ torch.tanh(W_xh @ e + b_h) + b_o, dim=0) for _, e, *_ in steps]  # without W_hh
+alone = [torch.softmax(W_hy @ torch.tanh(W_xh @ x + b_h) + b_y, dim=0) for _, x, *_ in steps]  # without W_hh
 assert torch.equal(alone[2], alone[3])
-print("after the first and the second l:", [[round(p, 2) for p in o.tolist()] for o in alone[2:]])
+print("after the first and the second l:", [[round(share, 2) for share in p.tolist()] for p in alone[2:]])
 print(f"a half for each of two targets costs log 2 = {math.log(2):.2f} nats")

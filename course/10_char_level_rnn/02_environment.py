@@ -20,10 +20,10 @@ from importlib.metadata import requires, version
 
 from packaging.requirements import Requirement  # pip's own rules for versions; matplotlib brings it along
 
-listed = {one.name: one.specifier for one in map(Requirement, requires("charloom")) if one.marker is None}
+asked_for = {one.name: one.specifier for one in map(Requirement, requires("charloom")) if one.marker is None}
 for package in ("torch", "numpy", "matplotlib"):
-    print(f"{package:<12} {version(package):<16} charloom asks for {listed.get(package, 'no such package')}")
-    assert package in listed and listed[package].contains(version(package), prereleases=True), package
+    print(f"{package:<12} {version(package):<16} charloom asks for {asked_for.get(package, 'no such package')}")
+    assert package in asked_for and asked_for[package].contains(version(package), prereleases=True), package
 print(f"{'charloom':<12} {version('charloom')}")
 print(f"{'Python':<12} {sys.version.split()[0]}")
 print("✔ the three packages are those that charloom asks for, in versions that it accepts")

@@ -36,7 +36,7 @@ def without_repetitions(topics):
     return "\n\n".join(kept)
 
 
-def read(path):
+def read_file(path):
     """The text of a file: UTF-8, with newlines as line ends; an error if it is not UTF-8."""
     return Path(path).read_text(encoding="utf-8-sig")
 
@@ -48,7 +48,7 @@ if TEXT == "python-docs":
     file = FOLDER / "python-docs.txt"
     file.write_text(without_repetitions(topics), encoding="utf-8", newline="\n")
 
-text = read(file)
+text = read_file(file)
 print(f"{len(text):,} characters from {file.name}")
 
 # %% [markdown]
@@ -65,8 +65,8 @@ same(f"the whole text, {len(text):,} characters", text, str(corpus.text))
 difficult = FOLDER / "difficult.txt"
 difficult.write_bytes("\ufeffWindows\r\nOld Mac\rUnix\nGrüße, 你好, ☃, 🙂\r\n\r\nthe end".encode())
 read_by_charloom = open_text(difficult, CorpusConfig())
-same("the difficult file", read(difficult), str(read_by_charloom.text))
-print(repr(read(difficult)))
+same("the difficult file", read_file(difficult), str(read_by_charloom.text))
+print(repr(read_file(difficult)))
 print("charloom notes:", *(note.split(": ", 1)[1] + "." for note in read_by_charloom.notes))
 
 # %% [markdown]
@@ -76,7 +76,7 @@ print("charloom notes:", *(note.split(": ", 1)[1] + "." for note in read_by_char
 latin = FOLDER / "latin.txt"
 latin.write_bytes("Viele Grüße".encode("latin-1"))
 places = []
-for reader in (read, lambda path: open_text(path, CorpusConfig())):
+for reader in (read_file, lambda path: open_text(path, CorpusConfig())):
     try:
         reader(latin)
     except (UnicodeDecodeError, charloom.CharloomError) as error:
@@ -130,7 +130,7 @@ axes.set_title(
         f"{sum(count for _, count in most[:10]) / len(text):.0%}"
     )
 )
-plt.show()
+show("Bars: the share of each of the 40 commonest characters of the text.")
 say(
     f"A model that knows only these shares needs {entropy:.2f} bits for a character; one that knows nothing needs "
     f"log2({len(counts)}) = "
@@ -197,10 +197,10 @@ is_validation = random.random(len(starts)) < 0.1
 seen = np.zeros(len(text), bool)
 for start in starts[~is_validation]:
     seen[start : start + WINDOW] = True
-judged = np.zeros(len(text), bool)
+in_validation = np.zeros(len(text), bool)
 for start in starts[is_validation]:
-    judged[start : start + WINDOW] = True
-leaked = (seen & judged).sum() / judged.sum()
+    in_validation[start : start + WINDOW] = True
+leaked = (seen & in_validation).sum() / in_validation.sum()
 say(
     f"**{leaked:.2%} of the “held-out” characters of shuffled windows also stand in a training window.** Such a "
     "validation measures how well the "

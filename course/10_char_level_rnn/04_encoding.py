@@ -141,13 +141,13 @@ print("and in slice 1    ", repr(decode(targets[1, :40, 1].tolist())))
 # %%
 
 
-def ends(ids, first=14, last=9):
+def both_ends(ids, first=14, last=9):
     """The characters with which a slice begins and ends."""
     written = ["⟨b⟩" if symbol == BOUNDARY else visible(characters[symbol]) for symbol in ids]
     return "".join(written[:first]) + " … " + "".join(written[-last:])
 
 
-print(ends(inputs[0, :, 0].tolist()))
+print(both_ends(inputs[0, :, 0].tolist()))
 
 # %%
 
@@ -161,7 +161,7 @@ def draw_streams(inputs, rows=4, columns=3):
         axes.text(left + 0.5, 0.95, f"batch {column}", ha="center", va="bottom", color=colour, weight="bold")
         for row in range(rows):
             axes.add_patch(plt.Rectangle((left, 0.3 - row), 1, 0.55, facecolor=colour, alpha=0.16, edgecolor=colour))
-            axes.text(left + 0.5, 0.575 - row, ends(inputs[column, :, row].tolist()), ha="center", **letters)
+            axes.text(left + 0.5, 0.575 - row, both_ends(inputs[column, :, row].tolist()), ha="center", **letters)
             arrow = {"arrowstyle": "-|>", "color": "black", "lw": 1.2}
             axes.annotate("", (left + 1.14, 0.575 - row), (left + 1, 0.575 - row), arrowprops=arrow)
     for row in range(rows):
@@ -182,7 +182,9 @@ axes.set_title(
         "state (arrows) continue in the next batch"
     )
 )
-plt.show()
+show(
+    "Four streams of text as rows, cut into three batches as columns; arrows carry the state from each slice to the next in its row."
+)
 
 # %% [markdown]
 # **A hidden assumption: shuffled windows are different.** With the usual `DataLoader(shuffle=True)` over windows, consecutive

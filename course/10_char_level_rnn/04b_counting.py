@@ -67,7 +67,9 @@ axes.set_title(
     ),
     pad=12,
 )
-plt.show()
+show(
+    "A table of the 30 commonest characters: how often each column follows each row, in percent, darker if more often."
+)
 
 # %% [markdown]
 # **Smoothing.** A pair that never occurred has probability 0, so the first one in a new text costs -log 0, an infinite loss. The
@@ -127,11 +129,9 @@ show_text(bigram_text)
 # #### The same model as a network
 #
 # Now forget the counting, and let gradient descent find the table. The network has one layer: a weight for each pair. The
-# character that was read is a *one-hot* vector x, all zeros and a single 1, and
+# character that was read is a *one-hot* vector, all zeros and a single 1, and
 #
-# $$\text{logits} = x\,W \qquad P(\text{next}) = \mathrm{softmax}(\text{logits}), \qquad W: (V + 1) \times V.$$
-#
-# The scores before softmax are called *logits*. Multiplying a one-hot vector by W picks a row of W, so nobody multiplies: it is a look-up, and exactly what `nn.Embedding` does.
+# $$y = \text{one-hot} \cdot W \qquad p = \mathrm{softmax}(y), \qquad W: (V + 1) \times V.$$ Multiplying a one-hot vector by W picks a row of W, so nobody multiplies: it is a look-up, and exactly what `nn.Embedding` does.
 
 # %%
 V = len(characters)
@@ -193,11 +193,13 @@ near = next(step for step, loss in enumerate(losses, start=1) if loss < floor_of
 figure.suptitle(
     headline(
         f"Gradient descent finds the table of counts: after {near} steps its loss is within 0.001 nats, after {STEPS} no "
-        f"probability is off by more than {largest:.0e}"
+        f"probability is off by more than {at_most(largest)}"
     )
 )
 figure.tight_layout()
-plt.show()
+show(
+    "Left: the training loss of gradient descent falls to that of counting. Right: each learned probability against the counted one, all on the diagonal."
+)
 
 # %% [markdown]
 # Why learn by gradient descent what can be counted? Because a network can be *changed*: more layers, more inputs, a memory. A
@@ -253,9 +255,9 @@ show_text(write_from(drowned, 100, seed=SEED))
 # * **fall back** on the context that is one character shorter, the more so the more *kinds* of characters followed the long one
 #   (Witten and Bell 1991):
 #
-# $$P_n(c \mid h) = \frac{\text{count}(h c) + \text{kinds}(h)\,P_{n-1}(c \mid h')}{\text{count}(h) + \text{kinds}(h)}, \qquad P_0 = \frac{1}{V}$$
+# $$P_n(s \mid u) = \frac{\text{count}(u s) + \text{kinds}(u)\,P_{n-1}(s \mid u')}{\text{count}(u) + \text{kinds}(u)}, \qquad P_0 = \frac{1}{V}$$
 #
-# where h' is h without its first character; where h was never seen, P_n = P_{n-1}.
+# for a character s after a context u, where u' is u without its first character; where u was never seen, P_n = P_{n-1}.
 
 # %%
 LONGEST = choose(7, 5)
@@ -276,10 +278,10 @@ def with_fallback(tables, context, character):
     """Witten and Bell's probability of a character, from the orders that the context is long enough for."""
     probability = 1 / V
     for n, table in enumerate(tables[: len(context) + 1], start=1):
-        h = context[len(context) - n + 1 :]
-        kinds = table.kinds[h]
+        u = context[len(context) - n + 1 :]
+        kinds = table.kinds[u]
         if kinds:
-            probability = (table.grams[h + character] + kinds * probability) / (table.total[h] + kinds)
+            probability = (table.grams[u + character] + kinds * probability) / (table.total[u] + kinds)
     return probability
 
 
@@ -335,23 +337,38 @@ for n in ORDERS:
     )
 
 # %% [markdown]
-# How sure are such differences? The counting has no seeds, but the validation text is a sample. We cut it into ten pieces, and
-# compare the difference between two orders with its spread over the pieces.
+# **When is a difference more than chance?** The counting has no seeds, but the validation text is a sample: another one would give
+# other figures. So we cut it into ten pieces and measure two orders on each: ten *pairs*, and a difference in each of them. Their mean
+# *d* comes with a margin,
+#
+# $$d \pm t \cdot \frac{\text{standard deviation of the differences}}{\sqrt{n}},$$
+#
+# where n is the number of pairs, and t, Student's, is such that the margin contains the true difference in 95 of 100 experiments: 2.26 for
+# ten pairs, 4.30 for three. **A difference that is no larger than its margin is not a result: the two cannot be told apart.** This is the
+# one rule for all comparisons in this notebook. Where networks are trained for the comparison, a pair is a seed.
 
 # %%
+from charloom.evaluation import paired
+
+example = paired([2.02, 2.03, 2.04], [2.0, 2.0, 2.0])  # the losses of two settings with three seeds
+print(example.sentence("the first is worse", "the first is better", "the two"))
+agree("the margin", 4.3027 * np.std([0.02, 0.03, 0.04], ddof=1) / math.sqrt(3), example.margin, 1e-6)
+
+# %%
+PIECES_TO_COMPARE = 10
 
 
-def difference(one, other, pieces=10):
-    """Mean of one - other over pieces of the text, and its standard error."""
-    means = np.array([piece.mean() for piece in np.array_split(one - other, pieces)])
-    return means.mean(), means.std(ddof=1) / math.sqrt(pieces)
+def over_pieces(surprises):
+    """The mean surprise of each of ten pieces of a text."""
+    return [piece.mean() for piece in np.array_split(surprises, PIECES_TO_COMPARE)]
 
 
-def judged(change, error):
-    """What a difference and its standard error allow us to say."""
-    if abs(change) <= 2 * error:
-        return "cannot be told apart from no change"
-    return "an improvement" if change < 0 else "worse"
+def compare_counts(name, surprises, other_name, others):
+    """A sentence about two ways to predict the validation text."""
+    found = paired(over_pieces(surprises), over_pieces(others))
+    return found.sentence(
+        f"{name} is worse than {other_name}", f"{name} is better than {other_name}", f"{name} and {other_name}"
+    )
 
 
 best = {way: min(ORDERS, key=lambda n: mean[way][n]) for way in mean}
@@ -369,22 +386,24 @@ panels[1].set(xlabel="order n of the n-gram", ylabel="rows of the table", yscale
 panels[1].legend()
 figure.suptitle(
     headline(
-        f"With *add a*, order {best['add a']} is best; with a fallback, order {best['fall back']} of {LONGEST}. The table of order "
+        f"With “add a”, order {best['add a']} is best; with a fallback, order {best['fall back']} of {LONGEST}. The table of order "
         f"{LONGEST} has {len(tables[-1].total):,} rows, and {never_seen[LONGEST]:.0%} of the new text's contexts are not among them"
     )
 )
 figure.tight_layout()
-plt.show()
+show(
+    "Left: the loss of n-grams by their order, for both ways to handle contexts that were never seen. Right: the number of contexts that are possible and that occur."
+)
 for n in ORDERS[1:]:
-    change, error = difference(surprises["fall back"][n], surprises["fall back"][n - 1])
-    print(f"order {n} against {n - 1}, with fallback: {change:+.3f} ± {error:.3f} nats, {judged(change, error)}")
+    with_it, without = surprises["fall back"][n], surprises["fall back"][n - 1]
+    print("with fallback,", compare_counts(f"order {n}", with_it, f"order {n - 1}", without))
 
 # %%
-change, error = difference(surprises["fall back"][LONGEST], surprises["fall back"][LONGEST - 1])
+longest_two = [surprises["fall back"][n] for n in (LONGEST, LONGEST - 1)]
 say(
-    f"With a fallback, the second character of context was worth {mean['fall back'][2] - mean['fall back'][3]:.2f} nats. The last one, "
-    f"number {LONGEST - 1}, changed the loss by {change:+.3f} ± {error:.3f}: {judged(change, error)}. The number of rows grew from "
-    f"{len(tables[1].total):,} to {len(tables[-1].total):,}."
+    f"With a fallback, the second character of context was worth {mean['fall back'][2] - mean['fall back'][3]:.2f} nats. Is the last "
+    f"one, number {LONGEST - 1}, worth anything? {compare_counts(f'Order {LONGEST}', longest_two[0], f'order {LONGEST - 1}', longest_two[1])}. "
+    f"The number of rows grew from {len(tables[1].total):,} to {len(tables[-1].total):,}."
 )
 
 # %% [markdown]
@@ -395,10 +414,10 @@ say(
 from charloom.evaluation import NGram
 
 kneser_ney = -np.log(NGram(train_ids.numpy(), LONGEST, V).probabilities(validation_ids.numpy()))
-change, error = difference(kneser_ney, surprises["fall back"][LONGEST])
 say(
-    f"At order {LONGEST} it needs {kneser_ney.mean():.3f} nats, ours {mean['fall back'][LONGEST]:.3f}: a difference of {change:+.3f} ± "
-    f"{error:.3f}, {judged(change, error)}."
+    f"At order {LONGEST} it needs {kneser_ney.mean():.3f} nats, ours {mean['fall back'][LONGEST]:.3f}: "
+    + compare_counts("Kneser-Ney", kneser_ney, "our fallback", surprises["fall back"][LONGEST])
+    + "."
 )
 
 # %% [markdown]
@@ -424,6 +443,6 @@ print(f"V^41 = {V:d}^41 = 10^{41 * math.log10(V):.0f} rows; {new:.0%} of such co
 # pasts alike. The network above is nearly that. It only lacks a way to carry something from one character to the next: **what if
 # its hidden layer could also read what it was itself, one step before?**
 #
-# $$h_t = f(W_{xh}\,e_t + W_{hh}\,h_{t-1} + b_h)$$
+# $$h_t = \varphi(W_{xh}\,x_t + W_{hh}\,h_{t-1} + b_h)$$
 #
-# That is the recurrent network, and W_hh is the matrix that was zero.
+# where φ is tanh, for example. That is the recurrent network, and W_hh is the matrix that was zero.

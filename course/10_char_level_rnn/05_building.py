@@ -6,7 +6,7 @@
 # %% [markdown]
 # ### Q12: How do you define the architecture of a character-level RNN using PyTorch's `nn.RNN` or `nn.LSTM` module?
 #
-# **By hand.** Three layers, as in the three equations of chapter 1: an embedding, a recurrent layer, an output. `nn.RNN`, `nn.GRU` and
+# **By hand.** Three layers, as in the equations of chapter 1: an embedding, a recurrent layer, an output. `nn.RNN`, `nn.GRU` and
 # `nn.LSTM` are called the same way, so the cell can be a choice. The default is the LSTM: four blocks of weights instead of one, and a second state c. *The cell from the
 # inside*, at the end of this chapter, explains both; until then take it for a better tanh cell. They run the whole slice in one call, much faster than a Python
 # loop.

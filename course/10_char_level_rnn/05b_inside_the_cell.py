@@ -8,7 +8,7 @@
 # the same numbers as PyTorch and charloom, at every step.
 #
 # All cells have the same signature: the input x_t and the state go in, the new state comes out. x_t is the embedding of the
-# character that was read, e_t in chapter 1. PyTorch calls $W_{xh}$ W_ih; its two biases together are $b_h$. A layer's weights are two matrices and two biases:
+# character that was read, as in chapter 1. PyTorch calls $W_{xh}$ W_ih; its two biases together are $b_h$. A layer's weights are two matrices and two biases:
 #
 # | | shape | what it multiplies |
 # |---|---|---|
@@ -45,16 +45,16 @@ def run_cell(step, weights, inputs, state):
 # %%
 
 
-def tanh_step(x, state, weights, f=torch.tanh):
+def tanh_step(x, state, weights, activation=torch.tanh):
     """x (streams, E) and (h,), h (streams, H) -> the new (h,)."""
     W_ih, W_hh, b_ih, b_hh = weights  # (H, E), (H, H), (H,), (H,)
     (h,) = state
-    return (f(x @ W_ih.T + b_ih + h @ W_hh.T + b_hh),)
+    return (activation(x @ W_ih.T + b_ih + h @ W_hh.T + b_hh),)
 
 
 def relu_step(x, state, weights):
     """The same with ReLU."""
-    return tanh_step(x, state, weights, f=torch.relu)
+    return tanh_step(x, state, weights, activation=torch.relu)
 
 
 # %% [markdown]
@@ -145,7 +145,7 @@ def wire(axes, *places, colour=BLACK, width=1.8, arrow=True):
         axes.annotate("", places[-1], places[-2], arrowprops=style, zorder=1)
 
 
-def block(axes, x, y, letter, name, colour):
+def draw_block(axes, x, y, letter, name, colour):
     """A layer with weights of its own, and what it is called."""
     rounded(axes, x, y, 1.24, 0.84, 0.12, facecolor=colour, edgecolor=colour, zorder=3)
     axes.text(x, y + 0.13, letter, color="white", ha="center", va="center", fontsize=13, weight="bold", zorder=4)
@@ -170,7 +170,7 @@ def draw_cell(title, blocks, gates, memory, wires, dots, operations, symbols, no
     axes.set_title(headline(title))
     rounded(axes, 5.5, 2.8, 10.4, 5.2, 0.3, facecolor="#f4f4f4", edgecolor="#bbbbbb")
     for each in blocks:
-        block(axes, *each)
+        draw_block(axes, *each)
     for x in gates:
         for place, level, colour in ((x - 0.2, 1.05, BLACK), (x + 0.2, 0.55, INPUT)):
             wire(axes, (place, level), (place, 1.58), colour=colour)
@@ -239,7 +239,9 @@ draw_cell(
         TO,
     ],
 )
-plt.show()
+show(
+    "An LSTM cell: the memory c runs along the top through a multiplication by the forget gate and an addition; below, four blocks read the input and the hidden state, and the output gate decides what is shown."
+)
 
 # %% [markdown]
 # The diagram of the GRU shows its only state along the top: z of the old one is kept, 1 - z of the candidate n is added. The reset
@@ -278,7 +280,9 @@ draw_cell(
         TO,
     ],
 )
-plt.show()
+show(
+    "A GRU cell: the state h runs along the top, is multiplied by the update gate, and the candidate, which saw the state through the reset gate, is added."
+)
 
 # %% [markdown]
 # **Equal to PyTorch's layers.** Each cell reads the first slice of our text, from a random state, with random weights. All hidden
@@ -404,7 +408,7 @@ axes.set_title(
         110,
     )
 )
-plt.show()
+show("Curves of what is left of a value by the number of steps: LSTM units with four forget gates, and two tanh units.")
 
 # %% [markdown]
 # So the forget gate sets how long a unit remembers. Where does it stand before training? We measure it on the first slice of the

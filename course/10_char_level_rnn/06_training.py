@@ -339,7 +339,7 @@ for name, (length, gradients) in {
     )
     apart = max(float((a - b).abs().max()) for a, b in zip(by_hand_gradients, gradients, strict=True))
     assert apart < 1e-5, f"{name}: gradients after clipping are up to {apart} apart"
-    print(f"✔ {name}: the same length before, {length:.5f}; after, no gradient differs by more than {apart:.0e}")
+    print(f"✔ {name}: the same length before, {length:.5f}; after, no gradient differs by more than {at_most(apart)}")
 
 # %% [markdown]
 # **Does it matter?** That depends on the network. tanh keeps every number between -1 and 1. ReLU has no upper bound: if the recurrent
@@ -421,23 +421,29 @@ figure.suptitle(
     )
 )
 figure.tight_layout()
-plt.show()
+show(
+    "Left: the length of the gradient by step, on a logarithmic scale. Right: the training loss by step. A line for each seed, with the limit and without it."
+)
+
+# %% [markdown]
+# Both trainings of a pair have the same seed, so they start from the same weights. A training that diverges counts as one that knows
+# nothing, with a loss of log V.
 
 # %%
+from charloom.evaluation import paired
+
 for kind, runs in clipping.items():
-    limited, free = last_losses(runs[1.0]), last_losses(runs[math.inf])
+    limited, free = (np.minimum(last_losses(runs[clip]), math.log(OUTPUT_SIZE)) for clip in (1.0, math.inf))
     cut = np.mean([record["norm"] > 1 for records in runs[1.0] for record in records])
-    print(f"{kind}: with a limit {sorted(round(x, 3) for x in limited)}, without {sorted(round(x, 3) for x in free)}")
-    if max(limited) < min(free):
-        outcome = "**every seed ends lower with the limit than any seed without it: here clipping decides**"
-    elif max(free) < min(limited):
-        outcome = "**every seed ends lower without the limit: here clipping only slows the training down**"
-    else:
-        outcome = "**the two cannot be told apart**: the seeds overlap"
+    outcome = paired(free, limited).sentence(
+        "**without the limit it ends higher: here clipping helps**",
+        "**without the limit it ends lower: here clipping only slows the training down**",
+        "with and without the limit",
+    )
+    print(f"{kind}: with a limit {np.round(limited, 3).tolist()}, without {np.round(free, 3).tolist()}")
     say(
-        f"{kind}: at the end the loss is {np.mean(limited):.3f} nats with the limit and {np.mean(free):.3f} without, "
-        f"means of {len(CLIP_SEEDS)} seeds, which range over {max(limited) - min(limited):.3f} and "
-        f"{max(free) - min(free):.3f}; {outcome}. With the limit, {cut:.1%} of the steps were clipped."
+        f"{kind}: at the end the loss is {np.mean(limited):.3f} nats with the limit and {np.mean(free):.3f} without; "
+        f"{outcome}. With the limit, {cut:.1%} of the steps were clipped."
     )
 
 # %% [markdown]
@@ -546,9 +552,15 @@ below.plot(places, [each["rate"] for each in history], color="black")
 below.set_ylabel("learning rate")
 below.set_xlabel("epochs")
 figure.tight_layout()
-plt.show()
+figure.savefig(FOLDER / "by-hand.png", bbox_inches="tight")
+plt.close(figure)
 
 # %%
+show(
+    "By epoch: the training loss of each step and its mean over each epoch, the validation loss after each epoch, and "
+    f"below them the learning rate. At the end the validation loss is {validation_losses[-1]:.2f} nats.",
+    FOLDER / "by-hand.png",
+)
 say(
     f"In {sum(each['norm'] > 1 for each in history) / len(history):.1%} of the {len(history):,} steps the gradient was "
     "longer than 1 and was clipped."
@@ -582,34 +594,35 @@ def loss_of_each_tenth(model):
 
 # %%
 tenths = loss_of_each_tenth(model)
-trained, held_out = tenths[:9], tenths[9]
-gap = held_out - float(np.mean(trained))
+trained_on_it, held_out = tenths[:9], tenths[9]
+gap = held_out - float(np.mean(trained_on_it))
 figure, axes = plt.subplots(figsize=(8, 3))
-axes.plot(range(1, 10), trained, MARKERS[0], color=COLOURS[0], label="trained on")
+axes.plot(range(1, 10), trained_on_it, MARKERS[0], color=COLOURS[0], label="trained on")
 axes.plot([10], [held_out], MARKERS[1], color=COLOURS[1], label="never seen")
-axes.axhline(np.mean(trained), color=COLOURS[0], linewidth=1, linestyle="--", label="mean of the nine")
+axes.axhline(np.mean(trained_on_it), color=COLOURS[0], linewidth=1, linestyle="--", label="mean of the nine")
 axes.legend(fontsize=8)
 axes.set_xticks(range(1, 11))
 axes.set_xlabel("tenth of the text")
 axes.set_ylabel("nats per character")
 axes.set_title(headline(f"The tenth that was never seen costs {gap:+.2f} nats compared with the mean of the others"))
-plt.show()
+show("The loss of each tenth of the text: nine points for what was trained on, a tenth for what was never seen.")
 
 # %%
-if held_out > max(trained):
+if held_out > max(trained_on_it):
     outcome = (
         "It costs more than any of them, so **part of the training text was learned by heart**, unless the last tenth "
         "happens to be the hardest passage"
     )
 else:
-    outcome = "Others cost as much, so **the gap cannot be told apart from one passage being harder than another**"
+    outcome = "Others cost as much, so **the gap may come from one passage being harder than another**"
 say(
-    f"Read in the same way by the same network, the nine tenths cost between {min(trained):.3f} and {max(trained):.3f} "
-    f"nats, the one that it never saw {held_out:.3f}, {gap:+.3f} from their mean. {outcome}."
+    f"Read in the same way by the same network, the nine tenths cost between {min(trained_on_it):.3f} and {max(trained_on_it):.3f} "
+    f"nats, the one that it never saw {held_out:.3f}, {gap:+.3f} from their mean. {outcome}. This is one network; below, "
+    "networks with other seeds read the tenths too."
 )
 agree(
     "the loss of a tenth, and charloom's",
-    trained[8],
+    trained_on_it[8],
     charloom.evaluate(
         as_charloom(model), train_text[8 * len(train_text) // 9 :][: len(validation_text)]
     ).nats_per_character,
@@ -627,7 +640,7 @@ SHORT_EPOCHS, SCHEDULE_SEEDS, HALF_SIZE = choose(2, 1), choose((1, 2, 3), (1, 2)
 
 
 def schedule_run(epochs, seed):
-    """Train a network of half the size; its validation loss halfway and at the end, and the losses of all steps."""
+    """Train a network of half the size; it, its validation loss halfway and at the end, and the losses of all steps."""
     torch.manual_seed(seed)
     network = CharacterRNN(INPUT_SIZE, HALF_SIZE, OUTPUT_SIZE, EMBEDDING_SIZE).to(device)
     steps, losses = epochs * steps_per_epoch, []
@@ -635,7 +648,8 @@ def schedule_run(epochs, seed):
         losses.append(record["loss"])
         if len(losses) == steps // 2:
             halfway = validation_loss(network, validation_ids)
-    return {"halfway": halfway, "end": validation_loss(network, validation_ids), "losses": losses}
+    end = validation_loss(network, validation_ids)
+    return {"network": network, "halfway": halfway, "end": end, "losses": losses}
 
 
 short_runs = [schedule_run(SHORT_EPOCHS, seed) for seed in SCHEDULE_SEEDS]
@@ -643,30 +657,39 @@ long_runs = [schedule_run(2 * SHORT_EPOCHS, seed) for seed in SCHEDULE_SEEDS]
 
 
 def figures(runs, what):
-    """One figure of each run, the lowest first."""
-    return sorted(run[what] for run in runs)
+    """One figure of each run, in the order of the seeds."""
+    return [run[what] for run in runs]
 
 
 for name, found in {
     f"{SHORT_EPOCHS} epochs, at the end": figures(short_runs, "end"),
     f"{2 * SHORT_EPOCHS} epochs, at the end": figures(long_runs, "end"),
 }.items():
-    print(f"{name:<24} {np.mean(found):.3f} nats, seeds from {found[0]:.3f} to {found[-1]:.3f}")
+    print(f"{name:<24} {np.mean(found):.3f} nats, seeds from {min(found):.3f} to {max(found):.3f}")
 
 # %%
 short_end, long_end = figures(short_runs, "end"), figures(long_runs, "end")
-gained = float(np.mean(short_end) - np.mean(long_end))
-spread = max(short_end[-1] - short_end[0], long_end[-1] - long_end[0])
-if long_end[-1] < short_end[0]:
-    outcome = "**a longer schedule helps**: every seed of it ends lower than any seed of the shorter one"
-elif short_end[-1] < long_end[0]:
-    outcome = "**a longer schedule does harm**: every seed of it ends higher than any seed of the shorter one"
-else:
-    outcome = "**the two cannot be told apart**"
+said = paired(long_end, short_end).sentence(
+    "**a longer schedule does harm**", "**a longer schedule helps**", "the longer schedule and the shorter one"
+)
 say(
-    f"Twice as many epochs change the validation loss by {-gained:+.3f} nats, where seeds differ by up to "
-    f"{spread:.3f}: {outcome}. This holds for networks of {HALF_SIZE} units and for this "
+    f"With twice as many epochs, {said}. This holds for networks of {HALF_SIZE} units and for this "
     "doubling; for another size or a further doubling you have to measure again."
+)
+
+# %% [markdown]
+# The networks of the longer schedule, one for each seed, also read the tenths of the text. The pairs are now the seeds: the mean of
+# the nine tenths that they were trained on, and the one that they never saw.
+
+# %%
+of_seeds_by_tenth = np.array([loss_of_each_tenth(run["network"]) for run in long_runs])  # (seeds, 10)
+say(
+    "The unseen tenth compared with the mean of the others: "
+    + paired(of_seeds_by_tenth[:, 9], of_seeds_by_tenth[:, :9].mean(axis=1)).sentence(
+        "**it costs more**", "**it costs less**", "they"
+    )
+    + f". The dearest of the others costs {of_seeds_by_tenth[:, :9].mean(axis=0).max():.3f} nats, the unseen one "
+    f"{of_seeds_by_tenth[:, 9].mean():.3f}. Seeds say nothing about how hard a passage is; the spread of the nine does."
 )
 
 # %% [markdown]
@@ -675,8 +698,6 @@ say(
 # except for rounding, which hundreds of steps magnify. We compare the mean loss of each epoch, and the validation loss at the end:
 
 # %%
-from IPython.display import Image
-
 from charloom import CorpusConfig
 from charloom.plotting import plot_loss
 
@@ -701,7 +722,7 @@ for epoch in range(SHORT_EPOCHS):
 twin_score = charloom.evaluate(charloom.load(twin_run.path), validation_text)
 agree("the validation loss at the end", short_runs[0]["end"], twin_score.nats_per_character, choose(0.05, 0.1))
 plot_loss([twin_run], FOLDER / "loss.png")
-display(Image(FOLDER / "loss.png", width=640))
+show("The training loss and the validation loss of the run by step, drawn by charloom.", FOLDER / "loss.png", width=640)
 
 # %% [markdown]
 # **Exercise.** You have trained half of a long schedule and run out of time. Predict first: is the model that you have as good as one that was given a schedule of just this length?
@@ -716,15 +737,7 @@ display(Image(FOLDER / "loss.png", width=640))
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 halfway = figures(long_runs, "halfway")
-behind = float(np.mean(halfway) - np.mean(short_end))
-verdict = (
-    "worse for every seed"
-    if halfway[0] > short_end[-1]
-    else "better for every seed"
-    if halfway[-1] < short_end[0]
-    else "not to be told apart"
-)
-print(f"stopped halfway: {behind:+.3f} nats compared with a schedule of that length; {verdict}")
+print(paired(halfway, short_end).sentence("stopped halfway is worse", "stopped halfway is better", "the two"))
 
 # %% [markdown]
 # ### Dropout: `train()` and `eval()`
@@ -761,14 +774,14 @@ for mode in ("train", "eval"):
     print(f"{mode + '()':<8}", *(f"{loss:.4f}" for loss in in_mode[mode]))
 
 # %%
-costs = [loss - in_mode["eval"][0] for loss in in_mode["train"]]
+too_high = [loss - in_mode["eval"][0] for loss in in_mode["train"]]
 assert max(in_mode["eval"]) - min(in_mode["eval"]) < 1e-6
 say(
     "With `eval()` four readings of one passage give the same loss. Anyone who forgets it gets another loss each time, "
     + (
-        f"**here from {min(costs):.3f} to {max(costs):.3f} nats too high.**"
-        if min(costs) > 0
-        else f"here between {min(costs):+.3f} and {max(costs):+.3f} nats off."
+        f"**here from {min(too_high):.3f} to {max(too_high):.3f} nats too high.**"
+        if min(too_high) > 0
+        else f"here between {min(too_high):+.3f} and {max(too_high):+.3f} nats off."
     )
 )
 

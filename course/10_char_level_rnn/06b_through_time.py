@@ -12,17 +12,17 @@
 #
 # | | shape |
 # |---|---|
-# | $a_t = e_t W_{xh}^\top + h_{t-1} W_{hh}^\top + b$ | (B, H) |
+# | $a_t = x_t W_{xh}^\top + h_{t-1} W_{hh}^\top + b_h$ | (B, H) |
 # | $h_t = \tanh(a_t)$ | (B, H) |
-# | $o_t = h_t W_{ho}^\top + b_o$ | (B, V) |
+# | $y_t = h_t W_{hy}^\top + b_y$ | (B, V) |
 #
-# Backwards, for t = T-1, T-2, ..., each line follows from one above by the chain rule. (The loss of one prediction is $-o_y + \log \sum e^{o}$
-# for the target y; its derivative is softmax minus one-hot. It is divided by T B because the loss is a mean.)
+# Backwards, for t = T-1, T-2, ..., each line follows from one above by the chain rule. (The loss of one prediction is $-y_k + \log \sum_j e^{y_j}$
+# for the target k; its derivative is softmax minus one-hot. It is divided by T B because the loss is a mean.)
 #
 # | | shape |
 # |---|---|
-# | $dL/do_t = (\mathrm{softmax}(o_t) - \text{one-hot of the target}) / (T B)$ | (B, V) |
-# | $dL/dh_t = dL/do_t \, W_{ho} + \text{what arrives from step } t+1$ | (B, H) |
+# | $dL/dy_t = (\mathrm{softmax}(y_t) - \text{one-hot of the target}) / (T B)$ | (B, V) |
+# | $dL/dh_t = dL/dy_t \, W_{hy} + \text{what arrives from step } t+1$ | (B, H) |
 # | $dL/da_t = dL/dh_t \cdot (1 - h_t^2)$, since tanh' = 1 - tanh² | (B, H) |
 # | passed on to step t-1: $dL/da_t \, W_{hh}$ | (B, H) |
 #
@@ -35,24 +35,27 @@ def backward_by_hand(network, ids, targets):
     """The gradient of `loss_of` for every weight of a network with one tanh layer, from a zero state, without autograd."""
     weights = {name: parameter.detach() for name, parameter in network.named_parameters()}
     W_xh, W_hh = weights["recurrent.weight_ih_l0"], weights["recurrent.weight_hh_l0"]  # (H, E), (H, H)
-    b, W_ho = weights["recurrent.bias_ih_l0"] + weights["recurrent.bias_hh_l0"], weights["output.weight"]  # (H), (V, H)
+    b_h, W_hy = (
+        weights["recurrent.bias_ih_l0"] + weights["recurrent.bias_hh_l0"],
+        weights["output.weight"],
+    )  # (H), (V, H)
     T, B = ids.shape
-    e = weights["embedding.weight"][ids]  # (T, B, E)
-    h = [torch.zeros(B, W_hh.shape[0], device=e.device)]  # h[t] is the state before step t
+    x = weights["embedding.weight"][ids]  # (T, B, E)
+    h = [torch.zeros(B, W_hh.shape[0], device=x.device)]  # h[t] is the state before step t
     for t in range(T):
-        h.append(torch.tanh(e[t] @ W_xh.T + h[t] @ W_hh.T + b))  # (B, H)
+        h.append(torch.tanh(x[t] @ W_xh.T + h[t] @ W_hh.T + b_h))  # (B, H)
 
     gradient = {name: torch.zeros_like(value) for name, value in weights.items()}
     from_later = torch.zeros_like(h[0])  # (B, H); nothing comes after the last step
     for t in reversed(range(T)):
-        p = torch.softmax(h[t + 1] @ W_ho.T + weights["output.bias"], dim=1)  # (B, V)
-        do = (p - F.one_hot(targets[t], p.shape[1])) / (T * B)  # (B, V)
-        dh = do @ W_ho + from_later  # (B, H)
+        p = torch.softmax(h[t + 1] @ W_hy.T + weights["output.bias"], dim=1)  # (B, V)
+        dy = (p - F.one_hot(targets[t], p.shape[1])) / (T * B)  # (B, V)
+        dh = dy @ W_hy + from_later  # (B, H)
         da = dh * (1 - h[t + 1] ** 2)  # (B, H)
-        gradient["output.weight"] += do.T @ h[t + 1]  # (V, H)
-        gradient["output.bias"] += do.sum(dim=0)  # (V)
+        gradient["output.weight"] += dy.T @ h[t + 1]  # (V, H)
+        gradient["output.bias"] += dy.sum(dim=0)  # (V)
         gradient["recurrent.weight_hh_l0"] += da.T @ h[t]  # (H, H)
-        gradient["recurrent.weight_ih_l0"] += da.T @ e[t]  # (H, E)
+        gradient["recurrent.weight_ih_l0"] += da.T @ x[t]  # (H, E)
         for name in ("recurrent.bias_ih_l0", "recurrent.bias_hh_l0"):
             gradient[name] += da.sum(dim=0)  # (H)
         gradient["embedding.weight"].index_add_(0, ids[t], da @ W_xh)  # a row (E) for each character read
@@ -142,13 +145,18 @@ axes.legend(loc="upper right", ncols=2, fontsize=8, frameon=False)
 axes.set(xlim=(-1.4, SHOWN - 0.4), ylim=(-0.7, 3.0))
 axes.axis("off")
 axes.set_title("The state crosses the border between two slices, the gradient does not")
-plt.show()
+show(
+    "Two slices of one stream, eight characters: arrows with values cross the border between the slices, arrows with gradients end at it."
+)
 
 # %% [markdown]
 # Both halves of that sentence can be measured. We ask how the loss of slice 1 depends on the embeddings that were read in slice 0:
 # once with the state detached, once without.
 
 # %%
+
+
+from charloom.evaluation import paired
 
 
 def gradient_in_the_slice_before(detach):
@@ -165,24 +173,31 @@ def gradient_in_the_slice_before(detach):
 cut_norm, cut_logits = gradient_in_the_slice_before(detach=True)
 whole_norm, whole_logits = gradient_in_the_slice_before(detach=False)
 assert cut_norm == 0 < whole_norm and torch.equal(cut_logits, whole_logits)
-gains, state = [], zero_state(model, STREAMS)
+late_losses, state = {"carried": [], "emptied": []}, zero_state(model, STREAMS)
 LATE = LENGTH // 4  # the last places of a slice, which have LENGTH - LATE characters of it before them
 with torch.no_grad():
     for k in range(min(100, len(inputs))):
         carried, after = model(inputs[k].to(device), state)
         emptied, _ = model(inputs[k].to(device), zero_state(model, STREAMS))
         wanted = targets[k][-LATE:].to(device)
-        gains.append((loss_of(emptied[-LATE:], wanted) - loss_of(carried[-LATE:], wanted)).item())
+        for name, found in (("carried", carried), ("emptied", emptied)):
+            late_losses[name].append(loss_of(found[-LATE:], wanted).item())
         state = after
-gains = gains[1:]  # slice 0 starts from an empty state either way
+carried, emptied = (np.array(losses[1:]) for losses in late_losses.values())  # slice 0 is empty either way
+gain = paired(emptied, carried)
 say(
     f"With `detach` the gradient in the slice before is {cut_norm:.0f}, without it {whole_norm:.4f}; the predictions are "
-    f"the same to the last bit. And do the carried values matter, late in a slice? In the last {LATE} places of {len(gains)} slices, an empty state at the beginning costs "
-    f"{np.mean(gains):+.3f} nats compared with the carried one, from {min(gains):+.3f} to {max(gains):+.3f} for a single "
-    f"slice. **Training never sees a gradient over more than {LENGTH} steps"
+    f"the same to the last bit. And do the carried values matter, late in a slice? In the last {LATE} places of a slice, "
+    + gain.sentence(
+        "an empty state at the beginning costs more than the carried one",
+        "an empty state at the beginning costs less than the carried one",
+        "an empty state at the beginning and the carried one",
+        digits=4,
+    )
+    + f". **Training never sees a gradient over more than {LENGTH} steps"
     + (
         ", yet the network uses what it carries from before.**"
-        if np.mean(gains) > 2 * np.std(gains) / math.sqrt(len(gains))
+        if gain.clear and gain.mean > 0
         else "; that it uses what came before is not shown here.**"
     )
 )
@@ -272,7 +287,9 @@ figure.suptitle(
     )
 )
 figure.tight_layout()
-plt.show()
+show(
+    "The share of the gradient that is left by the number of characters back, on a logarithmic scale, for four cells, before training on the left and after it on the right."
+)
 
 # %%
 
@@ -287,18 +304,35 @@ for when in shares:
     for name in FOUR_CELLS:
         print(f"{when:<16} {name:<14} {FAR} back: from {range_at(when, name)[0]:.0e} to {range_at(when, name)[1]:.0e}")
 best_cell, *others = sorted(left_over, key=left_over.get, reverse=True)
-lowest_of_best = range_at("after training", best_cell)[0]
-overlapping = [name for name in others if range_at("after training", name)[1] >= lowest_of_best]
-clear = [name for name in others if name not in overlapping]
+
+
+def magnitudes(when, name):
+    """For each seed, the power of ten of the share that is left at the distance FAR."""
+    return np.log10([float(curve[FAR]) for curve in shares[when][name]])
+
+
 say(
     f"After training, {FAR} characters back, the largest mean share is left in the {best_cell}: {left_over[best_cell]:.0e}. "
-    + (f"**Every seed of it keeps more than any seed of {', '.join(clear)}.** " if clear else "")
-    + (f"From {', '.join(overlapping)} it cannot be told apart: the seeds overlap." if overlapping else "")
+    "In powers of ten, seed by seed:\n\n"
+    + "\n".join(
+        "* "
+        + paired(magnitudes("after training", best_cell), magnitudes("after training", name)).sentence(
+            f"**more is left in the {best_cell} than in the {name}**",
+            f"less is left in the {best_cell} than in the {name}",
+            f"{best_cell} and {name}",
+            "powers of ten",
+            1,
+        )
+        for name in others
+    )
 )
-grown = [name for name in FOUR_CELLS if range_at("after training", name)[0] > range_at("before training", name)[1]]
+changes = {name: paired(magnitudes("after training", name), magnitudes("before training", name)) for name in FOUR_CELLS}
+grown = [name for name, change in changes.items() if change.clear and change.mean > 0]
 say(
-    f"**What training changes:** for {', '.join(grown) or 'none of the four'} every trained network keeps more of the "
-    "gradient than any untrained one. " + ("To remember is something that a network has to *learn*." if grown else "")
+    "**What training changes**, in powers of ten: "
+    + "; ".join(f"{name} {change.mean:+.1f} ± {change.margin:.1f}" for name, change in changes.items())
+    + f". Those that clearly keep more of the gradient once they are trained: {', '.join(grown) or 'none'}. "
+    + ("To remember is something that a network has to *learn*." if grown else "")
 )
 
 # %% [markdown]
@@ -311,12 +345,12 @@ say(
 @torch.no_grad()
 def forget_gates(network, ids):
     """The forget gate of each unit after each character, from the second block of the weights."""
-    e = network.embedding(ids.to(device)[:, None])  # (time, 1, E)
-    h, _ = network.recurrent(e)  # (time, 1, H)
+    x = network.embedding(ids.to(device)[:, None])  # (time, 1, E)
+    h, _ = network.recurrent(x)  # (time, 1, H)
     before = torch.cat([torch.zeros_like(h[:1]), h[:-1]])
     layer, size = network.recurrent, network.hidden_size
     second = slice(size, 2 * size)  # PyTorch stacks the gates as input, forget, cell, output
-    from_input = e @ layer.weight_ih_l0[second].T + layer.bias_ih_l0[second]
+    from_input = x @ layer.weight_ih_l0[second].T + layer.bias_ih_l0[second]
     return torch.sigmoid(from_input + before @ layer.weight_hh_l0[second].T + layer.bias_hh_l0[second])[:, 0]
 
 
@@ -348,36 +382,36 @@ axes.set_title(
         + ", ".join(f"{found[0] ** FAR:.0e} to {found[-1] ** FAR:.0e}" for found in most_open.values())
     )
 )
-plt.show()
+show("Histograms of the mean forget gate of each unit, before and after training.")
 
 # %% [markdown]
 # That is why many programs start with the forget gate's bias at 1, so that the gates are more open from the first step (Jozefowicz,
 # Zaremba and Sutskever 2015). charloom does so unless you ask for `initialization="uniform"`.
 #
-# **Exercise.** A network without tanh, h_t = W h_{t-1}, where W is an orthogonal matrix (a rotation) times a number g. Predict first:
-# how much of the gradient is left after 50 steps for g = 0.9, 1 and 1.1? What would tanh change?
+# **Exercise.** A network without tanh, h_t = W h_{t-1}, where W is an orthogonal matrix (a rotation) times 0.9, 1 or 1.1. Predict first:
+# how much of the gradient is left after 50 steps for each? What would tanh change?
 #
 # <details><summary>Solution</summary>
 #
-# A rotation keeps lengths, so exactly g to the power of 50: 0.005, 1 and 117. Between vanishing and exploding lies a single number.
-# tanh has slopes of at most 1, so it can only shrink the gradient: it rescues nothing for g = 0.9, and for g = 1.1 it holds back
+# A rotation keeps lengths, so exactly the number to the power of 50: 0.005, 1 and 117. Between vanishing and exploding lies a single number.
+# tanh has slopes of at most 1, so it can only shrink the gradient: it rescues nothing for 0.9, and for 1.1 it holds back
 # the explosion when the states are large.
 #
 # </details>
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 rotation = torch.linalg.qr(torch.randn(64, 64, dtype=torch.float64))[0]
-for g in (0.9, 1.0, 1.1):
-    for name, f in (("linear", lambda x: x), ("tanh", torch.tanh)):
+for stretch in (0.9, 1.0, 1.1):
+    for name, activation in (("linear", lambda value: value), ("tanh", torch.tanh)):
         start = torch.randn(64, dtype=torch.float64).requires_grad_()
         h = start
         for _ in range(50):
-            h = f(g * rotation @ h)
+            h = activation(stretch * rotation @ h)
         direction = torch.randn(64, dtype=torch.float64)
         (gradient,) = torch.autograd.grad(h @ direction, start)
         left = float(gradient.norm() / direction.norm())
-        print(f"g = {g}, {name}: {left:.2e} of the gradient is left; g ** 50 = {g**50:.2e}")
-        assert name == "tanh" or math.isclose(left, g**50, rel_tol=1e-6)
+        print(f"times {stretch}, {name}: {left:.2e} of the gradient is left; {stretch} ** 50 = {stretch**50:.2e}")
+        assert name == "tanh" or math.isclose(left, stretch**50, rel_tol=1e-6)
 
 # %% [markdown]
 # **Exercise.** Predict first: which gradients of `backward_by_hand` become wrong if the line `from_later = da @ W_hh` is left out, so

@@ -38,15 +38,32 @@ def generate(model, seed_text, length, temperature=1.0, seed=0, end=None):
         logits, state = model(torch.tensor([[index]], device=device), state)
 
 
+# %% [markdown]
+# A seed text may have only characters that the network knows, so we take beginnings that the text itself uses.
+
 # %% tags=["by-hand"]
-print("".join(generate(model, "The ", length=choose(400, 100), temperature=0.7, seed=1)))
+
+
+def openings_of(text, count):
+    """The commonest beginnings of paragraphs: a word and its space, or four characters where there is no space nearby."""
+    begins = Counter()
+    for paragraph in text.split("\n\n"):
+        word, space, _ = paragraph.strip()[:12].partition(" ")
+        begins[word + space if space else word[:4]] += 1
+    found = [opening for opening, _ in begins.most_common() if opening[:1].isalpha()]
+    found.sort(key=lambda opening: not opening.endswith(" "))  # whole words first
+    return [*found, *(text[place : place + 4] for place in range(count))][:count]
+
+
+OPENING, *MORE_OPENINGS = openings_of(train_text, 3)
+print(OPENING + "".join(generate(model, OPENING, length=choose(400, 100), temperature=0.7, seed=1)))
 
 # %% [markdown]
 # The next picture is `draw` at work. Each bar is the distribution after what has been written so far, from 0 to 1 in the order of the
 # indices; the arrow is the number that was drawn, and the character under the arrow is written next.
 
 # %%
-OPENING, BARS = "The ", 6
+BARS = 6
 VISIBLE = {" ": "␣", "\n": "↵"}
 
 uniforms = np.random.Generator(np.random.PCG64(1)).random(BARS)  # the numbers that `generate` draws with seed 1
@@ -73,7 +90,9 @@ axes.set_yticks([])
 axes.grid(visible=False)
 axes.set_xlabel("cumulative probability of the next character; the arrow is the number drawn")
 axes.set_title(f"{BARS} numbers are drawn, and {OPENING!r} becomes {written!r}")
-plt.show()
+show(
+    "Six bars, one below the other, each divided into the probabilities of the next character; an arrow marks the number that was drawn, and the character in whose part it lies is coloured."
+)
 assert written == OPENING + "".join(generate(model, OPENING, length=BARS, seed=1))
 
 # %% [markdown]
@@ -115,7 +134,7 @@ print(f"the middle of the line is the most probable character in {agreeing:.0%} 
 # seed string is read first, and the state after it is where the writing begins.
 
 # %% tags=["by-hand"]
-for seed_text in ("class ", "If the "):
+for seed_text in MORE_OPENINGS:
     print(f"--- after {seed_text!r}")
     print(seed_text, end="")
     for character in generate(model, seed_text, length=150, temperature=0.6, seed=2):
@@ -125,20 +144,11 @@ for seed_text in ("class ", "If the "):
 # %% [markdown]
 # Does the model answer in the style of the question? We measure one simple thing: the share of marks, that is of characters that
 # are neither letters, digits nor spaces. We cut the validation text into passages of 200 characters, take the quarter with most
-# marks and the quarter with fewest, let the model continue each, and count the marks that it writes. The function `paired`
-# compares two lists of measurements made in pairs. It is used in chapters 7 and 8 wherever measurements come in pairs: a difference counts only if it is
-# clear of the spread.
+# marks and the quarter with fewest, let the model continue each, and count the marks that it writes. The two lists are compared
+# by the rule of chapter 4: a pair is a passage of the one quarter and one of the other.
 
 # %%
-STUDENT = [12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20]  # 95 % of Student's t, for 2 to 12 pairs
-
-
-def paired(ours, others):
-    """Mean and standard deviation of the differences of pairs, and whether the mean is clear of zero."""
-    differences = np.asarray(ours, float) - np.asarray(others, float)
-    mean, spread = float(differences.mean()), float(differences.std(ddof=1))
-    limit = STUDENT[min(len(differences), 12) - 2] * spread / math.sqrt(len(differences))
-    return mean, spread, abs(mean) > limit
+from charloom.evaluation import paired
 
 
 def share_of_marks(text):
@@ -157,22 +167,28 @@ replies = {
     ]
     for name, seeds in (("few", few), ("many", many))
 }
-mean, spread, clear = paired(replies["many"], replies["few"])
-verdict = "does answer" if clear and mean > 0 else "cannot be seen to answer"
+answered = paired(100 * np.array(replies["many"]), 100 * np.array(replies["few"]))
 say(
     f"The seeds with most marks have {np.mean([share_of_marks(each) for each in many]):.0%} of them, those with fewest "
     f"{np.mean([share_of_marks(each) for each in few]):.0%}. What the model writes after them has "
-    f"{np.mean(replies['many']):.1%} and {np.mean(replies['few']):.1%}: a difference of {100 * mean:+.1f} points, with a "
-    f"spread of {100 * spread:.1f} over {quarter} pairs. **In this respect the model {verdict} in the style of the question.**"
+    f"{np.mean(replies['many']):.1%} and {np.mean(replies['few']):.1%}: "
+    + answered.sentence(
+        "**in this respect the model answers in the style of the question**",
+        "**in this respect the model answers against the style of the question**",
+        "the answers to both",
+        "points",
+        1,
+    )
+    + "."
 )
 
 # %% [markdown]
 # **With charloom.** `for piece in charloom.generate(model, "class "): print(piece, end="")`, or `charloom generate RUN --prompt
-# "class "` in a terminal. If you use a beginning often, read it once: `model.read` returns the state after it. The check compares that
+# "class "` in a terminal (with a beginning of your own text). If you use a beginning often, read it once: `model.read` returns the state after it. The check compares that
 # state with ours, and then the text that is written from it.
 
 # %%
-for seed_text in ("", "If the ", many[0]):
+for seed_text in ("", OPENING, many[0]):
     with torch.no_grad():
         ids = torch.cat([torch.tensor([BOUNDARY]), encode(seed_text)])[:, None].to(device)
         _, our_state = model(ids, zero_state(model, 1))
@@ -199,8 +215,8 @@ for seed_text in ("", "If the ", many[0]):
 speeds = {"by hand": [], "with charloom": []}
 for _ in range(3):
     for name, writer in (
-        ("by hand", lambda: generate(model, "A", 500)),
-        ("with charloom", lambda: charloom.generate(library, "A", length=500)),
+        ("by hand", lambda: generate(model, OPENING, 500)),
+        ("with charloom", lambda: charloom.generate(library, OPENING, length=500)),
     ):
         began = time.perf_counter()
         "".join(writer())
@@ -211,9 +227,9 @@ for name, measured in speeds.items():
 # %% [markdown]
 # ### Q23: How do you experiment with different temperature values to control the creativity and diversity of the generated text?
 #
-# **By hand.** The temperature *T* divides the logits before softmax:
+# **By hand.** The temperature *τ* divides the logits before softmax:
 #
-# $$p_i = \frac{e^{z_i / T}}{\sum_j e^{z_j / T}}$$
+# $$p_j = \frac{e^{y_j / \tau}}{\sum_k e^{y_k / \tau}}$$
 #
 # Below 1, likely characters become likelier; near 0, the most probable one always wins; above 1, unlikely ones get a chance. The
 # picture shows one distribution at four temperatures. The number of equally likely characters that would be as uncertain, e to
@@ -233,18 +249,20 @@ for axes, temperature, colour in zip(panels, (0.3, 0.7, 1.0, 2.0), COLOURS):
     choices.append(math.exp(-(chances * chances.clamp(min=1e-300).log()).sum()))
     axes.bar(range(len(order)), chances[order], color=colour)
     axes.set_xticks(range(len(order)), names, family="DejaVu Sans Mono")
-    axes.set_title(f"T = {temperature}: as {choices[-1]:.1f} choices")
+    axes.set_title(f"τ = {temperature}: as {choices[-1]:.1f} choices")
 panels[0].set_ylabel(f"probability after {OPENING!r}")
 figure.suptitle(
     f"The same logits at four temperatures: from {choices[0]:.1f} equally likely characters to {choices[-1]:.1f}"
 )
 figure.tight_layout()
-plt.show()
+show(
+    "Four bar charts of the twelve most probable next characters, one for each temperature: the higher it is, the flatter they are."
+)
 
 # %% tags=["by-hand"]
 for temperature in (0.2, 0.7, 1.3):
     print(f"--- temperature {temperature}")
-    print("".join(generate(model, "The ", length=200, temperature=temperature, seed=3)))
+    print(OPENING + "".join(generate(model, OPENING, length=200, temperature=temperature, seed=3)))
 
 # %% [markdown]
 # What does it do to a text? We count two things: how many of the words written exist in our text, and how many of them are
@@ -294,7 +312,9 @@ axes.set_title(
         85,
     )
 )
-plt.show()
+show(
+    "The share of written words that exist, and of those that are different, by temperature, with dotted lines for held-out text."
+)
 nearest = min(range(len(temperatures)), key=lambda row: float(np.abs(shares[row].mean(axis=0) - of_text).sum()))
 say(
     f"Both shares together come closest to those of held-out text at temperature **{temperatures[nearest]}** "
@@ -317,8 +337,8 @@ for temperature in temperatures:
     theirs = distribution(scores.numpy(), SamplingConfig(temperature=temperature))
     assert np.abs(ours - theirs).max() < 1e-9, f"temperature {temperature}: {np.abs(ours - theirs).max()}"
 print(f"✔ the distributions at {len(temperatures)} temperatures: the same by hand and with charloom")
-greedy = "".join(charloom.generate(library, "The ", length=100, greedy=True))
-same("the greedy text", "".join(generate(model, "The ", length=100, temperature=1e-6)), greedy)
+greedy = "".join(charloom.generate(library, OPENING, length=100, greedy=True))
+same("the greedy text", "".join(generate(model, OPENING, length=100, temperature=1e-6)), greedy)
 
 # %% [markdown]
 # ### Q24: How do you ensure that the model generates text with a specific length or number of characters?
@@ -327,7 +347,7 @@ same("the greedy text", "".join(generate(model, "The ", length=100, temperature=
 
 # %% tags=["by-hand"]
 for length in (1, 10, 100):
-    print(length, "asked for,", len("".join(generate(model, "The ", length))), "written")
+    print(length, "asked for,", len("".join(generate(model, OPENING, length))), "written")
 
 # %% [markdown]
 # The other way to end is an **end symbol** that the model itself predicts. For that it has to see ends during training. We
@@ -384,7 +404,7 @@ word_list = sorted({"".join(c for c in word if c.isalpha()).lower() for word in 
 word_list = [word for word in word_list if 3 <= len(word) <= 12 and all(c in index_of for c in word)]
 shuffled = np.random.Generator(np.random.PCG64(0)).permutation(len(word_list))
 word_list = [word_list[place] for place in shuffled]
-known_words, unseen_words = word_list[: int(0.9 * len(word_list))], word_list[int(0.9 * len(word_list)) :]
+training_words, unseen_words = word_list[: int(0.9 * len(word_list))], word_list[int(0.9 * len(word_list)) :]
 
 
 def new_namer(seed):
@@ -394,10 +414,10 @@ def new_namer(seed):
 
 
 namer = new_namer(SEED)
-for word_loss in train_on_words(namer, known_words, choose(400, 40), PEAK, SEED):
+for word_loss in train_on_words(namer, training_words, choose(400, 40), PEAK, SEED):
     pass
 invented = ["".join(generate(namer, "", length=40, seed=seed, end=BOUNDARY)) for seed in range(12)]
-print(f"{len(known_words):,} words, loss {word_loss:.2f} nats per symbol; it writes:", ", ".join(invented))
+print(f"{len(training_words):,} words, loss {word_loss:.2f} nats per symbol; it writes:", ", ".join(invented))
 
 # %% [markdown]
 # **With charloom.** `length=` (exactly that many, unless something ends the text earlier), `stop=["\n\n"]` for a string that must not
@@ -409,7 +429,7 @@ print(f"{len(known_words):,} words, loss {word_loss:.2f} nats per symbol; it wri
 from charloom import Text
 
 for length in (1, 10, 100):
-    same(f"a length of {length}", length, len("".join(charloom.generate(library, "The ", length=length))))
+    same(f"a length of {length}", length, len("".join(charloom.generate(library, OPENING, length=length))))
 namer_library = as_charloom(namer, predicts_end=True)
 same(
     "words that end by themselves",
@@ -432,13 +452,13 @@ agree("nats for an unseen word, its end included", by_hand_nats, charloom_nats /
 
 # %%
 word_file = FOLDER / "words.txt"
-word_file.write_text("\n".join(known_words) + "\n", encoding="utf-8", newline="\n")
-word_ids = torch.cat([torch.cat([encode(word), torch.tensor([BOUNDARY])]) for word in known_words])
+word_file.write_text("\n".join(training_words) + "\n", encoding="utf-8", newline="\n")
+word_ids = torch.cat([torch.cat([encode(word), torch.tensor([BOUNDARY])]) for word in training_words])
 WORD_STEPS, WORD_SEEDS, WRITTEN = choose(400, 40), choose((1, 2, 3, 4), (1, 2)), choose(400, 60)
 
 
 ROW = 16  # to charloom a line counts as at least this many symbols, when it decides how many make a batch
-LINES = round(64 * (len(word_ids) / len(known_words)) / ROW)  # so that a batch has 64 words there too
+LINES = round(64 * (len(word_ids) / len(training_words)) / ROW)  # so that a batch has 64 words there too
 
 
 def with_charloom_lines(seed):
@@ -458,7 +478,7 @@ def with_charloom_lines(seed):
 written_words = {"by hand": [], "charloom": [], "state carried": []}
 for seed in WORD_SEEDS:
     right, wrong = new_namer(seed), new_namer(seed)
-    for _ in train_on_words(right, known_words, WORD_STEPS, PEAK, seed):
+    for _ in train_on_words(right, training_words, WORD_STEPS, PEAK, seed):
         pass
     for _ in train(wrong, word_ids, WORD_STEPS, PEAK, streams=16, length=32):
         pass
@@ -482,10 +502,10 @@ def distance(ours, others):
 
 
 random = np.random.Generator(np.random.PCG64(5))
-by_chance = [[known_words[place] for place in random.integers(0, len(known_words), WRITTEN)] for _ in WORD_SEEDS]
+by_chance = [[training_words[place] for place in random.integers(0, len(training_words), WRITTEN)] for _ in WORD_SEEDS]
 features = {"length": len, "first letter": lambda word: word[:1]}
 distances = {
-    (name, what): [distance(list(map(of, sample)), list(map(of, known_words))) for sample in samples]
+    (name, what): [distance(list(map(of, sample)), list(map(of, training_words))) for sample in samples]
     for what, of in features.items()
     for name, samples in (*written_words.items(), ("words of the text, drawn", by_chance))
 }
@@ -493,18 +513,23 @@ print(f"distance from the words of the text, mean of {len(WORD_SEEDS)} seeds (lo
 for (name, what), values in distances.items():
     print(f"{what:<13} {name:<26} {np.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})")
 for what in features:
-    mean, spread, clear = paired(distances["by hand", what], distances["charloom", what])
-    nearer = "charloom is nearer" if mean > 0 else "by hand is nearer"
-    wrong, wrong_spread, wrong_clear = paired(distances["state carried", what], distances["by hand", what])
-    told = (
-        ("further from the text" if wrong > 0 else "nearer to the text")
-        if wrong_clear
-        else "as far from the text, as far as we can tell"
-    )
+    ways = {name: distances[name, what] for name in written_words}
     say(
-        f"**{what.capitalize()}**: by hand minus charloom {mean:+.3f}, spread {spread:.3f}: "
-        f"{nearer if clear else 'the two cannot be told apart'}. State carried minus by hand {wrong:+.3f}, spread "
-        f"{wrong_spread:.3f}: **with the state carried across words, what is written is {told}**."
+        f"**{what.capitalize()}**: "
+        + paired(ways["by hand"], ways["charloom"]).sentence(
+            "charloom is nearer to the text than by hand",
+            "by hand is nearer to the text than charloom",
+            "by hand and charloom",
+            "",
+        )
+        + "; "
+        + paired(ways["state carried"], ways["by hand"]).sentence(
+            "**with the state carried across words, what is written is further from the text**",
+            "**with the state carried across words, what is written is nearer to the text**",
+            "with and without the state carried across words",
+            "",
+        )
+        + "."
     )
 
 # %% [markdown]
@@ -512,9 +537,11 @@ for what in features:
 
 # %%
 figure, panels = plt.subplots(1, 2, figsize=(12, 3.8), dpi=110, width_ratios=[2, 3])
-letters = sorted({word[0] for word in known_words}, key=lambda c: (-sum(word[0] == c for word in known_words), c))[:22]
+letters = sorted(
+    {word[0] for word in training_words}, key=lambda c: (-sum(word[0] == c for word in training_words), c)
+)[:22]
 for axes, what, values in zip(panels, features, (range(1, 16), letters), strict=True):
-    in_text = shares_of([features[what](word) for word in known_words])
+    in_text = shares_of([features[what](word) for word in training_words])
     axes.bar(range(len(values)), [in_text.get(value, 0) for value in values], color="0.85", label="words of the text")
     for (name, samples), colour, marker in zip(written_words.items(), COLOURS, MARKERS):
         found = shares_of([features[what](word) for sample in samples for word in sample])
@@ -530,7 +557,9 @@ figure.suptitle(
     + ", ".join(f"{name} {value:.2f}" for name, value in first_letters.items())
 )
 figure.tight_layout()
-plt.show()
+show(
+    "The lengths of words on the left and their first letters on the right: bars for the text, and a line for each of three ways to train."
+)
 
 # %% [markdown]
 # **Exercise.** Write a paragraph: a text that stops before the first blank line and has at most 600 characters. *Predict first*: will most
@@ -549,7 +578,7 @@ plt.show()
 def write_paragraph(seed):
     """A text that stops before the first blank line, or at 600 characters."""
     paragraph = ""
-    for character in generate(model, "The ", length=600, temperature=0.5, seed=seed):
+    for character in generate(model, OPENING, length=600, temperature=0.5, seed=seed):
         paragraph += character
         if paragraph.endswith("\n\n"):
             break
@@ -560,9 +589,9 @@ paragraphs = [write_paragraph(seed) for seed in range(5, 5 + choose(10, 3))]
 same(
     "the first paragraph",
     paragraphs[0],
-    "".join(charloom.generate(library, "The ", length=600, temperature=0.5, seed=5, stop=["\n\n"])),
+    "".join(charloom.generate(library, OPENING, length=600, temperature=0.5, seed=5, stop=["\n\n"])),
 )
-show_text("The " + paragraphs[0])
+show_text(OPENING + paragraphs[0])
 short = sum(len(paragraph) <= 600 for paragraph in train_text.split("\n\n")) / len(train_text.split("\n\n"))
 print(
     f"{sum(len(paragraph) < 600 for paragraph in paragraphs)} of {len(paragraphs)} ended before 600 characters; of the "

@@ -9,6 +9,8 @@
 # %%
 import itertools
 
+from charloom.evaluation import paired
+
 SNAPSHOTS = choose((1, 10, 30, 100, 300, 1000, 2000), (1, 10, 30))
 LEARNERS = choose((1, 2, 3), (1, 2))  # seeds
 PROBE = validation_ids[: choose(8_000, 1_000)]
@@ -125,12 +127,12 @@ axes.set_xlabel("training steps")
 axes.set_ylabel("share of the way to held-out text")
 axes.legend()
 axes.set_title(f"In which order it learns ({len(LEARNERS)} seeds; band: lowest to highest): {', '.join(in_order)}")
-plt.show()
+show("How much of the way to held-out text is gone, by training step, for letters, spaces, layout and words.")
 
 # %%
 
 
-def when(steps):
+def when_reached(steps):
     """In words, when most of the way was gone."""
     steps = sorted(steps)
     if steps[-1] == math.inf:
@@ -138,15 +140,16 @@ def when(steps):
     return f"by step {steps[0]:,}" + (f" to {steps[-1]:,}, depending on the seed" if steps[0] != steps[-1] else "")
 
 
-say("\n".join(f"* **{name}**: {MOST:.0%} of the way, {when(reached[name])}" for name in in_order))
-clear_pairs = [
-    f"{one} before {other}" for one, other in itertools.pairwise(in_order) if max(reached[one]) < min(reached[other])
-]
-say(
-    (f"**With every seed: {', '.join(clear_pairs)}.** " if clear_pairs else "")
-    + (
-        "Between the other neighbours in this list the seeds leave no clear order."
-        if len(clear_pairs) < len(in_order) - 1
-        else ""
+say("\n".join(f"* **{name}**: {MOST:.0%} of the way, {when_reached(reached[name])}" for name in in_order))
+for earlier, later in itertools.pairwise(in_order):
+    doublings = [
+        np.log2(np.minimum(reached[name], 2 * SNAPSHOTS[-1])) for name in (later, earlier)
+    ]  # never: twice the last step
+    said = paired(*doublings).sentence(
+        f"**{earlier} before {later}**",
+        f"**{later} before {earlier}**",
+        f"{earlier} and {later}",
+        "doublings of the steps",
+        1,
     )
-)
+    say(f"* {said}")

@@ -2,7 +2,7 @@
 # ## 8. Evaluating model performance
 #
 # *Time*: half an hour to read, two minutes to run. *You need*: the `model` of question 20, and the functions of chapters 6 and 7 (`train`,
-# `validation_loss`, `paired`, `library`).
+# `validation_loss`, `library`), and the rule of chapter 4 for differences.
 #
 # One number says how good a language model is: its mean surprise on text that it never saw. This chapter computes it, shows what it
 # depends on apart from the model, and compares it with everything else that predicts text, compressors included.
@@ -57,6 +57,8 @@ agree("accuracy", accuracy, score.accuracy, 2e-4)
 # the two differ in their context only. The picture shows both against n.
 
 # %%
+from charloom.evaluation import paired
+
 LONGEST = choose(512, 64)
 windows = [size for size in (8, 16, 32, 64, 128, 256, 512) if size <= LONGEST]
 
@@ -86,39 +88,41 @@ agree(
 
 # %%
 bands = [(size // 2, size) for size in windows]  # places with between half of n and n characters of context
-costs = [float(excess[low:high].mean()) for low, high in bands]
-errors = [float(excess[low:high].mean(axis=0).std(ddof=1) / math.sqrt(excess.shape[1])) for low, high in bands]
+costs_of_context = [
+    paired(excess[low:high].mean(axis=0), 0.0) for low, high in bands
+]  # a pair is a window, read both ways
 
 figure, axes = plt.subplots(figsize=(9, 4), dpi=110)
 in_windows = np.array(fresh) - score.nats_per_character
 axes.plot(windows, in_windows, marker=MARKERS[0], color=COLOURS[0], label="mean over a whole window of n")
-axes.errorbar(
-    windows, costs, 2 * np.array(errors), marker=MARKERS[1], color=COLOURS[1], label="n/2 to n characters before it"
-)
+heights, margins = [cost.mean for cost in costs_of_context], [cost.margin for cost in costs_of_context]
+axes.errorbar(windows, heights, margins, marker=MARKERS[1], color=COLOURS[1], label="n/2 to n characters before it")
 axes.axhline(0, color="0.5", linestyle=":")
 axes.set_xscale("log", base=2)
 axes.set_xticks(windows, windows)
-axes.set_xlabel("n, characters (bars: two standard errors over the windows)")
+axes.set_xlabel("n, characters (bars: margins over the windows)")
 axes.set_ylabel("nats more than with all that came before")
 axes.legend()
 place = windows.index(64)
 axes.set_title(
     headline(
         f"A window of 64 costs {in_windows[place]:.2f} nats a character, but a character with 32 to 64 before it only "
-        f"{costs[place]:.3f} ± {errors[place]:.3f}",
+        f"{costs_of_context[place]}",
         85,
     )
 )
-plt.show()
-context_cost = {size: (cost, error) for size, cost, error in zip(windows, costs, errors)}
-small = [cost + 2 * error <= 0.01 for cost, error in context_cost.values()]
+show(
+    "What missing context costs, by the number n of characters: one line for the mean over windows of n, one for characters that have n/2 to n before them."
+)
+context_cost = dict(zip(windows, costs_of_context))
+small = [cost.mean + cost.margin <= 0.01 for cost in costs_of_context]
 enough = next((size for place, size in enumerate(windows) if all(small[place:])), None)
 say(
     f"Carried, the model needs {score.nats_per_character:.2f} nats; in windows of {windows[-1]} {fresh[-1]:.2f}, and in "
     f"windows of {windows[0]} {fresh[0]:.2f}. "
     + (
-        f"**From {enough} characters of context on, a single prediction is as good as with all of it, to 0.01 nats and "
-        "two standard errors.** `charloom report` measures the same"
+        f"**From {enough} characters of context on, a single prediction is as good as with all of it, to 0.01 nats.** "
+        "`charloom report` measures the same"
         if enough
         else f"Even {windows[-1]} characters of context leave more than 0.01 nats to gain. `charloom report` measures the same"
     )
@@ -175,9 +179,8 @@ for judged, how in (("carried", "the state carried"), ("fresh", f"fresh windows 
         print(
             f"trained on {way:<8} judged with {how:<22} {np.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})"
         )
-    mean, spread, clear = paired(results["windows", judged], results["streams", judged])
-    judgements[how] = f"windows minus streams {mean:+.3f} nats, spread {spread:.3f}: " + (
-        f"**{'streams' if mean > 0 else 'windows'} are better**" if clear else "**they cannot be told apart**"
+    judgements[how] = paired(results["windows", judged], results["streams", judged]).sentence(
+        "**streams are better than windows**", "**windows are better than streams**", "windows and streams"
     )
 say("; ".join(f"with {how}, {sentence}" for how, sentence in judgements.items()).capitalize() + ".")
 say(
@@ -265,7 +268,7 @@ worse = len(ranked) - 1 - len(better) - len(alike)
 axes.set_title(
     headline(f"Of {len(ranked) - 1} others, {len(better)} predict better than our network and {worse} worse", 85)
 )
-plt.show()
+show("Bars: the bits per character of our network, n-grams and compressors, the best at the top.")
 
 # %%
 pieces = [validation_text[place : place + 40] for place in range(0, len(validation_text) - 40, 40)]
@@ -360,7 +363,9 @@ axes.set_title(
     f"The truth (top line) is the first guess {first} times of {len(passage)}, among the first five {among} times",
     pad=14,
 )
-plt.show()
+show(
+    "A table of 40 characters of the validation text: below each, the five most probable guesses, darker if more probable, with a frame around the right one."
+)
 
 # %% [markdown]
 # **With charloom.** `charloom score RUN --text F --png heat-map.png` for a picture, `--html` for an interactive page. Each character
@@ -384,7 +389,11 @@ print(
     f"✔ the most probable characters and the surprise at all {len(passage)} positions: by hand and with charloom the same"
 )
 mean_bits = sum(surprise.nats for surprise in surprises) / len(surprises) / math.log(2)
-display(Image(draw_heat_map(surprises, f"{mean_bits:.2f} bits per character over this passage", columns=48), width=900))
+show(
+    f"A passage of the validation text, each character coloured by its surprise: {mean_bits:.2f} bits on average.",
+    draw_heat_map(surprises, f"{mean_bits:.2f} bits per character over this passage", columns=48),
+    width=900,
+)
 
 # %% [markdown]
 # Where does the surprise sit? We compare the first letters of words with the letters inside them, in twelve parts of the
@@ -398,13 +407,14 @@ of_first, of_others = [], []
 for part in np.array_split(np.arange(len(validation_text)), 12):
     of_first.append(nats_of_each[part][first_letter[part]].mean() / math.log(2))
     of_others.append(nats_of_each[part][(letter & ~first_letter)[part]].mean() / math.log(2))
-mean, spread, clear = paired(of_first, of_others)
 say(
     f"The first letter of a word costs {np.mean(of_first):.2f} bits, a letter inside one {np.mean(of_others):.2f}: "
-    f"{mean:+.2f} bits, with a spread of {spread:.2f} over twelve parts of the text. "
-    + (
-        f"**Surprise sits at the {'beginnings of words' if mean > 0 else 'inside of words'}.**"
-        if clear
-        else "**The two cannot be told apart.**"
+    + paired(of_first, of_others).sentence(
+        "**surprise sits at the beginnings of words**",
+        "**surprise sits inside words**",
+        "first letters and others",
+        "bits",
+        2,
     )
+    + "."
 )

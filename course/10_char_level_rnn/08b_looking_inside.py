@@ -101,11 +101,11 @@ print(
 # unit, found in the same way, do in networks that have learned nothing?
 
 # %%
-untrained = []
+never_trained = []
 for seed in choose((1, 2, 3, 4, 5), (1, 2)):
     torch.manual_seed(seed)
-    blank = CharRNN(first.config.network, inputs=first.network.inputs, outputs=first.network.outputs).eval()
-    untrained.append(memory_of(blank, read_ids))
+    new = CharRNN(first.config.network, inputs=first.network.inputs, outputs=first.network.outputs).eval()
+    never_trained.append(memory_of(new, read_ids))
 
 
 def best_unit(memory, feature):
@@ -119,7 +119,7 @@ found_units = {}
 for name, feature in read_features.items():
     unit, judged = best_unit(memory, feature)
     as_good = int((np.abs(judged) >= abs(judged[unit])).sum()) - 1  # without itself
-    by_luck = [abs(later[other]) for other, later in (best_unit(each, feature) for each in untrained)]
+    by_luck = [abs(later[other]) for other, later in (best_unit(each, feature) for each in never_trained)]
     found_units[name] = (unit, float(judged[unit]), as_good, max(by_luck))
     print(
         f"{name:<30} unit {unit:>3}: {judged[unit]:+.2f}; as good on the second half: {as_good} of the other {len(judged) - 1} units; "
@@ -144,7 +144,7 @@ stepper = charloom.Writer(first).stepper
 memory_of_charloom = activations(stepper, predicted.targets, first.vocabulary.boundary)
 apart = float(np.abs(memory - memory_of_charloom).max())
 assert apart < 1e-3, f"the memories differ by up to {apart}"
-print(f"✔ the memory of {memory.shape[1]} units after {len(memory):,} characters: differs by at most {apart:.0e}")
+print(f"✔ the memory of {memory.shape[1]} units after {len(memory):,} characters: differs by at most {at_most(apart)}")
 by_charloom = followers(stepper, predicted.targets, grouped, first.vocabulary.boundary)
 for one in by_charloom:
     if one.feature in found_units:
@@ -202,7 +202,7 @@ for axes, (name, (unit, correlation, as_good, luck)) in zip(panels, found_units.
         fontsize=9,
     )
 figure.tight_layout()
-plt.show()
+show("Three passages of text, each character coloured by the value of one unit: orange above its mean, purple below.")
 above = [name for name, (_, correlation, _, luck) in found_units.items() if abs(correlation) > luck]
 below = [name for name in found_units if name not in above]
 say(
@@ -325,7 +325,7 @@ axes.set_title(
         80,
     )
 )
-plt.show()
+show("A map of the characters by the first two principal components of their embeddings, coloured by class.")
 
 # %% [markdown]
 # **With charloom.** `charloom report` has such a map too. The check compares the share of the variance and the places, up to
@@ -338,7 +338,7 @@ theirs = plane(first.arrays(), np.array(mapped))
 agree("share of the variance in the plane", explained, theirs.share, 1e-4)
 largest = max(np.abs(np.abs(places) - np.abs(theirs.places)).max(), 0)
 assert largest < 1e-3 * np.abs(places).max(), f"places differ by up to {largest}"
-print(f"✔ the places of {len(mapped)} characters: the same by hand and with charloom, up to {largest:.0e}")
+print(f"✔ the places of {len(mapped)} characters: the same by hand and with charloom, up to {at_most(largest)}")
 
 # %% [markdown]
 # **Exercise.** *Predict first*: which character is nearest to `(`, to `0`, to `e`, to the line end? Is the nearest one also one that can
@@ -358,8 +358,8 @@ for character in "(0e\n":
         closest = cosines[place].argsort()[::-1][:3]
         print(repr(character), "→", [f"{characters[mapped[other]]!r} {cosines[place, other]:.2f}" for other in closest])
 pairs = [(characters[index], characters[mapped[other]]) for index, other in zip(mapped, nearest_of_mapped)]
-capitals = [near == character.lower() for character, near in pairs if character.isupper()]
-print(f"{sum(capitals)} of {len(capitals)} capitals are nearest to their own small letter")
+own_small_letter = [near == character.lower() for character, near in pairs if character.isupper()]
+print(f"{sum(own_small_letter)} of {len(own_small_letter)} capitals are nearest to their own small letter")
 
 # %% [markdown]
 # #### How long does a bracket last?
@@ -413,7 +413,7 @@ print(
 
 # %%
 edges = [0, 5, 10, 20, 40, 80, AFTER] if AFTER > 80 else [0, 5, 10, 20, AFTER]
-measured = []  # distance, probability with and without, difference, its standard error
+measured = []  # distance, probability with and without, and their difference, where a pair is a bracket
 for low, high in itertools.pairwise(edges):
     if not remembered:
         break
@@ -421,9 +421,7 @@ for low, high in itertools.pairwise(edges):
     here = ~np.isnan(with_it).all(axis=0)
     if here.sum() >= 5:
         pair = [np.nanmean(values[:, here], axis=0) for values in (with_it, without)]
-        apart = pair[0] - pair[1]
-        error = apart.std(ddof=1) / math.sqrt(len(apart))
-        measured.append((f"{low + 1} to {high}", pair[0].mean(), pair[1].mean(), apart.mean(), error, len(apart)))
+        measured.append((f"{low + 1} to {high}", pair[0].mean(), pair[1].mean(), paired(*pair)))
 
 figure, axes = plt.subplots(figsize=(9, 3.8), dpi=110)
 for column, (name, colour, marker) in enumerate(zip(remembered, COLOURS, MARKERS), start=1):
@@ -432,19 +430,20 @@ axes.set_xlabel("characters since the bracket was opened")
 axes.set_ylabel("probability of a closing bracket next")
 axes.set_ylim(bottom=0)
 axes.legend()
-lasting = [row[0] for row in measured if row[3] > 2 * row[4]]
+lasting = [distance_back for distance_back, _, _, found in measured if found.clear and found.mean > 0]
 axes.set_title(
     headline(
-        f"One character makes a difference that is clear of chance at {len(lasting)} of {len(measured)} distances"
+        f"One character makes the closing bracket clearly more probable at {len(lasting)} of {len(measured)} distances"
         + (f", the furthest {lasting[-1]} characters later" if lasting else ""),
         85,
     )
 )
-plt.show()
-for distance_back, with_it, without, apart, error, count in measured:
-    print(
-        f"{distance_back:>9} later: {with_it:.3f} with, {without:.3f} without; {apart:+.3f} ± {error:.3f}, {count} brackets"
-    )
+show(
+    "The probability of a closing bracket by the distance from the opening one, for passages with the bracket and with a space in its place."
+)
+for distance_back, with_it, without, found in measured:
+    said = found.sentence("more probable", "less probable", "with and without", "", 4)
+    print(f"{distance_back:>9} later: {with_it:.3f} with, {without:.3f} without; {said}")
 
 # %% [markdown]
 # #### What context costs
@@ -510,7 +509,7 @@ axes.set_title(
         85,
     )
 )
-plt.show()
+show("The time of one step by the number of characters before it: flat for the LSTM, rising for attention.")
 say(
     f"And the memory: the LSTM keeps {2 * COST_WIDTH:,} numbers, whatever came before; attention keeps "
     f"{2 * COST_WIDTH * contexts[-1]:,} at {contexts[-1]:,} characters. **The same fact is the weakness: everything that the "

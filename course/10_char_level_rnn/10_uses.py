@@ -13,7 +13,7 @@
 # | **classification** | which class makes this text the most probable? | lesson 30 |
 # | **code** | all of these, for program source | lesson 50 |
 #
-# So two small functions are enough for the whole chapter: `read` reads a beginning, and `costs` computes the surprise of many ways to go
+# So two small functions are enough for the whole chapter: `read_beginning` reads a beginning, and `surprise_of_each` computes the surprise of many ways to go
 # on from there, side by side. They work with our own network and with charloom's, which are called in the same way.
 
 # %%
@@ -32,14 +32,14 @@ def ids_of(vocabulary, texts):
 
 
 @torch.no_grad()
-def read(network, ids):
+def read_beginning(network, ids):
     """What a network has after reading ids (time, texts): the logits of the next character, and the state."""
     logits, state = network(ids.to(network.output.weight.device), None)
     return logits[-1], state
 
 
 @torch.no_grad()
-def costs(network, sequences, begun):
+def surprise_of_each(network, sequences, begun):
     """The surprise in nats of each sequence of ids; sequence b goes on from row b of what was read."""
     logits, state = begun
     ids = nn.utils.rnn.pad_sequence([torch.as_tensor(sequence) for sequence in sequences], padding_value=-100)
@@ -54,10 +54,10 @@ def costs(network, sequences, begun):
 # %%
 prose = as_charloom(model)  # our own model
 sentence = validation_text[:200]
-begun = read(prose.network, torch.tensor([[vocabulary.boundary]]))
+begun = read_beginning(prose.network, torch.tensor([[vocabulary.boundary]]))
 agree(
     "the surprise of 200 characters in nats",
-    costs(prose.network, [ids_of(vocabulary, [sentence])[:, 0]], begun).item(),
+    surprise_of_each(prose.network, [ids_of(vocabulary, [sentence])[:, 0]], begun).item(),
     charloom.surprisal(prose, sentence).sum(),
     1e-2,
 )
@@ -69,7 +69,7 @@ agree(
 TRAININGS = choose((1, 2, 3), (1, 2))  # seeds
 
 
-def trained(name, content, seed, steps, **corpus):
+def model_of(name, content, seed, steps, **corpus):
     """A small model of a text."""
     file = FOLDER / f"{name}.txt"
     file.write_text(content, encoding="utf-8", newline="\n")
@@ -84,23 +84,25 @@ def trained(name, content, seed, steps, **corpus):
     return charloom.load(run.path)
 
 
-def compared(first, second, what, more, less, tested=None):
-    """A sentence about two lists of shares, one for each seed: is their difference larger than chance?
+# %% [markdown]
+# Two things are compared by the rule of chapter 4, in percentage points. Here chance has two sources: the seed of the training, and the
+# choice of what is tested (these words and not others). So what is tested is cut into ten parts, and there is a share for each seed and
+# each part. `paired` then computes both margins, over the seeds and over the parts, and **the larger one counts**.
 
-    Chance is the range of the seeds and, where `tested` things were judged, two standard errors of their choice.
-    """
-    shares = [float(np.mean(values)) for values in (first, second)]
-    difference = 100 * abs(shares[0] - shares[1])
-    spread = 100 * max(max(values) - min(values) for values in (first, second))
-    points = "percentage point" if round(difference) == 1 else "percentage points"
-    figures = f"{difference:.0f} {points}; the seeds differ by up to {spread:.0f}"
-    margin = 0.0
-    if tested:
-        margin = 200 * math.sqrt(sum(share * (1 - share) for share in shares) / tested)
-        figures += f", the choice of what was tested counts for {margin:.0f}"
-    if difference <= max(spread, margin):
-        return f"{what} cannot be told apart (difference {figures})"
-    return f"{more if np.mean(first) > np.mean(second) else less} (by {figures})"
+# %%
+from charloom.evaluation import paired
+
+PARTS = choose(10, 3)
+
+
+def points_by_part(right):
+    """Shares in percent (seeds, parts) from what was right (seeds, things), one after the other in parts of equal size."""
+    return 100 * np.stack([part.mean(axis=1) for part in np.array_split(np.array(right, float), PARTS, axis=1)], axis=1)
+
+
+def compared(ones, others, more, less, both):
+    """A sentence about two lists of percentages: by seed, or by seed and part."""
+    return paired(ones, others).sentence(more, less, both, "percentage points", 1)
 
 
 # %% [markdown]
@@ -137,7 +139,7 @@ def verse_text():
 
 
 verse = verse_text()
-verse_models = [trained("verse", verse, seed, 500) for seed in TRAININGS] if verse else []
+verse_models = [model_of("verse", verse, seed, 500) for seed in TRAININGS] if verse else []
 if verse:
     (sample,) = charloom.generate_many(verse_models[0], [verse[:20]], length=choose(500, 80), temperature=0.7, seed=1)
     show_text(verse[:20] + sample.text)
@@ -157,7 +159,7 @@ def continuing_lines(written):
     return [after for before, after in pairwise(lines) if after and re.search(r"[a-z],?$", before)]
 
 
-def capitals(written):
+def share_of_capitals(written):
     """The share of the continuing lines that begin with a capital."""
     lines = continuing_lines(written)
     return sum(line[0].isupper() for line in lines) / max(1, len(lines))
@@ -182,25 +184,25 @@ if verse:
                 lengths, bins=range(0, 101, 4), weights=np.full(len(lengths), 1 / len(lengths)), label=label, **style
             )
         axes.set_xlabel("characters in a line that continues a sentence")
-        written_share = np.mean([capitals(each) for each in ours])
+        written_share = np.mean([share_of_capitals(each) for each in ours])
         axes.set_title(
-            f"{name}: {capitals(real):.0%} begin with a capital\nin what was read, {written_share:.0%} in what is written"
+            f"{name}: {share_of_capitals(real):.0%} begin with a capital\nin what was read, {written_share:.0%} in what is written"
         )
     panels[0].set_ylabel("share of the lines")
     panels[0].legend()
     figure.tight_layout()
-    plt.show()
+    show("Histograms of the lengths of lines, as read and as written: verse on the left, prose on the right.")
 
 # %%
 if verse:
     say(
         "**"
         + compared(
-            [capitals(each) for each in written_verse],
-            [capitals(each) for each in written_prose],
-            "Written verse and written prose",
+            [100 * share_of_capitals(each) for each in written_verse],
+            [100 * share_of_capitals(each) for each in written_prose],
             "What is written keeps verse and prose apart: more lines begin with a capital in written verse",
             "The models have not learned how verse begins its lines: fewer begin with a capital in written verse",
+            "Written verse and written prose",
         )
         + ".** Nothing in the program knows about lines; a line break is a character like any other."
     )
@@ -232,34 +234,46 @@ import re
 import statistics
 
 
-def sentences(*modules):
-    """The one-sentence paragraphs in the documentation of modules, without code."""
+def sentences(known, *modules):
+    """The one-sentence paragraphs in the documentation of modules, without code, if all characters are known."""
     found = set()
     for module in modules:
         for name, value in vars(module).items():
             for paragraph in (inspect.getdoc(value) or "").split("\n\n") if name[0] != "_" else []:
                 line = " ".join(paragraph.split())
-                if re.fullmatch(r"[A-Z][a-zA-Z ,'()-]{30,200}\.", line) and set(line) <= set(characters):
+                if re.fullmatch(r"[A-Z][a-zA-Z ,'()-]{30,200}\.", line) and set(line) <= known:
                     found.add(line)
     return sorted(found)
 
 
 BEFORE = 40  # characters that the model reads before a word
-foreign = " ".join(sentences(np, np.linalg, np.random, np.fft, np.ndarray, plt, plt.Axes, statistics))
-places = {
-    match.group(): match.start()
-    for match in re.finditer(r"(?<= )[a-z]{6,}(?=[ .,])", foreign[:-2])
-    if match.start() > BEFORE
-}
-seen_words = set(re.findall(r"[a-z]+", train_text.lower()))
-shuffled = np.random.Generator(np.random.PCG64(0)).permutation(sorted(places)).tolist()
-groups = {
-    "words of the training text": [word for word in shuffled if word in seen_words][: choose(200, 30)],
-    "words never seen": [word for word in shuffled if word not in seen_words][: choose(200, 30)],
-}
-rivals = [
-    trained("prose", train_text, seed, 600, split=(1.0, 0.0, 0.0)) for seed in TRAININGS
-]  # the same text, several seeds
+
+
+def words_from_elsewhere(learned):
+    """Such sentences as one text, the places of its words, and the words that a text has and does not have."""
+    foreign = " ".join(sentences(set(learned), np, np.linalg, np.random, np.fft, np.ndarray, plt, plt.Axes, statistics))
+    found = re.finditer(r"(?<= )[a-z]{6,}(?=[ .,])", foreign[:-2])
+    places = {match.group(): match.start() for match in found if match.start() > BEFORE}
+    seen = set(re.findall(r"[a-z]+", learned.lower()))
+    shuffled = np.random.Generator(np.random.PCG64(0)).permutation(sorted(places)).tolist()
+    groups = {
+        "words of the training text": [word for word in shuffled if word in seen][: choose(200, 30)],
+        "words never seen": [word for word in shuffled if word not in seen][: choose(200, 30)],
+    }
+    return foreign, places, groups
+
+
+# %%
+learned_text = train_text
+foreign, places, groups = words_from_elsewhere(learned_text)
+if min(map(len, groups.values())) < choose(50, 8):
+    say("**Your text has too few English words for this section and the next, so both use Python's manual.**")
+    learned_text = "".join(content.decode() for _, content in dataset("python-docs").read())[: len(train_text)]
+    foreign, places, groups = words_from_elsewhere(learned_text)
+rivals = [  # the same text, several seeds
+    model_of("prose", learned_text, seed, 600, split=(1.0, 0.0, 0.0)) for seed in TRAININGS
+]
+shown_model = prose if learned_text == train_text else rivals[0]
 for name, words in groups.items():
     print(f"{name}: {len(words)}, such as {', '.join(words[:8])}")
 
@@ -274,7 +288,7 @@ for name, words in groups.items():
 @torch.no_grad()
 def complete(network, vocabulary, beginnings, longest=20):
     """The rest of each word: the most probable letter, again and again, until something else is more probable."""
-    logits, state = read(network, ids_of(vocabulary, beginnings))
+    logits, state = read_beginning(network, ids_of(vocabulary, beginnings))
     rests = [""] * len(beginnings)
     for _ in range(longest):
         best = logits.argmax(1)
@@ -285,24 +299,25 @@ def complete(network, vocabulary, beginnings, longest=20):
 
 
 def completed(rival, words, typed):
-    """The share of the words that are completed correctly after some letters were typed."""
+    """Whether each of the words is completed correctly after some letters were typed."""
     starts = [foreign[places[word] - BEFORE : places[word]] + word[:typed] for word in words]
     rests = complete(rival.network, rival.vocabulary, starts)
-    return sum(word[:typed] + rest == word for word, rest in zip(words, rests)) / len(words)
+    return [word[:typed] + rest == word for word, rest in zip(words, rests)]
 
 
 # %%
 word = next((word for word in groups["words never seen"] if len(word) > 8), groups["words never seen"][0])
 for typed in range(2, len(word), 2):
     start = foreign[places[word] - BEFORE : places[word]] + word[:typed]
-    print(f"{word[:typed]:<14} {word[:typed]}{complete(prose.network, vocabulary, [start])[0]}")
+    print(f"{word[:typed]:<14} {word[:typed]}{complete(shown_model.network, shown_model.vocabulary, [start])[0]}")
 
 # %%
 letters_typed = (1, 2, 3, 4, 5)
-shares = {
+right_words = {  # for each group and number of letters: (seeds, words)
     name: [[completed(rival, words, typed) for rival in rivals] for typed in letters_typed]
     for name, words in groups.items()
 }
+shares = {name: [np.mean(each, axis=1) for each in values] for name, values in right_words.items()}
 figure, axes = plt.subplots()
 for (name, values), colour, marker in zip(shares.items(), COLOURS, MARKERS):
     axes.plot(letters_typed, [np.mean(each) for each in values], color=colour, marker=marker, label=name)
@@ -316,15 +331,14 @@ known_share, new_share = (float(np.mean(values[3])) for values in shares.values(
 axes.set_title(
     f"After 4 letters, {known_share:.0%} of the known words are completed, and {new_share:.0%} of those never seen"
 )
-plt.show()
+show("The share of words completed correctly by the number of letters typed, for known words and for words never seen.")
 say(
     "**"
     + compared(
-        *(values[3] for values in shares.values()),
-        "After four letters, known words and words never seen",
+        *(points_by_part(values[3]) for values in right_words.values()),
         "A model completes what it knows: after four letters, more of the known words are right",
         "After four letters, more of the words never seen are right",
-        min(map(len, groups.values())),
+        "After four letters, known words and words never seen",
     )
     + ".** What it completes of the others, it has put together from common endings."
 )
@@ -367,9 +381,9 @@ def candidates_for(rival, word, typed):
     """What may have been meant by what is typed in place of a word, and the surprise of each; the typed word is first."""
     before, after = foreign[places[word] - BEFORE : places[word]], foreign[places[word] + len(word)]
     candidates = [typed, *one_slip_away(typed)]
-    begun = expand(read(rival.network, ids_of(rival.vocabulary, [before])), len(candidates))
+    begun = expand(read_beginning(rival.network, ids_of(rival.vocabulary, [before])), len(candidates))
     sequences = [rival.vocabulary.encode(candidate + after).astype("int64") for candidate in candidates]
-    return candidates, costs(rival.network, sequences, begun).numpy()
+    return candidates, surprise_of_each(rival.network, sequences, begun).numpy()
 
 
 def corrected(rival, word, typed, slip=SLIP):
@@ -388,7 +402,7 @@ for name, pairs in tests.items():
     print(f"{name}:")
     for word, wrong in pairs[:5]:
         print(
-            f"    {foreign[places[word] - 30 : places[word]]}[{wrong}]: corrected to {corrected(prose, word, wrong)}, meant was {word}"
+            f"    {foreign[places[word] - 30 : places[word]]}[{wrong}]: corrected to {corrected(shown_model, word, wrong)}, meant was {word}"
         )
 
 # %% [markdown]
@@ -399,24 +413,24 @@ for name, pairs in tests.items():
 PRICES = (0.0, 3.0, 6.0, SLIP, 12.0)
 
 
-def judged(rival, pairs):
-    """The shares of the slips that are undone and of the right words that are spoilt, for each price, (prices, 2)."""
-    found = np.zeros((len(PRICES), 2))
-    for word, wrong in pairs:
+def judged_slips(rival, pairs):
+    """Whether each slip is undone, and whether each right word is spoilt, for each price: (prices, 2, words)."""
+    found = np.zeros((len(PRICES), 2, len(pairs)))
+    for place, (word, wrong) in enumerate(pairs):
         for column, typed in enumerate((wrong, word)):
             candidates, nats_of_each = candidates_for(rival, word, typed)
             for row, price in enumerate(PRICES):
                 best = candidates[int(np.argmin(nats_of_each + price * (np.arange(len(candidates)) > 0)))]
-                found[row, column] += (best == word) if column == 0 else (best != word)
-    return found / len(pairs)
+                found[row, column, place] = (best == word) if column == 0 else (best != word)
+    return found
 
 
-verdicts = {name: np.array([judged(rival, pairs) for rival in rivals]) for name, pairs in tests.items()}
+verdicts = {name: np.array([judged_slips(rival, pairs) for rival in rivals]) for name, pairs in tests.items()}
 
 # %%
 figure, axes = plt.subplots(figsize=(7, 4))
 for (name, each), colour, marker in zip(verdicts.items(), COLOURS, MARKERS):
-    mean = each.mean(0)
+    mean = each.mean(axis=(0, 3))  # over seeds and words
     axes.plot(mean[:, 1], mean[:, 0], color=colour, marker=marker, label=name)
     for price, (undone, spoilt) in zip(PRICES, mean):
         axes.annotate(f"{price:g}", (spoilt, undone), (5, -11), textcoords="offset points", fontsize=8, color=colour)
@@ -424,34 +438,34 @@ axes.set_xlabel("right words spoilt")
 axes.set_ylabel("slips undone")
 axes.legend(title="the figures are SLIP, in nats")
 at = PRICES.index(SLIP)
-known_words, new_words_judged = verdicts.values()
+slips_in_known_words, slips_in_new_words = verdicts.values()
 axes.set_title(
     headline(
-        f"With SLIP = {SLIP:g}, {known_words[:, at, 0].mean():.0%} of the slips in known words are undone and "
-        f"{known_words[:, at, 1].mean():.0%} of the right ones spoilt; of words never seen {new_words_judged[:, at, 0].mean():.0%} and "
-        f"{new_words_judged[:, at, 1].mean():.0%}",
+        f"With SLIP = {SLIP:g}, {slips_in_known_words[:, at, 0].mean():.0%} of the slips in known words are undone and "
+        f"{slips_in_known_words[:, at, 1].mean():.0%} of the right ones spoilt; of words never seen {slips_in_new_words[:, at, 0].mean():.0%} and "
+        f"{slips_in_new_words[:, at, 1].mean():.0%}",
         75,
     )
 )
-plt.show()
+show(
+    "Slips undone against right words spoilt, one line for known words and one for words never seen, a point for each cost of a slip."
+)
 say(
     f"With SLIP = {SLIP:g}: "
     + compared(
-        known_words[:, at, 0],
-        new_words_judged[:, at, 0],
-        "slips in known words and in words never seen",
+        points_by_part(slips_in_known_words[:, at, 0]),
+        points_by_part(slips_in_new_words[:, at, 0]),
         "**more slips in known words are undone**",
         "**more slips in words never seen are undone**",
-        min(map(len, tests.values())),
+        "slips in known words and in words never seen",
     )
     + "; "
     + compared(
-        new_words_judged[:, at, 1],
-        known_words[:, at, 1],
-        "the shares of right words that are spoilt",
+        points_by_part(slips_in_new_words[:, at, 1]),
+        points_by_part(slips_in_known_words[:, at, 1]),
         "**more right words are spoilt if the model has never seen them**",
         "**fewer right words are spoilt if the model has never seen them**",
-        min(map(len, tests.values())),
+        "the shares of right words that are spoilt",
     )
     + ". A real corrector has a word list next to its model, and candidates more than one slip away (lesson 40)."
 )
@@ -509,7 +523,7 @@ symbols = charloom.Vocabulary.of(sorted(name for code in CODES for name in named
 END, PADDING = symbols.boundary, -100
 
 
-def padded(names):
+def padded_names(names):
     """Names as targets, (longest + 1, names), each with the boundary after it."""
     ids = [torch.tensor([*symbols.encode(name).tolist(), END]) for name in names]
     return nn.utils.rnn.pad_sequence(ids, padding_value=PADDING)
@@ -548,7 +562,7 @@ def train_names(seed, steps, batch, peak):
         chosen = by_length[first : first + batch]
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, steps, peak)
-        targets = padded([name for _, name in chosen])
+        targets = padded_names([name for _, name in chosen])
         surprises = network(torch.tensor([CODES.index(code) for code, _ in chosen]), targets)
         loss = surprises.sum() / (targets != PADDING).sum()
         optimizer.zero_grad()
@@ -561,7 +575,7 @@ def train_names(seed, steps, batch, peak):
 @torch.no_grad()
 def surprises_of(network, names):
     """The surprise of each name, given each language, (languages, names)."""
-    targets = padded(names)
+    targets = padded_names(names)
     return torch.stack([network(torch.full((len(names),), place), targets) for place in range(len(CODES))]).numpy()
 
 
@@ -569,7 +583,8 @@ classifiers = [train_names(seed, choose(400, 10), choose(96, 16), 1e-2) for seed
 names = [name for _, name in tested]
 right = np.array([CODES.index(code) for code, _ in tested])
 tables = [surprises_of(classifier, names) for classifier in classifiers]
-correct = [float((table.argmin(0) == right).mean()) for table in tables]
+right_names = [table.argmin(0) == right for table in tables]
+correct = [float(each.mean()) for each in right_names]
 alone = surprises_of(classifiers[0], names[:1])[:, 0]
 assert np.allclose(alone, tables[0][:, 0], atol=1e-3), "padding must not change what a name costs"
 print("✔ a name costs the same by itself and padded in a batch")
@@ -591,8 +606,8 @@ counted = []
 for code in CODES:
     grams = NGram(between_ends([name for each, name in learned if each == code]), 4, len(symbols))
     counted.append([-np.log(grams.probabilities(between_ends([name]))[1:]).sum() for name in names])
-correct_by_counts = float((np.argmin(counted, axis=0) == right).mean())
-correct_together = [float(((table + counted).argmin(0) == right).mean()) for table in tables]
+right_by_counts = np.argmin(counted, axis=0) == right
+right_together = [(table + counted).argmin(0) == right for table in tables]
 
 # %% [markdown]
 # The table shows, for each language, what its names were taken for: in a perfect one, only the diagonal would be dark.
@@ -620,7 +635,7 @@ axes.set_title(
         f"{np.mean(correct):.0%} are right; the commonest confusion is {called[true]} taken for {called[taken]}", 60
     )
 )
-plt.show()
+show("A table of eleven languages: for each, the share of its names that were taken for each of the others.")
 
 # %%
 for code, name in tested[:6]:
@@ -630,27 +645,25 @@ for code, name in tested[:6]:
     best = np.argsort(-chances)[:3]
     print(f"{name:<28} is {LANGUAGES[code]:<11}", ", ".join(f"{called[each]} {chances[each]:.0%}" for each in best))
 say(
-    f"Guessing at random is right for {1 / len(LANGUAGES):.0%} of the names, the counts are right for {correct_by_counts:.0%}, the network for "
+    f"Guessing at random is right for {1 / len(LANGUAGES):.0%} of the names, the counts are right for {right_by_counts.mean():.0%}, the network for "
     + ", ".join(f"{share:.0%}" for share in correct)
     + " (one figure for each seed). **"
     + compared(
-        correct,
-        [correct_by_counts],
-        "Network and counts",
+        points_by_part(right_names),
+        points_by_part([right_by_counts]),
         "The network is better than the counts",
         "The counts are better than the network",
-        len(tested),
+        "Network and counts",
     )
     + ".** Added up, their surprises are right for "
-    + ", ".join(f"{share:.0%}" for share in correct_together)
+    + ", ".join(f"{each.mean():.0%}" for each in right_together)
     + ": "
     + compared(
-        correct_together,
-        [correct_by_counts],
-        "both together and the counts alone",
+        points_by_part(right_together),
+        points_by_part([right_by_counts]),
         "both together are better than the counts alone",
         "the counts alone are better than both together",
-        len(tested),
+        "both together and the counts alone",
     )
     + ". Lesson 30 trains a classifier for the decision itself, uses the counts too, and asks how sure it is."
 )
@@ -668,14 +681,18 @@ say(
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 by_length = np.argsort([len(name) for _, name in tested], kind="stable")
-shorter, longer = np.array_split(by_length, 2)
+mix = np.random.Generator(np.random.PCG64(2)).permutation(len(tested) // 2)  # so that parts do not go by length
 short_right, long_right = (
-    [float((table.argmin(0) == right)[part].mean()) for table in tables] for part in (shorter, longer)
+    np.array(right_names)[:, part][:, mix] for part in (by_length[: len(mix)], by_length[-len(mix) :])
 )
 say(
     f"Of the short half {np.mean(short_right):.0%} are right, of the long half {np.mean(long_right):.0%}. "
     + compared(
-        long_right, short_right, "Short and long names", "Long names are easier", "Short names are easier", len(shorter)
+        points_by_part(long_right),
+        points_by_part(short_right),
+        "Long names are easier",
+        "Short names are easier",
+        "Short and long names",
     )
     + "."
 )
@@ -693,7 +710,7 @@ from charloom.code import finish, parses
 
 library_source = "\n\n".join(content.decode() for _, content in dataset("python-library").read())
 library_source = library_source[: choose(1_000_000, 40_000)]
-code_models = [trained("code", library_source, seed, 800) for seed in TRAININGS]
+code_models = [model_of("code", library_source, seed, 800) for seed in TRAININGS]
 
 
 def accepted_lines(source):
@@ -741,15 +758,15 @@ axes.set_title(
         75,
     )
 )
-plt.show()
+show("The share of written lines of code that Python accepts, by temperature, with a dashed line for real lines.")
 say(
     "**"
     + compared(
-        accepted[1],
-        accepted[-1],
-        f"Temperatures {temperatures[1]} and {temperatures[-1]}",
+        100 * np.array(accepted[1]),
+        100 * np.array(accepted[-1]),
         f"More lines are Python at temperature {temperatures[1]} than at {temperatures[-1]}",
         f"Fewer lines are Python at temperature {temperatures[1]} than at {temperatures[-1]}",
+        f"Temperatures {temperatures[1]} and {temperatures[-1]}",
     )
     + ".** A right line is a small thing: a whole function needs all of its lines, and names that exist. Lesson 50 lets a parser watch while "
     "the model writes, so that everything it writes is Python."
@@ -803,29 +820,47 @@ for name, found in sense.items():
     print(f"{name:<40}", "".join(f"{share:8.0%}" for share in found))
 
 # %%
-new_words = np.mean([word not in seen_words for word in re.findall(r"[a-z]+", validation_text.lower())])
+words_in_training = set(re.findall(r"[^\W\d_]+", train_text.lower()))
+new_words = np.mean([word not in words_in_training for word in re.findall(r"[^\W\d_]+", validation_text.lower())])
 known_characters = set(train_text)
 new_characters = np.mean([character not in known_characters for character in validation_text])
 word_length = len(validation_text) / max(1, len(validation_text.split()))
 short = max(window for window in windows if window <= 64)
 parameters = sum(parameter.numel() for parameter in model.parameters())
 faded = ", ".join(f"{name} {share:.0e}" for name, share in left_over.items())
-say(
-    f"""
-| For | Measured here |
-|---|---|
-| any word: no word list | {new_words:.1%} of the words of the validation text never occur in training, but {new_characters:.2%} of its characters |
-| a small network is enough | {parameters:,} numbers guess {accuracy:.0%} of the characters; the perplexity is {perplexity:.2f} of {OUTPUT_SIZE} |
-| a step costs the same after any length of context | the state is {2 * HIDDEN_SIZE} numbers, after one character and after {len(validation_text):,} |
-| the whole past can count | a character with only {short // 2} to {short} before it costs {context_cost[short][0]:+.3f} ± {2 * context_cost[short][1]:.3f} nats compared with all of it |
-| one kind of model, many uses | {known_words[:, at, 0].mean():.0%} of the slips in known words undone; {np.mean(correct):.0%} of {len(tested):,} names in the right one of {len(LANGUAGES)} languages; {np.mean(accepted[2]):.0%} of the lines of code are Python |
-
-| Against | Measured here |
-|---|---|
-| a word is several steps | {word_length:.1f} characters for each word, its space included |
-| each step waits for the one before | 1,024 characters of one text take the recurrent layer {1000 * in_sequence:.1f} ms, as many of different texts, in one step, {1000 * in_parallel:.1f} ms |
-| gradients fade with distance | left of a gradient after {FAR} characters: {faded} |
-| it knows only its own text | its corrector spoils {new_words_judged[:, at, 1].mean():.0%} of the right words that it has never seen, {known_words[:, at, 1].mean():.0%} of the others |
-| words come right long before sense | {sense["written"][0]:.0%} of the written words exist, as {sense["validation text"][0]:.0%} of the real ones do; of the sequences of three {sense["written"][2]:.0%} and {sense["validation text"][2]:.0%}, so no figure here measures sense: read the samples |
-"""
+far = context_cost[short]  # what it costs to have only half of `short` to `short` characters
+of_the_past = f"a character with only {short // 2} to {short} before it costs {far} nats compared with all of it" + (
+    ""
+    if far.clear and far.mean > 0
+    else ", which is not more than chance: this network hardly uses what is further back"
 )
+advantages = {
+    "any word: no word list": f"{new_words:.1%} of the words of the validation text never occur in training, but "
+    f"{new_characters:.2%} of its characters",
+    "a small network is enough": f"{parameters:,} numbers guess {accuracy:.0%} of the characters; the perplexity is "
+    f"{perplexity:.2f} of {OUTPUT_SIZE}",
+    "a step costs the same after any length of context": f"the state is {2 * HIDDEN_SIZE} numbers, after one character "
+    f"and after {len(validation_text):,}",
+    "one kind of model, many uses": f"{slips_in_known_words[:, at, 0].mean():.0%} of the slips in known words undone; "
+    f"{np.mean(correct):.0%} of {len(tested):,} names in the right one of {len(LANGUAGES)} languages; "
+    f"{np.mean(accepted[2]):.0%} of the lines of code are Python",
+}
+limitations = {
+    "a word is several steps": f"{word_length:.1f} characters for each word, its space included",
+    "each step waits for the one before": f"1,024 characters of one text take the recurrent layer {1000 * in_sequence:.1f} "
+    f"ms, as many of different texts, in one step, {1000 * in_parallel:.1f} ms",
+    "gradients fade with distance": f"left of a gradient after {FAR} characters: {faded}",
+    "it knows only its own text": f"its corrector spoils {slips_in_new_words[:, at, 1].mean():.0%} of the right words "
+    f"that it has never seen, {slips_in_known_words[:, at, 1].mean():.0%} of the others",
+    "words come right long before sense": f"{sense['written'][0]:.0%} of the written words exist, as "
+    f"{sense['validation text'][0]:.0%} of the real ones do; of the sequences of three {sense['written'][2]:.0%} and "
+    f"{sense['validation text'][2]:.0%}, so no figure here measures sense: read the samples",
+}
+if far.clear and far.mean > 0:
+    advantages["the whole past counts"] = of_the_past
+else:
+    limitations["the far past counts for little"] = of_the_past
+for title, rows in (("For", advantages), ("Against", limitations)):
+    say(
+        f"| {title} | Measured here |\n|---|---|\n" + "\n".join(f"| {name} | {found} |" for name, found in rows.items())
+    )

@@ -204,6 +204,17 @@ def working() -> contextlib.AbstractContextManager[None]:
     return _guard().work()
 
 
+def watch_threads() -> None:
+    """Watch the machine from now on: for a program that computes with torch in loops of its own.
+
+    charloom does so by itself whenever it computes.
+    """
+    if not _WATCHING:
+        watch = working()
+        watch.__enter__()
+        _WATCHING.append(watch)  # a context that nobody holds would end
+
+
 def shared() -> bool:
     """Whether other work has been seen to share the machine."""
     return _GUARD is not None and _GUARD.shared
@@ -264,6 +275,7 @@ def waited() -> float | None:
 
 
 _GUARD: Guard | None = None
+_WATCHING: list[contextlib.AbstractContextManager[None]] = []
 _SLEEP: Sleep | None = None
 
 
@@ -316,6 +328,7 @@ def _forget() -> None:
     """A forked process has none of its parent's threads."""
     global _GUARD, _SLEEP, _FOLLOW
     _GUARD = _SLEEP = None
+    _WATCHING.clear()
     _FOLLOW = Follow()
 
 
