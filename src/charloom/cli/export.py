@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 def export(
-    run: Path,
+    run: str,
     /,
     *,
     web: Path | None = None,
@@ -40,7 +40,7 @@ def export(
         _onnx(run, onnx, force=force, json=json)
 
 
-def _web(run: Path, target: Path, *, json: bool) -> None:
+def _web(run: str, target: Path, *, json: bool) -> None:
     from charloom.cli.output import print_json
     from charloom.export.web_page import export_web
     from charloom.models.model_folder import model_folder
@@ -56,7 +56,7 @@ def _web(run: Path, target: Path, *, json: bool) -> None:
     print(f"put it on any static host; to look at it here: python -m http.server --directory {target}")
 
 
-def _onnx(run: Path, target: Path, *, force: bool, json: bool) -> None:
+def _onnx(run: str, target: Path, *, force: bool, json: bool) -> None:
     from charloom.cli import files
     from charloom.cli.output import print_json
     from charloom.models.model_folder import model_folder, read_model
@@ -77,8 +77,9 @@ def _onnx(run: Path, target: Path, *, force: bool, json: bool) -> None:
         print(f"its logits differ from charloom's by at most {difference:.1e} in onnxruntime")
 
 
-def _name(run: Path) -> str:
+def _name(run: str) -> str:
     """What the page calls the model: the run's name, without the suffix of a packed file or a revision."""
-    path = run.resolve() if run.exists() else run
+    path = Path(run)
+    path = path.resolve() if path.exists() else path
     path = path.parent if path.name == "model" else path
     return path.name.removesuffix(".zip").partition("@")[0]
