@@ -129,6 +129,13 @@ def test_what_a_killed_process_left_is_swept_and_what_a_running_one_has_is_not(
     assert not half.exists()
 
 
+def test_what_others_keep_around_the_cache_stays(packed_file: Path, own_cache: Path) -> None:
+    own = own_cache / "letters" / ".new-draft"
+    own.mkdir(parents=True)
+    located(packed_file)
+    assert own.is_dir() and names(own.parent) == {".new-draft"}
+
+
 @pytest.mark.skipif(os.name != "posix", reason="kills a process")
 def test_a_process_waits_for_the_one_that_fills_and_takes_over_if_that_is_killed(
     tmp_path: Path, own_cache: Path
