@@ -479,6 +479,89 @@ def test_a_mistake_is_a_sentence_and_loses_nothing(visit: Open) -> None:
     write(page)
 
 
+def test_a_mistake_stays_until_its_own_tab_goes_on(visit: Open) -> None:
+    page = visit("#model=english&prompt=It+was&length=5&compare=1&b.model=markup")
+    finished(page)
+    refused = page.locator(".notice.error")
+    expect(refused).to_contain_text("is not among the")
+    page.get_by_role("tab", name="Type").click()
+    page.get_by_role("textbox", name="Type", exact=True).fill("The old ho")
+    expect(page.locator(".chip:visible").first).to_contain_text("ho")
+    expect(refused).to_have_count(1)
+    page.get_by_role("tab", name="Write").click()
+    page.get_by_label("Begin with").fill("H")
+    write(page)
+    expect(refused).to_have_count(0)
+
+
+def test_a_page_for_a_model_of_few_characters_opens_without_a_mistake(visit: Open) -> None:
+    page = visit("#model=markup&prompt=H&length=5&stop=")
+    finished(page)
+    assert text_of(page) == "TML &"
+    page.get_by_role("tab", name="Type").click()
+    typed = page.get_by_role("textbox", name="Type", exact=True)
+    expect(typed).to_have_value("")
+    page.wait_for_timeout(500)
+    expect(page.locator(".notice")).to_have_count(0)
+
+
+def test_each_press_shows_one_character_the_first_one_too(visit: Open) -> None:
+    page = visit()
+    for count in (1, 2, 3):
+        press(page, "One character")
+        expect(page.locator(".prose .character:visible")).to_have_count(count)
+    assert text_of(page) == python(PROMPT, length=3)
+
+
+def test_what_wrote_a_character_explains_it_and_undo_changes_the_address(visit: Open) -> None:
+    page = visit("#model=english&prompt=H&length=20")
+    finished(page)
+    page.get_by_label("Begin with").fill("M")
+    page.get_by_label("Model", exact=True).first.select_option("markup")
+    write(page)
+    expect(page).to_have_url(re.compile("prompt=M&"))
+    press(page, "Undo")
+    expect(page).to_have_url(re.compile("prompt=H&"))
+    move(page, 3)
+    expect(page.locator(".draw .share.mine")).to_have_count(1)
+    numbers = re.findall(r"[01]\.\d{4}", page.locator(".draw p").text_content() or "")
+    drawn, lowest, highest = map(float, numbers)
+    assert lowest <= drawn <= highest
+    assert page.locator(".draw .share").count() > len(set(MARKUP))
+
+
+def test_a_paste_that_does_not_fit_is_said(visit: Open) -> None:
+    page = visit("#mode=read")
+    paste = """(text) => {
+      const clipboardData = new DataTransfer();
+      clipboardData.setData("text", text);
+      const event = new ClipboardEvent("paste", { clipboardData, bubbles: true });
+      document.querySelector("#pasted").dispatchEvent(event);
+    }"""
+    page.evaluate(paste, "x" * 10_001)
+    expect(page.locator(".notice.error")).to_contain_text("At most 10,000 characters fit here")
+    page.evaluate(paste, "x\r\n" * 5_000)
+    expect(page.locator(".notice")).to_have_count(0)
+
+
+def test_a_server_that_returns_with_other_models_says_so(visit: Open) -> None:
+    other = PlaygroundServer({"english": "english"})
+    try:
+        page = visit(served=other)
+        write(page)
+        before = text_of(page)
+        other.stop()
+        expect(page.locator(".notice.lost")).to_be_visible(timeout=15_000)
+        other.runs = ["languages"]
+        other.start()
+        expect(page.locator(".notice.other")).to_contain_text("load the page again", timeout=15_000)
+        assert text_of(page) == before
+        page.reload()
+        expect(page.get_by_role("tab")).to_have_text(["Tell apart"])
+    finally:
+        other.stop()
+
+
 def test_a_server_with_a_key_asks_for_it_once(visit: Open) -> None:
     guarded = PlaygroundServer({"english": "english"}, key="open-sesame")
     try:
