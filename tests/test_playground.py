@@ -52,10 +52,25 @@ def model_of_a_circle(text: str) -> LanguageModel:
     return model
 
 
+def model_of_bytes() -> LanguageModel:
+    """A model that writes a, b and é, whose second byte follows its first one."""
+    model = small_model("", "rnn-relu", kind="bytes", layers=1)
+    network: Any = model.network
+    first, second = "é".encode()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+        network.embedding.weight[first, 0] = network.layers[0].weight_ih_l0[0, 0] = 1.0  # a unit for the first byte
+        network.output.weight[second, 0] = 80.0
+        network.output.bias[[*b"ab", first]] = 40.0
+    return model
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlaygroundServer]:
     folder = tmp_path_factory.mktemp("models")
     models = {"english": "english", "markup": write_folder(model_of_a_circle(MARKUP), folder / "markup")}
+    models["bytes"] = write_folder(model_of_bytes(), folder / "bytes")
     served = PlaygroundServer(models, classifiers=("languages",))
     yield served
     served.stop()
@@ -187,9 +202,29 @@ def test_another_character_makes_a_branch_and_both_texts_stay(visit: Open) -> No
     assert text_of(page) == first
 
 
-def continued(text: str, *, draws: int, length: int = 300, **sampling: Any) -> str:
+def test_a_character_of_two_bytes_takes_two_random_numbers_and_one_in_its_place_as_many_as_it_has(visit: Open) -> None:
+    page = visit("#model=bytes&prompt=b&length=30")
+    page.get_by_label("Speed").fill("4")
+    finished(page)
+    first = text_of(page)
+    assert first[:25] == continued("b", draws=0, run=model_of_bytes())[:25] and {*first} == {*"abé"}
+    place = first.index("é", 2)
+    move(page, place)
+    chosen = aim(page, "é")
+    page.keyboard.press("Enter")
+    finished(page)
+    begun = first[:place] + chosen
+    following = continued("b" + begun, draws=len(begun.encode()), run=model_of_bytes())
+    assert text_of(page) == begun + following[:30]
+    press(page, "Undo")
+    press(page, "Write on")
+    finished(page)
+    assert text_of(page) == first + continued("b" + first, draws=len(first.encode()), run=model_of_bytes())[:30]
+
+
+def continued(text: str, *, draws: int, length: int = 300, run: Any = "english", **sampling: Any) -> str:
     """What is written after a text with the random numbers of seed 4 that follow the first `draws`."""
-    writer = Writer.load("english")
+    writer = Writer.load(run) if run == "english" else Writer.of(run)
     (ids,) = writer.prompts([text])
     uniform = np.random.Generator(np.random.PCG64(4).advance(draws))
     config = charloom.SamplingConfig(**{"temperature": 0.7, **sampling})
