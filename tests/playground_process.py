@@ -17,7 +17,7 @@ class PlaygroundServer:
 
     def __init__(self, models: Mapping[str, str | Path], *, classifiers: tuple[str, ...] = (), key: str | None = None):
         self.key = key
-        self._runs = [*map(str, models.values()), *classifiers]
+        self.runs = [*map(str, models.values()), *classifiers]
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self.start()
@@ -27,7 +27,7 @@ class PlaygroundServer:
         return f"http://127.0.0.1:{self.port}/"
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "charloom", "serve", *self._runs, "--port", str(self.port), "--quiet"]
+        command = [sys.executable, "-m", "charloom", "serve", *self.runs, "--port", str(self.port), "--quiet"]
         environment = os.environ | ({"CHARLOOM_API_KEY": self.key} if self.key else {})
         self._process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         end = time.monotonic() + 120

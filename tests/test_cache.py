@@ -75,6 +75,17 @@ def test_an_unpacked_folder_that_lost_a_file_or_a_part_is_unpacked_again(
     assert read_model(folder).vocabulary.characters == " abcde"
 
 
+def test_a_file_below_a_folder_of_an_unpacked_run_counts_too(model: Path, tmp_path: Path) -> None:
+    shutil.copytree(model, tmp_path / "run" / "model")
+    (tmp_path / "run" / "model" / "words.xz").write_bytes(b"1")
+    (tmp_path / "run" / "config.json").write_bytes(b"{}")
+    with (tmp_path / "run.zip").open("wb") as file:
+        packing.pack(tmp_path / "run", file)
+    words = located(tmp_path / "run.zip") / "model" / "words.xz"
+    words.unlink()
+    assert located(tmp_path / "run.zip") == words.parent.parent and words.read_bytes() == b"1"
+
+
 FILL = """
 import pathlib, sys, time
 from charloom.places import cache
@@ -127,6 +138,13 @@ def test_what_a_killed_process_left_is_swept_and_what_a_running_one_has_is_not(
     (located(packed_file) / "config.json").unlink()
     located(packed_file)
     assert not half.exists()
+
+
+def test_what_others_keep_around_the_cache_stays(packed_file: Path, own_cache: Path) -> None:
+    own = own_cache / "letters" / ".new-draft"
+    own.mkdir(parents=True)
+    located(packed_file)
+    assert own.is_dir() and names(own.parent) == {".new-draft"}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kills a process")

@@ -1,6 +1,7 @@
 """`charloom export --web`: the folder is complete or as it was before; what cannot be exported gets one sentence."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,16 @@ def test_a_failing_disk_leaves_the_folder_as_it_was(
             break
     assert failing > len(before)
     assert json.loads((tmp_path / "site" / "export.json").read_bytes())["model"] == "after"
+
+
+@pytest.mark.parametrize("target", [".", ".."])
+def test_the_current_folder_is_not_replaced(target: str, folder: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    web_page.export_web(folder, tmp_path / "site", "fox")
+    before = files_below(tmp_path / "site")
+    monkeypatch.chdir(tmp_path / "site" / ("model" if target == ".." else ""))
+    with pytest.raises(StorageError, match=f"{re.escape(target)} holds the current folder"):
+        web_page.export_web(folder, Path(target), "again")
+    assert files_below(Path("." if target == "." else "..")) == before
 
 
 @pytest.mark.parametrize(

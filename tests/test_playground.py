@@ -52,10 +52,25 @@ def model_of_a_circle(text: str) -> LanguageModel:
     return model
 
 
+def model_of_bytes() -> LanguageModel:
+    """A model that writes a, b and é, whose second byte follows its first one."""
+    model = small_model("", "rnn-relu", kind="bytes", layers=1)
+    network: Any = model.network
+    first, second = "é".encode()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+        network.embedding.weight[first, 0] = network.layers[0].weight_ih_l0[0, 0] = 1.0  # a unit for the first byte
+        network.output.weight[second, 0] = 80.0
+        network.output.bias[[*b"ab", first]] = 40.0
+    return model
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlaygroundServer]:
     folder = tmp_path_factory.mktemp("models")
     models = {"english": "english", "markup": write_folder(model_of_a_circle(MARKUP), folder / "markup")}
+    models["bytes"] = write_folder(model_of_bytes(), folder / "bytes")
     served = PlaygroundServer(models, classifiers=("languages",))
     yield served
     served.stop()
@@ -187,9 +202,29 @@ def test_another_character_makes_a_branch_and_both_texts_stay(visit: Open) -> No
     assert text_of(page) == first
 
 
-def continued(text: str, *, draws: int, length: int = 300, **sampling: Any) -> str:
+def test_a_character_of_two_bytes_takes_two_random_numbers_and_one_in_its_place_as_many_as_it_has(visit: Open) -> None:
+    page = visit("#model=bytes&prompt=b&length=30")
+    page.get_by_label("Speed").fill("4")
+    finished(page)
+    first = text_of(page)
+    assert first[:25] == continued("b", draws=0, run=model_of_bytes())[:25] and {*first} == {*"abé"}
+    place = first.index("é", 2)
+    move(page, place)
+    chosen = aim(page, "é")
+    page.keyboard.press("Enter")
+    finished(page)
+    begun = first[:place] + chosen
+    following = continued("b" + begun, draws=len(begun.encode()), run=model_of_bytes())
+    assert text_of(page) == begun + following[:30]
+    press(page, "Undo")
+    press(page, "Write on")
+    finished(page)
+    assert text_of(page) == first + continued("b" + first, draws=len(first.encode()), run=model_of_bytes())[:30]
+
+
+def continued(text: str, *, draws: int, length: int = 300, run: Any = "english", **sampling: Any) -> str:
     """What is written after a text with the random numbers of seed 4 that follow the first `draws`."""
-    writer = Writer.load("english")
+    writer = Writer.load(run) if run == "english" else Writer.of(run)
     (ids,) = writer.prompts([text])
     uniform = np.random.Generator(np.random.PCG64(4).advance(draws))
     config = charloom.SamplingConfig(**{"temperature": 0.7, **sampling})
@@ -477,6 +512,89 @@ def test_a_mistake_is_a_sentence_and_loses_nothing(visit: Open) -> None:
     expect(write_refused).to_have_count(0)
     page.get_by_label("Begin with").fill("Snow")
     write(page)
+
+
+def test_a_mistake_stays_until_its_own_tab_goes_on(visit: Open) -> None:
+    page = visit("#model=english&prompt=It+was&length=5&compare=1&b.model=markup")
+    finished(page)
+    refused = page.locator(".notice.error")
+    expect(refused).to_contain_text("is not among the")
+    page.get_by_role("tab", name="Type").click()
+    page.get_by_role("textbox", name="Type", exact=True).fill("The old ho")
+    expect(page.locator(".chip:visible").first).to_contain_text("ho")
+    expect(refused).to_have_count(1)
+    page.get_by_role("tab", name="Write").click()
+    page.get_by_label("Begin with").fill("H")
+    write(page)
+    expect(refused).to_have_count(0)
+
+
+def test_a_page_for_a_model_of_few_characters_opens_without_a_mistake(visit: Open) -> None:
+    page = visit("#model=markup&prompt=H&length=5&stop=")
+    finished(page)
+    assert text_of(page) == "TML &"
+    page.get_by_role("tab", name="Type").click()
+    typed = page.get_by_role("textbox", name="Type", exact=True)
+    expect(typed).to_have_value("")
+    page.wait_for_timeout(500)
+    expect(page.locator(".notice")).to_have_count(0)
+
+
+def test_each_press_shows_one_character_the_first_one_too(visit: Open) -> None:
+    page = visit()
+    for count in (1, 2, 3):
+        press(page, "One character")
+        expect(page.locator(".prose .character:visible")).to_have_count(count)
+    assert text_of(page) == python(PROMPT, length=3)
+
+
+def test_what_wrote_a_character_explains_it_and_undo_changes_the_address(visit: Open) -> None:
+    page = visit("#model=english&prompt=H&length=20")
+    finished(page)
+    page.get_by_label("Begin with").fill("M")
+    page.get_by_label("Model", exact=True).first.select_option("markup")
+    write(page)
+    expect(page).to_have_url(re.compile("prompt=M&"))
+    press(page, "Undo")
+    expect(page).to_have_url(re.compile("prompt=H&"))
+    move(page, 3)
+    expect(page.locator(".draw .share.mine")).to_have_count(1)
+    numbers = re.findall(r"[01]\.\d{4}", page.locator(".draw p").text_content() or "")
+    drawn, lowest, highest = map(float, numbers)
+    assert lowest <= drawn <= highest
+    assert page.locator(".draw .share").count() > len(set(MARKUP))
+
+
+def test_a_paste_that_does_not_fit_is_said(visit: Open) -> None:
+    page = visit("#mode=read")
+    paste = """(text) => {
+      const clipboardData = new DataTransfer();
+      clipboardData.setData("text", text);
+      const event = new ClipboardEvent("paste", { clipboardData, bubbles: true });
+      document.querySelector("#pasted").dispatchEvent(event);
+    }"""
+    page.evaluate(paste, "x" * 10_001)
+    expect(page.locator(".notice.error")).to_contain_text("At most 10,000 characters fit here")
+    page.evaluate(paste, "x\r\n" * 5_000)
+    expect(page.locator(".notice")).to_have_count(0)
+
+
+def test_a_server_that_returns_with_other_models_says_so(visit: Open) -> None:
+    other = PlaygroundServer({"english": "english"})
+    try:
+        page = visit(served=other)
+        write(page)
+        before = text_of(page)
+        other.stop()
+        expect(page.locator(".notice.lost")).to_be_visible(timeout=15_000)
+        other.runs = ["languages"]
+        other.start()
+        expect(page.locator(".notice.other")).to_contain_text("load the page again", timeout=15_000)
+        assert text_of(page) == before
+        page.reload()
+        expect(page.get_by_role("tab")).to_have_text(["Tell apart"])
+    finally:
+        other.stop()
 
 
 def test_a_server_with_a_key_asks_for_it_once(visit: Open) -> None:

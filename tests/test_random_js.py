@@ -42,3 +42,11 @@ def test_a_number_may_be_given_in_place_of_a_big_integer() -> None:
         console.log(JSON.stringify([0, 42].map((seed) => new Pcg64(seed).random())));
         """
     ) == [np.random.Generator(np.random.PCG64(seed)).random() for seed in (0, 42)]
+
+
+def test_a_text_has_used_up_the_numbers_of_its_last_character_too() -> None:
+    script = """
+        const { drawsAfter } = await import(`${site}/story.js`);
+        console.log(JSON.stringify(given[0].map(drawsAfter)));
+    """
+    assert in_node(script, [[], [{"number": 4, "used": 1}], [{"number": 4, "used": 3}]]) == [0, 5, 7]

@@ -229,8 +229,9 @@ def test_units_have_the_values_that_they_have_in_python(tmp_path: Path) -> None:
 def test_distributions_are_those_of_python_ties_included() -> None:
     uniform = np.random.Generator(np.random.PCG64(1))
     logits = [uniform.normal(size=size).astype(np.float32) * 4 for size in (1, 3, 7, 8, 97, 128, 129, 1000)]
-    logits += [np.round(one) for one in logits] + [np.zeros(163, np.float32)]
-    settings = [{name: value for name, value in one.items() if name != "greedy"} for one in SETTINGS]
+    logits += [np.round(one) for one in logits] + [np.zeros(size, np.float32) for size in (4, 163)]
+    shares = [{"top_p": 0.25}, {"top_p": 0.5}, {"top_p": 0.5, "top_k": 3}]  # of four equal ones some end exactly there
+    settings = shares + [{name: value for name, value in one.items() if name != "greedy"} for one in SETTINGS]
     script = """
         const { distribution } = await import(`${site}/sampling.js`);
         const { checked } = await import(`${site}/request.js`);

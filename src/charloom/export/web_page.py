@@ -67,7 +67,7 @@ def _model(folder: Path) -> Iterator[tuple[str, bytes]]:
 def _free(target: Path) -> Path:
     """Where `target` leads, if an export may stand there. Raises `StorageError`."""
     try:
-        resolved = target.resolve()
+        resolved, here = target.resolve(), Path.cwd()
         taken, parent = resolved.exists() and not resolved.is_dir(), resolved.parent.is_dir()
         stranger = _stranger(resolved) if resolved.is_dir() else None
     except (OSError, ValueError) as error:
@@ -75,6 +75,10 @@ def _free(target: Path) -> Path:
         raise StorageError(f"{shown(target)} cannot be written: {reason}; choose another folder") from None
     if taken:
         raise StorageError(f"{shown(target)} exists and is not a folder; choose another name")
+    if resolved.is_dir() and resolved in (here, *here.parents):
+        raise StorageError(f"{shown(target)} holds the current folder, so it cannot be replaced; run this elsewhere")
+    if resolved.is_mount():
+        raise StorageError(f"{shown(target)} is where a disk begins, so it cannot be replaced; choose a folder in it")
     if stranger is not None:
         raise StorageError(f"{shown(target)} holds {shown(stranger)}, which no export wrote; choose another folder")
     if not parent:

@@ -114,7 +114,7 @@ def _published(place: Path, fill: Fill) -> Path:
         with atomic_files.storage_errors(place):
             _remove(place)
             new.rename(place)
-    _sweep()
+    _sweep(place.parent)
     return place
 
 
@@ -195,9 +195,11 @@ def _lock(place: Path) -> filelock.BaseFileLock:
     return filelock.FileLock(place.with_name(f".{place.name}.lock"))
 
 
-def _sweep() -> None:
-    """Remove the half-filled folders of killed processes: those whose lock is free."""
-    for left in list(cache().rglob(f"{_NEW}*")):
+def _sweep(folder: Path) -> None:
+    """Remove the half-filled folders of killed processes in `folder`: those whose lock is free. The rest of the cache
+    may be somebody's own: a variable says where it lies.
+    """
+    for left in list(folder.glob(f"{_NEW}*")):
         lock = _lock(left.with_name(left.name.removeprefix(_NEW)))
         try:
             with lock.acquire(timeout=0):

@@ -16,27 +16,28 @@ const TABS = [
 ];
 const notices = new Map();
 
-/** Show a sentence until it is closed, or until `withdraw`. */
-function notice(name, sentence) {
-  withdraw(name);
-  const close = element("button", { type: "button", class: "quiet", onclick: () => withdraw(name) }, "Close");
+/** Show a sentence until it is closed, or until `withdraw`; each tab has its own of a name. */
+function notice(name, sentence, tab = "") {
+  withdraw(name, tab);
+  const close = element("button", { type: "button", class: "quiet", onclick: () => withdraw(name, tab) }, "Close");
   const shown = element("div", { class: `notice ${name}` }, element("p", {}, sentence), close);
-  notices.set(name, shown);
+  notices.set(`${name} ${tab}`, shown);
   byId("notices").append(shown);
 }
 
-function withdraw(name) {
-  notices.get(name)?.remove();
-  notices.delete(name);
+function withdraw(name, tab = "") {
+  notices.get(`${name} ${tab}`)?.remove();
+  notices.delete(`${name} ${tab}`);
 }
 
 function say(sentence) {
   byId("said").textContent = sentence;
 }
 
-function onError(error) {
+function onError(error, tab = "") {
   if (error.name === "AbortError") return;
-  notice(error.lost ? "lost" : "error", error.message);
+  if (error.lost) notice("lost", error.message);
+  else notice("error", error.message, tab);
   if (error.name !== "BackendError") throw error;
 }
 
@@ -47,6 +48,17 @@ async function copy(text, done) {
   } catch {
     notice("error", "The browser does not let this page copy; select the text and copy it yourself.");
   }
+}
+
+/** Say so if a box is too small for what is pasted; the browser cuts the rest off. */
+function whatFits({ target, clipboardData }) {
+  withdraw("error", "paste");
+  if (!(target.maxLength > 0)) return;
+  const pasted = clipboardData.getData("text").replaceAll("\r\n", "\n").length;
+  const others = target.value.length - (target.selectionEnd - target.selectionStart);
+  if (others + pasted <= target.maxLength) return;
+  const most = target.maxLength.toLocaleString("en");
+  notice("error", `At most ${most} characters fit here; the end of what you pasted was cut off.`, "paste");
 }
 
 function askForKey() {
@@ -76,7 +88,9 @@ function show(context, address) {
     context.onChange();
   };
   for (const tab of tabs) {
-    const page = new tab.Page({ ...context, models: tab.models, onChange: () => context.onChange() }, address);
+    withdraw("error", tab.name);
+    const own = { onError: (error) => onError(error, tab.name), withdraw: (name) => withdraw(name, tab.name) };
+    const page = new tab.Page({ ...context, ...own, models: tab.models, onChange: () => context.onChange() }, address);
     const about = { id: `tab-${tab.name}`, type: "button", role: "tab", "aria-controls": `page-${tab.name}` };
     tab.button = element("button", { ...about, onclick: () => open(tab) }, tab.label);
     page.element.id = `page-${tab.name}`;
@@ -103,7 +117,7 @@ function show(context, address) {
 }
 
 async function start() {
-  const context = { notice, withdraw, say, copy, onError, mode: "write", pages: new Map(), go: () => {} };
+  const context = { notice, say, copy, onError, mode: "write", pages: new Map(), go: () => {} };
   const write = () => writeAddress({ mode: context.mode, ...context.pages.get(context.mode)?.address() });
   context.onChange = whenQuiet(150, write);
   context.backend = await chooseBackend({ askForKey });
@@ -113,12 +127,17 @@ async function start() {
     if (!context.models.length) throw new Error("no models");
     show(context, readAddress());
   };
+  const compare = async () => {
+    const same = JSON.stringify(await context.backend.models()) === JSON.stringify(context.models);
+    if (!same) notice("other", "The server has other models now; load the page again to use them.");
+  };
   context.backend.watch((reachable) => {
     if (!reachable) return notice("lost", "The server does not answer. Your text is safe; looking for the server …");
     withdraw("lost");
     say("The server is back.");
-    if (!context.models) load().catch(onError);
+    (context.models ? compare() : load()).catch(onError);
   });
+  addEventListener("paste", whatFits);
   addEventListener("hashchange", () => context.models && show(context, readAddress()));
   await load();
 }

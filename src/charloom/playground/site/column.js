@@ -118,7 +118,7 @@ export class Column {
   step() {
     this.#pace.pause();
     if (!this.running) this.#portion();
-    else this.#pace.step();
+    this.#pace.step();
   }
 
   refresh() {
@@ -161,6 +161,7 @@ export class Column {
 
   #portion() {
     this.stop();
+    this.#page.withdraw("error");
     this.#fresh();
     this.#begun = this.branch.characters.length;
     this.#run();
@@ -168,7 +169,7 @@ export class Column {
 
   async #run() {
     this.stop();
-    const { branch } = this;
+    const { branch, model } = this;
     const controller = (this.#controller = new AbortController());
     const { shared, backend } = this.#page;
     const length = this.#begun + shared.length - branch.characters.length;
@@ -181,10 +182,10 @@ export class Column {
     const written = (character) => {
       const used = this.#uses(character.text);
       number += used;
-      return { ...character, settings, used, number: number - used };
+      return { ...character, model, settings, used, number: number - used };
     };
     const onPiece = ({ characters }) => this.#pace.push(characters.map(written));
-    const request = { model: this.model, prompt, length, ...settings, stop: shared.stop };
+    const request = { model, prompt, length, ...settings, stop: shared.stop };
     try {
       const options = { signal: controller.signal, onPiece };
       const reason = await backend.write({ ...request, draws: number, top: ALTERNATIVES }, options);

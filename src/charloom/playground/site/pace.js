@@ -11,6 +11,7 @@ export class Pace {
   #last = 0;
   #timer = 0;
   #whenEmpty = null;
+  #due = 0;
   #onShow;
 
   constructor(onShow) {
@@ -19,6 +20,7 @@ export class Pace {
 
   push(items) {
     this.#waiting.push(...items);
+    if (this.paused && this.#due) this.#show(this.#due);
     this.#start();
   }
 
@@ -31,6 +33,7 @@ export class Pace {
   clear() {
     this.#waiting = [];
     this.#whenEmpty = null;
+    this.#due = 0;
     this.#stop();
   }
 
@@ -41,14 +44,14 @@ export class Pace {
 
   resume() {
     this.paused = false;
+    this.#due = 0;
     this.#start();
   }
 
-  /** Show one character more, also while paused. Returns whether there was one. */
+  /** Show one character more, also while paused; if none has arrived yet, the next one that does. */
   step() {
-    const shown = this.#waiting.length > 0;
-    this.#show(1);
-    return shown;
+    this.#due += 1;
+    this.#show(this.#due);
   }
 
   #start() {
@@ -72,6 +75,7 @@ export class Pace {
   #show(count) {
     const shown = this.#waiting.splice(0, count);
     this.#owed -= shown.length;
+    this.#due = Math.max(0, this.#due - shown.length);
     if (shown.length) this.#onShow(shown);
     if (this.#waiting.length) return;
     const act = this.#whenEmpty;

@@ -1,8 +1,8 @@
 /**
  * The texts that were written: a tree in which a branch leaves its parent at a character, and the way back.
  *
- * @typedef {import("./backend.js").Character & {number: number, used: number, settings: object, chosen?: boolean}} Written
- *   `number`: which random number drew it; `used`: how many it took; `settings`: what it was drawn with
+ * @typedef {import("./backend.js").Character & {model: string, number: number, used: number, settings: object, chosen?: boolean}} Written
+ *   `model`: which wrote it; `number`: which random number drew it; `used`: how many it took; `settings`: what it was drawn with
  * @typedef {{id: number, prompt: string, parent: Branch | null, at: number, characters: Written[]}} Branch
  */
 

@@ -34,7 +34,8 @@ export class TypePage {
         element("p", { class: "hint", id: "typed-note" }, note),
       ),
     );
-    this.begin(address.get("mode") === "type" ? address.get("text") ?? "It was a d" : "It was a d");
+    const example = this.#model === "english" ? "It was a d" : "";
+    this.begin(address.get("mode") === "type" ? address.get("text") ?? example : example);
   }
 
   begin(text) {
@@ -51,7 +52,7 @@ export class TypePage {
     const request = { model: this.#model, text, count: SUGGESTIONS, kind: this.#kind };
     try {
       const signal = this.#newest();
-      const found = await this.#context.backend.complete(request, { signal });
+      const found = text ? await this.#context.backend.complete(request, { signal }) : [];
       const begun = /[^\s]*$/.exec(text)[0];
       const chip = (each) => {
         const parts = [element("span", { class: "typed" }, begun), [...each.text].map((one) => (one === "\n" ? glyph(one) : one)).join("")];

@@ -21,7 +21,7 @@ export class WritePage {
 
   constructor(context, address) {
     this.#context = context;
-    this.shared = { ...sharedFrom(address, defaults(SHARED)), stop: address.has("stop") ? [address.get("stop")] : [] };
+    this.shared = { ...sharedFrom(address, defaults(SHARED)), stop: address.get("stop") ? [address.get("stop")] : [] };
     this.#build();
     const first = this.#known(address.get("model")) ?? context.models[0].id;
     this.#add({ name: "A", model: first, settings: samplingFrom(address, defaults(SAMPLING)) });
@@ -220,22 +220,23 @@ export class WritePage {
     if (column.branch) this.prompt.value = column.branch.prompt;
     this.#fit();
     this.#inspector.clear();
+    this.#context.onChange();
   }
 
   #inspect(column, place) {
     this.#active = column;
     const { branch } = column;
     const character = branch.characters[place];
-    const { symbols } = this.#context.models.find((model) => model.id === column.model);
+    const { symbols } = this.#context.models.find((model) => model.id === character.model);
     const before = branch.prompt + textOf(branch.characters.slice(0, place));
     const onChoose = (text) => this.#choose(column, place, text);
     const whole = symbols && symbols.length <= LARGEST_WHOLE && !character.chosen;
-    const ask = (signal) => this.#whole(column.model, before, character, symbols.length, signal);
+    const ask = (signal) => this.#whole(before, character, symbols.length, signal);
     this.#inspector.show({ character, before, symbols, onChoose, whole: whole ? ask : null });
   }
 
   /** Every character with its probability: the same character is written again, alone. */
-  async #whole(model, prompt, { settings, number }, top, signal) {
+  async #whole(prompt, { model, settings, number }, top, signal) {
     let all = null;
     const onPiece = ({ characters }) => (all ??= characters[0].top);
     const request = { model, prompt, length: 1, ...settings, stop: [], draws: number, top };
@@ -266,6 +267,7 @@ export class WritePage {
     const examples = await this.#examples();
     if (!this.prompt.value && !this.columns[0].branch) this.prompt.value = examples[0] ?? "";
     this.#fit();
+    this.#context.onChange();
     const link = (text) => {
       const onclick = () => this.begin(text);
       return element("button", { type: "button", class: "chip", onclick }, text.trim() || "Nothing: the model begins");
