@@ -126,15 +126,12 @@ class ModelEngine:
             arguments.whole(name, value)
             if value < 0:
                 raise SettingsError(f"{name} is {value}; it must be at least 0")
-        vocabulary, outputs = self.writer.vocabulary, self.writer.stepper.outputs
-        ids = job.ids
+        vocabulary, ids = self.writer.vocabulary, job.ids
         if ids.ndim != 1 or len(ids) == 0:
             raise TextError("there is no symbol to read; a text begins with the boundary")
         if ids.min() < 0 or ids.max() > vocabulary.boundary:
             wrong = ids[(ids < 0) | (ids > vocabulary.boundary)][0]
             raise TextError(f"id {wrong} stands for no symbol; only ids from 0 to {vocabulary.boundary} do")
-        if job.read_alternatives is not None and (ids[1:] >= outputs).any():
-            raise TextError("this model never ends a text, so the boundary symbol can only come first")
 
     def _cancel(self, stream: PieceStream) -> None:
         with self._change:
