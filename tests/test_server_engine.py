@@ -17,6 +17,7 @@ from charloom.errors import CharloomError, NotFiniteError, SettingsError, TextEr
 from charloom.evaluation.surprisal import Surprises
 from charloom.generation.writer import Writer
 from charloom.models.language_model import LanguageModel
+from charloom.server.batching import streams as piece_streams
 from charloom.server.batching.engine import ModelEngine, ServerClosed
 from charloom.server.batching.jobs import Job, Piece, ServerBusy, Symbol
 from charloom.server.batching.streams import PieceStream
@@ -477,6 +478,56 @@ def test_pieces_wait_for_a_slow_reader_as_one(writer: Writer, engine: ModelEngin
             await anext(stream)
 
     run(engine, work)
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Few characters at which a text rests."""
+    monkeypatch.setattr(piece_streams, "MOST_HELD", 300)
+    return 300
+
+
+def test_a_text_that_nobody_reads_rests_and_disturbs_no_other(writer: Writer, held: int) -> None:
+    engine = ModelEngine(writer, rows=4)
+    unread = [job(writer, "fox", 3 * held, seed=seed) for seed in (1, 2)]
+    unread.append(job(writer, TEXT * 4, 0, read_alternatives=writer.stepper.outputs))
+    other = job(writer, "dog", 4 * held, seed=3)
+
+    async def work() -> None:
+        streams = [engine.submit(each) for each in unread]
+        beside = await outcome(engine.submit(other))
+        while engine.running > 3 or not all(stream._held >= held for stream in streams):
+            await asyncio.sleep(0.001)
+        assert all(stream._held < held + 2 + writer.stepper.outputs for stream in streams)
+        found = await asyncio.gather(*map(outcome, streams))
+        for each, made in zip([*unread, other], [*found, beside], strict=True):
+            alone = await outcome(engine.submit(each))
+            assert made._replace(pieces=0) == alone._replace(pieces=0)
+
+    try:
+        run(engine, work)
+    finally:
+        close(engine)
+
+
+def test_a_text_that_nobody_reads_for_long_is_given_up(
+    writer: Writer, held: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(piece_streams, "PATIENCE", 0.05)
+    engine = ModelEngine(writer, rows=2)
+
+    async def work() -> None:
+        stream = engine.submit(job(writer, "fox", 10**9))
+        while engine.running or engine.waiting:
+            await asyncio.sleep(0.001)
+        assert len((await anext(stream)).text) == held
+        with pytest.raises(CharloomError, match="nobody has read it"):
+            await anext(stream)
+
+    try:
+        run(engine, work)
+    finally:
+        close(engine)
 
 
 def test_an_event_loop_that_is_gone_frees_its_rows(writer: Writer, engine: ModelEngine) -> None:
