@@ -119,6 +119,8 @@ def test_another_sites_origin_is_never_answered(folder: Path) -> None:
                 )
                 assert answer.status == 403, origin
                 assert not any(name.startswith("access-control") for name in answer.headers)
+        ours = (b"origin", b"http://127.0.0.1:8000")
+        assert (await ask(service, "GET", "/", headers=[(b"host", b"127.0.0.1:8000"), ours, ours])).status == 403
 
     asyncio.run(run())
 
