@@ -17,6 +17,7 @@ from charloom.errors import CharloomError, NotFiniteError, SettingsError, TextEr
 from charloom.evaluation.surprisal import Surprises
 from charloom.generation.writer import Writer
 from charloom.models.language_model import LanguageModel
+from charloom.server.batching import engine as engine_module
 from charloom.server.batching import streams as piece_streams
 from charloom.server.batching.engine import ModelEngine, ServerClosed
 from charloom.server.batching.jobs import Job, Piece, ServerBusy, Symbol
@@ -487,7 +488,10 @@ def held(monkeypatch: pytest.MonkeyPatch) -> int:
     return 300
 
 
-def test_a_text_that_nobody_reads_rests_and_disturbs_no_other(writer: Writer, held: int) -> None:
+def test_a_text_that_nobody_reads_rests_and_disturbs_no_other(
+    writer: Writer, held: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "_LOOK_AT_RESTING", 3600.0)  # only a reader makes it go on
     engine = ModelEngine(writer, rows=4)
     unread = [job(writer, "fox", 3 * held, seed=seed) for seed in (1, 2)]
     unread.append(job(writer, TEXT * 4, 0, read_alternatives=writer.stepper.outputs))
@@ -495,12 +499,12 @@ def test_a_text_that_nobody_reads_rests_and_disturbs_no_other(writer: Writer, he
 
     async def work() -> None:
         streams = [engine.submit(each) for each in unread]
-        beside = await outcome(engine.submit(other))
+        another = await outcome(engine.submit(other))
         while engine.running > 3 or not all(stream._held >= held for stream in streams):
             await asyncio.sleep(0.001)
         assert all(stream._held < held + 2 + writer.stepper.outputs for stream in streams)
         found = await asyncio.gather(*map(outcome, streams))
-        for each, made in zip([*unread, other], [*found, beside], strict=True):
+        for each, made in zip([*unread, other], [*found, another], strict=True):
             alone = await outcome(engine.submit(each))
             assert made._replace(pieces=0) == alone._replace(pieces=0)
 
