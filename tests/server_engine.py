@@ -1,6 +1,7 @@
 """A stand-in for the engine of a server: every job is a task of its own, with a row of its own."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 
 import numpy as np
@@ -87,15 +88,19 @@ class PlainStream:
 
     async def _steps(self) -> None:
         job, writer, engine = self._job, self._engine.writer, self._engine
-        assert (job.ids[1:-1] != writer.vocabulary.boundary).all(), "no boundary after the first"
         rows = writer.begin([job.ids[:1]] if job.ids[0] == writer.vocabulary.boundary else [job.ids[:0]])
         if job.ids[0] != writer.vocabulary.boundary:
             rows = writer.stepper.read([job.ids[:1]])
         for symbol in job.ids[1:].tolist():
             if job.read_alternatives is not None:
                 logs = log_probabilities(rows.logits())[0]
-                self._put(Piece(read=(reported(logs, symbol, job.read_alternatives),), draws=job.draws))
-            rows.advance(np.array([symbol]))
+                known = symbol < len(logs)
+                found = reported(logs, symbol, job.read_alternatives) if known else Symbol(symbol, math.nan, ())
+                self._put(Piece(read=(found,), draws=job.draws))
+            if symbol == writer.vocabulary.boundary:
+                rows = writer.begin([np.array([symbol])])
+            else:
+                rows.advance(np.array([symbol]))
             engine.read += 1
             await self._pause()
         if job.length == 0:
@@ -106,7 +111,7 @@ class PlainStream:
     async def _write(self, rows: StepRows) -> None:
         job, writer = self._job, self._engine.writer
         boundary, draws = writer.vocabulary.boundary, job.draws
-        recent = job.ids[job.ids != boundary][-64:].tolist()
+        recent = np.split(job.ids, np.flatnonzero(job.ids == boundary) + 1)[-1][-64:].tolist()
         uniform = np.random.Generator(np.random.PCG64(job.seed))
         uniform.bit_generator.advance(job.draws)
         outlet, held, reason = Outlet(writer.vocabulary, job.length, job.stop), list[Symbol](), None

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from charloom.server.logs import OneLine
 from charloom.server.metrics import Metrics
 from charloom.server.registry import Models
 from charloom.server.routes import errors
+from charloom.server.routes.app import build
 from charloom.server.served import Limits
 from charloom.server.service import Access, Service
 from charloom.server.static import MEDIA_TYPES, static_files
@@ -43,12 +45,12 @@ def page(tmp_path: Path) -> Path:
     return site
 
 
-def make(folder: Path, page: Path | None = None, **access: Any) -> Service:
-    """A service with one model and a stand-in for its engine."""
+def make(folder: Path, page: Path | None = None, *, whole: bool = False, **access: Any) -> Service:
+    """A service with one model and a stand-in for its engine; `whole`: with the routes of `charloom serve` too."""
     counts = Metrics()
     models = Models([str(folder)], StandInEngine, counts)
     models.load()
-    api = FastAPI(docs_url=None, redoc_url=None)
+    api = build(models, Limits()) if whole else FastAPI(docs_url=None, redoc_url=None)
     errors.install(api)
 
     @api.post("/v1/echo")
@@ -117,6 +119,8 @@ def test_another_sites_origin_is_never_answered(folder: Path) -> None:
                 )
                 assert answer.status == 403, origin
                 assert not any(name.startswith("access-control") for name in answer.headers)
+        ours = (b"origin", b"http://127.0.0.1:8000")
+        assert (await ask(service, "GET", "/", headers=[(b"host", b"127.0.0.1:8000"), ours, ours])).status == 403
 
     asyncio.run(run())
 
@@ -155,13 +159,27 @@ def test_any_address_means_the_one_that_the_client_reached(folder: Path) -> None
         assert answer.status == status, (server, host)
 
 
+def walk(routes: Iterable[Any], prefix: str = "") -> Iterator[tuple[str, Collection[str]]]:
+    """Paths and methods of routes, those of routers within an application included."""
+    for route in routes:
+        if hasattr(route, "original_router"):
+            yield from walk(route.original_router.routes, prefix + route.include_context.prefix)
+        elif hasattr(route, "routes"):
+            yield from walk(route.routes, prefix + route.path)
+        else:
+            yield prefix + route.path, getattr(route, "methods", None) or ("GET",)
+
+
 def paths_of(service: Service) -> list[tuple[str, str]]:
     """Every method and path that the application answers, and some that it does not."""
-    found = []
-    for route in service.api.routes:
-        for method in getattr(route, "methods", None) or ("GET",):
-            found.append((method, str(route.path).replace("{", "").replace("}", "")))  # type: ignore[attr-defined]
-    assert len(found) > 8
+    routes = [(method, path) for path, methods in walk(service.api.routes) for method in methods]
+    described = {
+        (method.upper(), path) for path, operations in service.api.openapi()["paths"].items() for method in operations
+    }
+    assert ("POST", "/v1/completions") in described
+    assert described <= {(method, re.sub(r":\w+}", "}", path)) for method, path in routes}
+    assert {("GET", path) for path in ("/docs", "/openapi.json", "/metrics", "/health", "/")} <= set(routes)
+    found = [(method, re.sub(r"\{(\w+)[^}]*\}", r"\1", path)) for method, path in routes]
     elsewhere = ["/nothing", "/health/", "/Health", "//health", "/health/x", "/index.html/", "/../health", "/docs", "*"]
     return [
         *found,
@@ -174,7 +192,7 @@ def paths_of(service: Service) -> list[tuple[str, str]]:
 
 def test_every_route_but_health_and_the_page_needs_the_key(folder: Path, page: Path) -> None:
     async def run() -> None:
-        service = make(folder, page, key=KEY.encode())
+        service = make(folder, page, whole=True, key=KEY.encode())
         free = {"/health", "/", "/index.html", "/parts/page.js"}
         for method, path in paths_of(service):
             for header in (None, "", KEY, f"Basic {KEY}", "Bearer", "Bearer ", f"Bearer {KEY}x", f"Bearer {KEY[:-1]}"):
@@ -187,7 +205,7 @@ def test_every_route_but_health_and_the_page_needs_the_key(folder: Path, page: P
                     assert answer.json["error"]["code"] == "invalid_api_key"
                     assert KEY not in answer.body.decode()
             answer = await ask(service, method, path, headers={**OURS, "authorization": f"Bearer {KEY}"})
-            assert answer.status != 401, (method, path)
+            assert answer.status not in (401, 500), (method, path)
         twice = [(b"host", b"127.0.0.1:8000"), *[(b"authorization", f"Bearer {KEY}".encode())] * 2]
         assert (await ask(service, "GET", "/metrics", headers=twice)).status == 401
 
@@ -258,6 +276,10 @@ def test_no_byte_of_a_refused_body_stays(folder: Path) -> None:
     assert bodies._held == 0
     bodies._held = bodies._together
     assert echo(service, 900, announced=900) == 503
+    bodies._held = bodies._together - 500
+    assert echo(service, 400, announced=400, pieces=4) == 200
+    assert echo(service, 900, announced=900, pieces=9) == 503, "others began before there was too much"
+    assert bodies._held == bodies._together - 500
 
 
 def test_an_ending_server_takes_no_new_requests_but_says_that_it_ends(folder: Path, page: Path) -> None:
@@ -346,6 +368,14 @@ def test_metrics_have_bounded_labels(folder: Path) -> None:
     assert 'charloom_requests_total{method="POST",route="/v1/echo",status="200"} 1' in requests
     assert 'charloom_requests_total{method="GET",route="other",status="404"} 50' in requests
     assert len(requests) < 10
+
+
+def test_requests_are_counted_by_the_route_that_answered_them(folder: Path) -> None:
+    service = make(folder, whole=True)
+    asyncio.run(ask(service, "POST", "/v1/completions", body={"max_tokens": 2, "logprobs": "all"}))
+    asyncio.run(ask(service, "GET", "/v1/models/small"))
+    routes = {route for _, route, _ in service.metrics.requests}
+    assert routes == {"/v1/completions", "/v1/models/{name:path}"}
 
 
 def test_the_metrics_page_is_what_prometheus_reads(folder: Path) -> None:

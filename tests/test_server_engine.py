@@ -17,6 +17,8 @@ from charloom.errors import CharloomError, NotFiniteError, SettingsError, TextEr
 from charloom.evaluation.surprisal import Surprises
 from charloom.generation.writer import Writer
 from charloom.models.language_model import LanguageModel
+from charloom.server.batching import engine as engine_module
+from charloom.server.batching import streams as piece_streams
 from charloom.server.batching.engine import ModelEngine, ServerClosed
 from charloom.server.batching.jobs import Job, Piece, ServerBusy, Symbol
 from charloom.server.batching.streams import PieceStream
@@ -261,6 +263,32 @@ def test_a_text_that_is_read_is_scored_as_surprisal_does(documents: str) -> None
         close(engine)
 
 
+@pytest.mark.parametrize("documents", ["none", "lines"])
+def test_several_texts_of_a_job_are_read_as_if_each_were_alone(documents: str) -> None:
+    of = Writer(small_model(TEXT, documents=documents, sharpness=1.5))  # type: ignore[arg-type]
+    boundary, engine = of.vocabulary.boundary, ModelEngine(of, rows=8)
+    texts = [of.prompts([text])[0] for text in ("the quick", "", "lazy dog; aaab", "")]
+    settings = SamplingConfig(repetition_penalty=1.8)
+    try:
+        jobs = [Job(np.concatenate(texts[: last + 1]), 30, settings, seed=last, read_alternatives=2) for last in (2, 3)]
+        jobs += [Job(text, 0, read_alternatives=2) for text in texts]
+        jobs += [Job(texts[last], 30, settings, seed=last) for last in (2, 3)]
+        *chains, first, second, third, fourth, after_third, after_fourth = together(engine, jobs)
+        for chain, reads, written in zip(
+            chains, ((first, second, third), (first, second, third, fourth)), (after_third, after_fourth), strict=True
+        ):
+            assert (chain.text, chain.stop_reason) == (written.text, written.stop_reason)
+            ends = [place for place, symbol in enumerate(chain.read) if symbol.id == boundary]
+            parts = np.split(np.arange(len(chain.read)), ends)
+            assert [[chain.read[place] for place in part if chain.read[place].id != boundary] for part in parts] == [
+                list(read.read) for read in reads
+            ]
+            known = [not np.isnan(chain.read[place].log_probability) for place in ends]
+            assert known == [documents == "lines"] * (len(reads) - 1)
+    finally:
+        close(engine)
+
+
 def test_alternatives_are_in_order_and_hold_the_very_numbers_of_the_symbols(
     writer: Writer, engine: ModelEngine
 ) -> None:
@@ -453,6 +481,59 @@ def test_pieces_wait_for_a_slow_reader_as_one(writer: Writer, engine: ModelEngin
     run(engine, work)
 
 
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Few characters at which a text rests."""
+    monkeypatch.setattr(piece_streams, "MOST_HELD", 300)
+    return 300
+
+
+def test_a_text_that_nobody_reads_rests_and_disturbs_no_other(
+    writer: Writer, held: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "_LOOK_AT_RESTING", 3600.0)  # only a reader makes it go on
+    engine = ModelEngine(writer, rows=4)
+    unread = [job(writer, "fox", 3 * held, seed=seed) for seed in (1, 2)]
+    unread.append(job(writer, TEXT * 4, 0, read_alternatives=writer.stepper.outputs))
+    other = job(writer, "dog", 4 * held, seed=3)
+
+    async def work() -> None:
+        streams = [engine.submit(each) for each in unread]
+        another = await outcome(engine.submit(other))
+        while engine.running > 3 or not all(stream._held >= held for stream in streams):
+            await asyncio.sleep(0.001)
+        assert all(stream._held < held + 2 + writer.stepper.outputs for stream in streams)
+        found = await asyncio.gather(*map(outcome, streams))
+        for each, made in zip([*unread, other], [*found, another], strict=True):
+            alone = await outcome(engine.submit(each))
+            assert made._replace(pieces=0) == alone._replace(pieces=0)
+
+    try:
+        run(engine, work)
+    finally:
+        close(engine)
+
+
+def test_a_text_that_nobody_reads_for_long_is_given_up(
+    writer: Writer, held: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(piece_streams, "PATIENCE", 0.05)
+    engine = ModelEngine(writer, rows=2)
+
+    async def work() -> None:
+        stream = engine.submit(job(writer, "fox", 10**9))
+        while engine.running or engine.waiting:
+            await asyncio.sleep(0.001)
+        assert len((await anext(stream)).text) == held
+        with pytest.raises(CharloomError, match="nobody has read it"):
+            await anext(stream)
+
+    try:
+        run(engine, work)
+    finally:
+        close(engine)
+
+
 def test_an_event_loop_that_is_gone_frees_its_rows(writer: Writer, engine: ModelEngine) -> None:
     async def work() -> None:
         engine.submit(job(writer, "fox", 10**9))
@@ -474,17 +555,12 @@ def test_an_event_loop_that_is_gone_frees_its_rows(writer: Writer, engine: Model
         ({"read_alternatives": -2}, SettingsError, "read_alternatives is -2"),
         ({"ids": np.array([], np.int64)}, TextError, "boundary"),
         ({"ids": np.array([-1, 1])}, TextError, "id -1 stands"),
-        ({"ids": "more", "read_alternatives": 1}, TextError, "only come first"),
-        ({"ids": "beyond"}, TextError, "id 1000 stands"),
+        ({"ids": np.array([1000])}, TextError, "id 1000 stands"),
     ],
 )
 def test_a_job_that_cannot_be_done_is_refused(
     writer: Writer, engine: ModelEngine, change: dict[str, object], error: type[CharloomError], words: str
 ) -> None:
-    boundary = writer.vocabulary.boundary
-    if isinstance(change.get("ids"), str):
-        change = change | {"ids": np.array([boundary, boundary if change["ids"] == "more" else 1000])}
-
     async def work() -> None:
         with pytest.raises(error, match=words):
             engine.submit(replace(job(writer), **change))  # type: ignore[arg-type]

@@ -189,6 +189,8 @@ HOSTILE = [
     b"\xff\xfe{}",
     b'{"prompt": "\\ud800"}',
     b'{"stop": "\\udfff"}',
+    b'{"\\ud800": 1}',
+    b'{"stream": true, "stream_options": {"\\udfff": 1}}',
     b"[" * 1000 + b"]" * 1000,
     b'{"prompt": ' + b"[" * 1000 + b"]" * 1000 + b"}",
     b'{"prompt": ' + b"[" * 200 + b"]" * 200 + b"}",

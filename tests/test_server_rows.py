@@ -80,10 +80,26 @@ def test_symbols_may_be_read_one_at_a_time_and_in_another_row(kind: str) -> None
     expected = rows.logits(np.arange(3))[[2, 1]].copy()
     for now in texts[:5]:
         rows.advance(now[None])
-    rows.move(2, 0)
+    rows.swap(2, 0)
     for now in texts[5:]:
         rows.advance(now[None, [2, 1]])
     assert np.array_equal(rows.logits(np.arange(2)), expected)
+
+
+@pytest.mark.parametrize("kind", ["compiled", "numpy", "single"])
+def test_rows_that_take_no_part_remember_what_they_know(kind: str) -> None:
+    of = writer(layers=2, hidden_size=30)
+    given = of.stepper, of.vocabulary.boundary, 11
+    rows = compiled(of, 11) if kind == "compiled" else NumpyRows(*given) if kind == "numpy" else SingleRows(*given)
+    texts = symbols(of, 12, 11)
+    rows.advance(texts)
+    expected = rows.logits(np.arange(11)).copy()
+    rows.advance(texts[:6])
+    for count in (9, 3):
+        rows.advance(texts[6:, :count])
+        rows.advance(texts[:6, :count])
+    rows.advance(texts[6:])
+    assert np.allclose(rows.logits(np.arange(11)), expected, rtol=1e-5, atol=1e-4)
 
 
 def test_the_boundary_begins_a_new_text() -> None:

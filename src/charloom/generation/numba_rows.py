@@ -128,10 +128,10 @@ class CompiledRows:
         for part in (self._memory.h, self._memory.c):
             part[:, place] = 0
 
-    def move(self, source: int, place: int) -> None:
-        """Let row `place` remember what row `source` does."""
+    def swap(self, one: int, other: int) -> None:
+        """Let each of two rows remember what the other does."""
         for part in (self._memory.h, self._memory.c):
-            part[:, place] = part[:, source]
+            part[:, [one, other]] = part[:, [other, one]]
 
 
 def _blocks(matrix: Floats, gates: int) -> Floats:

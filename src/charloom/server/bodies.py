@@ -32,6 +32,10 @@ class _Gone(Exception):
     pass
 
 
+class _TooMany(Exception):
+    pass
+
+
 class BoundedBodies:
     """Refuses bodies that are not JSON, too large, or too slow."""
 
@@ -53,7 +57,7 @@ class BoundedBodies:
         elif not length.isdigit() or len(length) > 18 or int(length) > self._most:
             await self._leave(receive, send, 413, self._too_large())
         elif self._held >= self._together:
-            await refuse(send, 503, "too many requests are arriving; try again", headers={"retry-after": "1"})
+            await self._busy(send)
         else:
             await self._read(scope, receive, send)
 
@@ -64,6 +68,8 @@ class BoundedBodies:
             await refuse(send, 408, "the body of the request did not arrive in time", headers={"connection": "close"})
         except _TooLarge as error:
             await self._leave(receive, send, 413, self._too_large(), ended=error.ended)
+        except _TooMany:
+            await self._busy(send)
         except _Gone:
             return
         else:
@@ -81,10 +87,16 @@ class BoundedBodies:
                 body += part
                 if len(body) > self._most:
                     raise _TooLarge(not message.get("more_body", False))
+                if self._held > self._together:
+                    raise _TooMany
                 if not message.get("more_body", False):
                     return bytes(body)
         finally:
             self._held -= len(body)
+
+    async def _busy(self, send: Send) -> None:
+        headers = {"retry-after": "1", "connection": "close"}
+        await refuse(send, 503, "too many requests are arriving; try again", headers=headers)
 
     def _too_large(self) -> str:
         return f"the request is larger than {self._most:,} bytes; send less at once"

@@ -38,6 +38,9 @@ _LAST_STEP = 1.0
 _LOOK = 0.01
 """Seconds between two looks at what is still running, when the engine closes."""
 
+_LOOK_AT_RESTING = 0.5
+"""Seconds between two looks at texts that rest, when no other text is running."""
+
 
 class ServerClosed(ServerBusy):
     """The server is being shut down, or has been."""
@@ -86,7 +89,7 @@ class ModelEngine:
         Raises `ServerBusy` at once if there is no place, `SettingsError` or `TextError` for a job that cannot be done.
         """
         self._check(job)
-        stream = PieceStream(Text(job, self.writer.vocabulary), self._cancel)
+        stream = PieceStream(Text(job, self.writer.vocabulary), self._cancel, self._go_on)
         with self._change:
             if self._failure is not None:
                 raise self._failure
@@ -126,15 +129,12 @@ class ModelEngine:
             arguments.whole(name, value)
             if value < 0:
                 raise SettingsError(f"{name} is {value}; it must be at least 0")
-        vocabulary, outputs = self.writer.vocabulary, self.writer.stepper.outputs
-        ids = job.ids
+        vocabulary, ids = self.writer.vocabulary, job.ids
         if ids.ndim != 1 or len(ids) == 0:
             raise TextError("there is no symbol to read; a text begins with the boundary")
         if ids.min() < 0 or ids.max() > vocabulary.boundary:
             wrong = ids[(ids < 0) | (ids > vocabulary.boundary)][0]
             raise TextError(f"id {wrong} stands for no symbol; only ids from 0 to {vocabulary.boundary} do")
-        if job.read_alternatives is not None and (ids[1:] >= outputs).any():
-            raise TextError("this model never ends a text, so the boundary symbol can only come first")
 
     def _cancel(self, stream: PieceStream) -> None:
         with self._change:
@@ -142,6 +142,11 @@ class ModelEngine:
                 self._queue.remove(stream)
             stream.end()
         wake([stream])
+
+    def _go_on(self) -> None:
+        """A text that rested has been read."""
+        with self._change:
+            self._change.notify()
 
     def _live(self) -> None:
         """The engine's thread."""
@@ -154,15 +159,16 @@ class ModelEngine:
             self._end_all(self._failure)
             return
         pace = _Pace()
-        while self._admit(steps.rows):
-            self._advance(steps, pace)
+        while active := self._admit(steps.rows):
+            self._advance(steps, self._running[:active], pace)
 
     def _is_finite(self, rows: Rows) -> bool:
         rows.advance(np.array([[self.writer.vocabulary.boundary]]))
         return bool(np.isfinite(rows.logits(np.array([0]))).all())
 
-    def _admit(self, rows: Rows) -> bool:
-        """Take out what is over and take in what waits, as soon as there is anything to do; whether to go on."""
+    def _admit(self, rows: Rows) -> int:
+        """Take out what is over and take in what waits, as soon as there is anything to do; how many of the first rows
+        go on, 0 if the engine has been stopped."""
         with self._change:
             while not self._stopped:
                 for row in reversed(range(len(self._running))):
@@ -173,22 +179,34 @@ class ModelEngine:
                     if not stream.over:
                         rows.clear(len(self._running))
                         self._running.append(stream)
-                if self._running:
-                    return True
-                self._change.wait()
+                if active := self._put_last_those_that_rest(rows):
+                    return active
+                self._change.wait(_LOOK_AT_RESTING if self._running else None)
             self._running.clear()
-            return False
+            return 0
 
     def _take_out(self, row: int, rows: Rows) -> None:
         """Give the row of a text that is over to the last one."""
-        last = self._running.pop()
-        if row < len(self._running):
-            rows.move(len(self._running), row)
-            self._running[row] = last
+        self._swap(row, len(self._running) - 1, rows)
+        self._running.pop()
 
-    def _advance(self, steps: Steps, pace: "_Pace") -> None:
-        """One step of everything that runs."""
-        streams, began = self._running, time.monotonic()
+    def _put_last_those_that_rest(self, rows: Rows) -> int:
+        """Texts that are not read rest in the last rows, behind those that take part; how many do."""
+        active, now = len(self._running), time.monotonic()
+        for row in reversed(range(active)):
+            if self._running[row].rests(now):
+                active -= 1
+                self._swap(row, active, rows)
+        return active
+
+    def _swap(self, one: int, other: int, rows: Rows) -> None:
+        if one != other:
+            rows.swap(one, other)
+            self._running[one], self._running[other] = self._running[other], self._running[one]
+
+    def _advance(self, steps: Steps, streams: list[PieceStream], pace: "_Pace") -> None:
+        """One step of these streams, which have the first rows."""
+        began = time.monotonic()
         try:
             count, news = steps.step([stream.text for stream in streams], pace.symbols)
         except Exception as error:

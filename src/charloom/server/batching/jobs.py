@@ -19,8 +19,8 @@ class Job:
     """One text: symbols to read, then characters to write."""
 
     ids: Array
-    """The symbols (T,) to read, from a zero state on: a text from its boundary on, or a window of a text. There is
-    at least one, and no boundary after the first, except as the last of those that are only read."""
+    """The symbols (T,) to read, at least one, from a zero state on: a text from its boundary on, a window of a text, or
+    several texts, because nothing is remembered after a boundary."""
     length: int
     "Characters to write; 0 only reads."
     sampling: SamplingConfig = SamplingConfig()
@@ -39,7 +39,7 @@ class Symbol(NamedTuple):
 
     id: int
     log_probability: float
-    "In nats."
+    "In nats; NaN for a boundary where the model never ends a text, so that nothing is known."
     alternatives: tuple[tuple[int, float], ...]
     "The most probable symbols with their log-probabilities, the most probable first; of equal ones the lower id first."
     rank: int = 0

@@ -35,7 +35,7 @@ _SETTINGS = SamplingConfig(temperature=0.9, top_p=0.95)
 
 
 class Rows(Protocol):
-    """Up to `capacity` texts; the first B of them take part in a step."""
+    """Up to `capacity` texts; the first B of them take part in a step, the others keep what they remember."""
 
     @property
     def capacity(self) -> int:
@@ -54,13 +54,14 @@ class Rows(Protocol):
         """Let row `place` remember nothing."""
         ...
 
-    def move(self, source: int, place: int) -> None:
-        """Let row `place` remember what row `source` does."""
+    def swap(self, one: int, other: int) -> None:
+        """Let each of two rows remember what the other does."""
         ...
 
 
 class NumpyRows:
-    """Rows whose products numpy computes, always with one of a few numbers of rows, the rest filled up with zeros."""
+    """Rows whose products numpy computes, always with one of a few numbers of rows, the rest filled up with zeros for
+    that time."""
 
     def __init__(self, stepper: Stepper, boundary: int, capacity: int, widths: Sequence[int] = WIDTHS) -> None:
         self._boundary, self.capacity = boundary, capacity
@@ -76,12 +77,15 @@ class NumpyRows:
         count = symbols.shape[1]
         rows = self._rows(count)
         padded = np.full(len(rows), self._boundary, np.int64)
+        resting = [part[:, count : len(rows)].copy() for part in self._state]
         for now in symbols:
             padded[:count] = now
             for part in self._state:
                 part[:, : len(rows)][:, padded == self._boundary] = 0
             with working():
                 rows.advance(padded)
+        for part, before in zip(self._state, resting, strict=True):
+            part[:, count : len(rows)] = before
 
     def logits(self, chosen: Array) -> Floats:
         """Logits (B, V) of the next symbol in the chosen rows (B,)."""
@@ -93,10 +97,10 @@ class NumpyRows:
         for part in self._state:
             part[:, place] = 0
 
-    def move(self, source: int, place: int) -> None:
-        """Let row `place` remember what row `source` does."""
+    def swap(self, one: int, other: int) -> None:
+        """Let each of two rows remember what the other does."""
         for part in self._state:
-            part[:, place] = part[:, source]
+            part[:, [one, other]] = part[:, [other, one]]
 
     def _rows(self, count: int) -> StepRows:
         """The first rows, enough for `count`, which compute in place."""
@@ -131,10 +135,9 @@ class SingleRows:
         for part in self._rows[place].state:
             part[...] = 0
 
-    def move(self, source: int, place: int) -> None:
-        """Let row `place` remember what row `source` does."""
-        for part, other in zip(self._rows[place].state, self._rows[source].state, strict=True):
-            part[...] = other
+    def swap(self, one: int, other: int) -> None:
+        """Let each of two rows remember what the other does."""
+        self._rows[one], self._rows[other] = self._rows[other], self._rows[one]
 
 
 def make_rows(writer: Writer, capacity: int, tell: Callable[[str], None] = LOG.info) -> Rows:

@@ -1,5 +1,6 @@
 """A step of all texts side by side: each reads its next symbols, and those that want to know get what is predicted."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -45,19 +46,21 @@ class Steps:
 
     def _news(self, texts: list[Text], logits: Floats) -> list[News]:
         """What is new of texts that asked for these logits (B, V)."""
-        reported = [place for place, text in enumerate(texts) if text.alternatives is not None]
+        outputs = logits.shape[1]
+        unknown = {place for place, text in enumerate(texts) if not text.writes and text.following >= outputs}
+        reported = [place for place, text in enumerate(texts) if text.alternatives is not None and place not in unknown]
         shown = logits[reported] if reported else logits  # drawing may overwrite them
         writing = [place for place, text in enumerate(texts) if text.writes]
         drawn = self._drawn(
             [texts[place] for place in writing], logits if len(writing) == len(texts) else logits[writing]
         )
         symbols = dict(zip(writing, drawn, strict=True))
-        reports: dict[int, Symbol] = {}
+        reports = {place: Symbol(texts[place].following, math.nan, ()) for place in unknown}
         if reported:
             ids = [symbols[place] if place in symbols else texts[place].following for place in reported]
             counts = [min(texts[place].alternatives or 0, shown.shape[1]) for place in reported]
             found = zip(ids, *self._draws.reports(shown, ids, counts), strict=True)
-            reports = {place: Symbol(*symbol) for place, symbol in zip(reported, found, strict=True)}
+            reports |= {place: Symbol(*symbol) for place, symbol in zip(reported, found, strict=True)}
         return [
             text.write(symbols[place], reports.get(place)) if place in symbols else text.read(reports[place])
             for place, text in enumerate(texts)

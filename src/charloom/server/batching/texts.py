@@ -35,7 +35,7 @@ class Text:
         self._outlet = Outlet(vocabulary, job.length, job.stop)
         self._symbols = None if job.written_alternatives is None else Alignment(vocabulary)
         penalized = job.sampling.repetition_penalty != 1
-        seen = [symbol for symbol in self.ids if symbol != vocabulary.boundary] if penalized else []
+        seen = _last_text(self.ids, vocabulary.boundary) if penalized else []
         self.recent: deque[int] | None = deque(seen[-REPETITION_WINDOW:], REPETITION_WINDOW) if penalized else None
         "The last symbols, if the repetition penalty needs them."
         bits = np.random.PCG64(job.seed)
@@ -98,6 +98,11 @@ class Text:
             self._symbols.push(drawn, symbol)
             written = self._symbols.take(len(text))
         return News(None, text, written, reason)
+
+
+def _last_text(ids: list[int], boundary: int) -> list[int]:
+    """The symbols after the last boundary."""
+    return ids[len(ids) - ids[::-1].index(boundary) :] if boundary in ids else ids
 
 
 class Alignment:

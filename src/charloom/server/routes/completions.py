@@ -19,8 +19,7 @@ from charloom.server.routes.completion_request import CompletionRequest, bounded
 from charloom.server.routes.errors import RequestError, described
 from charloom.server.routes.leaving import Events, while_connected
 from charloom.server.routes.pacing import cancel, collected, paced
-from charloom.server.routes.prompts import Opened, opened
-from charloom.server.routes.reading import Reading
+from charloom.server.routes.prompts import Opened, last_text, opened
 from charloom.server.routes.symbols import symbols_of
 from charloom.server.served import Limits, Registry, Served
 
@@ -70,8 +69,9 @@ def _begun(served: Served, asked: CompletionRequest, limits: Limits) -> tuple[li
             if alternatives is not None:
                 choice.report()
             choices.append(choice)
+            reads = echo and alternatives is not None
             job = Job(
-                prompt.ids,
+                prompt.ids if reads else last_text(prompt.ids, symbols.vocabulary.boundary),
                 asked.length,
                 asked.sampling,
                 asked.stops,
@@ -80,8 +80,7 @@ def _begun(served: Served, asked: CompletionRequest, limits: Limits) -> tuple[li
                 read_alternatives=alternatives if echo else None,
                 written_alternatives=alternatives,
             )
-            boundary, ends = symbols.vocabulary.boundary, served.writer.config.predicts_end
-            streams.append(Reading(served.engine, job, boundary=boundary, predicts_end=ends))
+            streams.append(served.engine.submit(job))
     except BaseException:
         cancel(streams)
         raise

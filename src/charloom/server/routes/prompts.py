@@ -1,4 +1,4 @@
-"""Prompts as symbols to read, and the jobs that read them."""
+"""Prompts as symbols to read."""
 
 from dataclasses import dataclass
 
@@ -36,10 +36,10 @@ def opened(symbols: Symbols, prompt: Prompt) -> list[Opened]:
     return [_text(symbols, each) if isinstance(each, str) else _ids(symbols, each) for each in prompt]
 
 
-def parts(ids: Ids, boundary: int) -> list[Ids]:
-    """The texts in `ids`: each begins at a boundary, the first perhaps without one."""
-    places = [place for place in np.flatnonzero(ids == boundary).tolist() if place]
-    return np.split(ids, places)
+def last_text(ids: Ids, boundary: int) -> Ids:
+    """The symbols from the last boundary on, before which nothing is remembered."""
+    places = np.flatnonzero(ids == boundary)
+    return ids[places[-1] :] if len(places) else ids
 
 
 def _text(symbols: Symbols, text: str) -> Opened:

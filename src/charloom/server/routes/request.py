@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
-from charloom.errors import did_you_mean, shown
+from charloom.errors import did_you_mean
 
 
 def refused(message: str, field: str) -> PydanticCustomError:
@@ -25,10 +25,9 @@ class StrictRequest(BaseModel):
         if isinstance(value, dict):
             for key in value:
                 if key not in cls.model_fields:
-                    name = str(key)[:100]
+                    name = key[:100].encode("utf-8", "backslashreplace").decode()  # JSON may hold half a surrogate pair
                     meant = did_you_mean(name, cls.model_fields)
-                    message = f"{shown(name)!r} is not a field of this request{meant}"
-                    raise refused(message, name)
+                    raise refused(f"{name!r} is not a field of this request{meant}", name)
         return value
 
 

@@ -22,7 +22,6 @@ from charloom.server.routes.errors import RequestError, described
 from charloom.server.routes.language import language_model
 from charloom.server.routes.leaving import Events, while_connected
 from charloom.server.routes.pacing import cancel, collected, paced
-from charloom.server.routes.reading import Reading
 from charloom.server.routes.request import StrictRequest, bounded
 from charloom.server.routes.symbols import symbols_of
 from charloom.server.served import Limits, Registry
@@ -82,9 +81,7 @@ def scoring(registry: Registry, limits: Limits) -> APIRouter:
             ids = encode_for(writer.config, writer.vocabulary, asked.text).astype(np.int64)
         except CharloomError as error:
             raise RequestError(str(error), "text") from None
-        boundary = writer.vocabulary.boundary
-        job = Job(np.concatenate(([boundary], ids)), 0, read_alternatives=top)
-        reading = Reading(engine, job, boundary=boundary, predicts_end=writer.config.predicts_end)
+        reading = engine.submit(Job(np.concatenate(([writer.vocabulary.boundary], ids)), 0, read_alternatives=top))
         characters = Characters(symbols)
         if asked.stream is not False:
             return Events(_events(reading, characters), [reading])

@@ -11,11 +11,11 @@ from starlette.responses import Response
 from charloom.server.routes.answers import Detokenized, TokenizerInfo, Tokens, documented
 from charloom.server.routes.language import language_model
 from charloom.server.routes.request import StrictRequest, bounded
-from charloom.server.routes.symbols import Symbols, symbols_of
+from charloom.server.routes.symbols import Reader, Symbols, symbols_of
 from charloom.server.served import Limits, Registry
 
 _SLICE = 32_768
-"""Ids that become JSON between two looks at what else there is to do."""
+"""Ids that become JSON or text between two looks at what else there is to do."""
 
 
 class TokenizeRequest(StrictRequest):
@@ -72,14 +72,23 @@ def tokenizer(registry: Registry, limits: Limits) -> APIRouter:
         return Response(answer, media_type="application/json")
 
     @router.post("/detokenize", responses=documented(Detokenized), name="Ids to text")
-    async def detokenize(body: several) -> dict[str, str]:  # type: ignore[valid-type]
+    async def detokenize(body: several) -> Response:  # type: ignore[valid-type]
         """The text of ids; the boundary is written as /tokenizer_info says."""
         asked: DetokenizeRequest = body
         known = symbols(asked.model)
         known.check(asked.tokens)
-        return {"prompt": known.decode(asked.tokens)}
+        return Response(json.dumps({"prompt": await _text(known, asked.tokens)}), media_type="application/json")
 
     return router
+
+
+async def _text(symbols: Symbols, ids: list[int]) -> str:
+    """The text of many ids, in slices likewise."""
+    reader, slices = Reader(symbols), list[str]()
+    for first in range(0, len(ids), _SLICE):
+        slices.append("".join(map(reader.push, ids[first : first + _SLICE])))
+        await asyncio.sleep(0)
+    return "".join(slices) + reader.finish()
 
 
 async def _listed(values: list[Any]) -> str:
