@@ -362,11 +362,14 @@ FROM, LISTS = ("the training text", "the training text*"), ("a word list, too", 
 def compared(name, column, one, other, what):
     """A sentence about slips repaired (column 0) or right words spoilt (column 1), draw by draw."""
     found = paired(outcome[name, one][:, column], outcome[name, other][:, column])
-    return found.sentence(f"more {what}", f"fewer {what}", f"the shares of {what}", "points", 1)
+    things, done = what
+    return found.sentence(
+        f"more {things} are {done}", f"fewer {things} are {done}", f"the shares of {done} {things}", "points", 1
+    )
 
 
 for name in sources:
-    for column, what in enumerate(("slips are repaired", "right words are spoilt")):
+    for column, what in enumerate((("slips", "repaired"), ("right words", "spoilt"))):
         say(f"* On {name}, from english, compared with from nothing: **{compared(name, column, *FROM, what)}**.")
         if "a word list, too" in correctors:
             say(f"* On {name}, with the word list, compared with without: **{compared(name, column, *LISTS, what)}**.")
