@@ -20,7 +20,7 @@ demo: $(VENV)/.core.stamp
 	@$(BIN)/python benchmarks/demo.py --time-budget $(DEMO_BUDGET)
 
 test: $(VENV)/.dev.stamp
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.dev.stamp
 	$(BIN)/ruff check src tests benchmarks course docs

@@ -21,6 +21,19 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 CELLS = ("lstm", "gru", "rnn-tanh", "rnn-relu")
 
 
+LONGEST = (
+    *("test_course", "test_documented_commands", "test_wheel", "test_outputs", "test_study_interrupted"),
+    *("test_playground", "test_disk_failures", "test_study_search", "test_unfinished_steps", "test_signals"),
+)
+"""Files that take a minute or more: they come first, so that no process waits for another at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest come first."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
+
+
 @pytest.fixture(autouse=True)
 def ordinary_numbers() -> None:
     """Floating point as Python promises it: training in this process makes the processor take tiny numbers for zero."""

@@ -17,6 +17,7 @@ from charloom.classify.model import ClassifierConfig
 from charloom.classify.n_gram_sizes import NGramSizes
 from charloom.classify.runs import ClassifierPlan, ClassifierRunConfig
 from charloom.errors import CharloomError, FolderError
+from charloom.export.web_page import ExportRecord
 from charloom.models.model_folder import ModelConfig, VocabularyRecord
 from charloom.storage import strict_json
 from charloom.study.outcomes import Outcome
@@ -37,6 +38,7 @@ RECORDS = (
     Outcome,
     Study,
     Terms,
+    ExportRecord,
 )
 
 SETTINGS = (
