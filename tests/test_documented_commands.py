@@ -52,8 +52,8 @@ SHORTER = (
     (r"(charloom (?:classify )?train (?!.*(?:--time-budget|--steps|--resume)).*)", r"\1 --steps 20"),
     (r"(charloom train (?!.*(?:--resume|--from|--time-budget)).*)", r"\1 --network.hidden-size 48"),
     (r"(charloom train python-library .*)", r"\1 --split 0.997,0.003,0"),
-    (r'time_budget="\w+"', "steps=100, origin=None"),
-    (r"steps=5000\b", "steps=150"),
+    (r'time_budget="\w+"', "steps=12, origin=None"),
+    (r"steps=5000\b", "steps=16"),
 )
 
 
