@@ -67,6 +67,7 @@ def main() -> None:
     parser.add_argument("--mode", choices=["full", "fast"], default="full")
     parser.add_argument("--output", type=Path, default=HERE)
     options = parser.parse_args()
+    options.output.mkdir(parents=True, exist_ok=True)  # before a quarter of an hour of work
     failed = 0
     if not options.lessons:
         assemble.write()
