@@ -5,21 +5,9 @@ from typing import Any
 
 from charloom.classify.model import load_classifier
 from charloom.classify.runs import ClassifierRun, best_held
-from charloom.errors import FolderError
-from charloom.models.model_folder import is_run, model_folder, read_model_file
+from charloom.models.model_folder import is_run
 from charloom.places.located import located
 from charloom.storage import strict_json
-
-
-def is_classifier(path: str | PathLike[str]) -> bool:
-    """Whether a run directory or a model folder is a classifier's, by its config.json."""
-    try:
-        folder = model_folder(path)
-        parsed = strict_json.parse(read_model_file(folder, "config.json", strict_json.LARGEST_JSON), str(folder))
-    except FolderError:
-        return False
-    kind = parsed.get("format") if isinstance(parsed, dict) else None
-    return isinstance(kind, str) and kind.startswith("charloom-classifier-")
 
 
 def describe_classifier(path: str | PathLike[str]) -> dict[str, Any]:

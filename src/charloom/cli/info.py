@@ -30,7 +30,8 @@ def info(run: str, /, *, json: bool = False) -> None:
 
 
 def _facts(run: str) -> dict[str, Any]:
-    from charloom.classify.description import describe_classifier, is_classifier
+    from charloom.classify.description import describe_classifier
+    from charloom.models.model_folder import is_classifier
     from charloom.training.description import describe
 
     return describe_classifier(run) if is_classifier(run) else describe(run)

@@ -27,8 +27,7 @@ def checked(run: str | Path) -> "tuple[Path, ModelArrays | None]":
 
     Raises `FolderError`.
     """
-    from charloom.classify.description import is_classifier
-    from charloom.models.model_folder import model_folder, read_model
+    from charloom.models.model_folder import is_classifier, model_folder, read_model
 
     folder = model_folder(run)
     if is_classifier(folder):

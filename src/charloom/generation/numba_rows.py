@@ -17,19 +17,14 @@ import numpy as np
 from numba import njit, prange
 
 from charloom.generation.numba_products import COLUMNS, multiply, tiles
-from charloom.generation.numba_steps import computing, tanh
+from charloom.generation.numba_steps import BYTES_A_THREAD, CELLS, computing, tanh
 from charloom.generation.numpy_steps import Stepper
 from charloom.machine.threads import shared
 from charloom.models.step_weights import Floats
 from charloom.storage.tensor_files import Array
 
-_BYTES_A_THREAD = 400_000
-"""Bytes of weights that justify another thread."""
-
 _TELL = 0.25
 """Seconds after which the guard of threads is told again that there is work."""
-
-_CELLS = {"lstm": 0, "gru": 1, "rnn-tanh": 2, "rnn-relu": 3}
 
 _TURN = threading.Lock()
 """One step at a time in this process: two would only take each other's processors, and not every threading layer of
@@ -76,7 +71,7 @@ class CompiledRows:
         below = [_blocks(layer.below, gates) for layer in layers if layer.below is not None]
         recurrent = np.stack([_blocks(layer.recurrent, gates) for layer in layers])
         self._weights = _Weights(
-            cell=_CELLS[network.cell],
+            cell=CELLS[network.cell],
             boundary=boundary,
             table=layers[0].start,
             bias=np.concatenate([layer.start[:1] for layer in layers]),
@@ -88,7 +83,7 @@ class CompiledRows:
         self._output = tiles(matrix.T)
         blocks = recurrent.shape[1]
         with computing():  # numba starts its threads when it is asked for their number
-            self._most_parts = max(1, min(numba.get_num_threads(), blocks, recurrent[0].nbytes // _BYTES_A_THREAD))
+            self._most_parts = max(1, min(numba.get_num_threads(), blocks, recurrent[0].nbytes // BYTES_A_THREAD))
         units = np.zeros((2, capacity, gates, blocks * COLUMNS), np.float32)
         state = np.zeros((2, network.layers, capacity, size), np.float32)
         self._memory = _Memory(state[0], state[1], np.zeros((capacity, size), np.float32), units[0], units[1])

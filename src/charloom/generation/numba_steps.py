@@ -31,12 +31,12 @@ BLOCK = 64
 _CHUNK = 4096
 """Symbols of a prompt read before Python can be interrupted."""
 
-_BYTES_A_THREAD = 400_000
+BYTES_A_THREAD = 400_000
 """Bytes of weights that justify another thread: waking it takes about as long as reading them."""
 
 _FAST = {"reassoc", "contract", "arcp", "nsz"}  # without "nnan" and "ninf", so that an overflow is noticed
 
-_CELLS = {"lstm": 0, "gru": 1, "rnn-tanh": 2, "rnn-relu": 3}
+CELLS = {"lstm": 0, "gru": 1, "rnn-tanh": 2, "rnn-relu": 3}
 
 
 class _Weights(NamedTuple):
@@ -111,9 +111,9 @@ class Loop:
         below, below_scale = _stored(matrices or [np.zeros((1, 1), np.float32)], kind)
         output, output_bias = stepper.output
         with computing():  # numba starts its threads when it is asked for their number
-            self._most_parts = max(1, min(numba.get_num_threads(), recurrent[0].nbytes // _BYTES_A_THREAD))
+            self._most_parts = max(1, min(numba.get_num_threads(), recurrent[0].nbytes // BYTES_A_THREAD))
         self._weights = _Weights(
-            cell=_CELLS[network.cell],
+            cell=CELLS[network.cell],
             table=layers[0].start,
             bias=np.concatenate([layer.start[:1] for layer in layers]),
             candidate_bias=np.stack([layer.recurrent_bias for layer in layers]),

@@ -9,7 +9,7 @@ in float32, added in another order: the logits agree to about 1e-6 of their size
 gates, V symbols that can be predicted.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,6 +89,18 @@ class Stepper:
     def take_up(self, state: Sequence[Array]) -> "StepRows":
         """Rows that start from a copy of `state`, each part (layers, B, H)."""
         return StepRows(self, tuple(np.array(part, np.float32) for part in state))
+
+    def follow(self, symbols: Iterable[int], boundary: int) -> Iterator["StepRows"]:
+        """A row after each symbol of a text, read from the boundary on and reset at each boundary in it; the row is
+        overwritten by the next."""
+        rows, latest = self.begin(), np.array([boundary])
+        rows.advance(latest)
+        for symbol in symbols:
+            if symbol == boundary:
+                rows = self.begin()
+            latest[0] = symbol
+            rows.advance(latest)
+            yield rows
 
     def read(self, texts: Sequence[Array], state: Arrays | None = None) -> "StepRows":
         """Rows that have each read a text (T,) of symbols, from a zero state or from `state`.

@@ -155,10 +155,24 @@ def read_vocabulary(folder: Path) -> Vocabulary:
         raise FolderError(f"{where}: {error}") from None
 
 
+def is_classifier(place: ModelPlace) -> bool:
+    """Whether a run directory or a model folder is a classifier's, by its config.json."""
+    try:
+        folder = model_folder(place)
+        parsed = strict_json.parse(read_model_file(folder, "config.json", strict_json.LARGEST_JSON), str(folder))
+    except FolderError:
+        return False
+    return _of_classifier(parsed)
+
+
+def _of_classifier(config: Any) -> bool:
+    kind = config.get("format") if isinstance(config, dict) else None
+    return isinstance(kind, str) and kind.startswith("charloom-classifier-")
+
+
 def of_language_model(config: Any, path: Path) -> Any:
     """The content of a config.json, unless it belongs to a classifier. Raises `FolderError`."""
-    kind = config.get("format") if isinstance(config, dict) else None
-    if isinstance(kind, str) and kind.startswith("charloom-classifier-"):
+    if _of_classifier(config):
         raise FolderError(f"{shown(path)} holds a classifier, not a language model; use it with: charloom classify")
     return config
 

@@ -59,14 +59,8 @@ def followers(stepper: Stepper, symbols: Integers, characters: Characters, bound
 
 def activations(stepper: Stepper, symbols: Integers, boundary: int) -> NDArray[np.float32]:
     """The values of all units of all layers (T, layers H) after each symbol, reset at each boundary."""
-    rows, symbol = stepper.begin(), np.array([boundary])
-    rows.advance(symbol)
     made = np.empty((len(symbols), stepper.config.layers * stepper.config.hidden_size), np.float32)
-    for place, read in enumerate(symbols.tolist()):
-        if read == boundary:
-            rows = stepper.begin()
-        symbol[0] = read
-        rows.advance(symbol)
+    for place, rows in enumerate(stepper.follow(symbols.tolist(), boundary)):
         made[place] = rows.state[-1].ravel()
     return np.tanh(made, out=made) if stepper.config.cell == "lstm" else made
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from charloom.server.refusals import refusal, refuse
+from charloom.server.refusals import refusal, refuse, start
 
 READING = ("GET", "HEAD", "OPTIONS")
 """Methods whose requests have no body."""
@@ -104,9 +104,7 @@ class BoundedBodies:
     async def _leave(self, receive: Receive, send: Send, status: int, message: str, *, ended: bool = False) -> None:
         """Refuse a request of which a part may not have arrived yet, unless it has `ended`, and end the connection."""
         body = refusal(status, message)
-        headers = {"content-type": "application/json", "content-length": str(len(body)), "connection": "close"}
-        raw = [(name.encode(), value.encode()) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": status, "headers": raw})
+        await send(start(status, body, {"connection": "close"}))
         await send({"type": "http.response.body", "body": body, "more_body": True})
         with suppress(TimeoutError):
             if not ended:

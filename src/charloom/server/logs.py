@@ -5,7 +5,7 @@ import sys
 import time
 import traceback
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
 LOG = logging.getLogger("charloom.server")
 """The server's own messages."""
@@ -52,26 +52,8 @@ def set_up(key: bytes | None, *, access: bool = True) -> None:
     ACCESS.setLevel(logging.INFO if access else logging.CRITICAL)
 
 
-class AccessLog:
-    """Writes a line for each request once it is answered: who, what, the status, and how long it took."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and write its line."""
-        started, status = time.monotonic(), 0
-
-        async def noted(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, noted)
-        finally:
-            client = scope.get("client") or ("?", 0)
-            path = scope["path"][:_LONGEST_PATH]
-            seconds = time.monotonic() - started
-            ACCESS.info('%s "%s %s" %s in %.3f s', client[0], scope["method"][:20], path, status or "left", seconds)
+def log_request(scope: Scope, status: int, seconds: float) -> None:
+    """Write the line of a request that was answered: who, what, the status, and how long it took."""
+    client = scope.get("client") or ("?", 0)
+    path = scope["path"][:_LONGEST_PATH]
+    ACCESS.info('%s "%s %s" %s in %.3f s', client[0], scope["method"][:20], path, status or "left", seconds)

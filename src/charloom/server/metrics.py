@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
 from charloom.server.served import Registry
 
@@ -54,6 +54,12 @@ class ModelMetrics:
         self.first, self.between = Histogram(FIRST), Histogram(BETWEEN)
 
 
+class HasPath(Protocol):
+    """A route."""
+
+    path: str
+
+
 class Metrics:
     """Everything that the page shows."""
 
@@ -67,6 +73,12 @@ class Metrics:
         """The figures of the model of this name, which is one of the registry's."""
         return self.models.setdefault(name, ModelMetrics())
 
+    def count_request(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count a request that was answered, by route and status."""
+        route: HasPath | None = scope.get("route")
+        method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST") else "other"
+        self.requests[method, "other" if route is None else route.path, status] += 1
+
     def page(self, registry: Registry) -> str:
         """The page, in Prometheus's text format."""
         lines = [*_head("charloom_requests_total", "counter", "Requests by method, route and status.")]
@@ -79,36 +91,6 @@ class Metrics:
         lines += _totals({name: self.of(name) for name in registry.names()})
         lines += _waits({name: self.of(name) for name in registry.names()})
         return "\n".join(lines) + "\n"
-
-
-class HasPath(Protocol):
-    """A route."""
-
-    path: str
-
-
-class CountedRequests:
-    """Counts requests by route and status."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app, self._metrics = app, metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and count it."""
-        status = 0
-
-        async def noted(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, noted)
-        finally:
-            route: HasPath | None = scope.get("route")
-            method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST") else "other"
-            self._metrics.requests[method, "other" if route is None else route.path, status] += 1
 
 
 def line(name: str, labels: Labels, value: float) -> str:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 
-from starlette.types import Send
+from starlette.types import Message, Send
 
 from charloom.server.routes.errors import error_object
 
@@ -13,10 +13,15 @@ async def refuse(
 ) -> None:
     """Send an error with one sentence; `headers` are added to those of the answer."""
     body = refusal(status, message, code)
+    await send(start(status, body, headers))
+    await send({"type": "http.response.body", "body": body})
+
+
+def start(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> Message:
+    """The message with which such an answer starts."""
     fields = {"content-type": "application/json", "content-length": str(len(body)), **(headers or {})}
     raw = [(name.encode(), value.encode()) for name, value in fields.items()]
-    await send({"type": "http.response.start", "status": status, "headers": raw})
-    await send({"type": "http.response.body", "body": body})
+    return {"type": "http.response.start", "status": status, "headers": raw}
 
 
 def refusal(status: int, message: str, code: str | None = None) -> bytes:

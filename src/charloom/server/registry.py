@@ -9,7 +9,7 @@ import numpy as np
 
 from charloom.errors import SettingsError, shown
 from charloom.generation.writer import Writer
-from charloom.models.model_folder import model_folder, read_model_file
+from charloom.models.model_folder import is_classifier, model_folder
 from charloom.places.names import name_of
 from charloom.places.ready_made import WORDS
 from charloom.server.batching.jobs import Engine, Job
@@ -17,7 +17,6 @@ from charloom.server.metered import MeteredEngine
 from charloom.server.metrics import Metrics
 from charloom.server.routes.language_tools import knows_words
 from charloom.server.served import Application, Served, UnknownModelError
-from charloom.storage import strict_json
 
 MakeEngine = Callable[[Writer], Engine]
 """An engine for a model."""
@@ -77,7 +76,7 @@ def load(name: str, place: str, make_engine: MakeEngine) -> Entry:
     read = signature(place, folder)
     stamp = read[-len(FILES) :][FILES.index("model.safetensors")]
     created = 0 if stamp is None else stamp[0] // 10**9
-    if _is_classifier(folder):
+    if is_classifier(folder):
         from charloom.classify.model import load_classifier
 
         classifier = load_classifier(folder)
@@ -89,13 +88,6 @@ def load(name: str, place: str, make_engine: MakeEngine) -> Entry:
         able = able if knows_words(place) else able[:-1]
         served = Served(name, created, place, writer, make_engine(writer), applications=able)
     return Entry(served, folder, read)
-
-
-def _is_classifier(folder: Path) -> bool:
-    where = str(folder / "config.json")
-    config = strict_json.parse(read_model_file(folder, "config.json", strict_json.LARGEST_JSON), where)
-    kind = config.get("format") if isinstance(config, dict) else None
-    return isinstance(kind, str) and kind.startswith("charloom-classifier-")
 
 
 async def prove(served: Served) -> None:

@@ -8,10 +8,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from charloom.server import metrics, static
 from charloom.server.access import KnownHosts, NeedsKey
+from charloom.server.answered import Answered
 from charloom.server.bodies import BoundedBodies
 from charloom.server.health import Health
-from charloom.server.logs import AccessLog
-from charloom.server.metrics import CountedRequests, Metrics
+from charloom.server.logs import log_request
+from charloom.server.metrics import Metrics
 from charloom.server.refusals import refuse
 from charloom.server.routes import applications
 from charloom.server.routes.workers import Workers
@@ -57,7 +58,7 @@ class Service:
         if access.key is not None:
             app = NeedsKey(app, access.key, {HEALTH, *self.files})
         app = KnownHosts(app, access.hosts, any_address=access.any_address)
-        self._app = AccessLog(CountedRequests(app, self.metrics))
+        self._app = Answered(app, counts.count_request, log_request)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""

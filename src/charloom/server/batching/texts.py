@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from charloom.data.text_ids import remembered
 from charloom.data.vocabulary import Vocabulary
 from charloom.generation.sampling import REPETITION_WINDOW
 from charloom.generation.stopping import Outlet, StopReason
@@ -34,10 +35,11 @@ class Text:
         self._place, self._drawn = 0, vocabulary.boundary
         self._outlet = Outlet(vocabulary, job.length, job.stop)
         self._symbols = None if job.written_alternatives is None else Alignment(vocabulary)
-        penalized = job.sampling.repetition_penalty != 1
-        seen = _last_text(self.ids, vocabulary.boundary) if penalized else []
-        self.recent: deque[int] | None = deque(seen[-REPETITION_WINDOW:], REPETITION_WINDOW) if penalized else None
+        self.recent: deque[int] | None = None
         "The last symbols, if the repetition penalty needs them."
+        if job.sampling.repetition_penalty != 1:
+            text = remembered(job.ids, vocabulary.boundary, begun=True)
+            self.recent = deque(text[text != vocabulary.boundary].tolist(), REPETITION_WINDOW)
         bits = np.random.PCG64(job.seed)
         bits.advance(job.draws)
         self._uniform, self._numbers = np.random.Generator(bits), list[float]()
@@ -98,11 +100,6 @@ class Text:
             self._symbols.push(drawn, symbol)
             written = self._symbols.take(len(text))
         return News(None, text, written, reason)
-
-
-def _last_text(ids: list[int], boundary: int) -> list[int]:
-    """The symbols after the last boundary."""
-    return ids[len(ids) - ids[::-1].index(boundary) :] if boundary in ids else ids
 
 
 class Alignment:

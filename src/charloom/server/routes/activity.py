@@ -1,6 +1,5 @@
 """The activity of hidden units along a text, computed next to the event loop."""
 
-import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -11,8 +10,8 @@ from charloom.data.vocabulary import Ids
 from charloom.errors import CharloomError
 from charloom.generation.writer import Writer
 from charloom.models.model_folder import encode_for
-from charloom.server.batching.jobs import ServerBusy
 from charloom.server.routes.errors import RequestError
+from charloom.server.routes.workers import Workers
 from charloom.server.served import Limits
 from charloom.storage.tensor_files import Array
 
@@ -27,7 +26,7 @@ class Activity:
     """Answers one request after another."""
 
     def __init__(self, limits: Limits) -> None:
-        self._units, self._turn, self._here = limits.units, asyncio.Lock(), 0
+        self._units, self._workers = limits.units, Workers(1, _WAITING)
 
     async def of(self, writer: Writer, text: str, *, layer: int, units: list[int] | None) -> str:
         """The values of `units` of a layer after each character of `text`, as JSON; without units, of those that vary
@@ -44,17 +43,11 @@ class Activity:
             ids = encode_for(writer.config, writer.vocabulary, text).astype(np.int64)
         except CharloomError as error:
             raise RequestError(str(error), "text") from None
-        if self._here > _WAITING:
-            raise ServerBusy("other texts are being watched; try again")
         left = threading.Event()
-        self._here += 1
         try:
-            async with self._turn:
-                work = asyncio.to_thread(self._json, writer, ids, layer, units, left.is_set)
-                return await asyncio.shield(asyncio.ensure_future(work))
+            return await self._workers.run(lambda: self._json(writer, ids, layer, units, left.is_set))
         finally:
             left.set()
-            self._here -= 1
 
     def _json(self, writer: Writer, ids: Ids, layer: int, units: list[int] | None, left: Callable[[], bool]) -> str:
         chosen = np.array(units) if units is not None else self._most_varied(writer, ids, layer, left)
@@ -78,15 +71,9 @@ class Activity:
 
 def _states(writer: Writer, ids: Ids, layer: int, left: Callable[[], bool]) -> Iterator[Array]:
     """A layer's hidden state (H,) after each symbol, overwritten by the next; ends early if the client has left."""
-    boundary = writer.vocabulary.boundary
-    rows = writer.begin([np.array([boundary])])
-    for place, symbol in enumerate(ids.tolist()):
+    for place, rows in enumerate(writer.stepper.follow(ids.tolist(), writer.vocabulary.boundary)):
         if place % 64 == 0 and left():
             return
-        if symbol == boundary:
-            rows = writer.begin([np.array([boundary])])
-        else:
-            rows.advance(np.array([symbol]))
         yield rows.state[0][layer, 0]
 
 

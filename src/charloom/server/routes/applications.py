@@ -5,7 +5,6 @@ from typing import Annotated, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from fastapi import FastAPI, Request
-from fastapi.responses import Response
 from pydantic import BaseModel, Field, model_validator
 
 from charloom.errors import SettingsError
@@ -24,10 +23,6 @@ MOST = 100
 Result = TypeVar("Result")
 Text = Annotated[str, Field(max_length=TEXT)]
 ModelName = Annotated[str | None, Field(max_length=200)]
-
-
-class ClientLeft(Exception):
-    """The client closed its connection before the answer."""
 
 
 class CompleteRequest(StrictRequest):
@@ -145,15 +140,11 @@ class Applications:
 
     async def answer(self, request: Request, work: Callable[[], Result]) -> Result:
         """What `work` gives, done by a thread while the client waits for it. Raises `ClientLeft`, `ServerBusy`."""
-        result = await while_connected(request.receive, self._workers.run(work))
-        if result is None:
-            raise ClientLeft
-        return result
+        return await while_connected(request.receive, self._workers.run(work))
 
 
 def add_routes(api: FastAPI, applications: Applications) -> None:
     """Add the routes /v1/complete, /v1/correct and /v1/classify."""
-    api.add_exception_handler(ClientLeft, _client_left)
 
     @api.post("/v1/complete", response_model=CompleteAnswer)
     async def complete(body: CompleteRequest, request: Request) -> Any:
@@ -195,9 +186,3 @@ def add_routes(api: FastAPI, applications: Applications) -> None:
         return {
             "predictions": [[{"label": label, "probability": share} for label, share in row] for row in predictions]
         }
-
-
-async def _client_left(request: Request, error: Exception) -> Response:
-    """What becomes of a request whose client is gone: nothing that anyone sees."""
-    assert isinstance(error, ClientLeft)
-    return Response(status_code=499)

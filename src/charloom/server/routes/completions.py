@@ -10,23 +10,21 @@ from fastapi import APIRouter, Request
 from fastapi.sse import format_sse_event
 from starlette.responses import Response
 
+from charloom.data.text_ids import remembered
 from charloom.errors import CharloomError
 from charloom.generation.generate import new_seed
-from charloom.server.batching.jobs import Job, Stream
+from charloom.generation.writer import Writer
+from charloom.server.batching.jobs import Engine, Job, Stream
 from charloom.server.routes.answers import CompletionAnswer, documented
 from charloom.server.routes.completion_answer import Choice, Envelope
 from charloom.server.routes.completion_request import CompletionRequest, bounded_completion_request
 from charloom.server.routes.errors import RequestError, described
-from charloom.server.routes.leaving import Events, while_connected
+from charloom.server.routes.language import language_model
+from charloom.server.routes.leaving import DONE, Events, while_connected
 from charloom.server.routes.pacing import cancel, collected, paced
-from charloom.server.routes.prompts import Opened, last_text, opened
+from charloom.server.routes.prompts import Opened, opened
 from charloom.server.routes.symbols import symbols_of
-from charloom.server.served import Limits, Registry, Served
-
-LEFT = Response(status_code=499)
-"""For a client that is not there any more."""
-
-DONE = format_sse_event(data_str="[DONE]")
+from charloom.server.served import Limits, Registry
 
 
 def completions(registry: Registry, limits: Limits) -> APIRouter:
@@ -38,8 +36,8 @@ def completions(registry: Registry, limits: Limits) -> APIRouter:
     async def complete(request: Request, body: bounded) -> Response:  # type: ignore[valid-type]
         """Continue one text or several: what OpenAI calls a legacy completion, with characters for tokens."""
         asked: CompletionRequest = body
-        served = registry.get(asked.model)
-        choices, streams = _begun(served, asked, limits)
+        served, writer, engine = language_model(registry, asked.model, "writes no text")
+        choices, streams = _begun(writer, engine, asked, limits)
         envelope = Envelope(f"cmpl-{secrets.token_hex(12)}", int(time.time()), served.name)
         if asked.stream:
             usage = bool(asked.stream_options and asked.stream_options.include_usage)
@@ -48,16 +46,16 @@ def completions(registry: Registry, limits: Limits) -> APIRouter:
             answer = await while_connected(request.receive, _whole(envelope, choices, streams))
         finally:
             cancel(streams)
-        return LEFT if answer is None else Response(answer, media_type="application/json")
+        return Response(answer, media_type="application/json")
 
     return router
 
 
-def _begun(served: Served, asked: CompletionRequest, limits: Limits) -> tuple[list[Choice], list[Stream]]:
+def _begun(
+    writer: Writer, engine: Engine, asked: CompletionRequest, limits: Limits
+) -> tuple[list[Choice], list[Stream]]:
     """The texts that are asked for, all submitted. Raises `CharloomError`; then nothing runs."""
-    if served.writer is None or served.engine is None:
-        raise RequestError(f"{served.name} is a classifier and writes no text; send it to /v1/classify", "model")
-    symbols = symbols_of(served.writer.vocabulary, served.writer.config.documents)
+    symbols = symbols_of(writer.vocabulary, writer.config.documents)
     prompts = opened(symbols, asked.prompt)
     _check(asked, prompts, limits)
     seed = new_seed() if asked.seed is None else asked.seed
@@ -71,7 +69,7 @@ def _begun(served: Served, asked: CompletionRequest, limits: Limits) -> tuple[li
             choices.append(choice)
             reads = echo and alternatives is not None
             job = Job(
-                prompt.ids if reads else last_text(prompt.ids, symbols.vocabulary.boundary),
+                prompt.ids if reads else remembered(prompt.ids, symbols.vocabulary.boundary, begun=True),
                 asked.length,
                 asked.sampling,
                 asked.stops,
@@ -80,7 +78,7 @@ def _begun(served: Served, asked: CompletionRequest, limits: Limits) -> tuple[li
                 read_alternatives=alternatives if echo else None,
                 written_alternatives=alternatives,
             )
-            streams.append(served.engine.submit(job))
+            streams.append(engine.submit(job))
     except BaseException:
         cancel(streams)
         raise

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from charloom.errors import CharloomError, NotFiniteError, TextError
 from charloom.server.batching.jobs import ServerBusy
+from charloom.server.routes.leaving import ClientLeft
 from charloom.server.routes.refused_fields import sentence
 from charloom.server.served import UnknownModelError
 
@@ -56,6 +57,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(CharloomError, _charloom)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ClientLeft, _left)
     app.add_exception_handler(Exception, _defect)
 
 
@@ -82,6 +84,10 @@ async def _http(request: Request, error: Exception) -> Response:
     }.get(error.status_code, str(error.detail))
     code = "not_found" if error.status_code == 404 else None
     return answer(error.status_code, error_object(message, status=error.status_code, code=code), error.headers)
+
+
+async def _left(request: Request, error: Exception) -> Response:
+    return Response(status_code=499)  # nobody sees it but the log
 
 
 async def _defect(request: Request, error: Exception) -> Response:

@@ -4,20 +4,29 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import TypeVar
 
-from fastapi.sse import EventSourceResponse
+from fastapi.sse import EventSourceResponse, format_sse_event
 from starlette.types import Receive, Scope, Send
 
 from charloom.server.batching.jobs import Stream
 
 Result = TypeVar("Result")
 
+DONE = format_sse_event(data_str="[DONE]")
+"""The last event."""
 
-async def while_connected(receive: Receive, work: Coroutine[object, object, Result]) -> Result | None:
-    """The result of `work`, or None if the client leaves first; `work` is then cancelled."""
+
+class ClientLeft(Exception):
+    """The client closed its connection before the answer."""
+
+
+async def while_connected(receive: Receive, work: Coroutine[object, object, Result]) -> Result:
+    """The result of `work`, which is cancelled if the client leaves first. Raises `ClientLeft`."""
     working, gone = asyncio.create_task(work), asyncio.create_task(_gone(receive))
     try:
         await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
-        return working.result() if working.done() else None
+        if not working.done():
+            raise ClientLeft
+        return working.result()
     finally:
         working.cancel()
         gone.cancel()
@@ -40,6 +49,8 @@ class Events(EventSourceResponse):
         """Send the events."""
         try:
             await while_connected(receive, self.stream_response(send))
+        except ClientLeft:
+            pass
         finally:
             for stream in self._streams:
                 stream.cancel()

@@ -36,12 +36,6 @@ def opened(symbols: Symbols, prompt: Prompt) -> list[Opened]:
     return [_text(symbols, each) if isinstance(each, str) else _ids(symbols, each) for each in prompt]
 
 
-def last_text(ids: Ids, boundary: int) -> Ids:
-    """The symbols from the last boundary on, before which nothing is remembered."""
-    places = np.flatnonzero(ids == boundary)
-    return ids[places[-1] :] if len(places) else ids
-
-
 def _text(symbols: Symbols, text: str) -> Opened:
     ids, boundary = symbols.encode(text).astype(np.int64), symbols.vocabulary.boundary
     if len(ids) and ids[0] == boundary:

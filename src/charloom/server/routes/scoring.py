@@ -17,10 +17,9 @@ from charloom.server.batching.jobs import Job, Stream
 from charloom.server.routes.activity import Activity
 from charloom.server.routes.answers import ActivityAnswer, ScoreAnswer, documented
 from charloom.server.routes.characters import Characters
-from charloom.server.routes.completions import DONE, LEFT
 from charloom.server.routes.errors import RequestError, described
 from charloom.server.routes.language import language_model
-from charloom.server.routes.leaving import Events, while_connected
+from charloom.server.routes.leaving import DONE, Events, while_connected
 from charloom.server.routes.pacing import cancel, collected, paced
 from charloom.server.routes.request import StrictRequest, bounded
 from charloom.server.routes.symbols import symbols_of
@@ -89,7 +88,7 @@ def scoring(registry: Registry, limits: Limits) -> APIRouter:
             answer = await while_connected(request.receive, _whole(reading, characters))
         finally:
             cancel([reading])
-        return LEFT if answer is None else Response(answer, media_type="application/json")
+        return Response(answer, media_type="application/json")
 
     watching = Activity(limits)
 
@@ -101,7 +100,7 @@ def scoring(registry: Registry, limits: Limits) -> APIRouter:
         answer = await while_connected(
             request.receive, watching.of(writer, asked.text, layer=asked.layer, units=asked.units)
         )
-        return LEFT if answer is None else Response(answer, media_type="application/json")
+        return Response(answer, media_type="application/json")
 
     return router
 
