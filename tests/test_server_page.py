@@ -15,6 +15,7 @@ from charloom.generation.writer import Writer
 
 pytest.importorskip("uvicorn")
 
+from charloom.server.served import Limits
 from live_server import Live, serving
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "how-to" / "serve.md"
@@ -65,3 +66,20 @@ def test_the_command_of_llm_runs(live: Live, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         texts.append(done.stdout.rstrip("\n"))
     assert texts == ["".join(generate("english", "It was a dark and ", length=80, seed=5)).rstrip("\n")] * 2
+
+
+def test_the_limits_on_the_page_are_those_of_the_server() -> None:
+    said = re.search(r"## Limits\n\n(.*?)\n\n", PAGE.read_text("utf-8"), re.DOTALL)
+    assert said
+    limits, text = Limits(), " ".join(said[1].split())
+    assert limits.body_bytes == 1 << 20
+    for figure in (
+        "at most 1 MiB",
+        f"a prompt {limits.prompt:,} characters",
+        f"a text {limits.length:,} new ones",
+        f"Up to {limits.texts} texts",
+        f"{limits.stops} stop strings of {limits.stop_characters} characters",
+        f"{limits.top} alternatives",
+        f"at most {limits.reported:,} log-probabilities",
+    ):
+        assert figure in text, figure

@@ -53,7 +53,7 @@ def named(places: Sequence[str]) -> dict[str, str]:
 
 
 def signature(place: str, folder: Path) -> Signature:
-    """When, how long and which file each file of the model is; the same as long as nobody has written them."""
+    """Time, size and identity of each of the model's files: another signature means that one was written."""
     packed = Path(place)
     paths = [folder / name for name in FILES]
     return tuple(_file(path) for path in ([packed, *paths] if packed.is_file() else paths))

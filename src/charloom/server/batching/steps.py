@@ -26,7 +26,7 @@ class Steps:
     def step(self, texts: Sequence[Text], most: int) -> tuple[int, dict[int, News | NotFiniteError]]:
         """Let text i read what is next with row i, up to `most` symbols if all are within their prompts.
 
-        Returns how many symbols it were, and what is new by the number of the text.
+        Returns how many symbols each has read, and what is new, by the number of the text.
         """
         count = max(1, min(most, *(text.unread for text in texts)))
         self.rows.advance(np.array([text.upcoming(count) for text in texts], np.int64).T)

@@ -27,7 +27,7 @@ class CompletionRequest(StrictRequest):
     prompt: Prompt = Field(
         None, description="A text, texts, ids or lists of ids; ids are read exactly as they are. None: a new text."
     )
-    max_tokens: int | None = Field(DEFAULT_LENGTH, description="Characters to write: exactly so many if nothing stops.")
+    max_tokens: int | None = Field(DEFAULT_LENGTH, description="Characters to write; fewer only if the text ends.")
     temperature: float | None = Field(1.0, ge=0, le=1000, description="0 always takes the most probable symbol.")
     top_p: float | None = Field(1.0, gt=0, le=1, description="The smallest set of symbols with this probability.")
     top_k: int | None = Field(0, ge=-1, le=2**31, description="The k most probable symbols; 0 or -1 for all.")

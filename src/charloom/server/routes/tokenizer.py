@@ -83,7 +83,7 @@ def tokenizer(registry: Registry, limits: Limits) -> APIRouter:
 
 
 async def _text(symbols: Symbols, ids: list[int]) -> str:
-    """The text of many ids, in slices likewise."""
+    """The text of many ids, in slices, so that nothing else has to wait."""
     reader, slices = Reader(symbols), list[str]()
     for first in range(0, len(ids), _SLICE):
         slices.append("".join(map(reader.push, ids[first : first + _SLICE])))
