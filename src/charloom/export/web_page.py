@@ -12,7 +12,7 @@ from charloom.models.model_folder import read_model, read_model_file
 from charloom.places import contents
 from charloom.playground import SITE
 from charloom.storage import strict_json
-from charloom.storage.atomic_files import Disk, discard, storage_errors, write_new
+from charloom.storage.atomic_files import Disk, discard, storage_errors, write_with_folders
 from charloom.version import __version__
 
 RECORD = "export.json"
@@ -46,9 +46,7 @@ def export_web(folder: Path, target: Path, name: str) -> dict[str, int]:
     everything[RECORD] = strict_json.dump(ExportRecord(name, __version__, tuple(sorted(everything))))
     with _replacing(Disk(), target) as new:
         for path, data in everything.items():
-            with storage_errors(new / path):
-                (new / path).parent.mkdir(parents=True, exist_ok=True)
-            write_new(Disk(), new / path, data)
+            write_with_folders(Disk(), new / path, data)
     return {path: len(data) for path, data in sorted(everything.items())}
 
 

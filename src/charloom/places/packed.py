@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from charloom.errors import CharloomError, FolderError, shown
 from charloom.places import contents
 from charloom.places.cache import filled
-from charloom.storage.atomic_files import Disk, storage_errors, write_new
+from charloom.storage.atomic_files import Disk, write_with_folders
 
 SIGNATURE = b"PK\x03\x04"
 
@@ -83,10 +83,7 @@ def _unpack(path: Path, size: int, folder: Path) -> None:
             _check_end(path, file, size)
             with zipfile.ZipFile(file) as archive:
                 for name, entry in _chosen(path, archive.infolist(), size).items():
-                    target = folder / name
-                    with storage_errors(target):
-                        target.parent.mkdir(parents=True, exist_ok=True)
-                    write_new(Disk(), target, _pieces(path, archive, entry))
+                    write_with_folders(Disk(), folder / name, _pieces(path, archive, entry))
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, RuntimeError) as error:
         if isinstance(error, CharloomError):
             raise

@@ -9,10 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from charloom import playground
-
-SITE = Path(playground.__file__).with_name("site")
-"""The folder of the page."""
+from charloom.playground import SITE
 
 MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",

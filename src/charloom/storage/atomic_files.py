@@ -102,6 +102,13 @@ def write_new(disk: Disk, path: Path, data: bytes | Iterable[bytes]) -> None:
             disk.close(file)
 
 
+def write_with_folders(disk: Disk, path: Path, data: bytes | Iterable[bytes]) -> None:
+    """The same, after the folders above `path` have been made."""
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_new(disk, path, data)
+
+
 def replace(disk: Disk, path: Path, data: bytes) -> None:
     """Replace the content of `path` with `data`, completely or not at all."""
     temporary = path.with_name(path.name + TEMPORARY)
