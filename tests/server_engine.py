@@ -24,9 +24,14 @@ class PlainEngine:
         self.failure: Exception | None = None
         "What the next step raises."
 
+    def busy(self) -> ServerBusy | None:
+        if self.running + self.waiting < self._most:
+            return None
+        return ServerBusy("all rows are taken and the queue is full; try again in a second")
+
     def submit(self, job: Job) -> "PlainStream":
-        if self.running + self.waiting >= self._most:
-            raise ServerBusy("all rows are taken and the queue is full; try again in a second")
+        if (busy := self.busy()) is not None:
+            raise busy
         return PlainStream(self, job)
 
     async def close(self, *, grace: float) -> None:

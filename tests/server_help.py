@@ -105,8 +105,11 @@ class StandInEngine:
         self.go_on.set()
         self.streams: set[_StandInStream] = set()
 
+    def busy(self) -> ServerBusy | None:
+        return ServerBusy("all rows are taken") if self.running >= self.places else None
+
     def submit(self, job: Job) -> "_StandInStream":
-        if self.closed or self.running >= self.places:
+        if self.closed or self.busy():
             raise ServerBusy("all rows are taken")
         self.running += 1
         stream = _StandInStream(self, job)

@@ -21,6 +21,7 @@ from charloom.server.batching import engine as engine_module
 from charloom.server.batching import streams as piece_streams
 from charloom.server.batching.engine import ModelEngine, ServerClosed
 from charloom.server.batching.jobs import Job, Piece, ServerBusy, Symbol
+from charloom.server.batching.steps import MOST_AT_A_TIME
 from charloom.server.batching.streams import PieceStream
 from charloom.settings import SamplingConfig
 from models import small_model
@@ -502,7 +503,7 @@ def test_a_text_that_nobody_reads_rests_and_disturbs_no_other(
         another = await outcome(engine.submit(other))
         while engine.running > 3 or not all(stream._held >= held for stream in streams):
             await asyncio.sleep(0.001)
-        assert all(stream._held < held + 2 + writer.stepper.outputs for stream in streams)
+        assert all(stream._held < held + MOST_AT_A_TIME + writer.stepper.outputs for stream in streams)
         found = await asyncio.gather(*map(outcome, streams))
         for each, made in zip([*unread, other], [*found, another], strict=True):
             alone = await outcome(engine.submit(each))
@@ -524,7 +525,7 @@ def test_a_text_that_nobody_reads_for_long_is_given_up(
         stream = engine.submit(job(writer, "fox", 10**9))
         while engine.running or engine.waiting:
             await asyncio.sleep(0.001)
-        assert len((await anext(stream)).text) == held
+        assert held <= len((await anext(stream)).text) < held + MOST_AT_A_TIME
         with pytest.raises(CharloomError, match="nobody has read it"):
             await anext(stream)
 

@@ -19,7 +19,9 @@ Tops = list[tuple[tuple[int, float], ...]]
 Reports = tuple[list[float], Tops, list[int]]
 
 
-class _Space(NamedTuple):
+class Space(NamedTuple):
+    """Space for the logits of one text, and for probabilities in order."""
+
     logits: Array
     ordered: Array
 
@@ -39,7 +41,7 @@ class CompiledDraws:
     def __init__(self, outputs: int, never: Sequence[int]) -> None:
         """`outputs`: V; `never`: symbols that are never drawn."""
         self._never = np.array(never, np.int64)
-        self._space = _Space(np.empty(outputs), np.empty(outputs))
+        self._space = Space(np.empty(outputs), np.empty(outputs))
         self._configs: list[SamplingConfig] = []
         self._settings = np.empty((0, 6))
 
@@ -55,7 +57,7 @@ class CompiledDraws:
         `recent`: the last symbols of each text, needed for the repetition penalty only.
         """
         if configs != self._configs:
-            self._configs, self._settings = configs, np.array([_numbers(config) for config in configs])
+            self._configs, self._settings = configs, numbers(configs)
         ring = np.full((len(configs), REPETITION_WINDOW), -1, np.int64)
         for row, symbols in enumerate(recent):
             if symbols:
@@ -81,24 +83,25 @@ class CompiledDraws:
         return own.tolist(), tops, ranks.tolist()
 
 
-def _numbers(config: SamplingConfig) -> tuple[float, ...]:
-    return (
-        config.repetition_penalty,
-        config.temperature,
-        config.top_p,
-        config.min_p,
-        float(config.top_k),
-        float(config.greedy),
-    )
+def numbers(configs: Sequence[SamplingConfig]) -> Array:
+    """Sampling settings as numbers (B, 6)."""
+    names = "repetition_penalty", "temperature", "top_p", "min_p", "top_k", "greedy"
+    return np.array([[float(getattr(config, name)) for name in names] for config in configs])
+
+
+@njit(error_model="numpy", nogil=True)
+def draw_row(logits: Any, never: Any, settings: Any, recent: Any, uniform: float, space: Any) -> int:
+    """The symbol that follows the logits (V,) of one text; -1 where they are not finite."""
+    penalty, temperature, top_p, min_p, top_k, greedy = settings
+    sampling = _Settings(penalty, temperature, top_p, min_p, int(top_k), greedy != 0)
+    space.logits[:] = logits
+    return draw_symbol(space, never, recent, sampling, uniform)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def _draw_rows(logits: Any, never: Any, settings: Any, recent: Any, uniforms: Any, space: Any, drawn: Any) -> None:
     for row in range(len(drawn)):
-        penalty, temperature, top_p, min_p, top_k, greedy = settings[row]
-        sampling = _Settings(penalty, temperature, top_p, min_p, int(top_k), greedy != 0)
-        space.logits[:] = logits[row]
-        drawn[row] = draw_symbol(space, never, recent[row], sampling, uniforms[row])
+        drawn[row] = draw_row(logits[row], never, settings[row], recent[row], uniforms[row], space)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)

@@ -10,17 +10,21 @@ Axes: L layers, N rows, G gates, H hidden, V symbols, U units rounded up to whol
 import contextlib
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from numba import njit, prange
 
+from charloom.generation.numba_draws import Space, draw_row, numbers
 from charloom.generation.numba_products import COLUMNS, multiply, tiles
 from charloom.generation.numba_steps import BYTES_A_THREAD, CELLS, computing, tanh
 from charloom.generation.numpy_steps import Stepper
+from charloom.generation.sampling import REPETITION_WINDOW
 from charloom.machine.threads import shared
 from charloom.models.step_weights import Floats
+from charloom.settings import SamplingConfig
 from charloom.storage.tensor_files import Array
 
 _TELL = 0.25
@@ -29,6 +33,12 @@ _TELL = 0.25
 _TURN = threading.Lock()
 """One step at a time in this process: two would only take each other's processors, and not every threading layer of
 numba can serve two callers at once."""
+
+
+_NONE = np.empty(0, np.int64)
+_NO_SYMBOLS, _NO_NUMBERS = np.empty((0, 0), np.int64), np.empty((0, 0))
+_NOT_RECENT = np.full(REPETITION_WINDOW, -1, np.int64)
+"""The last symbols of a text without a repetition penalty."""
 
 
 class _Weights(NamedTuple):
@@ -64,8 +74,8 @@ class _Memory(NamedTuple):
 class CompiledRows:
     """Up to `capacity` texts that are read side by side, in rows that begin with a zero state."""
 
-    def __init__(self, stepper: Stepper, boundary: int, capacity: int) -> None:
-        """`boundary`: the symbol before which nothing is remembered."""
+    def __init__(self, stepper: Stepper, boundary: int, capacity: int, never: Sequence[int] = ()) -> None:
+        """`boundary`: the symbol before which nothing is remembered; `never`: symbols that are never drawn."""
         network, layers = stepper.config, stepper.gates
         size, gates = network.hidden_size, len(layers[0].start[0]) // network.hidden_size
         below = [_blocks(layer.below, gates) for layer in layers if layer.below is not None]
@@ -88,6 +98,8 @@ class CompiledRows:
         state = np.zeros((2, network.layers, capacity, size), np.float32)
         self._memory = _Memory(state[0], state[1], np.zeros((capacity, size), np.float32), units[0], units[1])
         self._told = 0.0
+        self._never = np.array(never, np.int64)
+        self._space = Space(np.empty(len(self._bias)), np.empty(len(self._bias)))
         self._sums = np.zeros((capacity, len(self._output) * COLUMNS), np.float32)
 
     @property
@@ -95,13 +107,48 @@ class CompiledRows:
         """How many rows there are."""
         return len(self._sums)
 
+    @property
+    def outputs(self) -> int:
+        """V"""
+        return len(self._bias)
+
     def advance(self, symbols: Array) -> None:
         """Read symbols (T, B) with the first B rows, T for each; the boundary begins a new text."""
+        self._run(symbols)
+
+    def logits(self, chosen: Array) -> Floats:
+        """Logits (B, V) of the next symbol in the chosen rows (B,)."""
+        self._run(_NO_SYMBOLS, chosen=chosen)
+        logits: Floats = self._sums[: len(chosen), : len(self._bias)] + self._bias
+        return logits
+
+    def write(self, symbols: Sequence[int], configs: Sequence[SamplingConfig], uniforms: Array) -> Array:
+        """Symbols (T, B): each of the first B rows reads its last one from `symbols` (B,), and then what it has drawn.
+
+        `uniforms` (T, B): the numbers to draw with. The settings have no repetition penalty. -1 stands where the logits
+        are not finite; what follows it in its row means nothing.
+        """
+        drawn = np.empty(uniforms.shape, np.int64)
+        self._run(np.array([symbols]), settings=numbers(configs), uniforms=uniforms, drawn=drawn)
+        return drawn
+
+    def _run(
+        self,
+        symbols: Array,
+        *,
+        chosen: Array = _NONE,
+        settings: Array = _NO_NUMBERS,
+        uniforms: Array = _NO_NUMBERS,
+        drawn: Array = _NO_SYMBOLS,
+    ) -> None:
         parts = 1 if shared() else self._most_parts
-        symbols = np.ascontiguousarray(symbols, np.int64)
         with _TURN, self._watched():
             numba.set_num_threads(parts)
-            _advance(self._weights, self._memory, symbols, parts)
+            _run(
+                *(self._weights, self._memory, self._output, self._bias, self._sums, parts),
+                *(np.ascontiguousarray(symbols, np.int64), np.ascontiguousarray(chosen, np.int64)),
+                *(self._never, settings, _NOT_RECENT, uniforms, self._space, drawn),
+            )
 
     def _watched(self) -> contextlib.AbstractContextManager[None]:
         """Tell the guard of threads now and then that there is work."""
@@ -110,13 +157,6 @@ class CompiledRows:
             return contextlib.nullcontext()
         self._told = now
         return computing()
-
-    def logits(self, chosen: Array) -> Floats:
-        """Logits (B, V) of the next symbol in the chosen rows (B,)."""
-        h = self._memory.h[-1][chosen]
-        _products(self._output, h, self._sums)
-        logits: Floats = self._sums[: len(chosen), : len(self._bias)] + self._bias
-        return logits
 
     def clear(self, place: int) -> None:
         """Let row `place` remember nothing."""
@@ -158,7 +198,7 @@ def _units(weights: Any, memory: Any, layer: int, symbols: Any, block: int) -> N
             if layer:
                 _add(below[row, gate, lo:hi], added)
             else:
-                below[row, gate, lo:hi] = added
+                _copy(added, below[row, gate, lo:hi])
         inputs, recurrent, fresh = below[row], before[row], new[row, lo:hi]
         if weights.cell == 0:
             _lstm(inputs, recurrent, lo, hi, c[layer, row, lo:hi], fresh)
@@ -228,6 +268,12 @@ def _add(out: Any, added: Any) -> None:
 
 
 @njit(error_model="numpy", nogil=True)
+def _copy(values: Any, out: Any) -> None:
+    for unit in range(len(out)):
+        out[unit] = values[unit]
+
+
+@njit(error_model="numpy", nogil=True)
 def _multiply(out: Any, factor: Any) -> None:
     for unit in range(len(out)):
         out[unit] *= factor[unit]
@@ -242,24 +288,63 @@ def _shared(weights: Any, memory: Any, layer: int, symbols: Any, parts: int) -> 
             _units(weights, memory, layer, symbols, block)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(error_model="numpy", nogil=True)
 def _advance(weights: Any, memory: Any, symbols: Any, parts: int) -> None:
-    """Read symbols (T, B)."""
-    for now in symbols:
-        rows = len(now)
+    """Read symbols (B,)."""
+    rows = len(symbols)
+    for row in range(rows):
+        if symbols[row] == weights.boundary:
+            memory.h[:, row] = 0
+            memory.c[:, row] = 0
+    for layer in range(len(memory.h)):
+        _shared(weights, memory, layer, symbols, parts)
         for row in range(rows):
-            if now[row] == weights.boundary:
-                memory.h[:, row] = 0
-                memory.c[:, row] = 0
-        for layer in range(len(memory.h)):
-            _shared(weights, memory, layer, now, parts)
-            memory.h[layer, :rows] = memory.new[:rows]
+            _copy(memory.new[row], memory.h[layer, row])
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(error_model="numpy", nogil=True)
 def _products(matrix: Any, inputs: Any, sums: Any) -> None:
     """Inputs (B, H) times a matrix as tiles (T, H, COLUMNS), into sums (N, T COLUMNS)."""
     rows, size = inputs.shape
     for tile in range(len(matrix)):
         first, place = tile * size * COLUMNS, tile * COLUMNS
         multiply(matrix, first, inputs, 0, size, sums, place, sums.shape[1], size, rows)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _run(
+    weights: Any,
+    memory: Any,
+    matrix: Any,
+    bias: Any,
+    sums: Any,
+    parts: int,
+    symbols: Any,
+    chosen: Any,
+    never: Any,
+    settings: Any,
+    recent: Any,
+    uniforms: Any,
+    space: Any,
+    drawn: Any,
+) -> None:
+    """Read symbols (T, B); compute sums for the chosen rows, or write as many symbols as there are numbers in a column.
+
+    One function does all three, because each one that is compiled by itself takes seconds.
+    """
+    for number in range(len(symbols)):  # not `for now in symbols`, whose type is another one to the compiler
+        _advance(weights, memory, symbols[number], parts)
+    h = memory.h[len(memory.h) - 1]
+    if len(chosen):
+        _products(matrix, h[chosen], sums)
+    times, rows = uniforms.shape
+    following = np.empty(rows, np.int64)
+    for number in range(times):
+        if number:
+            _advance(weights, memory, following, parts)
+        _products(matrix, h[:rows], sums)
+        for row in range(rows):
+            logits = sums[row, : len(bias)] + bias
+            symbol = draw_row(logits, never, settings[row], recent, uniforms[number, row], space)
+            drawn[number, row] = symbol
+            following[row] = symbol if symbol >= 0 else weights.boundary

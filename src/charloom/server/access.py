@@ -67,13 +67,20 @@ class KnownHosts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 403, or pass the request on."""
-        hosts, origins = _values(scope, b"host"), _values(scope, b"origin")
-        if len(hosts) != 1 or not self._is_ours(hosts[0], scope):
-            await refuse(send, 403, "this server does not answer to that Host; allow the name with --allow-host")
-        elif len(origins) > 1 or any(not _same_site(origin, hosts[0]) for origin in origins):
-            await refuse(send, 403, "requests from pages of another site are refused")
+        objection = self.objection(scope)
+        if objection:
+            await refuse(send, 403, objection)
         else:
             await self._app(scope, receive, send)
+
+    def objection(self, scope: Scope) -> str:
+        """Why a request is refused; empty if it is not."""
+        hosts, origins = _values(scope, b"host"), _values(scope, b"origin")
+        if len(hosts) != 1 or not self._is_ours(hosts[0], scope):
+            return "this server does not answer to that Host; allow the name with --allow-host"
+        if len(origins) > 1 or any(not _same_site(origin, hosts[0]) for origin in origins):
+            return "requests from pages of another site are refused"
+        return ""
 
     def _is_ours(self, host: bytes, scope: Scope) -> bool:
         name = host.decode("latin-1").lower() if host.isascii() else ""
@@ -94,12 +101,16 @@ class NeedsKey:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 401, or pass the request on."""
-        is_open = scope["method"] in ("GET", "HEAD") and scope["path"] in self._open_paths
-        if is_open or self._has_key(scope):
+        if self.lets_in(scope):
             await self._app(scope, receive, send)
             return
         message = "this server needs its API key, in a header: Authorization: Bearer KEY"
         await refuse(send, 401, message, code="invalid_api_key", headers={"www-authenticate": "Bearer"})
+
+    def lets_in(self, scope: Scope) -> bool:
+        """Whether a request has the key, or needs none."""
+        is_open = scope["method"] in ("GET", "HEAD") and scope["path"] in self._open_paths
+        return is_open or self._has_key(scope)
 
     def _has_key(self, scope: Scope) -> bool:
         given = _values(scope, b"authorization")

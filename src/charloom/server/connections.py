@@ -4,6 +4,7 @@ import asyncio
 from http import HTTPStatus
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from charloom.server.refusals import refusal
@@ -38,9 +39,31 @@ class BoundedConnection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what arrived."""
-        if not self.transport.is_closing():
-            super().data_received(data)
-            self._look()
+        if self.transport.is_closing():
+            return
+        if self._answered_at_once(data):
+            return
+        super().data_received(data)
+        self._look()
+
+    def _answered_at_once(self, data: bytes) -> bool:
+        """Answer a request without looking at it closely, if the application can and nothing else is going on."""
+        at_once = getattr(self.app, "at_once", None)
+        idle = self.cycle is None or self.cycle.response_complete
+        if not (at_once and idle and self.conn.their_state is h11.IDLE and self.conn.trailing_data[0] == b""):
+            return False
+        found = at_once(data, self.server, self.client)
+        if found is None:
+            return False
+        answer, ends = found
+        self._cancel()
+        self._unset_keepalive_if_required()
+        self.transport.write(answer)
+        if ends:
+            self.transport.close()
+        else:
+            self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.transport.close)
+        return True
 
     def send_400_response(self, msg: str) -> None:
         """Refuse bytes that are no request. If they come in the middle of a request, its answer is no longer sent."""

@@ -6,6 +6,7 @@ import ipaddress
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from types import FrameType
@@ -22,6 +23,9 @@ from charloom.server.service import Service
 
 GRACE = 5.0
 """Seconds for which running requests go on once the server is told to end."""
+
+SWITCH_SECONDS = 0.0005
+"""For how long one thread may keep Python to itself while another waits: the engine's needs it often, and briefly."""
 
 _LAST = 1.0
 """Seconds for their last words to be sent."""
@@ -94,7 +98,9 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Take requests, prove the models, and watch their files."""
-        self._work = [asyncio.create_task(self._prove()), asyncio.create_task(Reloading(self._models).run())]
+        sys.setswitchinterval(SWITCH_SECONDS)
+        tasks = self._prove(), Reloading(self._models).run(), self._service.busy.watch()
+        self._work = [asyncio.create_task(task) for task in tasks]
         await super().startup(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -10,6 +10,7 @@ from charloom.server import metrics, static
 from charloom.server.access import KnownHosts, NeedsKey
 from charloom.server.answered import Answered
 from charloom.server.bodies import BoundedBodies
+from charloom.server.busy import Address, BusyAnswers
 from charloom.server.health import Health
 from charloom.server.logs import log_request
 from charloom.server.metrics import Metrics
@@ -55,10 +56,16 @@ class Service:
         self._add_routes(registry)
         app: ASGIApp = BoundedBodies(api, limits.body_bytes)
         app = _NoNewRequests(app, self)
-        if access.key is not None:
-            app = NeedsKey(app, access.key, {HEALTH, *self.files})
-        app = KnownHosts(app, access.hosts, any_address=access.any_address)
-        self._app = Answered(app, counts.count_request, log_request)
+        keys = None if access.key is None else NeedsKey(app, access.key, {HEALTH, *self.files})
+        hosts = KnownHosts(keys or app, access.hosts, any_address=access.any_address)
+        self._app = Answered(hosts, counts.count_request, log_request)
+        self.busy = BusyAnswers(registry, counts, hosts, keys)
+
+    def at_once(self, data: bytes, server: Address, client: Address) -> tuple[bytes, bool] | None:
+        """The answer that the queue is full, to a request that has arrived as `data`, and whether the connection ends
+        with it; None if it is not full, or if the request must be looked at more closely.
+        """
+        return None if self.health.ending else self.busy.answer(data, server, client)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""

@@ -30,7 +30,7 @@ _PACE = 0.01
 """Seconds between two pieces of a text: each piece costs its reader more than a symbol costs the writer."""
 
 _STRETCH = 0.005
-"""Seconds for which prompts alone are read before another text can join."""
+"""Seconds for which texts are read or written before another one can join."""
 
 _LAST_STEP = 1.0
 """Seconds for which a closing engine waits for the step that it is in."""
@@ -79,6 +79,13 @@ class ModelEngine:
         """Jobs that have no row yet."""
         return len(self._queue)
 
+    def busy(self) -> ServerBusy | None:
+        """What `submit` would raise now because there is no place; None if there is one."""
+        running, waiting = len(self._running), len(self._queue)
+        if running + waiting < self._capacity + self._places:
+            return None
+        return ServerBusy(f"{running} texts are being written and {waiting} wait; try again later")
+
     def ready(self) -> bool:
         """Whether the model has made a step with a finite outcome."""
         return self._ready
@@ -97,10 +104,8 @@ class ModelEngine:
                 raise ServerClosed
             if _needs_no_step(job):
                 stream.put(News(stop_reason="length"))
-            elif len(self._running) + len(self._queue) >= self._capacity + self._places:
-                raise ServerBusy(
-                    f"{len(self._running)} texts are being written and {len(self._queue)} wait; try again later"
-                )
+            elif (busy := self.busy()) is not None:
+                raise busy
             else:
                 self._queue.append(stream)
                 self._change.notify()
@@ -216,14 +221,14 @@ class ModelEngine:
             wake(streams)
             return
         pace.learn((time.monotonic() - began) / count)
-        urgent = False
+        urgent = list[PieceStream]()
         for number, new in news.items():
             if isinstance(new, NotFiniteError):
                 streams[number].end(new)
-                urgent = True
-            else:
-                urgent |= streams[number].put(new)
-        wake(pace.due((streams[number] for number in news), urgent=urgent))
+                urgent.append(streams[number])
+            elif streams[number].put(new):
+                urgent.append(streams[number])
+        wake(pace.due((streams[number] for number in news), urgent))
 
     def _end_all(self, error: CharloomError) -> None:
         with self._change:
@@ -237,7 +242,7 @@ class ModelEngine:
 
 
 class _Pace:
-    """How often readers are woken, and how many symbols of prompts are read at a time."""
+    """How often readers are woken, and how many symbols are read or written at a time."""
 
     def __init__(self) -> None:
         self.symbols = 1
@@ -248,12 +253,14 @@ class _Pace:
         """A symbol of all texts took so long."""
         self.symbols = max(1, min(MOST_AT_A_TIME, 2 * self.symbols, int(_STRETCH / max(seconds, 1e-9))))
 
-    def due(self, streams: Iterable[PieceStream], *, urgent: bool) -> list[PieceStream]:
-        """After a step that brought something to these streams: those to wake now."""
+    def due(self, streams: Iterable[PieceStream], urgent: list[PieceStream]) -> list[PieceStream]:
+        """Those to wake now, after a step that brought something to these streams and something urgent to some."""
         now = time.monotonic()
         self._waiting.update(dict.fromkeys(streams))
-        if not urgent and now - self._woken < _PACE:
-            return []
+        if now - self._woken < _PACE:
+            for stream in urgent:
+                del self._waiting[stream]
+            return urgent
         self._woken, waiting = now, list(self._waiting)
         self._waiting = {}
         return waiting

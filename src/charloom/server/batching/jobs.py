@@ -80,6 +80,10 @@ class Engine(Protocol):
         """Queue a job, from within an event loop. Raises `ServerBusy` at once if there is no place."""
         ...
 
+    def busy(self) -> ServerBusy | None:
+        """What `submit` would raise now because there is no place; None if there is one."""
+        ...
+
     @property
     def running(self) -> int:
         """Rows that are taken."""

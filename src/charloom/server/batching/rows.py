@@ -8,7 +8,7 @@ with this network: random symbols at several widths and positions, down to the d
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -56,6 +56,19 @@ class Rows(Protocol):
 
     def swap(self, one: int, other: int) -> None:
         """Let each of two rows remember what the other does."""
+        ...
+
+
+@runtime_checkable
+class WritingRows(Rows, Protocol):
+    """Rows that can also write several symbols at a time."""
+
+    def write(self, symbols: Sequence[int], configs: Sequence[SamplingConfig], uniforms: Array) -> Array:
+        """Symbols (T, B): each of the first B rows reads its last one from `symbols` (B,), and then what it has drawn.
+
+        `uniforms` (T, B): the numbers to draw with. The settings have no repetition penalty. -1 stands where the logits
+        are not finite; what follows it in its row means nothing.
+        """
         ...
 
 
@@ -150,7 +163,7 @@ def make_rows(writer: Writer, capacity: int, tell: Callable[[str], None] = LOG.i
     patience.daemon = True
     patience.start()
     try:
-        compiled = _compiled(*given)
+        compiled = _compiled(*given, writer.never)
         if treats_alike(compiled, writer):
             return compiled
         tell("the compiled step does not treat all rows alike on this machine; numpy takes its place")
@@ -166,10 +179,10 @@ def make_rows(writer: Writer, capacity: int, tell: Callable[[str], None] = LOG.i
     return SingleRows(*given)
 
 
-def _compiled(stepper: Stepper, boundary: int, capacity: int) -> Rows:
+def _compiled(stepper: Stepper, boundary: int, capacity: int, never: Sequence[int]) -> Rows:
     from charloom.generation.numba_rows import CompiledRows
 
-    return CompiledRows(stepper, boundary, capacity)
+    return CompiledRows(stepper, boundary, capacity, never)
 
 
 def treats_alike(rows: Rows, writer: Writer) -> bool:

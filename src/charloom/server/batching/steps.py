@@ -10,11 +10,11 @@ from charloom.errors import NotFiniteError
 from charloom.models.step_weights import Floats
 from charloom.server.batching.draws import Draws
 from charloom.server.batching.jobs import Symbol
-from charloom.server.batching.rows import Rows
+from charloom.server.batching.rows import Rows, WritingRows
 from charloom.server.batching.texts import News, Text
 
 MOST_AT_A_TIME = 64
-"""Symbols of prompts that are read at a time."""
+"""Symbols of each text that are read or written at a time."""
 
 
 class Steps:
@@ -26,8 +26,11 @@ class Steps:
     def step(self, texts: Sequence[Text], most: int) -> tuple[int, dict[int, News | NotFiniteError]]:
         """Let text i read what is next with row i, up to `most` symbols if all are within their prompts.
 
-        Returns how many symbols each has read, and what is new, by the number of the text.
+        If all only go on writing, up to `most` too. Returns how many symbols each has read, and what is new, by the
+        number of the text.
         """
+        if most > 1 and isinstance(self.rows, WritingRows) and all(text.goes_on for text in texts):
+            return self._write(self.rows, texts, min(most, max(text.missing for text in texts)))
         count = max(1, min(most, *(text.unread for text in texts)))
         self.rows.advance(np.array([text.upcoming(count) for text in texts], np.int64).T)
         asking = [number for number, text in enumerate(texts) if text.asks]
@@ -43,6 +46,14 @@ class Steps:
             chosen = [texts[number] for number in asking]
             news.update(zip(asking, self._news(chosen, logits), strict=True))
         return count, news
+
+    def _write(
+        self, rows: WritingRows, texts: Sequence[Text], count: int
+    ) -> tuple[int, dict[int, News | NotFiniteError]]:
+        uniforms = np.array([text.numbers(count) for text in texts]).T.copy()
+        drawn = rows.write([text.last for text in texts], [text.job.sampling for text in texts], uniforms)
+        each = zip(texts, drawn.T.tolist(), strict=True)
+        return count, {number: text.write_all(symbols) for number, (text, symbols) in enumerate(each)}
 
     def _news(self, texts: list[Text], logits: Floats) -> list[News]:
         """What is new of texts that asked for these logits (B, V)."""
@@ -72,4 +83,4 @@ class Steps:
             return []
         configs = [text.job.sampling for text in texts]
         recent = [text.recent or () for text in texts]
-        return self._draws.symbols(logits, configs, recent, [text.number() for text in texts])
+        return self._draws.symbols(logits, configs, recent, [text.numbers(1)[0] for text in texts])

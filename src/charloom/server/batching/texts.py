@@ -1,12 +1,14 @@
 """One text that an engine reads and writes: which symbol comes next, and what is reported of it."""
 
 from collections import deque
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from charloom.data.text_ids import remembered
 from charloom.data.vocabulary import Vocabulary
+from charloom.errors import NotFiniteError
 from charloom.generation.sampling import REPETITION_WINDOW
 from charloom.generation.stopping import Outlet, StopReason
 from charloom.server.batching.jobs import Job, Symbol
@@ -32,7 +34,7 @@ class Text:
         self.ids: list[int] = job.ids.tolist()
         self.draws = job.draws
         self._boundary = vocabulary.boundary
-        self._place, self._drawn = 0, vocabulary.boundary
+        self._place, self._drawn, self._writing = 0, vocabulary.boundary, False
         self._outlet = Outlet(vocabulary, job.length, job.stop)
         self._symbols = None if job.written_alternatives is None else Alignment(vocabulary)
         self.recent: deque[int] | None = None
@@ -77,12 +79,26 @@ class Text:
         """The symbol of the prompt that comes next."""
         return self.ids[self._place]
 
-    def number(self) -> float:
-        """The next random number."""
-        if not self._numbers:
-            self._numbers = self._uniform.random(_NUMBERS)[::-1].tolist()
-        self.draws += 1
-        return self._numbers.pop()
+    @property
+    def goes_on(self) -> bool:
+        """Whether nothing but symbols is wanted from now on, each drawn without regard to those before."""
+        return self._writing and self.recent is None and self.job.written_alternatives is None
+
+    @property
+    def last(self) -> int:
+        """The symbol that was drawn last."""
+        return self._drawn
+
+    @property
+    def missing(self) -> int:
+        """How many characters can still come."""
+        return self._outlet.missing
+
+    def numbers(self, count: int) -> list[float]:
+        """The next random numbers; each symbol that is written uses up one."""
+        while len(self._numbers) < count:
+            self._numbers += self._uniform.random(_NUMBERS).tolist()
+        return self._numbers[:count]
 
     def read(self, symbol: Symbol) -> News:
         """What is reported of a symbol of the prompt."""
@@ -91,7 +107,9 @@ class Text:
 
     def write(self, drawn: int, symbol: Symbol | None) -> News:
         """What is certain now that a symbol has been drawn; `symbol`: what is reported of it."""
-        self._drawn = drawn
+        self._drawn, self._writing = drawn, True
+        del self._numbers[0]
+        self.draws += 1
         if self.recent is not None and drawn != self._boundary:
             self.recent.append(drawn)
         text, reason = self._outlet.push(drawn)
@@ -100,6 +118,18 @@ class Text:
             self._symbols.push(drawn, symbol)
             written = self._symbols.take(len(text))
         return News(None, text, written, reason)
+
+    def write_all(self, drawn: Sequence[int]) -> News | NotFiniteError:
+        """The same for several symbols; those after the end of the text were drawn in vain."""
+        pieces: list[str] = []
+        for symbol in drawn:
+            if symbol < 0:
+                return NotFiniteError()
+            news = self.write(symbol, None)
+            pieces.append(news.text)
+            if news.stop_reason is not None:
+                return News(None, "".join(pieces), (), news.stop_reason)
+        return News(None, "".join(pieces))
 
 
 class Alignment:

@@ -41,7 +41,7 @@ def completions(registry: Registry, limits: Limits) -> APIRouter:
         envelope = Envelope(f"cmpl-{secrets.token_hex(12)}", int(time.time()), served.name)
         if asked.stream:
             usage = bool(asked.stream_options and asked.stream_options.include_usage)
-            return Events(_events(envelope, choices, streams, usage=usage), streams)
+            return Events(_events(envelope, choices, streams, engine, usage=usage), streams)
         try:
             answer = await while_connected(request.receive, _whole(envelope, choices, streams))
         finally:
@@ -113,14 +113,14 @@ async def _whole(envelope: Envelope, choices: Sequence[Choice], streams: Sequenc
 
 
 async def _events(
-    envelope: Envelope, choices: Sequence[Choice], streams: Sequence[Stream], *, usage: bool
+    envelope: Envelope, choices: Sequence[Choice], streams: Sequence[Stream], engine: Engine, *, usage: bool
 ) -> AsyncIterator[bytes]:
     """The events of all texts, as they come; an error is the last one."""
     ready = asyncio.Queue[str | CharloomError | None](1)
 
     async def send(choice: Choice, stream: Stream) -> None:
         try:
-            async for piece in paced(stream):
+            async for piece in paced(stream, engine):
                 choice.add(piece)
                 if choice.has_news:
                     await ready.put(envelope.chunk(choice, usage=usage))

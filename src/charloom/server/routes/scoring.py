@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from charloom.errors import CharloomError
 from charloom.models.model_folder import encode_for
-from charloom.server.batching.jobs import Job, Stream
+from charloom.server.batching.jobs import Engine, Job, Stream
 from charloom.server.routes.activity import Activity
 from charloom.server.routes.answers import ActivityAnswer, ScoreAnswer, documented
 from charloom.server.routes.characters import Characters
@@ -83,7 +83,7 @@ def scoring(registry: Registry, limits: Limits) -> APIRouter:
         reading = engine.submit(Job(np.concatenate(([writer.vocabulary.boundary], ids)), 0, read_alternatives=top))
         characters = Characters(symbols)
         if asked.stream is not False:
-            return Events(_events(reading, characters), [reading])
+            return Events(_events(reading, characters, engine), [reading])
         try:
             answer = await while_connected(request.receive, _whole(reading, characters))
         finally:
@@ -114,9 +114,9 @@ async def _whole(reading: Stream, characters: Characters) -> str:
     return f'{{"characters":[{",".join(records)}],{totals[1:]}'
 
 
-async def _events(reading: Stream, characters: Characters) -> AsyncIterator[bytes]:
+async def _events(reading: Stream, characters: Characters, engine: Engine) -> AsyncIterator[bytes]:
     try:
-        async for piece in paced(reading):
+        async for piece in paced(reading, engine):
             records = characters.add(piece.read)
             if records:
                 yield format_sse_event(data_str=f"[{','.join(records)}]")
