@@ -4,16 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_BUDGET ?= 100s
 WORKERS ?= 2
+INSTALL ?= $(BIN)/pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test lint bench course docs clean
 
 $(VENV)/.core.stamp: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	$(INSTALL) -e .
 	touch $@
 
 $(VENV)/.dev.stamp: pyproject.toml $(VENV)/.core.stamp
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[compress,dev,fast,onnx,report,serve,sklearn,text,tune]'
+	$(INSTALL) -e '.[compress,dev,fast,onnx,report,serve,sklearn,text,tune]'
 	touch $@
 
 demo: $(VENV)/.core.stamp
