@@ -15,7 +15,6 @@ pytest.importorskip("uvicorn")
 
 import uvicorn
 
-from charloom.server import busy as busy_module
 from charloom.server.access import host_names
 from charloom.server.connections import BoundedConnection
 from charloom.server.metrics import Metrics
@@ -51,7 +50,6 @@ def make(folders: list[str], *, key: str | None = None) -> Service:
     )
     full = models.get("a").engine.engine  # type: ignore[union-attr]
     full.running = full.places
-    service.models = models  # type: ignore[attr-defined]
     return service
 
 
@@ -116,25 +114,6 @@ def test_a_server_that_ends_says_so_instead(folders: list[str]) -> None:
     service = make(folders)
     service.health.ending = True
     assert service.at_once(request(), *ADDRESSES) is None
-
-
-def test_a_server_that_is_behind_takes_no_text_that_would_wait(
-    folders: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    service = make(folders)
-    other = service.models.get("b").engine.engine  # type: ignore[attr-defined]
-    data = request({"prompt": "e", "model": "b"})
-    now = [0.0]
-    monkeypatch.setattr(busy_module.time, "monotonic", lambda: now[0])
-    service.busy._beat = 0.0
-    other.waiting = 1
-    assert service.at_once(data, *ADDRESSES) is None
-    now[0] = 1.0
-    found = service.at_once(data, *ADDRESSES)
-    assert found is not None
-    assert b"behind" in found[0]
-    other.waiting = 0
-    assert service.at_once(data, *ADDRESSES) is None
 
 
 @contextlib.contextmanager

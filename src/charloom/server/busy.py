@@ -4,10 +4,8 @@ A request for a text is then answered from the bytes in which it arrived, before
 (which would take longer than a text's characters). Whatever is not quite as usual goes the usual way.
 """
 
-import asyncio
 import json
 import re
-import time
 
 from starlette.types import Scope
 
@@ -27,9 +25,6 @@ _CONNECTION = {b"keep-alive": False, b"close": True}
 _LARGEST = 1 << 14
 """Bytes of a request that is answered like this."""
 
-_BEAT, _BEHIND = 0.01, 0.02
-"""Seconds between two looks at whether the event loop keeps up, and by how much it may be late."""
-
 Address = tuple[str, int | None] | None
 
 
@@ -38,7 +33,6 @@ class BusyAnswers:
 
     def __init__(self, registry: Registry, counts: Metrics, hosts: KnownHosts, keys: NeedsKey | None) -> None:
         self._registry, self._counts, self._hosts, self._keys = registry, counts, hosts, keys
-        self._beat: float | None = None
 
     def answer(self, data: bytes, server: Address, client: Address) -> tuple[bytes, bool] | None:
         """The whole answer to a request that has arrived as `data`, and whether the connection ends with it; None if it
@@ -72,26 +66,12 @@ class BusyAnswers:
         lines = [f"HTTP/1.1 {status} Service Unavailable", *(f"{name}: {value}" for name, value in fields.items())]
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + text, ends
 
-    async def watch(self) -> None:
-        """Notice while this runs whether the event loop keeps up."""
-        while True:
-            self._beat = time.monotonic()
-            await asyncio.sleep(_BEAT)
-
-    @property
-    def _is_behind(self) -> bool:
-        return self._beat is not None and time.monotonic() - self._beat > _BEAT + _BEHIND
-
     def _any_busy(self) -> bool:
         return any(self._busy(self._registry.get(name)) is not None for name in self._registry.names())
 
     def _busy(self, served: Served | None) -> ServerBusy | None:
-        """Why a model takes no text now: it has no place, or texts wait and the server is behind with its answers."""
-        if served is None or served.engine is None:
-            return None
-        if self._is_behind and served.engine.waiting:
-            return ServerBusy("the server is behind with its answers; try again later")
-        return served.engine.busy()
+        """Why a model takes no text now; None if it takes one, or never does."""
+        return None if served is None or served.engine is None else served.engine.busy()
 
     def _asked(self, body: bytes) -> Served | None:
         """The model that the body of a request names."""

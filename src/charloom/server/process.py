@@ -99,8 +99,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Take requests, prove the models, and watch their files."""
         sys.setswitchinterval(SWITCH_SECONDS)
-        tasks = self._prove(), Reloading(self._models).run(), self._service.busy.watch()
-        self._work = [asyncio.create_task(task) for task in tasks]
+        self._work = [asyncio.create_task(self._prove()), asyncio.create_task(Reloading(self._models).run())]
         await super().startup(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
