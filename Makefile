@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_BUDGET ?= 100s
 WORKERS ?= 2
+# A few hundred commands run in the tests; without compiled files each would compile the package again.
+unexport PYTHONDONTWRITEBYTECODE
 INSTALL ?= $(BIN)/pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test lint bench course docs clean
