@@ -116,7 +116,7 @@ def bounded_completion_request(limits: Limits) -> Any:
         return int | None, Field(field.default, description=field.description, **more)
 
     def several(kind: Any, tag: str) -> Any:
-        return Annotated[list[kind], Field(max_length=limits.texts, fail_fast=True), Tag(tag)]
+        return Annotated[list[kind], Field(min_length=1, max_length=limits.texts, fail_fast=True), Tag(tag)]
 
     one_text: Any = Annotated[text, Tag("text")]
     one_list: Any = Annotated[ids, Tag("ids")]
