@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
 import os
 import signal
@@ -120,6 +121,8 @@ class Server(uvicorn.Server):
     async def _prove(self) -> None:
         try:
             await self._models.prove()
+            gc.collect()
+            gc.freeze()  # what is here now stays, and looking through it again would hold up every request
             self._service.health.ready = True
         except CharloomError as error:
             self.failure, self.should_exit = error, True
