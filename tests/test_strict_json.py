@@ -239,7 +239,7 @@ def test_a_whole_number_is_a_number() -> None:
     ],
 )
 def test_a_list_has_its_length_its_types_and_its_range(split: object, said: str) -> None:
-    plain = {"vocabulary": "characters", "documents": "none", "shuffle": 0, "encoding": "utf-8"}
+    plain = {"vocabulary": "characters", "documents": "none", "shuffle": 0, "encoding": "utf-8", "column": ""}
     raw = json.dumps({"split": split, **plain}).encode()
     assert said in refused(settings.CorpusConfig, raw)
 

@@ -115,7 +115,7 @@ def _print_hints(run: str, passage: str | None, text: str | None, hints: int, en
 
     if passage is None:
         file = open_text(str(text), CorpusConfig(split=(1.0, 0.0, 0.0), encoding=encoding)).text
-        if file.ends:
+        if file.several:
             raise SettingsError("hints are for one file; name one in the folder")
         passage = str(file)
     suspicious = find_hints(Writer.load(run), passage, hints)

@@ -18,9 +18,9 @@ def encode(text: Text, vocabulary: Vocabulary, documents: DocumentKind = "none")
     newline = newline_id(vocabulary)
     if documents == "lines" and newline is not None:
         ids[ids == newline] = vocabulary.boundary
-    if not text.ends:
+    if not text.several:
         return ids
-    ends = np.array(text.ends) if vocabulary.kind == "characters" else _byte_ends(text)
+    ends = text.ends if vocabulary.kind == "characters" else _byte_ends(text)
     if documents == "lines":
         ends = ends[ids[ends - 1] != vocabulary.boundary]
     return np.insert(ids, ends, vocabulary.boundary)
@@ -47,8 +47,8 @@ def newline_id(vocabulary: Vocabulary) -> int | None:
 
 def predicts_end(text: Text, documents: DocumentKind) -> bool:
     """Whether this text has ends in it, so that a model can learn to end a text."""
-    return documents == "lines" or bool(text.ends)
+    return documents == "lines" or text.several
 
 
 def _byte_ends(text: Text) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-    return np.array([text.slice(0, end).bytes for end in text.ends])
+    return np.array([text.slice(0, end).bytes for end in text.ends.tolist()])
