@@ -1,7 +1,7 @@
 """Texts: read strictly, kept as UTF-8, split by position, identified by their SHA-256.
 
 A text is held as UTF-8 bytes and decoded a piece at a time: in a `str`, a single character outside the basic plane
-makes every character take four bytes.
+makes every character take four bytes. A large text stays in its file (`charloom.data.text_survey`).
 """
 
 import codecs
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charloom.data.file_kinds import LEFT_OUT, advice, decompressed, is_wide
+from charloom.data.text_survey import TextBytes
 from charloom.errors import SettingsError, TextError, arguments
 from charloom.errors.options import option
 from charloom.settings import CorpusConfig
@@ -34,7 +35,7 @@ class Text:
     `ends` counts characters from the start. It is empty for a single text, which has no end that a model could learn.
     """
 
-    data: memoryview
+    data: memoryview | TextBytes
     characters: int
     ends: tuple[int, ...] = ()
 
@@ -50,7 +51,7 @@ class Text:
             ) from None
 
     def __str__(self) -> str:
-        return str(self.data, "utf-8")
+        return str(in_memory(self.data), "utf-8")
 
     @property
     def bytes(self) -> int:
@@ -61,33 +62,46 @@ class Text:
         """The text as a sequence of `str`, each decoded from at most `size` >= 4 bytes."""
         start = 0
         while start < len(self.data):
-            stop = _character_start(self.data, min(start + size, len(self.data)))
-            yield str(self.data[start:stop], "utf-8")
-            start = stop
+            ahead = in_memory(self.data[start : start + size + 1])
+            stop = _character_start(ahead, min(size, len(ahead)))
+            yield str(ahead[:stop], "utf-8")
+            start += stop
+
+    def byte_pieces(self, size: int = PIECE) -> Iterator[memoryview]:
+        """The text as UTF-8, `size` bytes at a time."""
+        for start in range(0, len(self.data), size):
+            yield in_memory(self.data[start : start + size])
 
     def slice(self, start: int, stop: int) -> "Text":
         """The characters from `start` to `stop`, without copying; an end at `stop` belongs to this slice."""
-        first, last = self._byte_of(start), self._byte_of(stop)
+        first, last = self.byte_of(start), self.byte_of(stop)
         low, high = bisect_right(self.ends, start), bisect_right(self.ends, stop)
         return Text(self.data[first:last], stop - start, tuple(end - start for end in self.ends[low:high]))
 
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of the UTF-8 bytes; for several texts, also of the positions where they end."""
-        digest = hashlib.sha256(self.data)
+        if isinstance(self.data, TextBytes) and self.ends == self.data.survey.ends and self.data.whole:
+            return self.data.survey.header.sha256
+        digest = hashlib.sha256()
+        for piece in self.byte_pieces():
+            digest.update(piece)
         if self.ends:
             digest.update(repr(self.ends).encode())
         return digest.hexdigest()
 
-    def _byte_of(self, character: int) -> int:
+    def byte_of(self, character: int) -> int:
+        """The byte at which a character begins."""
         if len(self.data) == self.characters:
             return character
         if character == self.characters:
             return len(self.data)
+        if isinstance(self.data, TextBytes):
+            return self.data.byte_of(character)
         counts = self._character_counts
         block = int(np.searchsorted(counts, character, side="right")) - 1
         start = block * _BLOCK
-        starts = np.flatnonzero(_starts(self.data[start : start + _BLOCK]))
+        starts = np.flatnonzero(_starts(in_memory(self.data[start : start + _BLOCK])))
         return start + int(starts[character - counts[block]])
 
     @cached_property
@@ -96,7 +110,7 @@ class Text:
         counts = [np.zeros(1, np.int64)]
         many = 256 * _BLOCK
         for start in range(0, len(self.data), many):
-            starts = _starts(self.data[start : start + many])
+            starts = _starts(in_memory(self.data[start : start + many]))
             counts.append(np.add.reduceat(starts, np.arange(0, len(starts), _BLOCK), dtype=np.int64))
         return np.cumsum(np.concatenate(counts))
 
@@ -179,7 +193,12 @@ def make_corpus(
         notes.append(f"{name}: shuffled the lines with seed {config.shuffle}")
     whole = cleaned[0] if len(cleaned) == 1 else b"".join(cleaned)
     text = Text(memoryview(whole), characters, tuple(ends) if len(ends) > 1 else ())
-    corpus = Corpus(text, config.split, name, source, tuple(notes))
+    return corpus_of(text, config, name=name, source=source, notes=tuple(notes))
+
+
+def corpus_of(text: Text, config: CorpusConfig, *, name: str, source: str, notes: tuple[str, ...] = ()) -> Corpus:
+    """A text with its split. Raises `TextError` if that leaves nothing to train on."""
+    corpus, characters = Corpus(text, config.split, name, source, notes), text.characters
     if corpus.boundaries[0] < min(2, characters):
         raise TextError(
             f"{name} has {characters} character{'s' * (characters != 1)}, of which the split leaves "
@@ -232,7 +251,7 @@ def _clean(raw: bytes, encoding: str, name: str, notes: list[str], in_folder: bo
 
     Changes are described in `notes`. Cleaning twice changes nothing. Raises `TextError`.
     """
-    utf8 = _is_utf8(encoding)
+    utf8 = is_utf8(encoding)
     raw, compression = decompressed(raw, name, in_folder=in_folder)
     if compression:
         notes.append(f"{name}: decompressed ({compression})")
@@ -256,7 +275,8 @@ def _clean(raw: bytes, encoding: str, name: str, notes: list[str], in_folder: bo
     return data, characters - marks - pairs
 
 
-def _is_utf8(encoding: str) -> bool:
+def is_utf8(encoding: str) -> bool:
+    """Whether an encoding is UTF-8. Raises `SettingsError` if there is none of that name."""
     try:
         codec = codecs.lookup(encoding)
         "".encode(encoding)  # decoding b"" would not check that the codec is for text
@@ -295,6 +315,11 @@ def _count(data: bytes, name: str, in_folder: bool) -> int:
             ) from None
         start = stop
     return characters
+
+
+def in_memory(data: memoryview | TextBytes) -> memoryview:
+    """The bytes, read from their file if they are in one."""
+    return data if isinstance(data, memoryview) else memoryview(bytes(data))
 
 
 def _character_start(data: memoryview, place: int) -> int:

@@ -8,8 +8,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Union
 
-from charloom.data.corpus import Corpus, Text, make_corpus, read_file, read_folder
+from charloom.data.corpus import Corpus, Text, corpus_of, make_corpus, read_file, read_folder
 from charloom.data.datasets import DATASETS, dataset
+from charloom.data.large_texts import in_file_as_it_is, large_text
 from charloom.errors import TextError, shown
 from charloom.settings import CorpusConfig
 
@@ -42,6 +43,10 @@ def open_text(text: str | Path, config: CorpusConfig) -> Corpus:
         if isinstance(text, Path) or path.suffix or len(path.parts) > 1:
             raise TextError(f"there is no file or folder {shown(path)}; check the path")
         return _named(text, config)
+    if in_file_as_it_is(path, config):
+        large = large_text(path)
+        if large is not None:
+            return corpus_of(large, config, name=text_name(path.resolve()), source=str(path.resolve()))
     folder = path.is_dir()
     documents: Iterable[tuple[str, bytes]] = read_folder(path) if folder else [read_file(path)]
     read_once = not (folder or path.is_file())  # a pipe cannot be read twice, like standard input
@@ -80,6 +85,9 @@ def reopen(source: str, copy: Path, config: CorpusConfig, name: str) -> Corpus:
     if not source.startswith("corpus ") and _exists(path) and not (path.is_file() or path.is_dir()):
         raise TextError(f"{shown(path)} does not exist, so the run's text cannot be read again; restore it")
     if source == "copy":
+        large = large_text(copy) if in_file_as_it_is(copy, config) else None
+        if large is not None:
+            return corpus_of(large, _utf8(config), name=name, source=source)
         return make_corpus([read_file(copy)], _utf8(config), name=name, source=source)
     if source.startswith("corpus "):
         return _named(source.removeprefix("corpus "), config)  # even if a file has that name by now

@@ -1,5 +1,6 @@
 """Finds the text of a run again, and the text on which to evaluate its model."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -17,9 +18,9 @@ ELSEWHERE = "record where it is now with: charloom train --resume --run {run} --
 """What to do if the text of a run was moved, for commands that have no option for it."""
 
 
-def copied(corpus: Corpus) -> bytes | None:
-    """The copy of its text that a run keeps; None if the text can be read again from its source."""
-    return bytes(corpus.text.data) if corpus.source in (STANDARD_INPUT, STRING) else None
+def copied(corpus: Corpus) -> Iterator[memoryview] | None:
+    """The copy of its text that a run keeps, in pieces; None if the text can be read again from its source."""
+    return corpus.text.byte_pieces() if corpus.source in (STANDARD_INPUT, STRING) else None
 
 
 def record(corpus: Corpus, whole: Vocabulary, unseen_in_training: int) -> CorpusRecord:
