@@ -2,6 +2,7 @@
 
 import codecs
 import itertools
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator
 
@@ -186,14 +187,24 @@ class _Recent:
 _CONTINUATION = bytes(range(0x80, 0xC0))
 
 
-def whole(raw: bytes, cleaning: Cleaning) -> bytes:
-    """All that comes out of the cleaning of `raw`, which is not copied as long as it is clean."""
-    same, changed = 0, list[bytes]()
+class TooLarge(Exception):
+    """A text turned out to be too large for memory."""
+
+
+def whole(raw: bytes, cleaning: Cleaning, most: float = math.inf) -> bytes:
+    """All that comes out of the cleaning of `raw`, which is not copied as long as it is clean.
+
+    Raises `TooLarge` if more than `most` bytes come out of something else.
+    """
+    same, changed, size = 0, list[bytes](), 0
     for piece in cleaning:
         if cleaning.as_is:
             same += len(piece)
-        else:
-            changed.append(piece)
+            continue
+        changed.append(piece)
+        size += len(piece)
+        if size > most:
+            raise TooLarge
     return raw if cleaning.as_is else raw[:same] + b"".join(changed)
 
 

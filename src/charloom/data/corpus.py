@@ -1,10 +1,11 @@
 """Texts: read strictly, kept as UTF-8, split by position, identified by their SHA-256.
 
 A text is held as UTF-8 bytes and decoded a piece at a time: in a `str`, a single character outside the basic plane
-makes every character take four bytes.
+makes every character take four bytes. A large text stays in its file (`charloom.data.text_survey`).
 """
 
 import hashlib
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,9 +16,10 @@ from numpy.typing import NDArray
 
 from charloom.data.blocks import PIECE, unreadable
 from charloom.data.cleaning import Cleaning, whole
-from charloom.data.ends import NO_ENDS, Ends, ends_within, written
-from charloom.data.parts import Gathered, Notes, parts
+from charloom.data.ends import NO_ENDS, Ends, bytes_at, ends_at, ends_within, written
+from charloom.data.parts import Gathered, Notes, at_most, parts
 from charloom.data.shuffled import check, shuffled
+from charloom.data.text_survey import TextBytes
 from charloom.errors import TextError, arguments
 from charloom.errors.options import option
 from charloom.settings import CorpusConfig
@@ -33,9 +35,13 @@ class Text:
     `ends` counts characters from the start. It is empty for a single text, which has no end that a model could learn.
     """
 
-    data: memoryview
+    data: memoryview | TextBytes
     characters: int
     ends: Ends = field(default_factory=lambda: NO_ENDS)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.ends, np.ndarray):  # from Python, any numbers will do
+            object.__setattr__(self, "ends", ends_at(self.ends))
 
     @classmethod
     def of(cls, text: str) -> "Text":
@@ -49,7 +55,7 @@ class Text:
             ) from None
 
     def __str__(self) -> str:
-        return str(self.data, "utf-8")
+        return str(in_memory(self.data), "utf-8")
 
     @property
     def several(self) -> bool:
@@ -65,34 +71,59 @@ class Text:
         """The text as a sequence of `str`, each decoded from at most `size` >= 4 bytes."""
         start = 0
         while start < len(self.data):
-            stop = _character_start(self.data, min(start + size, len(self.data)))
-            yield str(self.data[start:stop], "utf-8")
-            start = stop
+            ahead = in_memory(self.data[start : start + size + 1])
+            stop = _character_start(ahead, min(size, len(ahead)))
+            yield str(ahead[:stop], "utf-8")
+            start += stop
+
+    def byte_pieces(self, size: int = PIECE) -> Iterator[memoryview]:
+        """The text as UTF-8, `size` bytes at a time."""
+        for start in range(0, len(self.data), size):
+            yield in_memory(self.data[start : start + size])
 
     def slice(self, start: int, stop: int) -> "Text":
         """The characters from `start` to `stop`, without copying; an end at `stop` belongs to this slice."""
-        first, last = self._byte_of(start), self._byte_of(stop)
+        first, last = self.byte_of(start), self.byte_of(stop)
         return Text(self.data[first:last], stop - start, ends_within(self.ends, start, stop))
 
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of the UTF-8 bytes; for several texts, also of the positions where they end."""
-        digest = hashlib.sha256(self.data)
+        if isinstance(self.data, TextBytes) and self.data.whole and np.array_equal(self.ends, self.data.survey.ends):
+            return self.data.survey.header.sha256
+        digest = hashlib.sha256()
+        for piece in self.byte_pieces():
+            digest.update(piece)
         if self.several:
             for piece in written(self.ends):
                 digest.update(piece)
         return digest.hexdigest()
 
-    def _byte_of(self, character: int) -> int:
+    def byte_of(self, character: int) -> int:
+        """The byte at which a character begins."""
         if len(self.data) == self.characters:
             return character
         if character == self.characters:
             return len(self.data)
+        if isinstance(self.data, TextBytes):
+            return self.data.byte_of(character)
         counts = self._character_counts
         block = int(np.searchsorted(counts, character, side="right")) - 1
         start = block * _BLOCK
-        starts = np.flatnonzero(_starts(self.data[start : start + _BLOCK]))
+        starts = np.flatnonzero(_starts(in_memory(self.data[start : start + _BLOCK])))
         return start + int(starts[character - counts[block]])
+
+    def bytes_of(self, characters: Ends) -> Ends:
+        """The same of many characters, in ascending order."""
+        if len(self.data) == self.characters:
+            return characters
+        if isinstance(self.data, TextBytes):
+            return self.data.bytes_of(characters)
+
+        def heads(block: int) -> NDArray[np.bool_]:
+            return _starts(in_memory(self.data[block * _BLOCK : (block + 1) * _BLOCK]))
+
+        return bytes_at(characters, self._character_counts, _BLOCK, heads, len(self.data))
 
     @cached_property
     def _character_counts(self) -> NDArray[np.int64]:
@@ -100,7 +131,7 @@ class Text:
         counts = [np.zeros(1, np.int64)]
         many = 256 * _BLOCK
         for start in range(0, len(self.data), many):
-            starts = _starts(self.data[start : start + many])
+            starts = _starts(in_memory(self.data[start : start + many]))
             counts.append(np.add.reduceat(starts, np.arange(0, len(starts), _BLOCK), dtype=np.int64))
         return np.cumsum(np.concatenate(counts))
 
@@ -153,42 +184,43 @@ class Corpus:
 
 
 def make_corpus(
-    documents: Iterable[tuple[str, bytes]], config: CorpusConfig, *, name: str, source: str, in_folder: bool = False
+    documents: Iterable[tuple[str, bytes]],
+    config: CorpusConfig,
+    *,
+    name: str,
+    source: str,
+    in_folder: bool = False,
+    most: float = math.inf,
 ) -> Corpus:
     """A corpus of one or several raw texts, each with a name for error messages.
 
     Several texts are joined in the given order, and the places where they end are recorded. Compressed data is
-    decompressed. Raises `TextError`; with `in_folder`, it says how to leave a file out.
+    decompressed. Raises `TextError`; with `in_folder`, it says how to leave a file out. Raises `TooLarge` if there is
+    more to decompress than `most` bytes.
     """
     check(config)
     notes, together = Notes(), list(documents)
     if len(together) == 1 and not config.column and not config.shuffle:
         ((document, raw),) = together
         cleaning = Cleaning([raw], config.encoding, document, in_folder=in_folder)
-        text = Text(memoryview(whole(raw, cleaning)), cleaning.characters)
+        text = Text(memoryview(whole(raw, cleaning, most)), cleaning.characters)
         notes.add(cleaning.notes)
     else:
-        gathered = Gathered()
-        cleaned = parts(((document, [raw]) for document, raw in together), config, notes, in_folder=in_folder)
+        gathered, raws = Gathered(), ((document, [raw]) for document, raw in together)
+        cleaned = at_most(parts(raws, config, notes, in_folder=in_folder), most)
         for part in shuffled(cleaned, config.shuffle) if config.shuffle else cleaned:
             gathered.add(part)
-        text = gathered_text(gathered)
-    return corpus_of(text, config, notes, name=name, source=source)
+        text = Text(memoryview(gathered.data).toreadonly(), gathered.characters, gathered.ends)
+    return corpus_of(text, config, name=name, source=source, notes=notes.sentences())
 
 
-def gathered_text(gathered: Gathered) -> Text:
-    """The text of parts that were put together in memory."""
-    return Text(memoryview(gathered.data).toreadonly(), gathered.characters, gathered.ends)
-
-
-def corpus_of(text: Text, config: CorpusConfig, notes: Notes, *, name: str, source: str) -> Corpus:
+def corpus_of(text: Text, config: CorpusConfig, *, name: str, source: str, notes: tuple[str, ...] = ()) -> Corpus:
     """The corpus of a text that was read with these settings. Raises `TextError` if it is too short."""
     if text.characters == 0:
         raise TextError(f"{source} is empty; give a text of at least a few hundred characters")
     if config.shuffle:
-        notes.add([f"{name}: shuffled the lines with seed {config.shuffle}"])
-    corpus = Corpus(text, config.split, name, source, notes.sentences())
-    characters = text.characters
+        notes = (*notes, f"{name}: shuffled the lines with seed {config.shuffle}")
+    corpus, characters = Corpus(text, config.split, name, source, notes), text.characters
     if corpus.boundaries[0] < min(2, characters):
         raise TextError(
             f"{name} has {characters} character{'s' * (characters != 1)}, of which the split leaves "
@@ -221,6 +253,11 @@ def files_of(folder: Path) -> list[Path]:
     if not files:
         raise TextError(f"{folder} holds no files; put the texts in it, or name a file")
     return files
+
+
+def in_memory(data: memoryview | TextBytes) -> memoryview:
+    """The bytes, read from their file if they are in one."""
+    return data if isinstance(data, memoryview) else memoryview(bytes(data))
 
 
 def _character_start(data: memoryview, place: int) -> int:

@@ -1,6 +1,6 @@
 """Where texts end that were joined to one: places in characters, in an array that nobody can change."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,3 +40,21 @@ def written(ends: Ends) -> Iterator[bytes]:
     for first in range(0, len(ends), _WRITTEN):
         yield (", " * bool(first) + ", ".join(map(str, ends[first : first + _WRITTEN].tolist()))).encode()
     yield b",)" if len(ends) == 1 else b")"
+
+
+def bytes_at(
+    places: Ends, counts: NDArray[np.int64], block: int, heads: Callable[[int], NDArray[np.bool_]], size: int
+) -> Ends:
+    """The bytes at which characters begin, of a text of `size` bytes.
+
+    `places` are ascending numbers of characters; `counts` how many characters begin before each block of `block`
+    bytes, and at last how many there are; `heads` gives a mask of the bytes of a block that begin a character.
+    """
+    found = np.full(len(places), size, np.int64)
+    owners = np.searchsorted(counts, places, side="right") - 1
+    numbers, firsts = np.unique(owners, return_index=True)
+    for number, first, last in zip(numbers.tolist(), firsts, [*firsts[1:], len(places)], strict=True):
+        if number < len(counts) - 1:
+            begins = np.flatnonzero(heads(number))
+            found[first:last] = number * block + begins[places[first:last] - counts[number]]
+    return found

@@ -93,6 +93,11 @@ def clean_copy(paths: Sequence[Path], config: CorpusConfig, *, name: str, in_fol
     return copy
 
 
+def is_cleaned(paths: Sequence[Path], config: CorpusConfig, name: str) -> bool:
+    """Whether there is a clean copy of these files as they are now. Raises `TextError`."""
+    return cache.found(_place(paths, [_state(path) for path in paths], config, name), _is_complete) is not None
+
+
 def clean_stream(pieces: Iterable[bytes], config: CorpusConfig, *, name: str) -> CleanCopy:
     """The clean copy of what can be read only once; it goes with this process. Raises what `clean_copy` raises."""
     place = PLACE / f"{_STREAM}-{uuid.uuid4().hex[:16]}"

@@ -93,12 +93,12 @@ def _holds_texts(kind: Any) -> bool:
 
 def _rows_at_a_time(metadata: Any, column: str) -> int:
     """How many rows to read at a time, by their average size."""
-    size = 0
+    size, rows = 0, int(metadata.num_rows)
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
         chunks = (group.column(place) for place in range(group.num_columns))
-        size += sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema == column)
-    return max(1, min(MOST_ROWS, BATCH * max(1, metadata.num_rows) // max(1, size)))
+        size += sum(int(chunk.total_uncompressed_size) for chunk in chunks if chunk.path_in_schema == column)
+    return max(1, min(MOST_ROWS, BATCH * rows // max(1, size)))
 
 
 def _texts(array: Any, before: int, file: RowFile) -> list[str | None]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from charloom.data import blocks
-from charloom.data.cleaning import Cleaning
+from charloom.data.cleaning import Cleaning, TooLarge
 from charloom.data.columns import Rows
 from charloom.data.ends import NO_ENDS, Ends, unchangeable
 from charloom.settings import CorpusConfig
@@ -61,6 +61,16 @@ def parts(documents: Iterable[Document], config: CorpusConfig, notes: Notes, *, 
         if cleaning.characters:
             yield b"", 0, True
         notes.add(cleaning.notes)
+
+
+def at_most(cleaned: Iterable[Part], most: float) -> Iterator[Part]:
+    """The same parts. Raises `TooLarge` if they have more than `most` bytes."""
+    size = 0
+    for part in cleaned:
+        size += len(part[0])
+        if size > most:
+            raise TooLarge
+        yield part
 
 
 class Gathered:

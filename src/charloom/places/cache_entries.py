@@ -84,6 +84,8 @@ def discard(folder: Path) -> None:
             if folder.exists():
                 folder.rename(gone)  # at once, so that nobody finds half of it
                 shutil.rmtree(gone)
+            for note in folder.parent.glob(f"{folder.name}.*.json"):  # what was worked out about it later
+                note.unlink(missing_ok=True)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise StorageError(f"{shown(folder)} cannot be removed: {reason}; remove the folder yourself") from None
@@ -123,22 +125,28 @@ def _known_by_place(place: Path) -> str:
 def _unused(folder: Path) -> Iterator[bool]:
     """Hold the locks of a folder for the block; False if another process has one of them."""
     held = list[filelock.BaseFileLock]()
-    marks = [*folder.parent.glob(f".{folder.name}.used-*")]
+    try:
+        yield _taken(folder, held)
+    finally:
+        for lock in held:
+            lock.release()
+
+
+def _taken(folder: Path, held: list[filelock.BaseFileLock]) -> bool:
+    """Take the locks of a folder into `held`; False if another process has one of them."""
+    marks = list(folder.parent.glob(f".{folder.name}.used-*"))
     try:
         for path in (cache.lock_of(folder), *marks):
-            lock = filelock.FileLock(path)
+            lock: filelock.BaseFileLock = filelock.FileLock(path)
             lock.acquire(timeout=0)
             held.append(lock)
         for mark in marks:  # of processes that are gone
             mark.unlink(missing_ok=True)
-        yield True
     except filelock.Timeout:
-        yield False
-    except OSError:  # it cannot be written, so that removing it will say why
-        yield True
-    finally:
-        for lock in held:
-            lock.release()
+        return False
+    except OSError:
+        pass  # removing what may not be written says why
+    return True
 
 
 def release(folder: Path) -> None:
