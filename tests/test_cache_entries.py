@@ -78,7 +78,9 @@ def other() -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
     yield start
     for process in started:
         process.kill()
-        process.communicate()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 def names(listed: subprocess.CompletedProcess[str]) -> list[str]:
@@ -140,7 +142,7 @@ def test_what_another_process_uses_is_not_removed(text: Path, charloom: Call, ot
     cleared = charloom("data", "cache", "--clear")
     assert cleared.returncode == 0 and "in use by another process" in cleared.stderr and used.path.exists()
     process.send_signal(signal.SIGKILL)  # type: ignore[attr-defined]
-    process.communicate()  # type: ignore[attr-defined]
+    process.wait()  # type: ignore[attr-defined]
     assert not cache_entries.entries()[0].in_use
     assert charloom("data", "cache", "--clear").returncode == 0
     assert not used.path.exists()
@@ -155,7 +157,7 @@ def test_what_another_process_fills_is_neither_listed_nor_removed(
     assert names(charloom("data", "cache", "--clear", "--json")) == [f"texts/{entry.name}"]
     assert (half / "half").exists()
     process.kill()  # type: ignore[attr-defined]
-    process.communicate()  # type: ignore[attr-defined]
+    process.wait()  # type: ignore[attr-defined]
     charloom("data", "cache", "--clear")
     assert not half.exists()
 

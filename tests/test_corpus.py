@@ -226,6 +226,15 @@ def test_a_slice_by_characters_equals_pythons(text: str, data: st.DataObject | N
             assert (part.characters, part.bytes) == (stop - start, len(text[start:stop].encode()))
 
 
+@given(WIDTHS, st.data(), SMALL_PIECES)
+def test_where_many_characters_begin_is_where_each_of_them_begins(text: str, data: st.DataObject, piece: int) -> None:
+    places = sorted(data.draw(st.lists(st.integers(0, len(text)))))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_BLOCK", piece)
+        found = Text.of(text).bytes_of(np.array(places, np.int64))
+    assert found.tolist() == [len(text[:place].encode()) for place in places]
+
+
 def test_many_slices_of_a_long_text_search_less_of_it_than_all(monkeypatch: pytest.MonkeyPatch) -> None:
     text = Text.of("é" * 100_000)
     text.slice(1, 2)  # counts the characters

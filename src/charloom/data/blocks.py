@@ -73,9 +73,11 @@ class PieceReader(io.RawIOBase):
         self._rest = memoryview(b"")
 
     def readable(self) -> bool:
+        """Whether it can be read: always."""
         return True
 
     def readinto(self, target: memoryview) -> int:  # type: ignore[override]
+        """Read some bytes into `target`; gives how many, 0 at the end. Raises what the pieces raise."""
         while not self._rest:
             piece = next(self._pieces, None)
             if piece is None:

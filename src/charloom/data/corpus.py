@@ -95,8 +95,8 @@ class Text:
         for piece in self.byte_pieces():
             digest.update(piece)
         if self.several:
-            for piece in written(self.ends):
-                digest.update(piece)
+            for some in written(self.ends):
+                digest.update(some)
         return digest.hexdigest()
 
     def byte_of(self, character: int) -> int:

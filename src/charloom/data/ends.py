@@ -1,5 +1,6 @@
 """Where texts end that were joined to one: places in characters, in an array that nobody can change."""
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -53,7 +54,7 @@ def bytes_at(
     found = np.full(len(places), size, np.int64)
     owners = np.searchsorted(counts, places, side="right") - 1
     numbers, firsts = np.unique(owners, return_index=True)
-    for number, first, last in zip(numbers.tolist(), firsts, [*firsts[1:], len(places)], strict=True):
+    for number, (first, last) in zip(numbers.tolist(), itertools.pairwise([*firsts, len(places)]), strict=True):
         if number < len(counts) - 1:
             begins = np.flatnonzero(heads(number))
             found[first:last] = number * block + begins[places[first:last] - counts[number]]

@@ -26,6 +26,7 @@ from charloom.data.blocks import PIECE, unreadable
 from charloom.data.ends import NO_ENDS, Ends, unchangeable
 from charloom.data.parts import Document, Notes, Part, parts
 from charloom.data.shuffled import shuffled
+from charloom.data.text_survey import forget
 from charloom.errors import CharloomError, FolderError, StorageError, TextError, shown
 from charloom.places import cache, cache_entries
 from charloom.places.notices import notify
@@ -47,7 +48,7 @@ _WRITTEN = 1 << 16
 
 
 @dataclass(frozen=True)
-class Record:
+class CopyRecord:
     """The content of a clean copy's `clean.json`."""
 
     characters: int
@@ -108,8 +109,7 @@ def clean_stream(pieces: Iterable[bytes], config: CorpusConfig, *, name: str) ->
         _write(folder, cleaned, config, notes, f"{name}{_settings(config)}")
 
     for left in (cache.cache() / PLACE).glob(f"{_STREAM}-*"):  # of processes that were killed
-        with contextlib.suppress(CharloomError):
-            cache_entries.discard(left)
+        _discard(left)
     copy = _filled(place, fill)
     atexit.register(_gone, copy.path.parent, os.getpid())
     return copy
@@ -139,7 +139,7 @@ def _write(folder: Path, cleaned: Iterator[Part], config: CorpusConfig, notes: N
     lines.rmdir()
     if writing.ends <= 1:
         (folder / ENDS).unlink()
-    record = Record(writing.characters, writing.bytes, writing.ends if writing.ends > 1 else 0, notes.sentences())
+    record = CopyRecord(writing.characters, writing.bytes, writing.ends if writing.ends > 1 else 0, notes.sentences())
     atomic_files.write_new(disk, folder / RECORD, strict_json.dump(record))
     atomic_files.write_new(disk, folder / cache_entries.MADE_FROM, shown(made_from).encode()[: cache_entries.LONGEST])
 
@@ -177,7 +177,7 @@ def _load(folder: Path) -> CleanCopy:
     try:
         with where.open("rb") as file:
             data = file.read(strict_json.LARGEST_JSON + 1)
-        record = strict_json.load(Record, strict_json.parse(data, str(where)), str(where))
+        record = strict_json.load(CopyRecord, strict_json.parse(data, str(where)), str(where))
         fits = (folder / TEXT).stat().st_size == record.bytes
         ends = np.memmap(folder / ENDS, "<i8", "r", shape=(record.ends,)) if record.ends else NO_ENDS
     except (OSError, ValueError) as error:
@@ -218,7 +218,7 @@ def _unchanged(paths: Sequence[Path], states: Sequence[State]) -> Iterator[Docum
 def _place(paths: Sequence[Path], states: Sequence[State], config: CorpusConfig, name: str) -> Path:
     source = [str(path.absolute()) for path in paths], config.encoding, config.shuffle, config.column
     short = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")[:40] or "text"
-    return PLACE / f"{short}-{_digest(source)}-{_digest([Record.format, states])}"
+    return PLACE / f"{short}-{_digest(source)}-{_digest([CopyRecord.format, states])}"
 
 
 def _digest(value: object) -> str:
@@ -234,17 +234,21 @@ def _settings(config: CorpusConfig) -> str:
 
 
 def _forget_older(place: Path) -> None:
-    """Remove the copies of what the same files were before, unless they are in use."""
-    above = cache.cache() / place.parent
-    for other in above.glob(f"{place.name.rsplit('-', 1)[0]}-*"):
-        if other.name != place.name:
-            with contextlib.suppress(CharloomError):
-                cache_entries.discard(other)
+    """Remove the copies of what the same files were before."""
+    for other in (cache.cache() / place.parent).glob(f"{place.name.rsplit('-', 1)[0]}-*"):
+        if other.is_dir() and other.name != place.name:
+            _discard(other)
 
 
 def _gone(folder: Path, process: int) -> None:
     """Remove a copy that goes with its process."""
     if os.getpid() == process:
-        with contextlib.suppress(CharloomError):
-            cache_entries.release(folder)
-            cache_entries.discard(folder)
+        cache_entries.release(folder)
+        _discard(folder)
+
+
+def _discard(folder: Path) -> None:
+    """Remove a copy and what is known of it, unless it is in use."""
+    with contextlib.suppress(CharloomError):
+        cache_entries.discard(folder)
+        forget(folder / TEXT)

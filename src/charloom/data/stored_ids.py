@@ -160,7 +160,8 @@ class StoredIds:
         for first, last in itertools.pairwise(groups.tolist()):
             low = int(ends[first]) - 1
             latest[first:last] = self._characters(low, int(ends[last - 1]))[ends[first:last] - 1 - low]
-        return ends[latest != self.boundary]
+        open_ends: Ends = ends[latest != self.boundary]
+        return open_ends
 
 
 AnyIds = Union[Ids, StoredIds]  # noqa: UP007

@@ -170,6 +170,15 @@ def surveyed(path: Path, ends: Ends = NO_ENDS, *, cleaned: bool = False) -> Text
     return TextBytes(file, 0, file.identity.size, _load(name, folder, file, ends))
 
 
+def forget(path: Path) -> None:
+    """Remove what is known of the text in a file, unless another process uses it."""
+    for folder in (cache.cache() / PLACE).glob(f"{_digest(str(path.resolve()))[:16]}-*"):
+        if folder.is_dir():
+            cache_entries.release(folder)
+            with contextlib.suppress(CharloomError):
+                cache_entries.discard(folder)
+
+
 class _Unclean(Exception):
     """The text has to be cleaned first."""
 
