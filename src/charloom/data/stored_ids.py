@@ -48,6 +48,8 @@ class StoredIds:
         self._survey = text.data.survey
         self._last_character = text.data.first_character + text.characters
         self._size = len(self._bytes) // self._kind.itemsize
+        if not self._all_known:
+            self._refuse_new(text.data, table)
         self._inserted = self._ends(text)
 
     @property
@@ -145,6 +147,16 @@ class StoredIds:
             self._vocabulary.encode(self._survey.name_of(int(numbers[missing[0]])), offset=start + int(missing[0]))
         return ids.astype(self.dtype)
 
+    def _refuse_new(self, data: TextBytes, table: Ids) -> None:
+        """Raise `TextError` if a character that the vocabulary lacks occurs here for the first time in the file."""
+        survey = self._survey
+        unknown = table[survey.symbols if survey.ascii else slice(None)] == UNSEEN
+        first = survey.first[unknown] - data.first_character
+        if (first >= 0).any():
+            begin = 0 if (first < 0).any() else int(first.min())  # one that occurs before may occur here again
+            for start in range(begin, int(first[first >= 0].min()) + 1, AHEAD):
+                self._characters(start, min(start + AHEAD, self._size))
+
     def _ends(self, text: Text) -> NDArray[np.int64]:
         """The places at which boundaries are put in: at ends of texts where no line ends."""
         ends = text.ends if self._vocabulary.kind == "characters" else text.bytes_of(text.ends)
@@ -169,20 +181,12 @@ AnyIds = Union[Ids, StoredIds]  # noqa: UP007
 
 
 def _numbers(text: Text, data: TextBytes, vocabulary: Vocabulary) -> tuple[FileBytes, "np.dtype[Any]", Ids]:
-    """The symbols of a text as numbers in a file, their type, and a table of their ids.
-
-    Raises `TextError` for a character that the vocabulary lacks and that first occurs in this text.
-    """
+    """The symbols of a text as numbers in a file, their type, and a table of their ids."""
     survey = data.survey
     if vocabulary.kind == "bytes":
         return data, np.dtype(np.uint8), np.arange(0x100)
     ids = vocabulary.find(survey.symbols)
-    first = survey.first - data.first_character
-    missing = np.flatnonzero((ids == UNSEEN) & (first >= 0) & (first < text.characters))
-    if len(missing):
-        earliest = missing[np.argmin(first[missing])]
-        vocabulary.encode(chr(survey.symbols[earliest]), offset=int(first[earliest]))
-    ids[(ids == UNSEEN) & (first >= text.characters)] = 0  # it does not occur
+    ids[survey.first >= data.first_character + text.characters] = 0  # it does not occur
     if survey.ids is None:
         table = np.zeros(0x100, np.int64)
         table[survey.symbols] = ids
