@@ -87,11 +87,11 @@ def test_a_part_of_a_text_in_a_file_is_that_part(
     here, there = both(text, ends, folder)
     assert here.sha256 == there.sha256 and vocabulary_of(here, "characters") == vocabulary_of(there, "characters")
     for one, other in ((here, there), (here.slice(first, last), there.slice(first, last))):
-        assert (str(one), one.characters, one.bytes, one.ends) == (
+        assert (str(one), one.characters, one.bytes, one.ends.tolist()) == (
             str(other),
             other.characters,
             other.bytes,
-            other.ends,
+            other.ends.tolist(),
         )
         assert list(one.pieces(size)) == list(other.pieces(size))
         assert b"".join(one.byte_pieces(size)) == b"".join(other.byte_pieces(size))

@@ -333,6 +333,7 @@ def _forget_older(folder: Path, of_path: str) -> None:
     """Remove the entries of what the file was before."""
     for other in folder.parent.glob(f"{of_path}-*"):
         if other.is_dir() and other.name != folder.name:
+            cache_entries.release(other)
             with contextlib.suppress(CharloomError):
                 cache_entries.discard(other)
 
