@@ -1,11 +1,13 @@
 """Small models for tests, and slow, plain ways to compute what the package computes fast."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from charloom.data.corpus import Text
+from charloom.data.ends import ends_at
 from charloom.data.vocabulary import Vocabulary
 from charloom.models.language_model import LanguageModel
 from charloom.models.model_folder import ModelConfig, VocabularyRecord
@@ -77,8 +79,8 @@ def brute_force_nats(model: LanguageModel, ids: list[int]) -> float:
 def several_texts(*texts: str) -> Text:
     """One text made of several."""
     joined = "".join(texts)
-    ends = np.cumsum([len(text) for text in texts]).tolist()
-    return Text(memoryview(joined.encode()), len(joined), tuple(ends))
+    ends = ends_at(itertools.accumulate(map(len, texts)))
+    return Text(memoryview(joined.encode()), len(joined), ends)
 
 
 def write_folder(model: LanguageModel, path: Path) -> Path:

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from charloom.data import blocks
 from charloom.data import corpus as module
 from charloom.data.corpus import PIECE, Corpus, Text, make_corpus, read_file, read_folder
 from charloom.errors import SettingsError, TextError
@@ -110,7 +111,7 @@ def test_a_text_in_another_encoding_is_read(encoding: str, text: str) -> None:
 def test_a_character_of_another_encoding_that_a_piece_cuts_is_read(
     encoding: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PIECE", 5)
+    monkeypatch.setattr(blocks, "PIECE", 5)
     text = "aひbらcがdな" * 3
     assert read(text.encode(encoding), encoding=encoding) == text
 
@@ -133,7 +134,7 @@ def test_what_is_no_encoding_of_texts_is_refused_by_its_name(encoding: str) -> N
 
 
 def test_a_text_that_is_not_in_its_encoding_is_refused_with_the_byte(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PIECE", 4)
+    monkeypatch.setattr(blocks, "PIECE", 4)
     with pytest.raises(TextError, match=r"file0 is not ascii: .* near byte 10;.*--encoding"):
         read(b"0123456789\xe9", encoding="ascii")
 
@@ -158,7 +159,7 @@ def test_a_text_is_refused_where_python_refuses_it_with_the_offset_in_the_file(
 ) -> None:
     raw = codecs.BOM_UTF8 * mark + b"xx" + b"".join(parts)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "PIECE", piece)
+        patch.setattr(blocks, "PIECE", piece)
         try:
             raw.decode()
         except UnicodeDecodeError as error:
@@ -174,7 +175,7 @@ def test_a_text_is_refused_where_python_refuses_it_with_the_offset_in_the_file(
 @given(st.binary(max_size=30), SMALL_PIECES)
 def test_any_bytes_are_read_or_refused_in_one_sentence(raw: bytes, piece: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "PIECE", piece)
+        patch.setattr(blocks, "PIECE", piece)
         try:
             corpus_of(raw)
         except TextError as error:
@@ -223,6 +224,15 @@ def test_a_slice_by_characters_equals_pythons(text: str, data: st.DataObject | N
             part = Text.of(text).slice(start, stop)
             assert str(part) == text[start:stop]
             assert (part.characters, part.bytes) == (stop - start, len(text[start:stop].encode()))
+
+
+@given(WIDTHS, st.data(), SMALL_PIECES)
+def test_where_many_characters_begin_is_where_each_of_them_begins(text: str, data: st.DataObject, piece: int) -> None:
+    places = sorted(data.draw(st.lists(st.integers(0, len(text)))))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_BLOCK", piece)
+        found = Text.of(text).bytes_of(np.array(places, np.int64))
+    assert found.tolist() == [len(text[:place].encode()) for place in places]
 
 
 def test_many_slices_of_a_long_text_search_less_of_it_than_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -349,24 +359,25 @@ def test_a_file_that_may_not_be_read_is_refused_by_its_name(tmp_path: Path) -> N
 def test_where_each_of_several_texts_ends_is_known_in_characters() -> None:
     text = corpus_of("aé".encode(), b"", "€😀b".encode(), b"\xef\xbb\xbf", b"c\r\n").text
     assert str(text) == "aé€😀bc\n"
-    assert text.ends == (2, 5, 7)
+    assert text.ends.tolist() == [2, 5, 7]
 
 
 @pytest.mark.parametrize("others", [(), (b"",), (b"\xef\xbb\xbf", b"")])
 def test_one_text_has_no_ends(others: tuple[bytes, ...]) -> None:
-    assert corpus_of(b"abc", *others).text.ends == ()
+    assert corpus_of(b"abc", *others).text.ends.tolist() == []
 
 
 @given(st.lists(st.text(min_size=1), min_size=2), st.data())
 def test_a_slice_has_the_ends_within_it(texts: list[str], data: st.DataObject) -> None:
     whole = several_texts(*texts)
     start, stop = sorted(data.draw(st.tuples(*[st.integers(0, whole.characters)] * 2)))
-    assert whole.slice(start, stop).ends == tuple(end - start for end in whole.ends if start < end <= stop)
+    expected = [end - start for end in whole.ends.tolist() if start < end <= stop]
+    assert whole.slice(start, stop).ends.tolist() == expected
 
 
 def test_each_end_belongs_to_one_part_only() -> None:
     corpus = corpus_of(b"aaaa", b"bbbb", split=(0.5, 0.25, 0.25))
-    assert [part.ends for part in (corpus.train, corpus.validation, corpus.test)] == [(4,), (), (2,)]
+    assert [part.ends.tolist() for part in (corpus.train, corpus.validation, corpus.test)] == [[4], [], [2]]
 
 
 # --- what it is remembered by ---
@@ -439,7 +450,7 @@ def test_shuffled_lines_of_several_files_are_one_list_and_equal_ones_stand_toget
     shuffled = lines_of("one\ntwo\nsame", "same\nthree\n")
     assert sorted(shuffled.splitlines()) == ["one", "same", "same", "three", "two"]
     assert "same\nsame\n" in shuffled
-    assert corpus_of(b"one\n", b"two\n", documents="lines", shuffle=1).text.ends == ()
+    assert corpus_of(b"one\n", b"two\n", documents="lines", shuffle=1).text.ends.tolist() == []
 
 
 def test_another_seed_gives_another_order_and_none_keeps_it() -> None:

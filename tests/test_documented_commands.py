@@ -4,7 +4,9 @@ Each page gets a folder with the files that it names. The commands are those of 
 time is shortened: budgets, steps, epochs, the network, the validation part of a large text.
 """
 
+import gzip
 import itertools
+import json
 import os
 import random
 import re
@@ -17,7 +19,9 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as arrow
 import pytest
+from pyarrow import parquet
 
 from hub_server import hub
 
@@ -98,6 +102,14 @@ def world(tmp_path_factory: pytest.TempPathFactory, docs_text: str) -> Path:
     names = ["".join(draw.choices("aeiourlnst", k=draw.randint(3, 9))).title() for _ in range(600)]
     (folder / "names.txt").write_text("\n".join(names[:500]) + "\n")
     (folder / "other-names.txt").write_text("\n".join(names[500:]) + "\n")
+    texts = [docs_text[place : place + 300] for place in range(0, 30_000, 300)]
+    posts = "".join(json.dumps({"post": {"body": text}}) + "\n" for text in texts)
+    (folder / "posts.jsonl.gz").write_bytes(gzip.compress(posts.encode()))
+    parquet.write_table(arrow.table({"text": texts}), folder / "reviews.parquet")
+    (folder / "my.txt.gz").write_bytes(gzip.compress((folder / "my.txt").read_bytes()))
+    (folder / "plays").mkdir()
+    (folder / "plays" / "one.txt").write_text(docs_text[:9_000])
+    (folder / "plays" / "two.txt.gz").write_bytes(gzip.compress(docs_text[9_000:18_000].encode()))
     rows = [f"{('Italian', 'Greek')[number % 2]}\t{name}" for number, name in enumerate(names)]
     (folder / "surnames.tsv").write_text("\n".join(rows) + "\n")
     spam = [("spam", f"win a free prize now {name}") for name in names] + [("ham", f"see you {name}") for name in names]

@@ -16,6 +16,9 @@ from charloom import settings
 from charloom.classify.model import ClassifierConfig
 from charloom.classify.n_gram_sizes import NGramSizes
 from charloom.classify.runs import ClassifierPlan, ClassifierRunConfig
+from charloom.data.large_sources import CopyRecord
+from charloom.data.sections import Layout
+from charloom.data.text_survey import Header
 from charloom.errors import CharloomError, FolderError
 from charloom.export.web_page import ExportRecord
 from charloom.models.model_folder import ModelConfig, VocabularyRecord
@@ -39,6 +42,9 @@ RECORDS = (
     Study,
     Terms,
     ExportRecord,
+    CopyRecord,
+    Header,
+    Layout,
 )
 
 SETTINGS = (
@@ -239,7 +245,7 @@ def test_a_whole_number_is_a_number() -> None:
     ],
 )
 def test_a_list_has_its_length_its_types_and_its_range(split: object, said: str) -> None:
-    plain = {"vocabulary": "characters", "documents": "none", "shuffle": 0, "encoding": "utf-8"}
+    plain = {"vocabulary": "characters", "documents": "none", "shuffle": 0, "encoding": "utf-8", "column": ""}
     raw = json.dumps({"split": split, **plain}).encode()
     assert said in refused(settings.CorpusConfig, raw)
 

@@ -42,7 +42,7 @@ def test_a_folder_is_all_its_files_and_is_called_by_its_name(here: Path) -> None
     write(here / "plays" / "a.txt", "first")
     write(here / "plays" / "b.txt", "second")
     corpus = open_text("plays", CONFIG)
-    assert (str(corpus.text), corpus.text.ends, corpus.name) == ("firstsecond", (5, 11), "plays")
+    assert (str(corpus.text), corpus.text.ends.tolist(), corpus.name) == ("firstsecond", [5, 11], "plays")
 
 
 def test_a_hyphen_is_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:

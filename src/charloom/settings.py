@@ -70,11 +70,15 @@ class CorpusConfig:
     "Seed for shuffling the lines before the split (a sorted list would hold out its end); 0 keeps their order."
     encoding: str = "utf-8"
     "Encoding of the text file."
+    column: str = ""
+    "Column of rows (Parquet, JSON lines) that holds the texts; a.b is b in a. Empty: the file is the text."
 
     def __post_init__(self) -> None:
         _choice("corpus", "vocabulary", self.vocabulary, VocabularyKind)
         _choice("corpus", "documents", self.documents, DocumentKind)
         _check("corpus", "shuffle", self.shuffle, 0, 2**63 - 1)
+        if not isinstance(self.column, str):
+            raise SettingsError(f"corpus.column is {self.column!r}; give the name of a column, or leave it empty")
         shares = self.split
         if not isinstance(shares, (tuple, list)):
             raise SettingsError(f"split is {shares!r}; give three shares, as in (0.9, 0.1, 0)")

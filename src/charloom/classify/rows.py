@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from charloom.classify.columns import clean, look_swapped
 from charloom.classify.weights import Amounts, times, total
-from charloom.data.file_kinds import advice, decompressed, is_wide
+from charloom.data.compressed import decompressed
+from charloom.data.file_kinds import advice, is_wide
 from charloom.errors import FolderError, TextError, shown
 from charloom.storage import strict_json
 

@@ -12,6 +12,7 @@ def evaluate(
     split: Literal["validation", "test", "train"] | None = None,
     text: str | None = None,
     encoding: str = "utf-8",
+    column: str = "",
     context: int = 256,
     baselines: bool = False,
     verify: bool = False,
@@ -34,6 +35,8 @@ def evaluate(
         moved or renamed, --split says which part of it.
     encoding
         Encoding of that other text.
+    column
+        Column of that other text's rows (Parquet, JSON lines) that holds the texts.
     context
         Symbols in a window of the fresh figure: characters, or bytes of UTF-8 if the model's vocabulary is bytes.
     baselines
@@ -59,7 +62,7 @@ def evaluate(
 
     model = load(run)
     codec = Codec(model) if verify else None
-    measured, name, train = text_to_evaluate(run, split, text, encoding, with_train=baselines)
+    measured, name, train = text_to_evaluate(run, split, text, encoding, column=column, with_train=baselines)
     carried = score(model, measured)
     fresh = score(model, measured, context=context)
     result: dict[str, Any] = {

@@ -9,7 +9,8 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from charloom.cli.sources import HYPHEN
-from charloom.data.file_kinds import advice, decompressed
+from charloom.data.compressed import decompressed
+from charloom.data.file_kinds import advice
 from charloom.errors import CharloomError, SettingsError, StorageError, TextError
 from charloom.storage.atomic_files import storage_errors
 

@@ -11,6 +11,7 @@ def report(
     split: Literal["validation", "test", "train"] | None = None,
     text: str | None = None,
     encoding: str = "utf-8",
+    column: str = "",
     written: int = 100_000,
     temperature: float = 1.0,
     seed: int = 0,
@@ -33,6 +34,8 @@ def report(
         moved or renamed, --split says which part to use.
     encoding
         Encoding of that other text.
+    column
+        Column of that other text's rows (Parquet, JSON lines) that holds the texts.
     written
         Characters for the model to write, to check whether it copies; 0 skips this.
     temperature
@@ -57,7 +60,8 @@ def report(
     if written < 0 or seed < 0:
         raise SettingsError(f"written is {written} and seed is {seed}; neither can be negative")
     model = load(run)
-    measured, name, train = text_to_evaluate(run, split, text, encoding, with_train=is_run(run) and written > 0)
+    copying = is_run(run) and written > 0
+    measured, name, train = text_to_evaluate(run, split, text, encoding, column=column, with_train=copying)
     folder = files.new_folder(output, Path("reports") / Path(run).resolve().name)
     made = write_report(
         model,

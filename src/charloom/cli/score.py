@@ -29,6 +29,7 @@ def score(
     *,
     text: str | None = None,
     encoding: str = "utf-8",
+    column: str = "",
     candidates: int = 5,
     html: Path | None = None,
     png: Path | None = None,
@@ -50,6 +51,8 @@ def score(
         Instead of a passage: a file, a folder, - for standard input, or the name of a corpus.
     encoding
         Encoding of that file.
+    column
+        Column of that file's rows (Parquet, JSON lines) that holds the texts.
     candidates
         How many of the most probable characters to give for each position.
     html
@@ -77,13 +80,15 @@ def score(
     ):
         raise SettingsError("the page, the picture and the text must be different files; give each its own name")
     if hints is not None:
+        if column:
+            raise SettingsError("hints are for one file; leave out --column")
         _print_hints(run, passage, text, hints, encoding, json=json)
         return
     model = load(run)
     if passage is not None:
         scored, name = Text.of(passage), "a passage"
     else:
-        other = open_text(str(text), CorpusConfig(split=(1.0, 0.0, 0.0), encoding=encoding))
+        other = open_text(str(text), CorpusConfig(split=(1.0, 0.0, 0.0), encoding=encoding, column=column))
         scored, name = other.text, other.name
     surprises = Surprises(model, scored, candidates=candidates)
     if not targets:
@@ -115,7 +120,7 @@ def _print_hints(run: str, passage: str | None, text: str | None, hints: int, en
 
     if passage is None:
         file = open_text(str(text), CorpusConfig(split=(1.0, 0.0, 0.0), encoding=encoding)).text
-        if file.ends:
+        if file.several:
             raise SettingsError("hints are for one file; name one in the folder")
         passage = str(file)
     suspicious = find_hints(Writer.load(run), passage, hints)

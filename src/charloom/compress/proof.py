@@ -13,8 +13,8 @@ def proof(codec: Codec, model: LanguageModel, text: Text, carried: Score) -> dic
 
     In a text made of several, ends that do not stand for a character are left out of both figures.
     """
-    nats = evaluate(model, Text(text.data, text.characters)).nats if text.ends else carried.nats
-    compressed = codec.compress(bytes(text.data))
+    nats = evaluate(model, Text(text.data, text.characters)).nats if text.several else carried.nats
+    compressed = codec.compress(bytes(piece) for piece in text.byte_pieces())
     return {
         "nats": nats,
         "coded_bytes": compressed.coded_bytes,

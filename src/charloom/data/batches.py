@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from charloom.data.stored_ids import AnyIds
+
 Ids = NDArray[Any]
 """Symbol ids (T,), in any integer type."""
 
@@ -85,7 +87,7 @@ class Streams:
                                             target = ids[position]
     """
 
-    def __init__(self, ids: Ids, *, boundary: int, batch_size: int, sequence_length: int) -> None:
+    def __init__(self, ids: AnyIds, *, boundary: int, batch_size: int, sequence_length: int) -> None:
         self._ids, self._boundary = ids, boundary
         self.streams = max(1, min(batch_size, len(ids) // sequence_length))
         short, longer = divmod(len(ids), self.streams)
@@ -129,7 +131,7 @@ def pieces(counts: Integers) -> tuple[Integers, Integers]:
     return owner, np.arange(len(owner)) - (np.cumsum(counts) - counts)[owner]
 
 
-def rows(ids: Ids, starts: Integers, lengths: Integers, first: int, last: int, *, boundary: int) -> Batch:
+def rows(ids: AnyIds, starts: Integers, lengths: Integers, first: int, last: int, *, boundary: int) -> Batch:
     """Symbols `first` to `last` of the rows that begin at `starts`, side by side; ignored beyond a row's length."""
     everyone = torch.arange(len(starts))
     return Batch(
@@ -140,7 +142,7 @@ def rows(ids: Ids, starts: Integers, lengths: Integers, first: int, last: int, *
     )
 
 
-def piece(ids: Ids, starts: Integers, lengths: Integers, first: int, last: int, *, boundary: int) -> Piece:
+def piece(ids: AnyIds, starts: Integers, lengths: Integers, first: int, last: int, *, boundary: int) -> Piece:
     """Inputs and targets of `rows`.
 
     The input of a row's first symbol is the symbol before it in `ids`, or the boundary at the start of `ids`.

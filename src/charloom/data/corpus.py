@@ -1,27 +1,28 @@
 """Texts: read strictly, kept as UTF-8, split by position, identified by their SHA-256.
 
 A text is held as UTF-8 bytes and decoded a piece at a time: in a `str`, a single character outside the basic plane
-makes every character take four bytes.
+makes every character take four bytes. A large text stays in its file (`charloom.data.text_survey`).
 """
 
-import codecs
 import hashlib
-from bisect import bisect_right
+import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charloom.data.file_kinds import LEFT_OUT, advice, decompressed, is_wide
-from charloom.errors import SettingsError, TextError, arguments
+from charloom.data.blocks import PIECE, unreadable
+from charloom.data.cleaning import Cleaning, whole
+from charloom.data.ends import NO_ENDS, Ends, bytes_at, ends_at, ends_within, written
+from charloom.data.parts import Gathered, Notes, at_most, parts
+from charloom.data.shuffled import check, shuffled
+from charloom.data.text_survey import TextBytes
+from charloom.errors import TextError, arguments
 from charloom.errors.options import option
 from charloom.settings import CorpusConfig
-
-PIECE = 1 << 20
-"""Bytes of a text decoded at a time."""
 
 _BLOCK = 1 << 12
 """Bytes searched at a time to locate a character."""
@@ -34,9 +35,13 @@ class Text:
     `ends` counts characters from the start. It is empty for a single text, which has no end that a model could learn.
     """
 
-    data: memoryview
+    data: memoryview | TextBytes
     characters: int
-    ends: tuple[int, ...] = ()
+    ends: Ends = field(default_factory=lambda: NO_ENDS)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.ends, np.ndarray):  # from Python, any numbers will do
+            object.__setattr__(self, "ends", ends_at(self.ends))
 
     @classmethod
     def of(cls, text: str) -> "Text":
@@ -50,7 +55,12 @@ class Text:
             ) from None
 
     def __str__(self) -> str:
-        return str(self.data, "utf-8")
+        return str(in_memory(self.data), "utf-8")
+
+    @property
+    def several(self) -> bool:
+        """Whether this consists of texts that end within it or with it."""
+        return len(self.ends) > 0
 
     @property
     def bytes(self) -> int:
@@ -61,34 +71,59 @@ class Text:
         """The text as a sequence of `str`, each decoded from at most `size` >= 4 bytes."""
         start = 0
         while start < len(self.data):
-            stop = _character_start(self.data, min(start + size, len(self.data)))
-            yield str(self.data[start:stop], "utf-8")
-            start = stop
+            ahead = in_memory(self.data[start : start + size + 1])
+            stop = _character_start(ahead, min(size, len(ahead)))
+            yield str(ahead[:stop], "utf-8")
+            start += stop
+
+    def byte_pieces(self, size: int = PIECE) -> Iterator[memoryview]:
+        """The text as UTF-8, `size` bytes at a time."""
+        for start in range(0, len(self.data), size):
+            yield in_memory(self.data[start : start + size])
 
     def slice(self, start: int, stop: int) -> "Text":
         """The characters from `start` to `stop`, without copying; an end at `stop` belongs to this slice."""
-        first, last = self._byte_of(start), self._byte_of(stop)
-        low, high = bisect_right(self.ends, start), bisect_right(self.ends, stop)
-        return Text(self.data[first:last], stop - start, tuple(end - start for end in self.ends[low:high]))
+        first, last = self.byte_of(start), self.byte_of(stop)
+        return Text(self.data[first:last], stop - start, ends_within(self.ends, start, stop))
 
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of the UTF-8 bytes; for several texts, also of the positions where they end."""
-        digest = hashlib.sha256(self.data)
-        if self.ends:
-            digest.update(repr(self.ends).encode())
+        if isinstance(self.data, TextBytes) and self.data.whole and np.array_equal(self.ends, self.data.survey.ends):
+            return self.data.survey.header.sha256
+        digest = hashlib.sha256()
+        for piece in self.byte_pieces():
+            digest.update(piece)
+        if self.several:
+            for some in written(self.ends):
+                digest.update(some)
         return digest.hexdigest()
 
-    def _byte_of(self, character: int) -> int:
+    def byte_of(self, character: int) -> int:
+        """The byte at which a character begins."""
         if len(self.data) == self.characters:
             return character
         if character == self.characters:
             return len(self.data)
+        if isinstance(self.data, TextBytes):
+            return self.data.byte_of(character)
         counts = self._character_counts
         block = int(np.searchsorted(counts, character, side="right")) - 1
         start = block * _BLOCK
-        starts = np.flatnonzero(_starts(self.data[start : start + _BLOCK]))
+        starts = np.flatnonzero(_starts(in_memory(self.data[start : start + _BLOCK])))
         return start + int(starts[character - counts[block]])
+
+    def bytes_of(self, characters: Ends) -> Ends:
+        """The same of many characters, in ascending order."""
+        if len(self.data) == self.characters:
+            return characters
+        if isinstance(self.data, TextBytes):
+            return self.data.bytes_of(characters)
+
+        def heads(block: int) -> NDArray[np.bool_]:
+            return _starts(in_memory(self.data[block * _BLOCK : (block + 1) * _BLOCK]))
+
+        return bytes_at(characters, self._character_counts, _BLOCK, heads, len(self.data))
 
     @cached_property
     def _character_counts(self) -> NDArray[np.int64]:
@@ -96,7 +131,7 @@ class Text:
         counts = [np.zeros(1, np.int64)]
         many = 256 * _BLOCK
         for start in range(0, len(self.data), many):
-            starts = _starts(self.data[start : start + many])
+            starts = _starts(in_memory(self.data[start : start + many]))
             counts.append(np.add.reduceat(starts, np.arange(0, len(starts), _BLOCK), dtype=np.int64))
         return np.cumsum(np.concatenate(counts))
 
@@ -149,37 +184,43 @@ class Corpus:
 
 
 def make_corpus(
-    documents: Iterable[tuple[str, bytes]], config: CorpusConfig, *, name: str, source: str, in_folder: bool = False
+    documents: Iterable[tuple[str, bytes]],
+    config: CorpusConfig,
+    *,
+    name: str,
+    source: str,
+    in_folder: bool = False,
+    most: float = math.inf,
 ) -> Corpus:
     """A corpus of one or several raw texts, each with a name for error messages.
 
-    Several texts are joined in the given order, and the places where they end are recorded. Data compressed with gzip,
-    bzip2 or xz is decompressed. Raises `TextError`; with `in_folder`, it says how to leave a file out.
+    Several texts are joined in the given order, and the places where they end are recorded. Compressed data is
+    decompressed. Raises `TextError`; with `in_folder`, it says how to leave a file out. Raises `TooLarge` if there is
+    more to decompress than `most` bytes.
     """
-    notes: list[str] = []
-    cleaned: list[bytes | memoryview] = []
-    ends: list[int] = []
-    characters = 0
-    for document, raw in documents:
-        data, length = _clean(raw, config.encoding, document, notes, in_folder)
-        if length == 0:
-            continue
-        characters += length
-        cleaned.append(data)
-        ends.append(characters)
-    if not cleaned:
+    check(config)
+    notes, together = Notes(), list(documents)
+    if len(together) == 1 and not config.column and not config.shuffle:
+        ((document, raw),) = together
+        cleaning = Cleaning([raw], config.encoding, document, in_folder=in_folder)
+        text = Text(memoryview(whole(raw, cleaning, most)), cleaning.characters)
+        notes.add(cleaning.notes)
+    else:
+        gathered, raws = Gathered(), ((document, [raw]) for document, raw in together)
+        cleaned = at_most(parts(raws, config, notes, in_folder=in_folder), most)
+        for part in shuffled(cleaned, config.shuffle) if config.shuffle else cleaned:
+            gathered.add(part)
+        text = Text(memoryview(gathered.data).toreadonly(), gathered.characters, gathered.ends)
+    return corpus_of(text, config, name=name, source=source, notes=notes.sentences())
+
+
+def corpus_of(text: Text, config: CorpusConfig, *, name: str, source: str, notes: tuple[str, ...] = ()) -> Corpus:
+    """The corpus of a text that was read with these settings. Raises `TextError` if it is too short."""
+    if text.characters == 0:
         raise TextError(f"{source} is empty; give a text of at least a few hundred characters")
     if config.shuffle:
-        if config.documents != "lines":
-            raise SettingsError(
-                f"shuffle reorders lines, so it needs {option('documents', 'lines')}; add that, or leave shuffle out"
-            )
-        cleaned, characters = _shuffled(cleaned, config.shuffle, characters)
-        ends = [characters]
-        notes.append(f"{name}: shuffled the lines with seed {config.shuffle}")
-    whole = cleaned[0] if len(cleaned) == 1 else b"".join(cleaned)
-    text = Text(memoryview(whole), characters, tuple(ends) if len(ends) > 1 else ())
-    corpus = Corpus(text, config.split, name, source, tuple(notes))
+        notes = (*notes, f"{name}: shuffled the lines with seed {config.shuffle}")
+    corpus, characters = Corpus(text, config.split, name, source, notes), text.characters
     if corpus.boundaries[0] < min(2, characters):
         raise TextError(
             f"{name} has {characters} character{'s' * (characters != 1)}, of which the split leaves "
@@ -188,33 +229,21 @@ def make_corpus(
     return corpus
 
 
-def _shuffled(
-    cleaned: Iterable[bytes | memoryview], seed: int, characters: int
-) -> tuple[list[bytes | memoryview], int]:
-    """The lines of all texts as one text, in the order of their keyed hashes, and its number of characters.
-
-    The order depends only on the lines and the seed: shuffling again changes nothing, and equal lines are adjacent, so
-    that no held-out line was trained on (except one at the split).
-    """
-    lines = list[bytes]()
-    for data in cleaned:
-        closed = data[-1:] == b"\n"
-        characters += not closed
-        lines += bytes(data[:-1] if closed else data).split(b"\n")
-    key = seed.to_bytes(8, "little")
-    lines.sort(key=lambda line: (hashlib.blake2b(line, digest_size=16, key=key).digest(), line))
-    return [b"\n".join(lines) + b"\n"], characters
-
-
 def read_file(path: Path) -> tuple[str, bytes]:
     """The name and the bytes of a file. Raises `TextError`."""
     try:
         return str(path), path.read_bytes()
     except OSError as error:
-        raise TextError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}; check the path") from None
+        raise unreadable(path, error) from None
 
 
 def read_folder(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """The files below `folder` and their bytes, in order. Raises `TextError`."""
+    for path in files_of(folder):
+        yield read_file(path)
+
+
+def files_of(folder: Path) -> list[Path]:
     """The files below `folder`, sorted by path, except those whose names begin with a dot. Raises `TextError`."""
     files = sorted(
         path
@@ -223,78 +252,12 @@ def read_folder(folder: Path) -> Iterator[tuple[str, bytes]]:
     )
     if not files:
         raise TextError(f"{folder} holds no files; put the texts in it, or name a file")
-    for path in files:
-        yield read_file(path)
+    return files
 
 
-def _clean(raw: bytes, encoding: str, name: str, notes: list[str], in_folder: bool) -> tuple[bytes | memoryview, int]:
-    """`raw` as UTF-8, without a byte order mark and with newlines as line ends, and its number of characters.
-
-    Changes are described in `notes`. Cleaning twice changes nothing. Raises `TextError`.
-    """
-    utf8 = _is_utf8(encoding)
-    raw, compression = decompressed(raw, name, in_folder=in_folder)
-    if compression:
-        notes.append(f"{name}: decompressed ({compression})")
-    if utf8 and is_wide(raw):
-        raise TextError(f"{name} is full of control characters: {advice(raw, flag=True, in_folder=in_folder)}")
-    whole = raw if utf8 else b"".join(_recode(raw, encoding, name, in_folder))
-    characters = _count(whole, name, in_folder)  # before anything is removed: an error names the place in the file
-    marks = 0
-    while whole.startswith(codecs.BOM_UTF8, 3 * marks):
-        marks += 1
-    data: bytes | memoryview = memoryview(whole)[3 * marks :] if marks else whole
-    if marks:
-        notes.append(f"{name}: removed the byte order mark")
-    returns, pairs = whole.count(b"\r"), whole.count(b"\r\n")
-    if returns:
-        newlines = whole.count(b"\n") - pairs
-        data = bytes(data).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        kinds = [f"{count:,} {kind}" for count, kind in ((pairs, "CRLF"), (returns - pairs, "CR")) if count]
-        mixed = f" (mixed with {newlines:,} newlines)" if newlines else ""
-        notes.append(f"{name}: read {' and '.join(kinds)} line ends as newlines{mixed}")
-    return data, characters - marks - pairs
-
-
-def _is_utf8(encoding: str) -> bool:
-    try:
-        codec = codecs.lookup(encoding)
-        "".encode(encoding)  # decoding b"" would not check that the codec is for text
-    except (LookupError, ValueError) as error:
-        raise SettingsError(
-            f"encoding is {encoding!r}, which Python does not know as a text encoding; try utf-8"
-        ) from error
-    return codec.name in ("utf-8", "utf-8-sig")
-
-
-def _recode(raw: bytes, encoding: str, name: str, in_folder: bool) -> Iterator[bytes]:
-    decoder = codecs.getincrementaldecoder(encoding)("strict")
-    for start in range(0, len(raw) + 1, PIECE):
-        try:
-            yield decoder.decode(raw[start : start + PIECE], final=start + PIECE > len(raw)).encode()
-        except UnicodeError as error:
-            at = start + getattr(error, "start", 0)
-            raise TextError(
-                f"{name} is not {encoding}: it cannot be decoded near byte {at:,}; name its encoding with "
-                f"{option('encoding')}" + (LEFT_OUT if in_folder else "")
-            ) from None
-
-
-def _count(data: bytes, name: str, in_folder: bool) -> int:
-    """Characters in `data`. Raises `TextError` with the offset of the first byte that is not UTF-8."""
-    view, start, characters = memoryview(data), 0, 0
-    while start < len(view):
-        stop = _character_start(view, min(start + PIECE, len(view)))
-        try:
-            characters += len(str(view[start:stop], "utf-8"))
-        except UnicodeDecodeError as error:
-            place = start + error.start
-            raise TextError(
-                f"{name} is not UTF-8: byte 0x{view[place]:02x} at offset {place:,} ({error.reason}); "
-                f"{advice(data, flag=True, in_folder=in_folder)}"
-            ) from None
-        start = stop
-    return characters
+def in_memory(data: memoryview | TextBytes) -> memoryview:
+    """The bytes, read from their file if they are in one."""
+    return data if isinstance(data, memoryview) else memoryview(bytes(data))
 
 
 def _character_start(data: memoryview, place: int) -> int:

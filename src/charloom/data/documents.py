@@ -33,7 +33,7 @@ class _Epoch:
 
 class Documents:
     """Texts that each begin with a zero state, one per row, in a new order for each epoch, drawn by PCG64([seed,
-    epoch]).
+    epoch]); `seed` may be several numbers. `before` is the symbol before the first, a boundary if none is given.
 
     In an epoch, each symbol is a target once. A text longer than `sequence_length` continues in the next batch, with
     its state. Batches hold roughly equal numbers of symbols: `batch_size` rows of the length of the text in which an
@@ -43,9 +43,19 @@ class Documents:
     """
 
     def __init__(
-        self, ids: Ids, *, boundary: int, batch_size: int, sequence_length: int, seed: int, fold: bool = False
+        self,
+        ids: Ids,
+        *,
+        boundary: int,
+        batch_size: int,
+        sequence_length: int,
+        seed: int | tuple[int, ...],
+        fold: bool = False,
+        before: int | None = None,
     ) -> None:
-        self._ids, self._boundary, self._length, self._seed = ids, boundary, sequence_length, seed
+        self._ids, self._length = ids, sequence_length
+        self._before = boundary if before is None else before
+        self._seed = (seed,) if isinstance(seed, int) else seed
         self._starts, self._lengths = spans(ids, boundary)
         if fold:
             columns = max(1, min(batch_size, len(ids) // sequence_length))
@@ -74,7 +84,7 @@ class Documents:
         starts, lengths = self._starts[texts] + begun, np.minimum(left, self._length)
         return Batch(
             tuple(
-                piece(self._ids, starts[:rows], lengths[:rows], first, last, boundary=self._boundary)
+                piece(self._ids, starts[:rows], lengths[:rows], first, last, boundary=self._before)
                 for first, last, rows in stairs(lengths)
             ),
             lengths=lengths,
@@ -84,7 +94,7 @@ class Documents:
         )
 
     def _epoch(self, number: int) -> _Epoch:
-        draw = np.random.Generator(np.random.PCG64([self._seed, number]))
+        draw = np.random.Generator(np.random.PCG64([*self._seed, number]))
         shuffled = draw.permutation(len(self._parts))
         long, short = (shuffled[chosen] for chosen in (self._parts[shuffled] > 1, self._parts[shuffled] == 1))
         many = self._parts[long]

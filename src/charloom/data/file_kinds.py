@@ -1,30 +1,17 @@
-"""Files that are not plain UTF-8: compressed ones are decompressed, for others an error says what to do."""
+"""Files that are not text in UTF-8: what they are, and what to do about them."""
 
-import bz2
 import codecs
-import gzip
-import lzma
 import re
 import unicodedata
-import zlib
-from collections.abc import Callable
 
-from charloom.errors import TextError, shown
+from charloom.errors import TextError
 from charloom.errors.options import option
 
 SAMPLE = 1 << 16
 """How many bytes are examined to tell what a file is."""
 
-COMPRESSED: dict[str, tuple[re.Pattern[bytes], Callable[[bytes], bytes]]] = {
-    "gzip": (re.compile(rb"\x1f\x8b\x08"), gzip.decompress),
-    "bzip2": (re.compile(rb"BZh[1-9](1AY&SY|\x17\x72\x45\x38\x50\x90)"), bz2.decompress),
-    "xz": (re.compile(rb"\xfd7zXZ\x00"), lzma.decompress),
-}
-"""How each compressed format begins, and how to decompress it."""
-
 ARCHIVES = {
     rb"PK(\x03\x04|\x05\x06)": "a ZIP archive (as .docx, .odt and .epub are)",
-    rb"\x28\xb5\x2f\xfd": "a file compressed with zstd",
     rb"7z\xbc\xaf\x27\x1c": "a 7z archive",
     rb"Rar!\x1a\x07": "a RAR archive",
     rb"(?s).{257}ustar": "a tar archive",
@@ -43,6 +30,9 @@ BINARIES = {
 }
 """Files that begin like this are not text in any encoding."""
 
+ROWS = {rb"PAR1": "a Parquet file"}
+"""Files of rows, which have texts in a column."""
+
 MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark is a prefix of it
     codecs.BOM_UTF32_BE: "utf-32",
@@ -59,31 +49,12 @@ USUAL = (
 LEFT_OUT = "; to leave it out, move it out of the folder, or start its name with a dot"
 
 
-def decompressed(data: bytes, name: str, *, in_folder: bool = False) -> tuple[bytes, str | None]:
-    """The bytes of a text, decompressed from gzip, bzip2 or xz, and the compression found (None if there was none).
+def advice(data: bytes, *, flag: bool, in_folder: bool = False, around: bytes | None = None) -> str:
+    """What to do about `data`, which is not UTF-8, as the end of a sentence. `flag`: the verb has --encoding.
 
-    Raises `TextError` for damaged data, and for archives, pictures and other files that are not text in any encoding.
+    Of a long file, `data` is its beginning, and `around` are the bytes before and after the one that is not UTF-8.
     """
-    if _is_plain(data[:SAMPLE]):  # a text may begin with the word GIF89a
-        return data, None
-    for kind, (begin, undo) in COMPRESSED.items():
-        if begin.match(data):
-            try:
-                data = undo(data)
-            except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError):
-                raise TextError(
-                    f"{shown(name)} is compressed with {kind}, but damaged or truncated; get it again"
-                    + (LEFT_OUT if in_folder else "")
-                ) from None
-            _refuse_binary(data, f"{shown(name)}, decompressed,", in_folder)
-            return data, kind
-    _refuse_binary(data, shown(name), in_folder)
-    return data, None
-
-
-def advice(data: bytes, *, flag: bool, in_folder: bool = False) -> str:
-    """What to do about `data`, which is not UTF-8, as the end of a sentence. `flag`: the verb has --encoding."""
-    encoding = guessed(data)
+    encoding = guessed(data, around)
     if encoding == "utf-8":
         told = "the rest is UTF-8, so remove or replace the damaged bytes"
     elif encoding == "binary":
@@ -107,10 +78,11 @@ def is_wide(data: bytes) -> bool:
     return _controls(sample) > 0.1 * len(sample) and _wide(sample) is not None
 
 
-def guessed(data: bytes) -> str | None:
+def guessed(data: bytes, around: bytes | None = None) -> str | None:
     """The most likely encoding of `data`, by Python's name; None if it is not recognised.
 
-    "utf-8" means damaged UTF-8, "binary" means not text.
+    "utf-8" means damaged UTF-8, "binary" means not text. Of a long file, `data` is its beginning, and `around` are the
+    bytes that tell which of the encodings that extend ASCII it is.
     """
     for mark, name in MARKS.items():
         if data.startswith(mark):
@@ -121,18 +93,23 @@ def guessed(data: bytes) -> str | None:
         return wide
     if _controls(sample) > 0.02 * len(sample):
         return "binary"
-    good, bad = _utf8_characters(data)
-    return "utf-8" if good > 3 * bad else _western(data)
+    telling = data if around is None else around
+    good, bad = _utf8_characters(telling)
+    return "utf-8" if good > 3 * bad else _western(telling)
 
 
-def _refuse_binary(data: bytes, subject: str, in_folder: bool) -> None:
-    for kinds, remedy in ((ARCHIVES, "unpack it, and give the text inside"), (BINARIES, "give a text file")):
+def refuse_binary(data: bytes, subject: str, in_folder: bool) -> None:
+    """Raise `TextError` for the beginning of an archive, a picture or another file that is not text."""
+    named = f"name the column of its texts with {option('column')}"
+    told = ((ARCHIVES, "unpack it, and give the text inside"), (BINARIES, "give a text file"), (ROWS, named))
+    for kinds, remedy in told:
         for begin, kind in kinds.items():
             if re.match(begin, data):
                 raise TextError(f"{subject} is {kind}, not text; {remedy}{LEFT_OUT if in_folder else ''}")
 
 
-def _is_plain(sample: bytes) -> bool:
+def is_plain(sample: bytes) -> bool:
+    """Whether this is ASCII without control characters."""
     return sample.isascii() and not _controls(sample)
 
 

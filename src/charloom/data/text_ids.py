@@ -2,9 +2,12 @@
 
 import numpy as np
 
+from charloom.data import file_bytes
 from charloom.data.corpus import Text
+from charloom.data.stored_ids import StoredIds
+from charloom.data.text_survey import TextBytes
 from charloom.data.vocabulary import Ids, Vocabulary
-from charloom.settings import DocumentKind
+from charloom.settings import DocumentKind, VocabularyKind
 
 
 def encode(text: Text, vocabulary: Vocabulary, documents: DocumentKind = "none") -> Ids:
@@ -18,12 +21,31 @@ def encode(text: Text, vocabulary: Vocabulary, documents: DocumentKind = "none")
     newline = newline_id(vocabulary)
     if documents == "lines" and newline is not None:
         ids[ids == newline] = vocabulary.boundary
-    if not text.ends:
+    if not text.several:
         return ids
-    ends = np.array(text.ends) if vocabulary.kind == "characters" else _byte_ends(text)
+    ends = text.ends if vocabulary.kind == "characters" else text.bytes_of(text.ends)
     if documents == "lines":
         ends = ends[ids[ends - 1] != vocabulary.boundary]
     return np.insert(ids, ends, vocabulary.boundary)
+
+
+def ids_of(text: Text, vocabulary: Vocabulary, documents: DocumentKind = "none") -> Ids | StoredIds:
+    """The same, left in the text's file if it is large. Raises `TextError`."""
+    if not is_large(text):
+        return encode(text, vocabulary, documents)
+    return StoredIds(text, vocabulary, newline_id(vocabulary) if documents == "lines" else None)
+
+
+def is_large(text: Text) -> bool:
+    """Whether a text, or a part of one, is better left in its file."""
+    return isinstance(text.data, TextBytes) and text.bytes >= file_bytes.LARGE
+
+
+def vocabulary_of(text: Text, kind: VocabularyKind) -> Vocabulary:
+    """The vocabulary of a whole text. Raises `TextError` if it is empty."""
+    if kind == "bytes" or not (isinstance(text.data, TextBytes) and text.data.whole):
+        return Vocabulary.of(text.pieces(), kind)
+    return Vocabulary.of(map(chr, text.data.survey.symbols.tolist()))
 
 
 def remembered(ids: Ids, boundary: int, *, begun: bool) -> Ids:
@@ -47,8 +69,4 @@ def newline_id(vocabulary: Vocabulary) -> int | None:
 
 def predicts_end(text: Text, documents: DocumentKind) -> bool:
     """Whether this text has ends in it, so that a model can learn to end a text."""
-    return documents == "lines" or bool(text.ends)
-
-
-def _byte_ends(text: Text) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-    return np.array([text.slice(0, end).bytes for end in text.ends])
+    return documents == "lines" or text.several

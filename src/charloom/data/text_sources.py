@@ -2,15 +2,22 @@
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Union
+from typing import BinaryIO, Union
 
-from charloom.data.corpus import Corpus, Text, make_corpus, read_file, read_folder
+from charloom.data import file_bytes
+from charloom.data.blocks import peeked, stream_pieces, unreadable
+from charloom.data.cleaning import TooLarge
+from charloom.data.corpus import Corpus, Text, corpus_of, files_of, make_corpus, read_file
 from charloom.data.datasets import DATASETS, dataset
-from charloom.errors import TextError, shown
+from charloom.data.large_texts import text_of_files, text_of_stream
+from charloom.data.shuffled import check
+from charloom.errors import SettingsError, TextError, shown
+from charloom.errors.options import option
 from charloom.settings import CorpusConfig
 
 STANDARD_INPUT = "standard input"
@@ -22,7 +29,7 @@ LIKE_A_PATH = re.compile(r".*[^\s.]\.[A-Za-z][A-Za-z0-9]{0,4}|(\w:)?[~.\w-]*([/\
 LONGEST_NAME = 255
 """Bytes of a file's name, on nearly every system."""
 
-COMPRESSED_ENDINGS = (".gz", ".bz2", ".xz")
+COMPRESSED_ENDINGS = (".gz", ".bz2", ".xz", ".zst")
 
 
 def open_text(text: str | Path, config: CorpusConfig) -> Corpus:
@@ -31,7 +38,7 @@ def open_text(text: str | Path, config: CorpusConfig) -> Corpus:
     Raises `TextError`.
     """
     if text == "-":
-        return make_corpus([(STANDARD_INPUT, sys.stdin.buffer.read())], config, name="text", source=STANDARD_INPUT)
+        return _of_stream(sys.stdin.buffer, config, document=STANDARD_INPUT, name="text")
     path = Path(text)
     if isinstance(text, str) and ADDRESS.match(text) and not _exists(path):
         raise TextError(
@@ -42,11 +49,15 @@ def open_text(text: str | Path, config: CorpusConfig) -> Corpus:
         if isinstance(text, Path) or path.suffix or len(path.parts) > 1:
             raise TextError(f"there is no file or folder {shown(path)}; check the path")
         return _named(text, config)
-    folder = path.is_dir()
-    documents: Iterable[tuple[str, bytes]] = read_folder(path) if folder else [read_file(path)]
-    read_once = not (folder or path.is_file())  # a pipe cannot be read twice, like standard input
-    source = STANDARD_INPUT if read_once else str(path.resolve())
-    return make_corpus(documents, config, name=text_name(path.resolve()), source=source, in_folder=folder)
+    name, folder = text_name(path.resolve()), path.is_dir()
+    if not (folder or path.is_file()):  # a pipe cannot be read twice, like standard input
+        try:
+            with path.open("rb") as stream:
+                return _of_stream(stream, config, document=str(path), name=name)
+        except OSError as error:
+            raise unreadable(path, error) from None
+    paths = files_of(path) if folder else [path]
+    return _of_files(paths, config, name=name, source=str(path.resolve()), in_folder=folder)
 
 
 AnyText = Union[str, PathLike[str], Text]  # noqa: UP007
@@ -71,6 +82,7 @@ def string_corpus(text: str, config: CorpusConfig) -> Corpus:
         raise TextError(
             f"character {error.start} (counted from 0) of the text is half of a surrogate pair; remove it"
         ) from None
+    _refuse_column(config, STRING)
     return make_corpus([("the text", data)], _utf8(config), name="text", source=STRING)
 
 
@@ -80,7 +92,7 @@ def reopen(source: str, copy: Path, config: CorpusConfig, name: str) -> Corpus:
     if not source.startswith("corpus ") and _exists(path) and not (path.is_file() or path.is_dir()):
         raise TextError(f"{shown(path)} does not exist, so the run's text cannot be read again; restore it")
     if source == "copy":
-        return make_corpus([read_file(copy)], _utf8(config), name=name, source=source)
+        return _of_files([copy], _utf8(config), name=name, source=source)
     if source.startswith("corpus "):
         return _named(source.removeprefix("corpus "), config)  # even if a file has that name by now
     return open_text(path, config)
@@ -105,8 +117,44 @@ def text_name(path: Path, otherwise: str = "text") -> str:
     return plain.stem or otherwise
 
 
+def _of_files(
+    paths: Sequence[Path], config: CorpusConfig, *, name: str, source: str, in_folder: bool = False
+) -> Corpus:
+    """The corpus of some files: in memory, or in a file if there is much of it. Raises `TextError`."""
+    try:
+        large = sum(path.stat().st_size for path in paths) >= file_bytes.LARGE
+    except OSError:
+        large = False  # reading them will say why
+    if not large:
+        with suppress(TooLarge):
+            documents = map(read_file, paths)
+            return make_corpus(documents, config, name=name, source=source, in_folder=in_folder, most=file_bytes.LARGE)
+    check(config)
+    text, notes = text_of_files(paths, config, name=name, in_folder=in_folder)
+    return corpus_of(text, config, name=name, source=source, notes=notes)
+
+
+def _of_stream(stream: BinaryIO, config: CorpusConfig, *, document: str, name: str) -> Corpus:
+    """The corpus of what can be read only once: in memory, or in a file if there is much of it. Raises `TextError`."""
+    most = file_bytes.LARGE
+    beginning, pieces = peeked(stream_pieces(stream, document), most)
+    if len(beginning) < most:
+        with suppress(TooLarge):
+            return make_corpus([(document, beginning)], config, name=name, source=STANDARD_INPUT, most=most)
+    check(config)
+    text, notes = text_of_stream(pieces, config, document=document)
+    return corpus_of(text, config, name=name, source=STANDARD_INPUT, notes=notes)
+
+
 def _named(name: str, config: CorpusConfig) -> Corpus:
-    return make_corpus(dataset(name).read(), _utf8(config), name=name, source=f"corpus {name}")
+    documents = dataset(name).read()
+    _refuse_column(config, name)
+    return make_corpus(documents, _utf8(config), name=name, source=f"corpus {name}")
+
+
+def _refuse_column(config: CorpusConfig, name: str) -> None:
+    if config.column:
+        raise SettingsError(f"{option('column')} is for files of rows, and {name} is a text; leave it out")
 
 
 def _refuse_name(text: str) -> None:

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charloom.data.batches import IGNORED, spans
-from charloom.data.corpus import Text
+from charloom.data.corpus import Text, in_memory
+from charloom.data.stored_ids import AnyIds
 from charloom.data.text_sources import AnyText, as_text
 from charloom.data.vocabulary import Ids
 from charloom.errors import NotFiniteError, SettingsError, TextError, arguments
@@ -108,7 +109,7 @@ def evaluate(model: AnyModel, text: AnyText, *, context: int | None = None, chun
     `NotFiniteError`.
     """
     model, text = as_model(model), text_to_score(text)
-    ids = model.encode(text)
+    ids = model.ids(text)
     if context is None:
         return _score(read(model, carried_batches(model, ids, chunk)), text)
     arguments.whole("context", context)
@@ -128,10 +129,10 @@ def evaluate_dynamic(
     if segment < 1 or not 0 <= learning_rate < math.inf:
         raise SettingsError(f"segment is {segment} and learning rate {learning_rate}; give at least 1, and at least 0")
     model, text = as_model(model), text_to_score(text)
-    return _score(_read_while_learning(model, model.encode(text), learning_rate, segment), text)
+    return _score(_read_while_learning(model, model.ids(text), learning_rate, segment), text)
 
 
-def _read_while_learning(model: LanguageModel, ids: Ids, learning_rate: float, segment: int) -> Iterator[Predicted]:
+def _read_while_learning(model: LanguageModel, ids: AnyIds, learning_rate: float, segment: int) -> Iterator[Predicted]:
     """As `read`, with a copy of the network that takes a step after each batch."""
     learner = Learner(model.network, learning_rate)
     state: State | None = None
@@ -143,7 +144,7 @@ def _read_while_learning(model: LanguageModel, ids: Ids, learning_rate: float, s
 
 def evaluate_folded(model: LanguageModel, text: Text) -> Score:
     """A quick estimate: the carried score of the text folded into 16 rows that each start from a zero state."""
-    return _score(read(model, folded_batches(model, model.encode(text))), text)
+    return _score(read(model, folded_batches(model, model.ids(text))), text)
 
 
 def evaluate_pieces(
@@ -207,11 +208,11 @@ def surprisal(model: AnyModel, text: AnyText) -> NDArray[np.float64]:
     text = Text(text.data, text.characters)  # without the ends of several texts: they are no characters
     parts = [
         predicted.nats[predicted.targets != IGNORED].double().cpu().numpy()
-        for predicted in read(model, in_order(model, model.encode(text), CHUNK))
+        for predicted in read(model, in_order(model, model.ids(text), CHUNK))
     ]
     nats = np.concatenate(parts) if parts else np.zeros(0)
     if model.vocabulary.kind == "bytes":
-        starts = np.flatnonzero((np.frombuffer(text.data, np.uint8) & 0xC0) != 0x80)
+        starts = np.flatnonzero((np.frombuffer(in_memory(text.data), np.uint8) & 0xC0) != 0x80)
         return np.add.reduceat(nats, starts) if len(starts) else nats
     return nats
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import torch
 
 from charloom.data.batches import IGNORED
+from charloom.data.stored_ids import AnyIds
 from charloom.data.text_sources import AnyText
-from charloom.data.vocabulary import Ids
 from charloom.errors import NotFiniteError, SettingsError
 from charloom.evaluation.reading import in_order, read
 from charloom.evaluation.score import Score, text_to_score
@@ -39,7 +39,7 @@ class Surprises:
         if candidates < 0:
             raise SettingsError(f"candidates is {candidates}; it must be at least 0")
         model, text = as_model(model), text_to_score(text)
-        self._model, self._ids = model, model.encode(text)
+        self._model, self._ids = model, model.ids(text)
         self._candidates = min(candidates, model.network.outputs)
         self._names = [_name(model, symbol) for symbol in range(len(model.vocabulary))]
         self.score = Score(0.0, 0, 0, text.characters, text.bytes)
@@ -67,7 +67,7 @@ class Surprises:
                 yield symbol, Surprise(self._names[symbol], nat, rank, top)
 
 
-def predicted(model: LanguageModel, ids: Ids) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def predicted(model: LanguageModel, ids: AnyIds) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """The ids (n,) of the next symbols of a text and log p (n, V) of all symbols in their place, one chunk at a time.
 
     The state is carried; where one of several texts begins, it is zero.

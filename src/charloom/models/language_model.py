@@ -9,6 +9,7 @@ import safetensors.torch
 import torch
 
 from charloom.data.corpus import Text
+from charloom.data.stored_ids import AnyIds
 from charloom.data.text_ids import remembered
 from charloom.data.vocabulary import Ids, Vocabulary
 from charloom.errors import FolderError, arguments
@@ -18,6 +19,7 @@ from charloom.models.model_folder import (
     ModelConfig,
     ModelPlace,
     encode_for,
+    ids_for,
     model_folder,
     place_of,
     read_model,
@@ -88,6 +90,10 @@ class LanguageModel:
         """Ids (T,) of a text, with boundaries where this model expects them. Raises `TextError` for an unseen
         character."""
         return encode_for(self.config, self.vocabulary, text)
+
+    def ids(self, text: Text) -> AnyIds:
+        """The same ids, left in the text's file if it is large: for what reads them piece by piece."""
+        return ids_for(self.config, self.vocabulary, text)
 
     def read(self, text: str | Text, state: Sequence[Any] | None = None) -> State:
         """The state after `text`, read from the boundary or from `state` on; with documents, the state of the last one.

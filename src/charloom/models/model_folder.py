@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, Union
 
 from charloom.data.corpus import Text
-from charloom.data.text_ids import encode
+from charloom.data.stored_ids import AnyIds
+from charloom.data.text_ids import encode, ids_of
 from charloom.data.vocabulary import Ids, Vocabulary
 from charloom.errors import CharloomError, FolderError, arguments, shown
 from charloom.places.located import located
@@ -66,10 +67,17 @@ class ModelArrays:
 
 def encode_for(config: ModelConfig, vocabulary: Vocabulary, text: str | Text) -> Ids:
     """Ids (T,) of a text for such a model: boundaries where documents end, and where texts end if it predicts ends."""
-    text = text if isinstance(text, Text) else Text.of(text)
-    if not config.predicts_end:
-        text = Text(text.data, text.characters)
-    return encode(text, vocabulary, config.documents)
+    return encode(_with_ends(config, text if isinstance(text, Text) else Text.of(text)), vocabulary, config.documents)
+
+
+def ids_for(config: ModelConfig, vocabulary: Vocabulary, text: Text) -> AnyIds:
+    """The same, left in the text's file if it is large."""
+    return ids_of(_with_ends(config, text), vocabulary, config.documents)
+
+
+def _with_ends(config: ModelConfig, text: Text) -> Text:
+    """The text with the ends that the model predicts."""
+    return text if config.predicts_end else Text(text.data, text.characters)
 
 
 def sizes(vocabulary: Vocabulary, predicts_end: bool) -> tuple[int, int]:

@@ -1,4 +1,5 @@
-"""The user's cache: folders with the content of packed files and of models on a hub, each complete or absent.
+"""The user's cache: folders with the content of packed files, with models from a hub, and with what is known of large
+texts, each complete or absent.
 
 A folder is filled under a temporary name by the one process that holds its lock, and renamed. It carries a list of its
 files with their sizes; if one is missing or has another size, the folder counts as absent and is filled again. Where
@@ -33,6 +34,9 @@ _NEW = ".new-"
 Fill = Callable[[Path], None]
 """Writes files into an empty folder."""
 
+Complete = Callable[[Path], bool]
+"""Whether a folder holds what its user needs."""
+
 _SUBSTITUTES: dict[Path, Path] = {}
 """Folders of this process alone, by the places in the cache that could not be written."""
 
@@ -50,31 +54,32 @@ def cache() -> Path:
     return platformdirs.user_cache_path("charloom")
 
 
-def found(name: Path) -> Path | None:
+def found(name: Path, complete: Complete = contents.complete) -> Path | None:
     """The folder called `name` (relative to the cache), if it has been filled and has everything that it had then."""
     place = cache() / name
     folder = _SUBSTITUTES.get(place, place)
-    return folder if _whole(folder) else None
+    return folder if _whole(folder) and complete(folder) else None
 
 
 def damaged(name: Path) -> bool:
     """Whether there is a folder called `name`, but not with everything that it had when it was filled."""
     place = cache() / name
-    return os.path.lexists(place) and not _whole(place)
+    return os.path.lexists(place) and not (_whole(place) and contents.complete(place))
 
 
-def filled(name: Path, fill: Fill) -> Path:
-    """The folder called `name`, filled by `fill` if it is not there yet; other processes wait meanwhile.
+def filled(name: Path, fill: Fill, complete: Complete = contents.complete) -> Path:
+    """The folder called `name`, filled by `fill` if it is not there yet or not complete; other processes wait
+    meanwhile.
 
     Raises `StorageError` if neither the cache nor a temporary folder can be written, and what `fill` raises.
     """
-    there = found(name)
+    there = found(name, complete)
     if there is not None:
         return there
     place = cache() / name
     with _held(place) as writable:
         if writable:
-            there = found(name)  # another process was faster
+            there = found(name, complete)  # another process was faster
             return there if there is not None else _published(place, fill)
     return _substitute(place, fill)
 
@@ -114,7 +119,7 @@ def _published(place: Path, fill: Fill) -> Path:
         with atomic_files.storage_errors(place):
             _remove(place)
             new.rename(place)
-    _sweep(place.parent)
+    sweep(place.parent)
     return place
 
 
@@ -165,10 +170,9 @@ def _whole(folder: Path) -> bool:
         with (folder / LIST).open("rb") as file:
             data = file.read(strict_json.LARGEST_JSON + 1)
         sizes = strict_json.parse(data, str(folder / LIST))
-        same = isinstance(sizes, dict) and all((folder / name).stat().st_size == size for name, size in sizes.items())
+        return isinstance(sizes, dict) and all((folder / name).stat().st_size == size for name, size in sizes.items())
     except (OSError, ValueError, FolderError):
         return False
-    return same and contents.complete(folder)
 
 
 @contextmanager
@@ -191,11 +195,16 @@ def _held(place: Path) -> Iterator[bool]:
         lock.release()
 
 
+def lock_of(place: Path) -> Path:
+    """The file that the process locks which fills a place in the cache."""
+    return place.with_name(f".{place.name}.lock")
+
+
 def _lock(place: Path) -> filelock.BaseFileLock:
-    return filelock.FileLock(place.with_name(f".{place.name}.lock"))
+    return filelock.FileLock(lock_of(place))
 
 
-def _sweep(folder: Path) -> None:
+def sweep(folder: Path) -> None:
     """Remove the half-filled folders of killed processes in `folder`: those whose lock is free. The rest of the cache
     may be somebody's own: a variable says where it lies.
     """

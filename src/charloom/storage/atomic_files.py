@@ -90,7 +90,7 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise StorageError(f"{path} cannot be written: {reason}, then try again") from error
 
 
-def write_new(disk: Disk, path: Path, data: bytes | Iterable[bytes]) -> None:
+def write_new(disk: Disk, path: Path, data: bytes | Iterable[bytes | memoryview]) -> None:
     """Create `path` with `data`, which may come in pieces, and force it to the disk; the caller forces the folder."""
     with storage_errors(path):
         file = disk.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -109,8 +109,8 @@ def write_with_folders(disk: Disk, path: Path, data: bytes | Iterable[bytes]) ->
     write_new(disk, path, data)
 
 
-def replace(disk: Disk, path: Path, data: bytes) -> None:
-    """Replace the content of `path` with `data`, completely or not at all."""
+def replace(disk: Disk, path: Path, data: bytes | Iterable[bytes | memoryview]) -> None:
+    """Replace the content of `path` with `data`, which may come in pieces, completely or not at all."""
     temporary = path.with_name(path.name + TEMPORARY)
     try:
         write_new(disk, temporary, data)
@@ -172,7 +172,7 @@ def discard(disk: Disk, path: Path) -> None:
         pass
 
 
-def _write_all(disk: Disk, file: int, data: bytes) -> None:
+def _write_all(disk: Disk, file: int, data: bytes | memoryview) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[disk.write(file, rest) :]

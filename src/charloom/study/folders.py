@@ -9,6 +9,7 @@ report.md, report.html, *.png, best.toml
 lock                    held while a process works on the study
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,7 +70,7 @@ class StudyFolder:
         empty = all(not any((self.path / name).iterdir()) for name in names & FOLDERS if (self.path / name).is_dir())
         return FIRST in names and names <= FOLDERS | _BEFORE_STUDY and empty
 
-    def make(self, study: Study, text: bytes | None) -> None:
+    def make(self, study: Study, text: Iterable[bytes | memoryview] | None) -> None:
         """The folder of a new study; `text` is copied if it cannot be read again. Raises `StorageError`."""
         try:
             for name in sorted(FOLDERS, key=FIRST.__ne__):

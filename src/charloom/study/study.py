@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+from charloom.data.copies import copy_of
 from charloom.data.corpus import Corpus
 from charloom.data.text_sources import STANDARD_INPUT, reopen
 from charloom.errors import FolderError, SettingsError
@@ -66,7 +67,7 @@ def open_study(request: Request, corpus: Corpus, wanted: Path | None) -> Opened:
             study = _decide(request, corpus)
             if not request.search:
                 planned(study)  # a value outside its range is refused before anything is written
-            folder.make(study, bytes(corpus.text.data) if copied else None)
+            folder.make(study, copy_of(corpus, study.request.corpus) if copied else None)
             return Opened(folder, study, corpus, begun=False)
         elif wanted:
             raise FolderError(f"{wanted} exists and is not a study; choose another {option('run')}")

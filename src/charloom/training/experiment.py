@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from charloom.data.corpus import Corpus
+from charloom.data.text_ids import vocabulary_of
 from charloom.data.text_sources import STANDARD_INPUT
-from charloom.data.vocabulary import Vocabulary
 from charloom.errors.options import option
 from charloom.machine.hardware import choose_device, choose_precision, prepare_processor
 from charloom.models.language_model import LanguageModel
@@ -46,7 +46,7 @@ def begin(
     request, recipe = with_recipe(request, characters=corpus.train.characters, started=started, device=device)
     network = request.network
     precision = choose_precision(request.precision, device.name, network.cell, network.hidden_size)
-    whole = Vocabulary.of(corpus.text.pieces(), request.corpus.vocabulary)
+    whole = vocabulary_of(corpus.text, request.corpus.vocabulary)
     prepared = prepare(corpus, request, whole, parent, device)
     unseen = prepared.unseen(whole)
     plan, deadline = make_plan(
@@ -71,7 +71,7 @@ def begin(
         charloom=__version__,
     )
     trainer = prepared.trainer(config)
-    files, text = prepared.files(config, trainer), run_text.copied(corpus)
+    files, text = prepared.files(config, trainer), run_text.copied(corpus, request.corpus)
     opened = create(disk or Disk(), run, corpus.name, text=text, config=config, trainer=trainer, model=files)
     return Session(opened, config, trainer, prepared.model, corpus.validation, save_every, deadline)
 

@@ -1,6 +1,6 @@
 """Opens a run for training: a new directory with its first commit, or an old one at its newest checkpoint."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from charloom.training.runs import new_run, read_lines
 from charloom.training.trainer import BaseTrainer
 
 AnyTrainer = BaseTrainer[Any, Any]
+
+Pieces = bytes | Iterable[bytes | memoryview]
+"""The content of a file, perhaps in pieces."""
 
 Files = Mapping[str, bytes]
 """Contents of files by their names."""
@@ -38,7 +41,14 @@ class Opened:
 
 
 def create(
-    disk: Disk, wanted: Path | None, name: str, *, text: bytes | None, config: object, trainer: AnyTrainer, model: Files
+    disk: Disk,
+    wanted: Path | None,
+    name: str,
+    *,
+    text: Pieces | None,
+    config: object,
+    trainer: AnyTrainer,
+    model: Files,
 ) -> Opened:
     """Create a run directory (see `new_directory`) with its configuration, model folder and checkpoint of step 0.
 

@@ -21,6 +21,12 @@ from charloom.training.trainer import Trainer
 DEFAULT_BUDGET = 240.0
 """Seconds that a run takes by default."""
 
+READ_WHOLE = 2_000_000
+"""Characters up to which validation text is always read as a whole for the final score of a run without a time budget.
+
+A longer one is, if the run trained on as many characters; otherwise its score would take longer than the training.
+"""
+
 
 def by_recipe(
     network: NetworkConfig,
@@ -122,6 +128,7 @@ def make_plan(
         steps = request.length.in_steps(len(batches))
         seen = steps * batches.streams * training.sequence_length
         part = min(validation.characters, max(4096, min(65_536, seen // 100)))
+        carried = validation.characters <= max(READ_WHOLE, seen)
     plan = Plan(
         steps=steps,
         steps_per_epoch=len(batches),

@@ -6,11 +6,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from charloom.data import sections
 from charloom.data.batches import Batches, Streams
 from charloom.data.corpus import Corpus
 from charloom.data.documents import Documents
-from charloom.data.text_ids import encode, predicts_end
-from charloom.data.vocabulary import Ids, Vocabulary
+from charloom.data.sections import Sections
+from charloom.data.stored_ids import AnyIds, StoredIds
+from charloom.data.text_ids import ids_of, predicts_end, vocabulary_of
+from charloom.data.vocabulary import Vocabulary
 from charloom.errors import FolderError
 from charloom.machine.hardware import Choice
 from charloom.models.fine_tuning import inherit, joined
@@ -33,7 +36,7 @@ class Prepared:
 
     model: LanguageModel
     batches: Batches
-    ids: Ids
+    ids: AnyIds
     "(T,): the training text."
 
     def trainer(self, config: RunConfig) -> Trainer:
@@ -57,6 +60,8 @@ class Prepared:
         vocabulary = self.model.vocabulary
         if vocabulary.kind == "bytes":
             return 0
+        if isinstance(self.ids, StoredIds):
+            return self.ids.unseen()
         counts = np.zeros(len(vocabulary), np.int64)
         for start in range(0, len(self.ids), 1 << 20):
             counts += np.bincount(self.ids[start : start + (1 << 20)], minlength=len(vocabulary))
@@ -81,7 +86,7 @@ def prepare_again(here: Run, config: RunConfig, corpus: Corpus, device: Choice) 
     """Prepare an existing run; its symbols are its model's, if it has one already. Raises `FolderError`."""
     if not checkpoints.exist(here.path):
         parent = load(lasting(config.origin.path)) if config.origin else None
-        whole = Vocabulary.of(corpus.text.pieces(), config.corpus.vocabulary)
+        whole = vocabulary_of(corpus.text, config.corpus.vocabulary)
         return prepare(corpus, config, whole, parent, device)
     kept = load_folder(here.model)
     if kept.config != _model_config(corpus, config):
@@ -94,7 +99,7 @@ def prepare_again(here: Run, config: RunConfig, corpus: Corpus, device: Choice) 
 def _prepared(
     corpus: Corpus, settings: Settings, vocabulary: Vocabulary, parent: LanguageModel | None, device: Choice
 ) -> Prepared:
-    ids = encode(corpus.train, vocabulary, settings.corpus.documents)
+    ids = ids_of(corpus.train, vocabulary, settings.corpus.documents)
     batches = _batches(ids, vocabulary, settings.corpus, settings.training)
     model = _model(_model_config(corpus, settings), vocabulary, settings.training, parent, device)
     return Prepared(model, batches, ids)
@@ -105,16 +110,19 @@ def _model_config(corpus: Corpus, settings: Settings) -> ModelConfig:
     return ModelConfig(settings.network, documents, predicts_end(corpus.text, documents))
 
 
-def _batches(ids: Ids, vocabulary: Vocabulary, corpus: CorpusConfig, training: TrainingConfig) -> Batches:
+def _batches(ids: AnyIds, vocabulary: Vocabulary, corpus: CorpusConfig, training: TrainingConfig) -> Batches:
     sizes: dict[str, Any] = {
         "boundary": vocabulary.boundary,
         "batch_size": training.batch_size,
         "sequence_length": training.sequence_length,
     }
-    lines, several = corpus.documents == "lines", bool((ids == vocabulary.boundary).any())
-    if lines or several:
-        return Documents(ids, **sizes, seed=training.seed, fold=not lines)
-    return Streams(ids, **sizes)
+    lines = corpus.documents == "lines"
+    several = ids.several if isinstance(ids, StoredIds) else bool((ids == vocabulary.boundary).any())
+    if not (lines or several):
+        return Streams(ids, **sizes)
+    if isinstance(ids, StoredIds) and len(ids) > sections.SECTION:
+        return Sections(ids, **sizes, seed=training.seed, fold=not lines)
+    return Documents(ids[:], **sizes, seed=training.seed, fold=not lines)
 
 
 def _model(

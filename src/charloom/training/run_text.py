@@ -1,9 +1,11 @@
 """Finds the text of a run again, and the text on which to evaluate its model."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
+from charloom.data.copies import copy_of
 from charloom.data.corpus import Corpus, Text
 from charloom.data.text_sources import STANDARD_INPUT, STRING, is_there, open_text, reopen
 from charloom.data.vocabulary import Vocabulary
@@ -17,16 +19,20 @@ ELSEWHERE = "record where it is now with: charloom train --resume --run {run} --
 """What to do if the text of a run was moved, for commands that have no option for it."""
 
 
-def copied(corpus: Corpus) -> bytes | None:
-    """The copy of its text that a run keeps; None if the text can be read again from its source."""
-    return bytes(corpus.text.data) if corpus.source in (STANDARD_INPUT, STRING) else None
+def copied(corpus: Corpus, config: CorpusConfig) -> Iterator[bytes | memoryview] | None:
+    """The copy of its text that a run keeps, in pieces; None if the text can be read again from its source."""
+    return copy_of(corpus, config) if _is_copied(corpus) else None
+
+
+def _is_copied(corpus: Corpus) -> bool:
+    return corpus.source in (STANDARD_INPUT, STRING)
 
 
 def record(corpus: Corpus, whole: Vocabulary, unseen_in_training: int) -> CorpusRecord:
     """The entry for the text in a run's config.json; `whole` is the vocabulary of the whole text."""
     return CorpusRecord(
         name=corpus.name,
-        source="copy" if copied(corpus) is not None else corpus.source,
+        source="copy" if _is_copied(corpus) else corpus.source,
         sha256=corpus.text.sha256,
         characters=corpus.text.characters,
         bytes=corpus.text.bytes,
@@ -62,12 +68,19 @@ def same_text(run: Run, config: RunConfig, moved: str | Path | None = None, *, r
 
 
 def text_to_evaluate(
-    run: str | PathLike[str], split: str | None, text: str | None, encoding: str, *, with_train: bool
+    run: str | PathLike[str],
+    split: str | None,
+    text: str | None,
+    encoding: str,
+    *,
+    column: str = "",
+    with_train: bool,
 ) -> tuple[Text, str, Text | None]:
     """The text to score, its name, and with `with_train` the run's training text. Raises `CharloomError`.
 
     The text is a part of the run's own text (validation, unless `split` names another), or all of another text. A
-    `text` with the SHA-256 of the run's own text counts as that, wherever it is now.
+    `text` with the SHA-256 of the run's own text counts as that, wherever it is now; `encoding` and `column` are those
+    of any other.
     """
     here = as_run(run)
     config = here.config() if is_run(here.path) else None
@@ -80,11 +93,12 @@ def text_to_evaluate(
         if own is not None:
             return _part(own, split, with_train)
         assert text is not None
-    other = open_text(text, CorpusConfig(split=(1.0, 0.0, 0.0), encoding=encoding))
-    if config is not None:
-        own = _own(other, text, config)
-        if own is not None:
-            return _part(own, split, with_train)
+    own = _read_again(text, config) if config is not None else None
+    if own is not None:
+        return _part(own, split, with_train)
+    other = open_text(text, CorpusConfig(split=(1.0, 0.0, 0.0), encoding=encoding, column=column))
+    if config is not None and other.text.sha256 == config.text.sha256:
+        return _part(replace(other, split=config.corpus.split, name=config.text.name), split, with_train)
     if split is not None:
         raise FolderError(
             f"{shown(text)} is not the text that {run} was started with, so it has no {split} part; leave out "
@@ -99,12 +113,13 @@ def _part(own: Corpus, split: str | None, with_train: bool) -> tuple[Text, str, 
     return own.part(name), f"the {name} part of {own.name}", own.train if with_train else None
 
 
-def _own(other: Corpus, text: str, config: RunConfig) -> Corpus | None:
-    """`other`, read from `text`, as the run's own text; None if it is a different one."""
-    if text != "-" and (config.corpus.shuffle or config.corpus.encoding != "utf-8"):  # the run may have read it so
-        try:
-            other = open_text(text, config.corpus)
-        except CharloomError:
-            return None
-    own = replace(other, split=config.corpus.split, name=config.text.name)
-    return own if own.text.sha256 == config.text.sha256 else None
+def _read_again(text: str, config: RunConfig) -> Corpus | None:
+    """The run's own text, read from `text` as the run read it, if that takes special settings; None for any other."""
+    special = config.corpus.shuffle or config.corpus.column or config.corpus.encoding != "utf-8"
+    if text == "-" or not special:
+        return None
+    try:
+        own = open_text(text, config.corpus)
+    except CharloomError:
+        return None
+    return replace(own, name=config.text.name) if own.text.sha256 == config.text.sha256 else None

@@ -1,0 +1,254 @@
+"""Large texts that are not one clean file: cleaned once, in flat memory, into a file in the user's cache.
+
+    texts/NAME-SOURCE-STATE/text.txt      clean UTF-8, all texts one after the other
+    texts/NAME-SOURCE-STATE/ends.bin      where they end, as 64-bit numbers; only for several texts
+    texts/NAME-SOURCE-STATE/clean.json    how many they are, and what was changed
+
+SOURCE stands for the paths and the settings, STATE for the sizes and times of the files.
+"""
+
+import atexit
+import contextlib
+import hashlib
+import json
+import os
+import re
+import uuid
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from charloom.data.blocks import PIECE, unreadable
+from charloom.data.ends import NO_ENDS, Ends, unchangeable
+from charloom.data.parts import Document, Notes, Part, parts
+from charloom.data.shuffled import shuffled
+from charloom.data.text_survey import forget
+from charloom.errors import CharloomError, FolderError, StorageError, TextError, shown
+from charloom.places import cache, cache_entries
+from charloom.places.notices import notify
+from charloom.settings import CorpusConfig
+from charloom.storage import atomic_files, strict_json
+from charloom.storage.atomic_files import Disk
+
+PLACE = Path("texts")
+"""Where clean copies lie in the cache."""
+
+SLOW = 1 << 28
+"""Bytes from which on a person is told that a copy is made."""
+
+TEXT, ENDS, RECORD = "text.txt", "ends.bin", "clean.json"
+
+_STREAM = "standard-input"
+_WRITTEN = 1 << 16
+"""Ends written at a time."""
+
+
+@dataclass(frozen=True)
+class CopyRecord:
+    """The content of a clean copy's `clean.json`."""
+
+    characters: int
+    bytes: int
+    ends: int
+    "How many texts end; 0 for a single one."
+    notes: tuple[str, ...]
+    format: Literal["charloom-clean-1"] = "charloom-clean-1"
+
+
+@dataclass(frozen=True, eq=False)
+class CleanCopy:
+    """A text that was cleaned into a file."""
+
+    path: Path
+    characters: int
+    ends: Ends
+    notes: tuple[str, ...]
+
+
+def clean_copy(paths: Sequence[Path], config: CorpusConfig, *, name: str, in_folder: bool = False) -> CleanCopy:
+    """The clean copy of some files, made now unless it is in the cache. Settings are those that cleaning depends on.
+
+    Raises `TextError` as cleaning in memory does, also if a file changes meanwhile, `SettingsError`, `StorageError`,
+    and `MissingExtraError`.
+    """
+    states = [_state(path) for path in paths]
+    place = _place(paths, states, config, name)
+    told = ", ".join(map(str, paths[:1])) + (f" and {len(paths) - 1:,} more files" if len(paths) > 1 else "")
+
+    def fill(folder: Path) -> None:
+        size = sum(state[0] for state in states)
+        if size >= SLOW:
+            notify(
+                f"cleaning {shown(told)} once ({size / 1e9:.1f} GB); later runs use the clean copy in {folder.parent}"
+            )
+        notes = Notes()
+        cleaned = parts(_unchanged(paths, states), config, notes, in_folder=in_folder)
+        _write(folder, cleaned, config, notes, f"{told}{_settings(config)}")
+
+    copy = _filled(place, fill)
+    _forget_older(place)
+    return copy
+
+
+def is_cleaned(paths: Sequence[Path], config: CorpusConfig, name: str) -> bool:
+    """Whether there is a clean copy of these files as they are now. Raises `TextError`."""
+    return cache.found(_place(paths, [_state(path) for path in paths], config, name), _is_complete) is not None
+
+
+def clean_stream(pieces: Iterable[bytes], config: CorpusConfig, *, name: str) -> CleanCopy:
+    """The clean copy of what can be read only once; it goes with this process. Raises what `clean_copy` raises."""
+    place = PLACE / f"{_STREAM}-{uuid.uuid4().hex[:16]}"
+    notes, documents = Notes(), [(name, pieces)]
+
+    def fill(folder: Path) -> None:
+        cleaned = parts(documents, config, notes, in_folder=False)
+        _write(folder, cleaned, config, notes, f"{name}{_settings(config)}")
+
+    for left in (cache.cache() / PLACE).glob(f"{_STREAM}-*"):  # of processes that were killed
+        _discard(left)
+    copy = _filled(place, fill)
+    atexit.register(_gone, copy.path.parent, os.getpid())
+    return copy
+
+
+def _filled(place: Path, fill: cache.Fill) -> CleanCopy:
+    for _ in range(2):  # it may be removed before this process says that it uses it
+        try:
+            folder = cache.filled(place, fill, _is_complete)
+        except StorageError as error:
+            raise StorageError(f"{error}, or set {cache.VARIABLE} to a folder on another disk") from None
+        cache_entries.use(folder)
+        if _is_complete(folder):
+            break
+    return _load(folder)
+
+
+def _write(folder: Path, cleaned: Iterator[Part], config: CorpusConfig, notes: Notes, made_from: str) -> None:
+    """Write a clean copy into an empty folder. Raises what `parts` raises, and `StorageError`."""
+    disk, writing = Disk(), _Writing()
+    lines = folder / "lines"
+    lines.mkdir()
+    ordered = shuffled(cleaned, config.shuffle, lines) if config.shuffle else cleaned
+    with atomic_files.storage_errors(folder), (folder / ENDS).open("wb") as ends:
+        atomic_files.write_new(disk, folder / TEXT, writing.bytes_of(ordered, ends.write))
+        disk.force(ends.fileno())
+    lines.rmdir()
+    if writing.ends <= 1:
+        (folder / ENDS).unlink()
+    record = CopyRecord(writing.characters, writing.bytes, writing.ends if writing.ends > 1 else 0, notes.sentences())
+    atomic_files.write_new(disk, folder / RECORD, strict_json.dump(record))
+    atomic_files.write_new(disk, folder / cache_entries.MADE_FROM, shown(made_from).encode()[: cache_entries.LONGEST])
+
+
+class _Writing:
+    """Counts what is written."""
+
+    def __init__(self) -> None:
+        self.bytes = self.characters = self.ends = 0
+
+    def bytes_of(self, cleaned: Iterable[Part], write_ends: Callable[[bytes], object]) -> Iterator[bytes]:
+        """The bytes of all parts; the ends are written meanwhile."""
+        waiting, ends = bytearray(), array("q")
+        for data, characters, ended in cleaned:
+            self.characters += characters
+            waiting += data
+            if ended:
+                ends.append(self.characters)
+            if len(waiting) >= PIECE:
+                self.bytes += len(waiting)
+                yield bytes(waiting)
+                waiting.clear()
+            if len(ends) >= _WRITTEN:
+                self.ends += len(ends)
+                write_ends(ends.tobytes())
+                del ends[:]
+        self.bytes, self.ends = self.bytes + len(waiting), self.ends + len(ends)
+        write_ends(ends.tobytes())
+        yield bytes(waiting)
+
+
+def _load(folder: Path) -> CleanCopy:
+    """The clean copy in a folder of the cache. Raises `FolderError` if it is damaged or of another version."""
+    where = folder / RECORD
+    try:
+        with where.open("rb") as file:
+            data = file.read(strict_json.LARGEST_JSON + 1)
+        record = strict_json.load(CopyRecord, strict_json.parse(data, str(where)), str(where))
+        fits = (folder / TEXT).stat().st_size == record.bytes
+        ends = np.memmap(folder / ENDS, "<i8", "r", shape=(record.ends,)) if record.ends else NO_ENDS
+    except (OSError, ValueError) as error:
+        raise FolderError(f"{shown(folder)} cannot be used ({error}); delete that folder") from None
+    if not fits:
+        raise FolderError(f"{shown(folder)} is damaged; delete that folder")
+    return CleanCopy(folder / TEXT, record.characters, unchangeable(ends), record.notes)
+
+
+def _is_complete(folder: Path) -> bool:
+    try:
+        _load(folder)
+    except FolderError:
+        return False
+    return True
+
+
+State = tuple[int, int, int]
+"""Size, time of the last change in nanoseconds, and inode."""
+
+
+def _state(path: Path) -> State:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise unreadable(path, error) from None
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def _unchanged(paths: Sequence[Path], states: Sequence[State]) -> Iterator[Document]:
+    """The files; raises `TextError` after one that is no longer what it was."""
+    for path, state in zip(paths, states, strict=True):
+        yield str(path), path
+        if _state(path) != state:
+            raise TextError(f"{shown(path)} changed while it was read; wait until it is complete, then try again")
+
+
+def _place(paths: Sequence[Path], states: Sequence[State], config: CorpusConfig, name: str) -> Path:
+    source = [str(path.absolute()) for path in paths], config.encoding, config.shuffle, config.column
+    short = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")[:40] or "text"
+    return PLACE / f"{short}-{_digest(source)}-{_digest([CopyRecord.format, states])}"
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
+
+
+def _settings(config: CorpusConfig) -> str:
+    """The settings that a clean copy depends on, as far as they are not the usual ones."""
+    usual = CorpusConfig()
+    names = ("encoding", "shuffle", "column")
+    told = [f"{name} {getattr(config, name)}" for name in names if getattr(config, name) != getattr(usual, name)]
+    return f" ({', '.join(told)})" if told else ""
+
+
+def _forget_older(place: Path) -> None:
+    """Remove the copies of what the same files were before."""
+    for other in (cache.cache() / place.parent).glob(f"{place.name.rsplit('-', 1)[0]}-*"):
+        if other.is_dir() and other.name != place.name:
+            _discard(other)
+
+
+def _gone(folder: Path, process: int) -> None:
+    """Remove a copy that goes with its process."""
+    if os.getpid() == process:
+        cache_entries.release(folder)
+        _discard(folder)
+
+
+def _discard(folder: Path) -> None:
+    """Remove a copy and what is known of it, unless it is in use."""
+    with contextlib.suppress(CharloomError):
+        cache_entries.discard(folder)
+        forget(folder / TEXT)
