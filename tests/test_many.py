@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charloom import many
+from charloom.classify.counts_alone import counts_alone, folder_files
 from charloom.classify.model import load_classifier
 from charloom.classify.rows import parse_lines
 from charloom.data import lines as lines_module
@@ -28,9 +30,22 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
-def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier with a network."""
     path = tmp_path_factory.mktemp("classifier") / "run"
     return finish(begin(small_rows(200), path, steps=10, hidden_size=16, dropout=0.1, sequence_length=40))
+
+
+@pytest.fixture(scope="module")
+def classifier(network: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier of counts alone, for which no worker imports torch."""
+    trained = load_classifier(network)
+    assert trained.n_grams is not None
+    path = tmp_path_factory.mktemp("counts") / "model"
+    path.mkdir()
+    for name, data in folder_files(counts_alone(trained.n_grams, trained.classes, np.array([5, 6, 7]))).items():
+        (path / name).write_bytes(data)
+    return path
 
 
 @pytest.fixture
@@ -51,6 +66,16 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
     assert done.returncode == 2, (done.returncode, done.stderr)
     assert "Traceback" not in done.stderr
     return done.stderr.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("small_groups")
+def test_a_network_gives_the_bits_of_one_worker(charloom: Command, network: Path, tmp_path: Path) -> None:
+    texts = some_lines(tmp_path / "texts.txt")
+    command = ("classify", "predict", network, texts, "--json", "--all")
+    plain = charloom(*command)
+    assert plain.stdout.count("\n") == 43
+    for count in (1, 2):
+        assert charloom(*command, "--workers", count).stdout == plain.stdout
 
 
 @pytest.mark.usefixtures("small_groups")

@@ -28,12 +28,13 @@ class Lines:
     """The lines of UTF-8 text in a file, or in standard input if `place` is "-"; iterate once.
 
     Compression with gzip, bzip2 or xz is undone. A line ends at a newline, which is left out, as is a return before it;
-    an empty line is an empty text. Raises `TextError`, which names the line that is not UTF-8 or too long.
+    an empty line is an empty text. With `whole`, lines keep their ends, and the first a byte order mark. Raises
+    `TextError`, which names the line that is not UTF-8 or too long.
     """
 
-    def __init__(self, place: str | Path) -> None:
+    def __init__(self, place: str | Path, *, whole: bool = False) -> None:
         self.name = "standard input" if str(place) == STANDARD_INPUT else shown(place)
-        self._place, self._size, self._file = place, 0, None
+        self._place, self._whole, self._size, self._file = place, whole, 0, None
 
     _file: IO[bytes] | None
 
@@ -49,9 +50,10 @@ class Lines:
             number = 0
             while line := self._read(source, number + 1):
                 number += 1
-                if line == codecs.BOM_UTF8:  # nothing else is in the file
-                    return
-                yield line_text(line.removesuffix(b"\n"), self.name, number)
+                if self._whole:
+                    yield _decoded(line, line, self.name, number)
+                elif line != codecs.BOM_UTF8:  # otherwise nothing else is in the file
+                    yield line_text(line.removesuffix(b"\n"), self.name, number)
 
     def _read(self, source: IO[bytes], number: int) -> bytes:
         try:
@@ -106,14 +108,16 @@ class Lines:
 
 def line_text(data: bytes, where: str, number: int) -> str:
     """The text of a line, without the return at its end and, in line 1, the byte order mark. Raises `TextError`."""
-    data = data.removesuffix(b"\r")
-    if number == 1:
-        data = data.removeprefix(codecs.BOM_UTF8)
+    text = data.removesuffix(b"\r")
+    return _decoded(text.removeprefix(codecs.BOM_UTF8) if number == 1 else text, data, where, number)
+
+
+def _decoded(text: bytes, data: bytes, where: str, number: int) -> str:
     try:
-        return data.decode()
+        return text.decode()
     except UnicodeDecodeError as error:
         raise TextError(
-            f"{where}, line {number}, is not UTF-8 (byte {data[error.start]:#04x}); {advice(data, flag=False)}"
+            f"{where}, line {number}, is not UTF-8 (byte {text[error.start]:#04x}); {advice(data, flag=False)}"
         ) from None
 
 

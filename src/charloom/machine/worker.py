@@ -13,6 +13,9 @@ import traceback
 from contextlib import suppress
 from typing import IO, Any
 
+from charloom.errors import CharloomError
+from charloom.errors.options import named_as_flags
+
 _LENGTH = struct.Struct("<Q")
 
 
@@ -30,7 +33,8 @@ def receive(stream: IO[bytes]) -> bytes:
 
 
 def serve() -> None:
-    """Answer the questions on standard input: the first is what to prepare, each further one is a row.
+    """Answer the questions on standard input: the first is what to prepare, and how messages name settings; each
+    further one is a row.
 
     An answer is (True, result) or (False, exception). What is printed meanwhile goes to standard error.
     """
@@ -40,13 +44,17 @@ def serve() -> None:
     questions: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, questions), daemon=True).start()
     answer: Any = None
+    flags = False
     while True:
         try:
             question = pickle.loads(questions.get())
             if answer is None:
-                answer, value = question(), None
+                (prepare, flags), value = question, None
+                with named_as_flags(flags):
+                    answer = prepare()
             else:
-                value = answer(question)
+                with named_as_flags(flags):
+                    value = answer(question)
             reply = pickle.dumps((True, value), pickle.HIGHEST_PROTOCOL)
         except Exception as error:
             reply = _failed(error)
@@ -63,8 +71,6 @@ def _listen(source: IO[bytes], questions: "queue.SimpleQueue[bytes]") -> None:
 
 def _failed(error: Exception) -> bytes:
     """An exception as an answer; one that cannot be pickled, by its name and text."""
-    from charloom.errors import CharloomError
-
     if not isinstance(error, CharloomError):
         error.add_note("in a worker process:\n" + traceback.format_exc())
     with suppress(Exception):

@@ -24,7 +24,7 @@ from concurrent.futures import Future, wait
 from typing import Any, Generic, TypeVar
 
 from charloom.errors import CharloomError, SettingsError, arguments
-from charloom.errors.options import option
+from charloom.errors.options import as_flags, option
 from charloom.machine.threads import processors
 from charloom.machine.worker import receive, send
 
@@ -188,7 +188,7 @@ class _Worker(Generic[Row, Result]):
         tasks: "queue.SimpleQueue[tuple[Future[Result], Row] | None]",
         called: Callable[[Row], str],
     ) -> None:
-        self._prepare, self._tasks, self._called = prepare, tasks, called
+        self._prepare, self._tasks, self._called, self._flags = prepare, tasks, called, as_flags()
         self._lock, self._ended, self._prepared = threading.Lock(), False, False
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._work, name="charloom-worker", daemon=True)
@@ -241,7 +241,7 @@ class _Worker(Generic[Row, Result]):
                 reason = (error.strerror or str(error)).lower()
                 raise WorkerError(f"a worker process cannot be started: {reason}; use fewer workers") from None
             self._process = process
-        self._asked(process, self._prepare, row)
+        self._asked(process, (self._prepare, self._flags), row)
         self._prepared = True
         return process
 

@@ -11,8 +11,21 @@ from charloom import _public
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from charloom.many.archives import compress
+    from charloom.many.corrections import correct
     from charloom.many.predictions import predict
+    from charloom.many.scores import evaluate
+    from charloom.many.writing import generate
 
-__all__ = ["predict"]
+__all__ = ["compress", "correct", "evaluate", "generate", "predict"]
 
-__getattr__, __dir__ = _public(__name__, {"predictions": ("predict",)})
+__getattr__, __dir__ = _public(
+    __name__,
+    {
+        "archives": ("compress",),
+        "corrections": ("correct",),
+        "predictions": ("predict",),
+        "scores": ("evaluate",),
+        "writing": ("generate",),
+    },
+)

@@ -8,11 +8,14 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from charloom.errors import CharloomError, TextError, arguments, shown
 from charloom.machine.workers import in_order
 
 Row = TypeVar("Row")
+Row_co = TypeVar("Row_co", covariant=True)
 Result = TypeVar("Result")
 
 TOGETHER = 1024
@@ -23,12 +26,12 @@ LARGE = 1 << 20
 
 
 @dataclass(frozen=True)
-class Group(Generic[Row]):
+class Group(Generic[Row_co]):
     """Consecutive rows."""
 
     first: int
     "The place of its first row, from 0."
-    rows: Sequence[Row]
+    rows: Sequence[Row_co]
     done: int = 0
     "How many of its rows were answered by an earlier call; they are answered again, but not written."
     share: float | None = None
@@ -68,16 +71,32 @@ def groups(
         raise failed
 
 
+@dataclass(frozen=True)
+class Incomplete:
+    """The results of a group up to a row that has none, and why."""
+
+    results: Sequence[Any]
+    error: CharloomError
+
+
 def called(group: Group[Any]) -> str:
-    """The rows of a group in words, counted from 1."""
+    """The rows of a group in words, counted from 1; a file by its name."""
+    if len(group.rows) == 1 and isinstance(group.rows[0], Path):
+        return shown(group.rows[0])
     first, last = group.first + 1, group.first + len(group.rows)
     return f"row {first:,}" if first == last else f"rows {first:,} to {last:,}"
 
 
 def answered(
-    prepare: Callable[[], Callable[[Group[Row]], Result]], asked: Iterable[Group[Row]], *, workers: int | None
+    prepare: Callable[[], Callable[[Group[Row]], Result | Incomplete]],
+    asked: Iterable[Group[Row]],
+    *,
+    workers: int | None,
 ) -> Generator[tuple[Group[Row], Result]]:
-    """Each group with its result, in order; see `charloom.machine.workers.in_order`."""
+    """Each group with its result, in order; see `charloom.machine.workers.in_order`.
+
+    The error of an `Incomplete` result is raised after the results before it.
+    """
     waiting = deque[Group[Row]]()
 
     def noted() -> Iterator[Group[Row]]:
@@ -87,4 +106,16 @@ def answered(
 
     with closing(in_order(prepare, noted(), workers=workers, called=called)) as results:
         for result in results:
+            if isinstance(result, Incomplete):
+                yield waiting.popleft(), result.results  # type: ignore[misc]
+                raise result.error
             yield waiting.popleft(), result
+
+
+def strings(texts: Iterable[str]) -> Iterator[str]:
+    """The texts, each checked when its turn comes. Raises `TextError` for a single text, and for what is no string."""
+    if isinstance(texts, (str, bytes)):
+        raise TextError("give several texts, such as a list of strings; put a single one in a list")
+    for text in texts:
+        arguments.text(text)
+        yield text

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from charloom.classify.model import Classifier, load_classifier
-from charloom.errors import TextError, arguments
 from charloom.machine.workers import check, in_order
-from charloom.many.groups import Group, called, groups
+from charloom.many.groups import Group, called, groups, strings
 from charloom.many.model_place import lasting_place
 from charloom.models.model_folder import ModelPlace
 
@@ -28,7 +27,7 @@ def predict(
     check(workers)
     found = in_order(
         partial(_Predictor, lasting_place(model), threshold),
-        groups(_strings(texts), size=len),
+        groups(strings(texts), size=len),
         workers=workers,
         called=called,
     )
@@ -91,11 +90,3 @@ class _Predictor:
 
     def __call__(self, group: Group[str]) -> list[tuple[str, float]]:
         return self._classifier.predict(group.rows, threshold=self._threshold)
-
-
-def _strings(texts: Iterable[str]) -> Iterator[str]:
-    if isinstance(texts, (str, bytes)):
-        raise TextError("give several texts, such as a list of strings; put a single one in a list")
-    for text in texts:
-        arguments.text(text)
-        yield text
