@@ -19,6 +19,7 @@ What else a model is good for has a package of its own:
     charloom.classify   classes of texts, as a scikit-learn estimator too
     charloom.code       Python source that is complete, hints at mistakes
     charloom.study      what settings do
+    charloom.many       many texts at once, with several processes
 
 and the parts lie in `charloom.data`, `models`, `training`, `generation`, `evaluation` and `machine`. Names are imported
 when they are first used, so that `charloom --help` needs no torch.
@@ -74,8 +75,8 @@ def _public(
 
 
 _PACKAGES = (
-    *("classify", "code", "complete", "compress", "correct", "data", "evaluation", "generation", "machine", "models"),
-    *("plotting", "report", "study", "training"),
+    *("classify", "code", "complete", "compress", "correct", "data", "evaluation", "generation", "machine", "many"),
+    *("models", "plotting", "report", "study", "training"),
 )
 
 _get, _names = _public(

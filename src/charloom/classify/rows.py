@@ -1,5 +1,6 @@
 """Labelled texts: rows of `label<TAB>text`, read strictly and partly held out."""
 
+import codecs
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from charloom.classify.columns import clean, look_swapped
 from charloom.classify.weights import Amounts, times, total
 from charloom.data.compressed import decompressed
 from charloom.data.file_kinds import advice, is_wide
+from charloom.data.lines import line_text
 from charloom.errors import FolderError, TextError, shown
 from charloom.storage import strict_json
 
@@ -136,19 +138,10 @@ def waiting_lines(source: BufferedIOBase, where: str) -> Iterator[list[str]]:
     while piece := source.read1(WAITING):
         *lines, rest = (rest + piece).split(b"\n")
         if lines:
-            yield [_line(line, where, number + place) for place, line in enumerate(lines, 1)]
+            yield [line_text(line, where, number + place) for place, line in enumerate(lines, 1)]
             number += len(lines)
     if rest:
-        yield [_line(rest, where, number + 1)]
-
-
-def _line(data: bytes, where: str, number: int) -> str:
-    try:
-        return data.removesuffix(b"\r").decode("utf-8-sig" if number == 1 else "utf-8")
-    except UnicodeDecodeError as error:
-        raise TextError(
-            f"{where}, line {number}, is not UTF-8 (byte {data[error.start]:#04x}); {advice(data, flag=False)}"
-        ) from None
+        yield [line_text(rest, where, number + 1)]
 
 
 def read_rows(path: Path) -> Rows:
@@ -239,8 +232,9 @@ def _decoded(data: bytes, where: str) -> str:
     data, _ = decompressed(data, where)
     if is_wide(data):
         raise TextError(f"{where} is full of control characters: {advice(data, flag=False)}")
+    data = data.removeprefix(codecs.BOM_UTF8)  # not by the codec, whose errors do not count its bytes
     try:
-        return data.decode("utf-8-sig")
+        return data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise TextError(

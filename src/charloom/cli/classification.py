@@ -1,7 +1,7 @@
 """Prints a classifier's training, predictions, mistakes and explanations."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -15,12 +15,10 @@ from charloom.classify.model import Classifier
 from charloom.cli.output import print_json, say
 from charloom.durations import duration
 from charloom.errors import shown
+from charloom.many.predictions import prediction_line
 
 if TYPE_CHECKING:
     from charloom.classify.session import ClassifierSession
-
-TOGETHER = 4096
-"""The most texts that are classified before the first of them is printed."""
 
 FOR, AGAINST = ("#d6e9f8", "#8cc0e8", "#2f7fc1"), ("#fde3cf", "#f7b27a", "#d9701f")
 STRONG = 2.0
@@ -79,25 +77,12 @@ def result(session: "ClassifierSession") -> dict[str, Any]:
     }
 
 
-def together(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Texts in groups that are classified together."""
-    for first in range(0, len(texts), TOGETHER):
-        yield texts[first : first + TOGETHER]
-
-
 def print_predictions(
     classifier: Classifier, texts: Sequence[str], threshold: float, *, every: bool, json: bool
 ) -> None:
     """Print a line for each text, in order, and flush."""
     for text, row in zip(texts, classifier.probabilities(texts), strict=True):
-        label, probability = classifier.decide(row, threshold)
-        if json:
-            value: dict[str, Any] = {"label": label, "probability": probability, "text": text}
-            if every:
-                value["probabilities"] = dict(zip(classifier.classes, row.tolist(), strict=True))
-            print_json(value)
-        else:
-            sys.stdout.write(f"{label}\t{probability:.4f}\t{text}\n")
+        print(prediction_line(classifier, text, row, threshold, every=every, json=json))
     sys.stdout.flush()
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from charloom.cli.many import ManyOptions
 from charloom.cli.run_options import RunOptions
 from charloom.cli.sources import HYPHEN
 from charloom.errors import SettingsError, TextError
@@ -112,11 +113,13 @@ def predict(
     text: str | None = None,
     threshold: float = 0.0,
     all_: Annotated[bool, Parameter(name="--all")] = False,
+    many: Annotated[ManyOptions, Parameter(name="*")] = ManyOptions(),
     json: bool = False,
 ) -> None:
     """Predict the class of each text: label, tab, probability, tab, text.
 
-    Lines of standard input are answered as they arrive, so that another program can send them one at a time.
+    Lines of standard input are answered as they arrive, so that another program can send them one at a time; with
+    --workers or --output they are answered in groups.
 
     Parameters
     ----------
@@ -135,26 +138,46 @@ def predict(
     """
     from charloom.classify.model import load_classifier
     from charloom.classify.rows import waiting_lines
-    from charloom.cli.classification import print_predictions, together
+    from charloom.cli.classification import print_predictions
     from charloom.cli.output import say
 
     _share("threshold", threshold)
+    many.check()
     text = _one_text(texts, text)
     if text is not None and not json and ("\n" in text or "\r" in text):
         raise SettingsError(
             "the text has line breaks, but the answer is one line; add --json, or replace them by spaces"
         )
-    classifier = load_classifier(model)
-    piped = text is None and texts == HYPHEN
-    parts = (
-        waiting_lines(sys.stdin.buffer, "standard input")  # type: ignore[arg-type]
-        if piped
-        else together(_lines(texts) if text is None else [text])
-    )
-    if piped and sys.stdin.isatty():
+    if texts == HYPHEN and text is None and sys.stdin.isatty():
         say("a text on each line; end with Ctrl-D (on Windows Ctrl-Z and Enter)")
-    for part in parts:
-        print_predictions(classifier, part, threshold, every=all_, json=json)
+    if text is not None:
+        if many.given:
+            raise SettingsError("--workers and --output are for many texts; give a file with a text on each line")
+        print_predictions(load_classifier(model), [text], threshold, every=all_, json=json)
+    elif texts != HYPHEN or many.given:
+        _predict_many(model, texts, many, threshold, every=all_, json=json)
+    else:
+        classifier = load_classifier(model)
+        for part in waiting_lines(sys.stdin.buffer, "standard input"):  # type: ignore[arg-type]
+            print_predictions(classifier, part, threshold, every=all_, json=json)
+
+
+def _predict_many(model: str, texts: str, many: ManyOptions, threshold: float, *, every: bool, json: bool) -> None:
+    """Answer the lines of a file or of standard input in groups, whose sizes depend on the lines alone."""
+    from functools import partial
+
+    from charloom.cli.many import left, line_file, write_lines
+    from charloom.data.lines import Lines
+    from charloom.many.groups import answered, groups
+    from charloom.many.model_place import lasting_place
+    from charloom.many.predictions import PredictionLines, is_answer
+
+    _there(texts)
+    lines = Lines(texts)
+    prepare = PredictionLines(lasting_place(model), threshold, every=every, json=json)
+    with line_file(many, None if texts == HYPHEN else texts) as file:
+        asked = left(groups(lines, size=len, share=lambda: lines.share), file, partial(is_answer, json=json))
+        write_lines(answered(prepare, asked, workers=many.workers), file, "texts")
 
 
 @app.command
@@ -268,9 +291,13 @@ def _lines(texts: str) -> list[str]:
     from charloom.classify.rows import parse_lines
     from charloom.cli import files
 
+    _there(texts)
+    return parse_lines(files.read(Path(texts)), "standard input" if texts == HYPHEN else texts)
+
+
+def _there(texts: str) -> None:
     if texts != HYPHEN and not Path(texts).exists():
         raise TextError(f"there is no file {texts}; check the path, or, if it is the text itself, give it with --text")
-    return parse_lines(files.read(Path(texts)), "standard input" if texts == HYPHEN else texts)
 
 
 def _share(name: str, value: float) -> None:

@@ -2,19 +2,19 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
 
 from charloom.cli import files
+from charloom.cli.corrections import keep_line_ends, reason, record
+from charloom.cli.many import ManyOptions
 from charloom.cli.sources import HYPHEN
 from charloom.data.file_kinds import advice
-from charloom.errors import CharloomError, SettingsError, TextError, shown
+from charloom.errors import SettingsError, TextError, shown
 
 if TYPE_CHECKING:
-    from charloom.correct.corrector import Change
     from charloom.correct.lexicon import Lexicon
-
-
-MOVED = 'name where it is now with --text after a passage: charloom correct {run} "a passage" --text NEW'
 
 
 def correct(
@@ -26,15 +26,21 @@ def correct(
     words: Path | None = None,
     aggressive: bool = False,
     confidence: float = 0.5,
+    each: Literal["text", "paragraph", "line"] = "text",
+    many: Annotated[ManyOptions, Parameter(name="*")] = ManyOptions(),
     json: bool = False,
 ) -> None:
-    """Correct the spelling of a text.
+    """Correct the spelling of a text, or of each file of a folder.
 
     Unknown words are compared with words that may have been meant, by the model in context and by how people misspell.
     The words of the run's training text are known, or those that come with a ready-made model, and those of a list in
     its language: for English symspellpy's, otherwise a dictionary of the system. A word that is in no list is suggested
     only if the training text uses it often. Names, addresses, code and numbers are left alone. The corrected text goes
     to standard output, the reasons to standard error.
+
+    A text is corrected as a whole, because each word is judged by all others. With --each, paragraphs or lines are
+    texts of their own: then memory holds a few of them, and --workers shares them out. So it does the files of a
+    folder, whose corrected copies go below --output; those that are there already are left out.
 
     Parameters
     ----------
@@ -43,7 +49,7 @@ def correct(
     passage
         The text itself.
     text
-        Instead of a passage: a file, or - for standard input; only the corrections change it. Together with a
+        Instead of a passage: a file, a folder, or - for standard input; only the corrections change it. Together with a
         passage (or -): where the run's training text is now, if it was moved.
     words
         A file with further known words, one per line, with or without a count.
@@ -51,75 +57,91 @@ def correct(
         Judge known words too, which may be the wrong ones (form for from).
     confidence
         The probability that a correction needs, from 0 to 1. Of changes made at 90 %, nine in ten are right.
+    each
+        What is corrected by itself: the text as a whole, or each paragraph or line of a file.
     json
-        Print one JSON value: the corrected text, and for each change its position, both words, both probabilities and
-        the reason.
+        Print one JSON value for each text: the corrected text, and for each change its position, both words, both
+        probabilities and the reason.
     """
-    from charloom.cli.output import print_json, say
-    from charloom.correct.corrector import Corrector
-    from charloom.generation.writer import Writer
+    from charloom.correct.run_words import ONE_TEXT
+    from charloom.many.corrections import check_confidence
 
+    many.check()
+    check_confidence(confidence)
     if (passage is None and text is None) or (passage is not None and str(text) == HYPHEN):
         raise SettingsError("give one text: a passage after the run, or a file with --text")
     source, moved = (text, None) if passage is None else (Path(HYPHEN) if passage == HYPHEN else None, text)
+    if source is None and (many.given or each != "text"):
+        raise SettingsError("--each, --workers and --output are for a file or a folder; name one with --text")
+    if source is None or not (source.is_dir() or each != "text"):
+        _correct_whole(run, passage, source, moved, words, many, aggressive, confidence, json=json)
+        return
+    if moved is not None:
+        raise SettingsError(f"{ONE_TEXT}; with --each, the run's training text must be where it was")
+    from charloom.cli.correct_many import correct_folder, correct_passages
+    from charloom.many.corrections import Correcting
+    from charloom.many.model_place import lasting_place
+
+    correcting = Correcting(lasting_place(run), _listed(words), aggressive, confidence)
+    if not source.is_dir():
+        correct_passages(correcting, source, each, many, json=json)
+    elif each == "text":
+        correct_folder(correcting, source, many, json=json)
+    else:
+        raise SettingsError("each file of a folder is a text of its own; leave out --each, or name one file")
+
+
+def _correct_whole(
+    run: str,
+    passage: str | None,
+    source: Path | None,
+    moved: Path | None,
+    words: Path | None,
+    many: ManyOptions,
+    aggressive: bool,
+    confidence: float,
+    *,
+    json: bool,
+) -> None:
+    """Correct a text as one."""
+    from charloom.cli.output import print_json, say
+    from charloom.correct.corrector import Corrector
+    from charloom.correct.run_words import words_of_run
+    from charloom.generation.writer import Writer
+
+    target = files.target(many.output, force=many.force) if many.output is not None else None
+    if many.workers not in (None, 1):
+        say("a text is corrected as a whole, by one process; --each paragraph makes each paragraph a text of its own")
     original = passage if source is None else _decoded(files.read(source), source)
     assert original is not None
-    writer, lexicon = Writer.load(run), _lexicon(run, words, moved)
+    writer, lexicon = Writer.load(run), words_of_run(run, _listed(words), moved)
     corrector = Corrector(writer, lexicon, aggressive=aggressive, confidence=confidence)
     corrected, changes = corrector.correct(original)
     if not lexicon.has_list:
         say(_without_list(lexicon))
+    if target is not None:
+        files.write(target, corrected.encode())
     if json:
-        print_json({"text": corrected, "changes": [_record(original, change) for change in changes]})
+        print_json({"text": corrected, "changes": [record(original, change) for change in changes]})
         return
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(newline="")  # keep line ends on every system
-    sys.stdout.write(corrected if source else corrected + "\n")
-    sys.stdout.flush()
+    if target is None:
+        keep_line_ends()
+        sys.stdout.write(corrected if source else corrected + "\n")
+        sys.stdout.flush()
     for change in changes:
-        record = _record(original, change)
-        say(
-            f"line {record['line']}, column {record['column']}: "
-            f"{shown(change.before)} ({change.before_probability:.1%}) -> "
-            f"{shown(change.after)} ({change.after_probability:.1%}), {change.reason}"
-        )
-
-
-def _lexicon(run: str, words: Path | None, moved: Path | None) -> "Lexicon":
-    """The words of the run's training text, which may have moved, and of word lists."""
-    from charloom.correct.lexicon import Lexicon, read_words
-    from charloom.correct.word_lists import known_words, words_of_model
-    from charloom.models.model_folder import is_run
-    from charloom.training.run_text import same_text
-    from charloom.training.runs import as_run
-
-    listed = read_words(_decoded(files.read(words), words), str(words)) if words else {}
-    if not is_run(run):
-        if moved:
-            raise SettingsError("give one text: a passage after the model, or a file with --text")
-        if (ready := words_of_model(run, listed)) is not None:
-            return ready
-        if not listed:
-            raise SettingsError(
-                f"{shown(run)} is a model folder, which has no training text; give known words with --words"
-            )
-        return Lexicon(listed)
-    here = as_run(run)
-    try:
-        own = same_text(here, here.config(), moved, remedy=MOVED)
-    except CharloomError as error:
-        raise SettingsError(f"give one text to correct, a passage or --text: {error}") if moved else error from None
-    return known_words(own.train.pieces(), listed)
+        say(reason(record(original, change)))
 
 
 def _without_list(lexicon: "Lexicon") -> str:
-    """Why little is corrected without a word list, with the share of new words if there are any."""
-    new = round(1000 * (lexicon.unseen or 0))
-    share = f" (of 1,000 further words of such a text about {new} would be new)" if new else ""
-    return (
-        f"there is no list of words in the language of the run's text, so only the surest slips are corrected{share}; "
-        "give a list with --words, one word a line, or for English install the extra: pip install 'charloom[text]'"
-    )
+    from charloom.many.corrections import without_list
+
+    return without_list(lexicon.unseen)
+
+
+def _listed(words: Path | None) -> dict[str, int]:
+    from charloom.correct.lexicon import read_words
+
+    return dict(read_words(_decoded(files.read(words), words), str(words))) if words else {}
 
 
 def _decoded(data: bytes, source: Path) -> str:
@@ -128,17 +150,3 @@ def _decoded(data: bytes, source: Path) -> str:
     except UnicodeDecodeError as error:
         name = "standard input" if str(source) == HYPHEN else shown(source)
         raise TextError(f"{name} is not UTF-8: byte at offset {error.start:,}; {advice(data, flag=False)}") from None
-
-
-def _record(text: str, change: "Change") -> dict[str, object]:
-    line_start = text.rfind("\n", 0, change.start) + 1
-    return {
-        "start": change.start,
-        "line": text.count("\n", 0, change.start) + 1,
-        "column": change.start - line_start + 1,
-        "before": change.before,
-        "after": change.after,
-        "before_probability": change.before_probability,
-        "after_probability": change.after_probability,
-        "reason": change.reason,
-    }

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from charloom.cli import files
-from charloom.cli.compress import ENDING
+from charloom.cli.archived import ENDING
 from charloom.cli.sources import HYPHEN
 from charloom.errors import FolderError, SettingsError
 

@@ -2,7 +2,12 @@
 
 import math
 import sys
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from charloom.cli.many import ManyOptions
+from charloom.errors import SettingsError
 
 
 def evaluate(
@@ -17,12 +22,16 @@ def evaluate(
     baselines: bool = False,
     verify: bool = False,
     dynamic: bool = False,
+    many: Annotated[ManyOptions, Parameter(name="*")] = ManyOptions(),
     json: bool = False,
 ) -> None:
     """Measure a model on text that it was not trained on.
 
     Every character counts once. Carried: the text is read from its beginning and the state is never reset. Fresh: the
     text is cut every CONTEXT symbols, and each window starts from a zero state and the one symbol before it.
+
+    With --workers or --output, each file of the folder --text is a text of its own: a line of figures for each, and one
+    for all, whose score is the sum of theirs. --output holds a JSON value for each file.
 
     Parameters
     ----------
@@ -51,6 +60,7 @@ def evaluate(
     json
         Print one JSON value.
     """
+    from charloom.cli.measure_folder import folder_of, measure_folder
     from charloom.cli.output import print_json
     from charloom.compress.codec import Codec
     from charloom.compress.proof import proof
@@ -60,6 +70,12 @@ def evaluate(
     from charloom.training.run_text import text_to_evaluate
     from charloom.training.runs import load
 
+    if many.given:
+        options = {"--split": split, "--baselines": baselines, "--verify": verify, "--dynamic": dynamic}
+        folder, names = folder_of(text, "evaluate", options), {"carried": "carried", "fresh": "fresh"}
+        _check_context(context)
+        measure_folder(run, folder, many, names=names, encoding=encoding, context=context, json=json)
+        return
     model = load(run)
     codec = Codec(model) if verify else None
     measured, name, train = text_to_evaluate(run, split, text, encoding, column=column, with_train=baselines)
@@ -84,6 +100,11 @@ def evaluate(
         print_json(result)
     else:
         _show(result, f"{run} on {name}: {measured.characters:,} characters, {measured.bytes:,} bytes")
+
+
+def _check_context(context: int) -> None:
+    if context < 1:
+        raise SettingsError(f"context is {context}; it must be at least 1")
 
 
 def _show(result: dict[str, Any], title: str) -> None:

@@ -1,15 +1,16 @@
 """charloom generate"""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from charloom.cli import files
+from charloom.cli.many import ManyOptions
 from charloom.cli.sources import Chosen
-from charloom.cli.text_output import collected, record, stream
+from charloom.cli.text_output import collected, stream
 from charloom.errors import SettingsError
 from charloom.settings import SamplingConfig, Syntax, Weights
 
@@ -25,6 +26,7 @@ def generate(
     *,
     prompt: list[str] | None = None,
     prompt_file: Path | None = None,
+    prompts: Path | None = None,
     length: int = 500,
     endless: bool = False,
     sampling: Annotated[SamplingConfig, Parameter(name="*")] = SamplingConfig(),
@@ -36,13 +38,15 @@ def generate(
     compiled: Weights | None = None,
     syntax: Syntax | None = None,
     finish: bool = False,
+    many: Annotated[ManyOptions, Parameter(name="*")] = ManyOptions(),
     json: bool = False,
     chosen: Chosen = frozenset(),
 ) -> None:
     """Write text with a model.
 
     A single text is printed as it is generated, after the prompt; several are generated together and printed in order.
-    The same seed gives the same text.
+    The same seed gives the same text. Texts are written 64 together, so --workers shares out more than 64; an --output
+    holds a JSON value for each text.
 
     Parameters
     ----------
@@ -52,6 +56,8 @@ def generate(
         Text to continue; without it the model begins a new text. Can be given several times; each prompt is continued.
     prompt_file
         A file with the text to continue; - for standard input.
+    prompts
+        A file with a prompt on each line; - for standard input.
     length
         Most new characters, and exactly as many if nothing stops the text; the prompt does not count.
     endless
@@ -83,8 +89,8 @@ def generate(
 
     if not 1 <= samples <= MOST_SAMPLES:
         raise SettingsError(f"samples is {samples}; it must be at least 1 and at most {MOST_SAMPLES:,}")
-    prompts = [text for text in _prompts(prompt, prompt_file) for _ in range(samples)]
-    several, compared = len(prompts) > 1, new or compare is not None
+    asked = [text for text in _prompts(prompt, prompt_file, prompts) for _ in range(samples)]
+    several, compared = len(asked) > 1 or prompts is not None, new or compare is not None
     _refuse(
         (endless and json, "an endless text has no JSON value, because it never ends; leave out --endless or --json"),
         (
@@ -106,35 +112,45 @@ def generate(
         ),
         (syntax and compared, "only lines can be compared, not code; leave out --syntax, or --new and --compare"),
         (syntax and (endless or compiled), "--syntax does not go with --endless and --compiled; leave out either"),
+        (
+            (many.given or prompts) and (endless or compared or syntax or compiled),
+            "--workers, --output and --prompts do not go with --endless, --new, --compare, --syntax and --compiled; "
+            "leave out either",
+        ),
     )
     if seed == "random":
         seed = new_seed()
         say(f"seed {seed}")
+    many.check()
+    if prompts is not None or many.output is not None or (several and many.given):
+        rows = _lines(prompts, samples) if prompts is not None else iter(asked)
+        _write_many(run, rows, prompts, many, sampling, length, stop or [], seed, samples, json=json)
+        return
     writer = Writer.load(run, compiled=compiled)
     if syntax:
         from charloom.cli.generate_code import write_code
 
-        write_code(writer, prompts, sampling, length, stop or [], seed, finish=finish, json=json)
+        write_code(writer, asked, sampling, length, stop or [], seed, finish=finish, json=json)
         return
     if compared:
         from charloom.cli.generate_lines import known_lines, write_compared
 
         known = known_lines(run, writer, compare)
-        write_compared(writer, prompts, sampling, known, length=length, stop=stop or (), seed=seed, new=new, json=json)
+        write_compared(writer, asked, sampling, known, length=length, stop=stop or (), seed=seed, new=new, json=json)
         return
     if not several:
         began = time.monotonic()
         limit = None if endless else length
-        pieces = generate_pieces(writer, prompts[0], sampling, length=limit, stop=stop or (), seed=seed)
+        pieces = generate_pieces(writer, asked[0], sampling, length=limit, stop=stop or (), seed=seed)
         if json:
-            print_json(record(collected(prompts[0], pieces, began)))
+            print_json(collected(asked[0], pieces, began).record())
         else:
-            stream(prompts[0], pieces)
+            stream(asked[0], pieces)
         return
     from charloom.generation.batched_generation import write_samples
 
-    seeds = range(seed, seed + len(prompts))
-    texts = write_samples(writer, prompts, sampling, length=length, stop=stop or (), seeds=seeds)
+    seeds = range(seed, seed + len(asked))
+    texts = write_samples(writer, asked, sampling, length=length, stop=stop or (), seeds=seeds)
     _print(texts, divided=writer.config.documents != "lines", json=json)
 
 
@@ -144,7 +160,7 @@ def _print(samples: "Iterable[Sample]", *, divided: bool, json: bool) -> None:
 
     for number, sample in enumerate(samples):
         if json:
-            print_json(record(sample))
+            print_json(sample.record())
             continue
         if number and divided:
             print(f"--- sample {number + 1}")
@@ -158,9 +174,46 @@ def _refuse(*mistakes: tuple[object, str]) -> None:
             raise SettingsError(sentence)
 
 
-def _prompts(prompts: list[str] | None, file: Path | None) -> list[str]:
-    if prompts and file is not None:
-        raise SettingsError("give the prompt once: --prompt or --prompt-file")
+def _write_many(
+    run: str,
+    prompts: Iterator[str],
+    source: Path | None,
+    many: ManyOptions,
+    sampling: SamplingConfig,
+    length: int,
+    stop: list[str],
+    seed: int,
+    samples: int,
+    *,
+    json: bool,
+) -> None:
+    """Write the texts in the groups in which `write_samples` writes them."""
+    from charloom.cli.many import left, line_file, write_lines
+    from charloom.generation.batched_generation import ROWS
+    from charloom.many.groups import answered, groups
+    from charloom.many.model_place import lasting_place
+    from charloom.many.writing import SampleLines, check_writing, is_sample
+
+    check_writing(length, stop, seed)
+    with line_file(many, source) as file:
+        json = json or file is not None
+        prepare = SampleLines(lasting_place(run), sampling, length, tuple(stop), seed, samples, json=json)
+        asked = left(groups(prompts, together=ROWS), file, is_sample)
+        write_lines(answered(prepare, asked, workers=many.workers), file, "texts")
+
+
+def _lines(file: Path, samples: int) -> Iterator[str]:
+    """Each line of a file, `samples` times."""
+    from charloom.data.lines import Lines
+
+    return (line for line in Lines(file) for _ in range(samples))
+
+
+def _prompts(prompts: list[str] | None, file: Path | None, many: Path | None) -> list[str]:
+    if bool(prompts) + (file is not None) + (many is not None) > 1:
+        raise SettingsError("give the prompt once: --prompt, --prompt-file or --prompts")
+    if many is not None:
+        return []
     if file is None:
         return prompts or [""]
     return [files.read_text(file)]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from charloom.cli.output import print_json
-from charloom.cli.text_output import collected, record, stream
+from charloom.cli.text_output import collected, stream
 from charloom.settings import SamplingConfig
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def write_code(
             stream(prompt, _finished(prompt, writing) if finish else writing.pieces())
             continue
         sample = collected(prompt, writing.pieces(), began)
-        value = {**record(sample), "redrawn": writing.redrawn, "replaced": writing.replaced}
+        value = {**sample.record(), "redrawn": writing.redrawn, "replaced": writing.replaced}
         print_json(value | ({"finish": code.finish(prompt, sample.text, writing.more)} if finish else {}))
 
 

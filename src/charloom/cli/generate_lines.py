@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from charloom.cli import files
 from charloom.cli.output import print_json, say
-from charloom.cli.text_output import record
 from charloom.errors import SettingsError, shown
 from charloom.settings import SamplingConfig
 
@@ -59,7 +58,7 @@ def write_compared(
     for sample in samples:
         lines.append(line_of(sample))
         if json:
-            print_json({**record(sample), "new": not known.alike(lines[-1])})
+            print_json({**sample.record(), "new": not known.alike(lines[-1])})
         else:
             print(sample.prompt + sample.text, flush=True)
     if new and len(lines) < len(prompts):

@@ -9,9 +9,12 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
 
 from charloom.cli import files
+from charloom.cli.many import ManyOptions
 from charloom.cli.sources import HYPHEN
 from charloom.errors import SettingsError, shown
 
@@ -34,12 +37,16 @@ def score(
     html: Path | None = None,
     png: Path | None = None,
     hints: int | None = None,
+    many: Annotated[ManyOptions, Parameter(name="*")] = ManyOptions(),
     json: bool = False,
 ) -> None:
     """Show how much each character of a text surprises a model, and what it expected.
 
     The text is read once from its beginning with the state carried. A terminal shows it coloured by surprisal; --html
     writes a page that needs no other file, --png a picture of the predictions next to the text.
+
+    With --workers or --output, each file of the folder --text is a text of its own, and only the figures are given: a
+    line for each, and one for all, whose score is the sum of theirs. --output holds a JSON value for each file.
 
     Parameters
     ----------
@@ -64,12 +71,18 @@ def score(
     json
         Print one JSON value.
     """
+    from charloom.cli.measure_folder import folder_of, measure_folder
     from charloom.data.corpus import Text
     from charloom.data.text_sources import open_text
     from charloom.evaluation.surprisal import Surprises
     from charloom.settings import CorpusConfig
     from charloom.training.runs import load
 
+    if many.given:
+        options = {"the passage": passage, "--html": html, "--png": png, "--hints": hints is not None}
+        folder = folder_of(text, "score", options)
+        measure_folder(run, folder, many, names={"carried": "score"}, encoding=encoding, context=None, json=json)
+        return
     if (passage is None) == (text is None):
         raise SettingsError("give one text: a passage after the run, or a file with --text")
     if hints is not None and (html or png):

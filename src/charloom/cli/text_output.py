@@ -23,17 +23,6 @@ def collected(prompt: str, pieces: "Iterator[Piece]", began: float) -> "Sample":
     return Sample(prompt, "".join(piece.text for piece in written), reason, time.monotonic() - began)
 
 
-def record(sample: "Sample") -> dict[str, object]:
-    """The JSON value of a text."""
-    return {
-        "prompt": sample.prompt,
-        "text": sample.text,
-        "characters": len(sample.text),
-        "stop_reason": sample.stop_reason,
-        "seconds": sample.seconds,
-    }
-
-
 def stream(prompt: str, pieces: "Iterator[Piece]") -> None:
     """Print the prompt and then the text piece by piece; print nothing if the first piece already fails."""
     first = next(pieces)

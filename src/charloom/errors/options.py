@@ -21,10 +21,15 @@ def option(name: str, value: str | float | None = None) -> str:
     return f'{argument}="{value}"' if isinstance(value, str) else f"{argument}={value!r}"
 
 
+def as_flags() -> bool:
+    """Whether messages name settings as flags here."""
+    return _FLAGS.get()
+
+
 @contextmanager
-def named_as_flags() -> Iterator[None]:
+def named_as_flags(flags: bool = True) -> Iterator[None]:
     """Within this, messages name settings as flags: the command line's commands run in it."""
-    before = _FLAGS.set(True)
+    before = _FLAGS.set(flags)
     try:
         yield
     finally:

@@ -47,6 +47,16 @@ class Sample:
     seed: int | None = None
     "What it was drawn with."
 
+    def record(self) -> dict[str, object]:
+        """The text as a JSON value."""
+        return {
+            "prompt": self.prompt,
+            "text": self.text,
+            "characters": len(self.text),
+            "stop_reason": self.stop_reason,
+            "seconds": self.seconds,
+        }
+
 
 @with_sampling_keywords
 def generate_many(

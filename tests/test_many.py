@@ -1,0 +1,257 @@
+"""Many texts at once, verb by verb: N workers equal one, interrupted and called again equals uninterrupted."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from charloom import many
+from charloom.classify.counts_alone import counts_alone, folder_files
+from charloom.classify.model import load_classifier
+from charloom.classify.rows import parse_lines
+from charloom.data import lines as lines_module
+from charloom.data.lines import Lines
+from charloom.errors import CharloomError, TextError
+from charloom.many import groups as groups_module
+from charloom.storage.line_files import LineFile
+from classify_rows import begin, finish, small_rows
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier with a network."""
+    path = tmp_path_factory.mktemp("classifier") / "run"
+    return finish(begin(small_rows(200), path, steps=10, hidden_size=16, dropout=0.1, sequence_length=40))
+
+
+@pytest.fixture(scope="module")
+def classifier(network: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier of counts alone, for which no worker imports torch."""
+    trained = load_classifier(network)
+    assert trained.n_grams is not None
+    path = tmp_path_factory.mktemp("counts") / "model"
+    path.mkdir()
+    for name, data in folder_files(counts_alone(trained.n_grams, trained.classes, np.array([5, 6, 7]))).items():
+        (path / name).write_bytes(data)
+    return path
+
+
+@pytest.fixture
+def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Groups of eight rows, so that forty rows are several."""
+    monkeypatch.setattr(groups_module, "TOGETHER", 8)
+
+
+def some_lines(path: Path, count: int = 43) -> Path:
+    rows = [f"{text} {number}" for number, text in enumerate(small_rows(count).texts)]
+    rows[5], rows[6] = "", "a\ttab"
+    path.write_text("\n".join(rows) + "\n", "utf-8")
+    return path
+
+
+def refused(done: subprocess.CompletedProcess[str]) -> str:
+    """The sentence of a refused command."""
+    assert done.returncode == 2, (done.returncode, done.stderr)
+    assert "Traceback" not in done.stderr
+    return done.stderr.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("small_groups")
+def test_a_network_gives_the_bits_of_one_worker(charloom: Command, network: Path, tmp_path: Path) -> None:
+    texts = some_lines(tmp_path / "texts.txt")
+    command = ("classify", "predict", network, texts, "--json", "--all")
+    plain = charloom(*command)
+    assert plain.stdout.count("\n") == 43
+    for count in (1, 2):
+        assert charloom(*command, "--workers", count).stdout == plain.stdout
+
+
+@pytest.mark.usefixtures("small_groups")
+@pytest.mark.parametrize("flags", [[], ["--json", "--all", "--threshold", "0.6"]])
+def test_classes_are_those_of_one_worker_byte_for_byte(
+    charloom: Command, classifier: Path, tmp_path: Path, flags: list[str]
+) -> None:
+    texts = some_lines(tmp_path / "texts.txt")
+    plain = charloom("classify", "predict", classifier, texts, *flags)
+    assert plain.returncode == 0, plain.stderr
+    assert plain.stdout.count("\n") == 43
+    for count in (1, 2, 3):
+        assert charloom("classify", "predict", classifier, texts, *flags, "--workers", count).stdout == plain.stdout
+    piped = charloom("classify", "predict", classifier, *flags, "--workers", 2, input=texts.read_text("utf-8"))
+    assert piped.stdout == plain.stdout
+    charloom("classify", "predict", classifier, texts, *flags, "--workers", 2, "--output", "out.txt")
+    assert (tmp_path / "out.txt").read_text("utf-8") == plain.stdout
+
+
+@pytest.mark.usefixtures("small_groups")
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_classes_interrupted_at_any_byte_and_called_again_equal_those_of_one_call(
+    charloom: Command, classifier: Path, tmp_path: Path, flags: list[str]
+) -> None:
+    texts, out = some_lines(tmp_path / "texts.txt"), tmp_path / "out.txt"
+    command = ("classify", "predict", classifier, texts, *flags, "--output", out)
+    charloom(*command)
+    whole = out.read_bytes()
+    ends = [place for place, byte in enumerate(whole) if byte == 10]
+    for cut in (0, 1, ends[0], ends[0] + 1, ends[7], ends[7] + 1, ends[8] + 1, ends[20] - 3, len(whole) - 1):
+        out.write_bytes(whole[:cut])
+        assert charloom(*command).returncode == 0
+        assert out.read_bytes() == whole, cut
+
+
+def test_what_is_complete_is_not_done_again(charloom: Command, classifier: Path, tmp_path: Path) -> None:
+    texts, out = some_lines(tmp_path / "texts.txt"), tmp_path / "out.txt"
+    charloom("classify", "predict", classifier, texts, "--output", out)
+    whole, written = out.read_bytes(), out.stat().st_mtime_ns
+    again = charloom("classify", "predict", tmp_path / "no-model-is-needed", texts, "--output", out)
+    assert (again.returncode, again.stderr.count("all 43 rows are there already")) == (0, 1)
+    assert (out.read_bytes(), out.stat().st_mtime_ns) == (whole, written)
+    out.write_bytes(b"x" + whole[1:])
+    assert charloom("classify", "predict", classifier, texts, "--output", out, "--force").returncode == 0
+    assert out.read_bytes() == whole
+
+
+def test_an_output_of_something_else_is_left_as_it_is(charloom: Command, classifier: Path, tmp_path: Path) -> None:
+    texts, out = some_lines(tmp_path / "texts.txt"), tmp_path / "out.txt"
+    command = ("classify", "predict", classifier, texts, "--output", out)
+    charloom(*command)
+    whole = out.read_bytes()
+    lines = whole.split(b"\n")
+    for other, sentence in (
+        (b"\n".join([*lines[:2], lines[3]]) + b"\n", "row 3, is not the answer"),
+        (whole + b"more\n", "more lines than there are rows"),
+        (b"notes\n", "row 1, is not the answer"),
+    ):
+        out.write_bytes(other)
+        assert sentence in refused(charloom(*command))
+        assert out.read_bytes() == other
+    assert "input itself" in refused(charloom("classify", "predict", classifier, texts, "--output", texts))
+    assert "no folder" in refused(charloom("classify", "predict", classifier, texts, "--output", "no/such/out"))
+
+
+@pytest.mark.usefixtures("small_groups")
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_bad_line_is_named_and_the_lines_before_it_are_answered(
+    charloom: Command, classifier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    bad = tmp_path / "bad.txt"
+    bad.write_bytes(b"a line\n" * 19 + b"bad \xff line\n" + b"after\n")
+    done = charloom("classify", "predict", classifier, bad, "--workers", count)
+    assert "line 20, is not UTF-8" in refused(done)
+    assert done.stdout.count("\n") == 19
+    monkeypatch.setattr(lines_module, "LONGEST", 1 << 20)
+    bad.write_bytes(b"a line\n" * 19 + b"x" * ((1 << 20) + 1) + b"\n")
+    done = charloom("classify", "predict", classifier, bad, "--workers", count)
+    assert "line 20, is longer than 1 MiB" in refused(done)
+    assert done.stdout.count("\n") == 19
+
+
+def test_workers_that_make_no_sense_are_one_sentence(charloom: Command, classifier: Path, tmp_path: Path) -> None:
+    texts = some_lines(tmp_path / "texts.txt")
+    for count, sentence in ((0, "at least 1"), (100_000, "give at most")):
+        assert sentence in refused(charloom("classify", "predict", classifier, texts, "--workers", count))
+    assert "many texts" in refused(charloom("classify", "predict", classifier, "--text", "one", "--workers", 2))
+    missing = refused(charloom("classify", "predict", tmp_path / "none", texts, "--workers", 2))
+    assert "there is no run or model folder" in missing
+
+
+def test_an_iterator_gives_the_classes_of_the_classifier(classifier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups_module, "TOGETHER", 8)
+    texts = list(small_rows(30).texts)
+    whole = [each for n in range(0, 30, 8) for each in load_classifier(classifier).predict(texts[n : n + 8])]
+    for count in (None, 1, 2):
+        assert list(many.predict(classifier, iter(texts), workers=count)) == whole
+    with pytest.raises(TextError, match="list"):
+        list(many.predict(classifier, "one text"))
+    with pytest.raises(TextError):
+        list(many.predict(classifier, ["one", 2]))  # type: ignore[list-item]
+    with pytest.raises(CharloomError, match="give the path"):
+        many.predict(load_classifier(classifier), texts)  # type: ignore[arg-type]
+
+
+@settings(max_examples=80)
+@given(st.binary(max_size=60).map(lambda data: data.replace(b"\xef\xbb\xbf", b"")), st.booleans())
+def test_lines_of_a_stream_are_those_of_the_whole_file(data: bytes, mark: bool) -> None:
+    data = b"\xef\xbb\xbf" * mark + data
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+        try:
+            whole: object = parse_lines(data, "standard input")
+        except TextError as error:
+            whole = str(error)
+        try:
+            found: object = list(Lines("-"))
+        except TextError as error:
+            found = str(error)
+    if isinstance(whole, str) and "control characters" not in whole and "not text" not in whole:
+        assert isinstance(found, str)
+        assert found.split(";")[0] == whole.split(";")[0]
+    else:
+        assert found == whole
+
+
+@settings(max_examples=60)
+@given(st.lists(st.binary(max_size=5).map(lambda data: data.replace(b"\n", b"")), max_size=8), st.data())
+def test_a_line_file_keeps_what_it_is_asked_to_keep(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], data: st.DataObject
+) -> None:
+    path = tmp_path_factory.mktemp("lines") / "file"
+    torn, kept = data.draw(st.sampled_from([b"", b"torn"])), data.draw(st.integers(0, len(lines)))
+    path.write_bytes(b"".join(line + b"\n" for line in lines) + torn)
+    with LineFile(path) as file:
+        there = []
+        for line in file.lines():
+            there.append(line)
+            if len(there) == kept:
+                file.keep()
+        file.append(b"one\n")
+        file.append(b"two\n")
+    assert there == lines
+    assert path.read_bytes() == b"".join(line + b"\n" for line in [*lines[:kept], b"one", b"two"])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_call_that_is_ended_keeps_what_it_wrote_and_is_continued(
+    charloom: Command, classifier: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    texts, out = tmp_path / "texts.txt", tmp_path / "out.txt"
+    texts.write_text("".join(f"the text of line {number}\n" for number in range(200_000)))
+    words = ["classify", "predict", str(classifier), str(texts), "--workers", "2", "--output", str(out)]
+    with subprocess.Popen([sys.executable, "-m", "charloom", *words], stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 100
+        while not (out.exists() and out.stat().st_size) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(number)
+        said = process.communicate(timeout=100)[1]
+    assert process.returncode == (130 if number == signal.SIGINT else -9), said
+    assert "Traceback" not in said
+    rows = out.read_bytes().split(b"\n")[:-1]
+    assert 0 < len(rows) < 200_000
+    short = tmp_path / "short.txt"
+    short.write_text("".join(f"the text of line {number}\n" for number in range(len(rows) + 500)))
+    assert charloom("classify", "predict", classifier, short, "--output", out).returncode == 0
+    assert out.read_bytes().split(b"\n")[: len(rows)] == rows
+    assert [row.split(b"\t")[2] for row in out.read_bytes().splitlines()] == short.read_bytes().splitlines()
+
+
+def test_the_json_of_a_resumed_output_is_read_with_distrust(
+    charloom: Command, classifier: Path, tmp_path: Path
+) -> None:
+    texts, out = some_lines(tmp_path / "texts.txt"), tmp_path / "out.jsonl"
+    for line in ("null\n", "[1]\n", "{\n", json.dumps({"text": 1}) + "\n"):
+        out.write_text(line)
+        done = charloom("classify", "predict", classifier, texts, "--json", "--output", out)
+        assert "is not the answer" in refused(done)
