@@ -1,10 +1,12 @@
 """Several processes train as one does: the same weights, the same files, the same ends."""
 
 import json
+import random
 import re
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -171,3 +173,90 @@ def until_step(step: int, run: Path) -> None:
     while not any(int(path.name.split("-")[1]) >= step for path in run.glob("checkpoints/step-*")):
         assert time.monotonic() < end, f"{run} does not reach step {step}"
         time.sleep(0.002)
+
+
+def test_a_run_goes_on_with_another_number_of_processes_and_says_so(forge: Forge, folder: Path) -> None:
+    ends(train(forge, folder, 1, "whole", {"--steps": 12}), 0)
+    ends(train(forge, folder, 2, "run", {"--steps": 4}), 0)
+    assert last_clock(folder / "run")["processes"] == 2
+    for count, was, steps in ((1, 2, 8), (2, 1, 12)):
+        said = ends(resume(forge, folder, count, "run", "--steps", steps), 0)
+        assert f"changed since the last checkpoint: processes {was} -> {count}; the results may differ in" in said
+    whole, run = (metrics(folder / name)[-2]["validation"] for name in ("whole", "run"))
+    assert figures(whole) != pytest.approx(figures(run), abs=1e-4)  # a longer plan has another learning rate
+
+
+def last_clock(run: Path) -> dict[str, object]:
+    return json.loads((run / "clock.jsonl").read_text().splitlines()[-1])
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_to_one_process_stops_all_of_them_at_the_same_step(
+    forge: Forge, folder: Path, number: int, code: int
+) -> None:
+    team = forge.start(2, folder, *words("run", {"--steps": 100_000}))
+    until_step(4, folder / "run")
+    team.send(number, 1)
+    assert ", all saved; resume with: " in ends(team.wait(), code)
+
+
+GONE = r"another of the 2 processes has ended or can no longer be reached \([^\n]+\); "
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stalled"])
+def test_if_one_process_is_gone_the_others_end_with_a_sentence(
+    forge: Forge, folder: Path, rank: int, number: int
+) -> None:
+    team = forge.start(2, folder, *words("run", {"--steps": 100_000}), TEST_PATIENCE="3")
+    until_step(4, folder / "run")
+    team.send(number, rank)
+    if number == signal.SIGSTOP:
+        time.sleep(4)
+        team.send(signal.SIGKILL, rank)
+    ended = team.wait()
+    gone, left = ended[rank], ended[1 - rank]
+    assert (gone.code, left.code) == (-signal.SIGKILL, 2)
+    said = left.err.splitlines()[-1]
+    if rank == 1:
+        again = "start as many processes again with train --resume --run run"
+        assert re.fullmatch(rf"charloom: {GONE}run is saved up to step \d+: {again}", said)
+    else:
+        assert re.fullmatch(rf"charloom: process 1 of 2 on \S+: {GONE}what the run saved last is intact, .*", said)
+    assert "Traceback" not in left.err
+
+
+def test_whoever_is_killed_nothing_is_lost(forge: Forge, folder: Path) -> None:
+    assert kill(forge, folder, 20, seed=0) == 20
+
+
+@pytest.mark.slow
+def test_a_hundred_kills(forge: Forge, folder: Path) -> None:
+    assert kill(forge, folder, 100, seed=1) == 100
+
+
+def kill(forge: Forge, folder: Path, times: int, seed: int) -> int:
+    """Kill a random process of two at a random moment, resume, and so on; each run must end as if left alone."""
+    draw = random.Random(seed)
+    settings = {"--steps": 40, "--save-every": 3, "--network.dropout": 0.3}
+    began = time.monotonic()
+    ends(train(forge, folder, 2, "whole", settings), 0)
+    duration, killed, runs = time.monotonic() - began, 0, 0
+    while killed < times:
+        runs += 1
+        run = f"run-{runs}"
+        while not (folder / run).exists() or differences(folder / run, folder / "whole"):
+            begun = (folder / run / "config.json").exists()
+            again = ["train", "--resume", "--run", run, "--save-every", 3, "--device", "cpu"]
+            team = forge.start(2, folder, *(again if begun else words(run, settings)))
+            dies = killed < times
+            if dies:
+                time.sleep(draw.uniform(0.1, 1) * duration)
+                with suppress(ProcessLookupError):
+                    team.send(signal.SIGKILL, draw.randrange(2))
+            codes = [process.code for process in team.wait()]
+            assert set(codes) <= {0, 2, -signal.SIGKILL}, codes
+            killed += -signal.SIGKILL in codes
+            if codes == [0, 0]:
+                assert differences(folder / run, folder / "whole") == []
+    return killed

@@ -64,7 +64,10 @@ class Forge:
         )
 
     def start(self, count: int, folder: Path, *arguments: object, **environment: str) -> Team:
-        """Start `count` processes with these arguments for charloom, in a folder; a count of 1 trains alone."""
+        """Start `count` processes with these arguments for charloom, in a folder; a count of 1 trains alone.
+
+        In the environment, `rank1_NAME=…` is for process 1 alone; `rank1_FOLDER` is where it starts.
+        """
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -80,8 +83,11 @@ class Forge:
                 "MASTER_PORT": str(port),
             }
             words = [str(argument) for argument in arguments]
-            start = {"arguments": words, "folder": str(folder), "output": str(outputs[rank])}
-            pids.append(self.ask(start | {"environment": (together if count > 1 else {}) | environment}))
+            mark = f"rank{rank}_"
+            own = {name.removeprefix(mark): value for name, value in environment.items() if name.startswith(mark)}
+            everyone = {name: value for name, value in environment.items() if not name.startswith("rank")}
+            start = {"arguments": words, "folder": own.get("FOLDER", str(folder)), "output": str(outputs[rank])}
+            pids.append(self.ask(start | {"environment": (together if count > 1 else {}) | everyone | own}))
         return Team(self, pids, outputs)
 
     def run(self, count: int, folder: Path, *arguments: object, **environment: str) -> list[Ended]:
@@ -146,8 +152,10 @@ def _hurry() -> None:
     from charloom.training import processes
 
     if "TEST_PATIENCE" in os.environ:
-        processes.PATIENCE = float(os.environ["TEST_PATIENCE"])
-        processes.BEAT = processes.PATIENCE / 4
+        processes.PATIENCE = processes.GATHERING = float(os.environ["TEST_PATIENCE"])
+        processes.BEAT = processes.PATIENCE / 8
+    if "TEST_VERSION" in os.environ:
+        processes.__version__ = os.environ["TEST_VERSION"]  # type: ignore[attr-defined]
     Disk.force = Disk.force_folder = lambda self, place: None  # type: ignore[assignment,method-assign]
 
 

@@ -187,6 +187,7 @@ def _introduce(session: Any, *, automatic: bool) -> None:
     text, plan, network = config.text, config.plan, config.network
     for note in (*text.notes, *session.notices):
         say(note)
+    _say_processes(session)
     if session.resumed_from:
         say(f"{path}: resuming from step {session.resumed_from:,} of {plan.steps:,}")
         return
@@ -229,6 +230,40 @@ def _introduce(session: Any, *, automatic: bool) -> None:
         f"{plan.steps:,} steps ({plan.steps / plan.steps_per_epoch:.1f} epochs){budget}, {plan.precision} on "
         f"{plan.device}: {plan.precision_reason}"
     )
+
+
+def _say_processes(session: Any) -> None:
+    processes, streams = session.trainer.processes, session.config.plan.streams
+    if processes is None:
+        _say_unused(session.config.plan)
+    else:
+        rows = streams / processes.count
+        say(f"{processes.count} processes train together; each reads about {rows:.3g} of the {streams} rows of a step")
+
+
+def _say_unused(plan: Any) -> None:
+    """Say if most of the machine has nothing to do, and more processes would change that."""
+    import torch
+
+    from charloom.machine.threads import processors
+
+    if plan.device == "cuda" and torch.cuda.device_count() > 1:
+        have, use, most = f"{torch.cuda.device_count()} GPUs", "one of them", torch.cuda.device_count()
+    elif plan.device == "cpu" and len(processors()) > 2 * torch.get_num_threads():
+        have, use = f"{len(processors())} processors", f"{torch.get_num_threads()} of them"
+        most = max(2, len(processors()) // (2 * torch.get_num_threads()))  # two may share a core
+    else:
+        return
+    count = min(most, plan.streams)
+    if count > 1 and plan.parameters >= _WORTH_SHARING:
+        say(
+            f"this machine has {have} and the run uses {use}; to use more: torchrun --nproc-per-node {count} -m "
+            "charloom train … (docs/how-to/many-machines.md)"
+        )
+
+
+_WORTH_SHARING = 300_000
+"""Parameters of a network from which on two processes are clearly faster than one."""
 
 
 def _value(config: Any, name: str) -> str:

@@ -83,7 +83,7 @@ def begin(
     trainer = prepared.trainer(config, processes)
     files, text = prepared.files(config, trainer), run_text.copied(corpus)
     opened = create(disk or Disk(), run, corpus.name, text=text, config=config, trainer=trainer, model=files)
-    send_state(processes, trainer)
+    send_state(processes, trainer, opened.path)
     return Session(opened, config, trainer, prepared.model, corpus.validation, save_every, deadline)
 
 
@@ -134,5 +134,5 @@ def resume(
         opened = reopen(disk, run, lock, trainer, lambda: prepared.files(config, trainer))
         if config != before:
             atomic_files.replace(disk, run / "config.json", strict_json.dump(config))
-        send_state(processes, trainer)
+        send_state(processes, trainer, run)
         return Session(opened, config, trainer, prepared.model, corpus.validation, save_every)

@@ -21,8 +21,8 @@ OwnText = Callable[[CorpusConfig], Corpus]
 """Reads the text that this process was started with."""
 
 
-def follow(processes: Processes, interruption: Interruption, own_text: OwnText | None = None) -> None:
-    """Do what the leader orders until it ends, and end the same way: return, or raise `SystemExit`.
+def follow(processes: Processes, interruption: Interruption, own_text: OwnText | None = None) -> Path:
+    """Do what the leader orders until it ends, and end the same way: return the run, or raise `SystemExit`.
 
     `own_text` reads the text as it is called on this machine; None for the one that the leader names.
     """
@@ -37,8 +37,9 @@ def follow(processes: Processes, interruption: Interruption, own_text: OwnText |
     except CharloomError as error:
         complain(f"{processes.name}: {error}")
         code = 2
-    if code:
+    if code or follower.run is None:
         raise SystemExit(code)
+    return follower.run
 
 
 def _ended(processes: Processes, interruption: Interruption, error: CharloomError) -> int:
@@ -72,6 +73,8 @@ class Follower:
         self._processes, self._own_text = processes, own_text
         self._text: _Text | None = None
         self._trainer: Trainer | None = None
+        self.run: Path | None = None
+        "The run that the leader writes."
 
     def obey(self) -> int:
         """Carry out orders until the last; returns the exit code that comes with it. Raises `CharloomError`."""
@@ -86,7 +89,7 @@ class Follower:
             if order == STEP:
                 self._trainer.advance()
             elif order == STATE:
-                receive_state(self._processes, self._trainer, content)
+                self.run = receive_state(self._processes, self._trainer, content)
             else:
                 assert order == GATHER, f"there is no order {order}"
                 self._trainer.gathered()

@@ -1,7 +1,10 @@
 """What the leader of several processes has them train: a trainer like its own, and the state from which it starts."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
+
+import torch
 
 from charloom.errors import SettingsError
 from charloom.errors.options import option
@@ -60,23 +63,28 @@ def read_task(data: bytes) -> Task:
     return strict_json.load(Task, strict_json.parse(data, where, largest=LARGEST_TASK), where)
 
 
-def send_state(processes: Processes | None, trainer: Trainer) -> None:
-    """Have the trainers of the other processes go on from the state of the leader's. Raises `ProcessesError`."""
+def send_state(processes: Processes | None, trainer: Trainer, run: Path) -> None:
+    """Have the trainers of the other processes go on from the state of the leader's, which writes `run`.
+
+    Raises `ProcessesError`.
+    """
     if processes is None:
         return
     state = trainer.state()
-    with processes.ordered(STATE, strict_json.dump({"step": state.step, "characters_seen": state.characters_seen})):
+    where = {"step": state.step, "characters_seen": state.characters_seen, "run": str(run.resolve())}
+    with processes.ordered(STATE, strict_json.dump(where)):
         for group in GROUPS:
             processes.tell(pack(getattr(state, group)))
 
 
-def receive_state(processes: Processes, trainer: Trainer, content: bytes) -> None:
-    """Let `trainer` go on from the state that the leader sends."""
+def receive_state(processes: Processes, trainer: Trainer, content: bytes) -> Path:
+    """Let `trainer` go on from the state that the leader sends; returns the run."""
     where = "what process 0 sent"
     counts = strict_json.parse(content, where)
     expected = trainer.expected_tensors(counts["step"])
     groups = {group: as_tensors(unpack(processes.tell(), expected[group], where)) for group in GROUPS}
     trainer.restore(TrainerState(counts["step"], counts["characters_seen"], **groups))
+    return Path(counts["run"])
 
 
 def demand_rows(processes: Processes | None, streams: int) -> None:
@@ -94,8 +102,6 @@ def demand_device(processes: Processes | None, device: str) -> None:
         return
     if device != "cuda":
         raise SettingsError(f"several processes cannot train together on {device}; use {option('device', 'cpu')}")
-    import torch
-
     gpus = torch.cuda.device_count()
     if processes.launch.local_rank >= gpus:
         raise SettingsError(
