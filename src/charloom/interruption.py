@@ -47,6 +47,8 @@ class Interruption:
         self.at_once = False
         "Whether a later signal interrupted what the first one was waiting for."
         self._first: float | None = None
+        self.waiting: int | None = None
+        "The number of the signal that is being held back."
         self._held = self._raised = False
         self._imports = _imports(sys._getframe())
 
@@ -58,6 +60,7 @@ class Interruption:
             return
         before: dict[int, Handler] = {}
         waiting: list[int] = []
+        self.waiting = None
 
         def wait(number: int, frame: FrameType | None) -> None:
             if not self._held:  # it came while the handlers were being swapped
@@ -68,6 +71,7 @@ class Interruption:
                 self.at_once, self._first = False, None  # the handler did not raise, so nothing ended
             else:
                 waiting.append(number)
+                self.waiting = waiting[0]
 
         try:
             for number in SIGNALS:
@@ -81,6 +85,7 @@ class Interruption:
             self._held = False
             for number, handler in before.items():
                 signal.signal(number, handler)
+        self.waiting = None
         for number in waiting:
             before[number](number, sys._getframe())
         if waiting:

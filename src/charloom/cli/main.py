@@ -16,8 +16,9 @@ from cyclopts import App, CycloptsError, Parameter  # noqa: E402
 from charloom.cli.passwords import without_passwords  # noqa: E402
 from charloom.cli.sources import Sources, prepare  # noqa: E402
 from charloom.cli.streams import ReaderGone, open_streams, settle  # noqa: E402
-from charloom.errors import CharloomError  # noqa: E402
+from charloom.errors import CharloomError, SettingsError  # noqa: E402
 from charloom.errors.options import named_as_flags  # noqa: E402
+from charloom.machine.launch import launch, quiet_processes, speaks_for_its_machine  # noqa: E402
 from charloom.places import notices  # noqa: E402
 from charloom.version import __version__  # noqa: E402
 
@@ -73,6 +74,7 @@ def build(sources: Sources) -> App:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
+    quiet_processes()
     open_streams()
     code = run(sys.argv[1:] if arguments is None else arguments)
     settle()
@@ -89,6 +91,7 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         if sys.stderr.isatty():
             notices.listeners[:] = [complain]
+        _demand_one_process(arguments)
         sources = Sources()
         app = build(sources)
         if len(arguments) == 2 and arguments[0] in VERBS and arguments[1] in app.help_flags:
@@ -112,9 +115,18 @@ def _run(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _demand_one_process(arguments: Sequence[str]) -> None:
+    """Raise `SettingsError` if a verb that does its work alone was started several times at once."""
+    if arguments and arguments[0] in VERBS and arguments[0] != "train" and launch() is not None:
+        raise SettingsError(
+            f"charloom {arguments[0]} works in one process; start it without torchrun, which is for charloom train"
+        )
+
+
 def complain(message: str) -> None:
-    """Print one line on standard error."""
-    print(f"charloom: {' '.join(without_passwords(message).split())}", file=sys.stderr)
+    """Print one line on standard error; of several processes on a machine, one does."""
+    if speaks_for_its_machine():
+        print(f"charloom: {' '.join(without_passwords(message).split())}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """charloom train"""
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -7,12 +8,16 @@ from cyclopts import Parameter
 
 from charloom.cli.output import print_json, say
 from charloom.cli.run_options import RunOptions
-from charloom.cli.sources import Chosen
+from charloom.cli.sources import HYPHEN, Chosen
 from charloom.durations import seconds
 from charloom.errors import SettingsError
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
+from charloom.training.restarts import demand_name, is_ours, mark
 
 if TYPE_CHECKING:
+    from charloom.interruption import Interruption
+    from charloom.machine.launch import Launch
+    from charloom.training.processes import Processes
     from charloom.training.request import Length
     from charloom.training.session import Session
 
@@ -60,15 +65,21 @@ def train(
     """
     from charloom.cli.display import show_training
     from charloom.interruption import Interrupted, catch_signals
+    from charloom.machine.launch import launch
     from charloom.training.request import Length
 
     length = Length(steps=steps, epochs=epochs, budget=seconds(time_budget) if time_budget else None)
     sampling = seconds(sample_every) if sample_every else None
-    with catch_signals() as interruption:
-        if options.resume:
-            session = _resume(options, length, moved)
+    with catch_signals() as interruption, _together(launch()) as processes:
+        if processes is not None and not processes.leads:
+            _follow(processes, interruption, text or moved)
+            return
+        if options.resume or is_ours(options.run, launch()):
+            session = _resume(options, length if options.resume else Length(), moved, processes)
         else:
-            session = _begin(options, length, text, moved, corpus, network, training, chosen)
+            session = _begin(options, length, text, moved, corpus, network, training, chosen, processes)
+        if processes is not None:
+            mark(session.run.path, processes.launch)
         _introduce(session, automatic=options.automatic)
         try:
             show_training(session, interruption, _again(session), between=_Samples(session, sampling).due)
@@ -80,10 +91,33 @@ def train(
         print_json(_result(session))
 
 
-def _resume(options: RunOptions, length: "Length", moved: str | None) -> "Session":
+def _together(launch: "Launch | None") -> AbstractContextManager["Processes | None"]:
+    """The processes that train together, if there are several."""
+    if launch is None:
+        return nullcontext()
+    from charloom.training.processes import joined
+
+    return joined(launch)
+
+
+def _follow(processes: "Processes", interruption: "Interruption", text: str | None) -> None:
+    from charloom.data.text_sources import open_text
+    from charloom.training.following import follow
+
+    follow(processes, interruption, None if text is None else lambda config: open_text(text, config))
+
+
+def _resume(options: RunOptions, length: "Length", moved: str | None, processes: "Processes | None") -> "Session":
     from charloom.training.experiment import resume
 
-    return resume(options.resumed, length, text=moved, device=options.device, save_every=options.saving)
+    return resume(
+        options.resumed,
+        length,
+        text=moved,
+        device=options.device,
+        save_every=options.saving,
+        processes=processes,
+    )
 
 
 def _begin(
@@ -95,6 +129,7 @@ def _begin(
     network: NetworkConfig,
     training: TrainingConfig,
     chosen: frozenset[str],
+    processes: "Processes | None",
 ) -> "Session":
     from charloom.cli.main import STARTED
     from charloom.data.text_sources import open_text
@@ -105,6 +140,10 @@ def _begin(
         raise SettingsError("--text is only for --resume; give the text to train on without --text")
     if text is None:
         raise SettingsError("there is no text to train on; give a file, a folder, - or the name of a corpus")
+    if processes is not None:
+        demand_name(processes.launch, options.run)
+        if text == HYPHEN:
+            raise SettingsError("several processes cannot share standard input; give a file that each of them can read")
     request = RunRequest(
         *(corpus, network, training),
         length=length,
@@ -114,7 +153,14 @@ def _begin(
         precision=options.precision,
         chosen=chosen,
     )
-    return begin(open_text(text, corpus), request, run=options.run, save_every=options.saving, started=STARTED)
+    return begin(
+        open_text(text, corpus),
+        request,
+        run=options.run,
+        save_every=options.saving,
+        started=STARTED,
+        processes=processes,
+    )
 
 
 class _Samples:
@@ -141,6 +187,7 @@ def _introduce(session: Any, *, automatic: bool) -> None:
     text, plan, network = config.text, config.plan, config.network
     for note in (*text.notes, *session.notices):
         say(note)
+    _say_processes(session)
     if session.resumed_from:
         say(f"{path}: resuming from step {session.resumed_from:,} of {plan.steps:,}")
         return
@@ -185,6 +232,40 @@ def _introduce(session: Any, *, automatic: bool) -> None:
     )
 
 
+def _say_processes(session: Any) -> None:
+    processes, streams = session.trainer.processes, session.config.plan.streams
+    if processes is None:
+        _say_unused(session.config.plan)
+    else:
+        rows = streams / processes.count
+        say(f"{processes.count} processes train together; each reads about {rows:.3g} of the {streams} rows of a step")
+
+
+def _say_unused(plan: Any) -> None:
+    """Say if most of the machine has nothing to do, and more processes would change that."""
+    import torch
+
+    from charloom.machine.threads import processors
+
+    if plan.device == "cuda" and torch.cuda.device_count() > 1:
+        have, use, most = f"{torch.cuda.device_count()} GPUs", "one of them", torch.cuda.device_count()
+    elif plan.device == "cpu" and len(processors()) > 2 * torch.get_num_threads():
+        have, use = f"{len(processors())} processors", f"{torch.get_num_threads()} of them"
+        most = max(2, len(processors()) // (2 * torch.get_num_threads()))  # two may share a core
+    else:
+        return
+    count = min(most, plan.streams)
+    if count > 1 and plan.parameters >= _WORTH_SHARING:
+        say(
+            f"this machine has {have} and the run uses {use}; to use more: torchrun --nproc-per-node {count} -m "
+            "charloom train … (docs/how-to/many-machines.md)"
+        )
+
+
+_WORTH_SHARING = 300_000
+"""Parameters of a network from which on two processes are clearly faster than one."""
+
+
 def _value(config: Any, name: str) -> str:
     group, field = name.split(".")
     value = getattr(getattr(config, group), field)
@@ -197,7 +278,9 @@ def _held(config: Any) -> str:
 
 
 def _again(session: Any) -> str:
-    return f"charloom train --resume --run {session.run.path}"
+    processes = session.trainer.processes
+    command = "charloom" if processes is None else processes.launch.command
+    return f"{command} train --resume --run {session.run.path}"
 
 
 def _conclude(session: Any) -> None:

@@ -40,6 +40,8 @@ class Batch:
     "int64: the rows that continue in the next batch."
     weight: float = 1.0
     "Its number of targets, divided by the mean over the epoch's batches: the weight of its mean loss."
+    in_place: bool = False
+    "Whether a row that continues is the same row of the next batch."
 
     @property
     def inputs(self) -> torch.Tensor:
@@ -137,8 +139,9 @@ def rows(ids: AnyIds, starts: Integers, lengths: Integers, first: int, last: int
     return Batch(
         (piece(ids, starts, lengths, first, last, boundary=boundary),),
         lengths=np.clip(lengths - first, 0, last - first),
-        carried=everyone[: 0 if first == 0 else None],
+        carried=everyone[torch.from_numpy(lengths > first) if first else slice(0)],
         going_on=everyone[torch.from_numpy(lengths > last)],
+        in_place=True,
     )
 
 

@@ -8,6 +8,7 @@
     |-- DivergedError       the loss stopped being a finite number
     |-- UnfinishedStepError a training step was interrupted halfway
     |-- NotFiniteError      a model's output is not a finite number
+    |-- ProcessesError      another process of the same training ended, or cannot be reached
     `-- MissingExtraError   an optional package is not installed
 
 A bug in charloom is an `assert` or any other exception: those show a traceback.
@@ -66,6 +67,10 @@ class NotFiniteError(CharloomError):
 
     def __str__(self) -> str:
         return "the model's output is not a finite number, so its weights are damaged; train it again"
+
+
+class ProcessesError(CharloomError):
+    """Another process of the same training ended, or cannot be reached."""
 
 
 class MissingExtraError(CharloomError):

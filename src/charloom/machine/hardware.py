@@ -131,10 +131,11 @@ def prepare_processor() -> None:
         mallopt(parameter, size)
 
 
-def environment(device: str) -> dict[str, str]:
+def environment(device: str, processes: int = 1) -> dict[str, str]:
     """Everything that may change the last bits of a result."""
     return {
         "torch": torch.__version__,
+        "processes": str(processes),
         "threads": str(torch.get_num_threads()),
         "processor": torch.backends.cpu.get_cpu_capability(),
         "device": torch.cuda.get_device_name() if device == "cuda" else device,

@@ -4,6 +4,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,7 +16,9 @@ from charloom.evaluation.score import evaluate_folded
 from charloom.machine.hardware import Choice
 from charloom.models.language_model import LanguageModel
 from charloom.models.network import CharRNN, reading
-from charloom.settings import NetworkConfig, TrainingConfig
+from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
+from charloom.training.processes import Processes
+from charloom.training.tasks import Task, assign
 from charloom.training.trainer import Trainer
 
 SHARE = 0.97
@@ -25,6 +28,9 @@ _SAVE_SECONDS, _SAVED_A_SECOND = 0.03, 10e6
 """Seconds per save, plus one for this many parameters (each is stored four times), on a slow disk."""
 
 _PROBE = 4096
+
+MANY = 1_000_000
+"""Steps of a trainer that only measures."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +64,30 @@ def characters_per_second(
     network: NetworkConfig = NetworkConfig(),
     training: TrainingConfig = USUAL,
     characters: int = 1_000_000,
+    processes: Processes | None = None,
 ) -> float:
-    """How fast this machine trains a network on a text of `characters` characters; takes about half a second."""
+    """How fast this machine trains a network on a text of `characters` characters; takes about half a second.
+
+    With `processes`, how fast all of them do together.
+    """
+    length = max(1, min(characters, training.batch_size * training.sequence_length))
+    name: Literal["float32", "bfloat16"] = "bfloat16" if precision.name == "bfloat16" else "float32"
+    task = Task(CorpusConfig(), network, training, MANY, device.name, name, text=None, random_characters=length)
+    assign(processes, task)
+    trainer = practice(task, processes)
+    steps = iter(trainer.steps())
+    return length / len(trainer.batches) / _seconds(lambda: next(steps), times=4)
+
+
+def practice(task: Task, processes: Processes | None) -> Trainer:
+    """A trainer on random symbols."""
+    network, training = task.network, task.training
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        untrained = CharRNN(network, inputs=66, outputs=65).to(device.name)
-    length = max(1, min(characters, training.batch_size * training.sequence_length))
-    ids = np.random.Generator(np.random.PCG64(0)).integers(0, 65, length, np.uint8)
+        untrained = CharRNN(network, inputs=66, outputs=65).to(task.device)
+    ids = np.random.Generator(np.random.PCG64(0)).integers(0, 65, task.random_characters, np.uint8)
     batches = Streams(ids, boundary=65, batch_size=training.batch_size, sequence_length=training.sequence_length)
-    steps = iter(Trainer(untrained, batches, training, steps=1_000_000, precision=precision.name).steps())
-    return len(ids) / len(batches) / _seconds(lambda: next(steps), times=4)
+    return Trainer(untrained, batches, training, steps=task.steps, precision=task.precision, processes=processes)
 
 
 def measure(trainer: Trainer, model: LanguageModel, validation: Text, budget: float) -> Speed:

@@ -37,6 +37,7 @@ def describe(path: str | PathLike[str]) -> dict[str, Any]:
         "step": run.step(),
         "characters_seen": last["characters_seen"] if last else 0,
         "seconds": run.seconds(),
+        "processes": run.processes(),
         "kept": strict_json.plain(kept(metrics)),
         "training_loss_nats": last["loss_nats"] if last else None,
         "validation": final["final"] if final else validations[-1]["validation"] if validations else None,

@@ -19,10 +19,12 @@ from charloom.training.loop import SaveEvery
 from charloom.training.opening import create, reopen, same_device
 from charloom.training.plan import extended, make_plan, with_recipe
 from charloom.training.preparation import prepare, prepare_again
+from charloom.training.processes import Processes
 from charloom.training.request import Length, RunRequest
 from charloom.training.runs import Origin, Run, RunConfig, load, locked
 from charloom.training.session import Session
 from charloom.training.starting_point import PARENT, starting_point
+from charloom.training.tasks import assign, demand_device, demand_rows, send_state
 from charloom.version import __version__
 
 
@@ -34,20 +36,26 @@ def begin(
     save_every: SaveEvery = SaveEvery(),
     disk: Disk | None = None,
     started: float | None = None,
+    processes: Processes | None = None,
 ) -> Session:
     """Create a run with its first checkpoint, ready for its first step.
 
-    `started` is the moment (`time.monotonic()`) from which a time budget counts. Raises `CharloomError`.
+    `started` is the moment (`time.monotonic()`) from which a time budget counts. With `processes`, this is the leader,
+    and the others follow (`charloom.training.following`). Raises `CharloomError`.
     """
     prepare_processor()
     started = time.monotonic() if started is None else started
     request, parent, why = _with_parent(request, corpus)
     device = choose_device(request.device)
-    request, recipe = with_recipe(request, characters=corpus.train.characters, started=started, device=device)
+    demand_device(processes, device.name)
+    request, recipe = with_recipe(
+        request, characters=corpus.train.characters, started=started, device=device, processes=processes
+    )
     network = request.network
     precision = choose_precision(request.precision, device.name, network.cell, network.hidden_size)
     whole = vocabulary_of(corpus.text, request.corpus.vocabulary)
     prepared = prepare(corpus, request, whole, parent, device)
+    demand_rows(processes, prepared.batches.streams)
     unseen = prepared.unseen(whole)
     plan, deadline = make_plan(
         request,
@@ -58,6 +66,7 @@ def begin(
         precision=precision,
         save_every=save_every.seconds or 30.0,
         started=started,
+        processes=processes,
     )
     if why and plan.recipe is not None:
         plan = replace(plan, recipe=replace(plan.recipe, reason=f"{why}; {plan.recipe.reason}"))
@@ -70,9 +79,11 @@ def begin(
         origin=Origin.of(request.origin, parent, prepared.model.vocabulary),
         charloom=__version__,
     )
-    trainer = prepared.trainer(config)
+    assign(processes, prepared.task(corpus, config, steps=plan.steps, precision=plan.precision))
+    trainer = prepared.trainer(config, processes)
     files, text = prepared.files(config, trainer), run_text.copied(corpus, request.corpus)
     opened = create(disk or Disk(), run, corpus.name, text=text, config=config, trainer=trainer, model=files)
+    send_state(processes, trainer, opened.path)
     return Session(opened, config, trainer, prepared.model, corpus.validation, save_every, deadline)
 
 
@@ -97,10 +108,12 @@ def resume(
     device: Device = "auto",
     save_every: SaveEvery = SaveEvery(),
     disk: Disk | None = None,
+    processes: Processes | None = None,
 ) -> Session:
     """Resume a run from its newest checkpoint, perhaps for more steps or epochs than were planned.
 
-    `text` is where the run's text is now, if it was moved; the run remembers it. Raises `FolderError` if `run` is not a
+    `text` is where the run's text is now, if it was moved; the run remembers it. `processes` need not be as many as
+    before; see `begin`. Raises `FolderError` if `run` is not a
     run, if another process is training it, or if its text has changed.
     """
     prepare_processor()
@@ -110,10 +123,16 @@ def resume(
         corpus = run_text.same_text(here, config, text, remedy=f"name where it is now with {option('text')}")
         if text is not None and corpus.source != STANDARD_INPUT:
             config = replace(config, text=replace(config.text, source=corpus.source))
-        prepared = prepare_again(here, config, corpus, same_device(config.plan.device, device))
+        choice = same_device(config.plan.device, device)
+        demand_device(processes, choice.name)
+        prepared = prepare_again(here, config, corpus, choice)
+        demand_rows(processes, prepared.batches.streams)
         config = extended(config, length, len(prepared.batches))
-        trainer = prepared.trainer(config)
+        copy, plan = str((run / "text.txt").resolve()), config.plan
+        assign(processes, prepared.task(corpus, config, steps=plan.steps, precision=plan.precision, copy=copy))
+        trainer = prepared.trainer(config, processes)
         opened = reopen(disk, run, lock, trainer, lambda: prepared.files(config, trainer))
         if config != before:
             atomic_files.replace(disk, run / "config.json", strict_json.dump(config))
+        send_state(processes, trainer, run)
         return Session(opened, config, trainer, prepared.model, corpus.validation, save_every)

@@ -13,9 +13,9 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import filelock
 
-from charloom.errors import CharloomError, FolderError, NotFiniteError, UnfinishedStepError
-from charloom.interruption import Interruption
-from charloom.machine.hardware import environment, peak_memory
+from charloom.errors import CharloomError, FolderError, NotFiniteError, ProcessesError, UnfinishedStepError
+from charloom.interruption import Interrupted, Interruption
+from charloom.machine.hardware import peak_memory
 from charloom.storage import atomic_files, strict_json
 from charloom.training import checkpoints
 from charloom.training.checkpoints import Position
@@ -163,6 +163,7 @@ class TrainingLoop(ABC, Generic[Found]):
                 with interruption.hold():
                     progress = self.trainer.advance()
                     self._account(progress)
+                self._heed()
                 validation = self._validate(interruption) if self._due() else None
                 if self._save_due():
                     with interruption.hold():
@@ -175,6 +176,11 @@ class TrainingLoop(ABC, Generic[Found]):
                 with interruption.hold():
                     self.save()
             raise
+        except ProcessesError as error:
+            raise ProcessesError(
+                f"{error}; {self.run.path} is saved up to step {self.saved_step:,}: start as many processes again with "
+                f"train --resume --run {self.run.path}"
+            ) from None
         except CharloomError:
             raise
         except BaseException:
@@ -207,7 +213,7 @@ class TrainingLoop(ABC, Generic[Found]):
         atomic_files.append(self._disk, self.run.path / "metrics.jsonl", books.metrics, at=metrics_bytes)
         atomic_files.append(self._disk, self.run.path / "clock.jsonl", books.clock, at=self._clock_bytes)
         position = replace(books.position, metrics_bytes=metrics_bytes + len(books.metrics))
-        checkpoints.save(self._disk, self.run.path, state, position, environment(self.trainer.network.device.type))
+        checkpoints.save(self._disk, self.run.path, state, position, self.trainer.environment())
         self._books = Books(position)
         self._clock_bytes += len(books.clock)
         self._saved = position.name
@@ -256,6 +262,12 @@ class TrainingLoop(ABC, Generic[Found]):
     def _measure_final(self) -> Found | None:
         """The final score of the model that a run keeps, if it gets one in addition to the validations."""
         return None
+
+    def _heed(self) -> None:
+        """Act on a signal that another process received during the step as if it had come here."""
+        processes = self.trainer.processes
+        if processes is not None and processes.signal:
+            raise Interrupted(processes.signal)
 
     def _over(self) -> bool:
         return self.stopped_early or (self._deadline is not None and time.monotonic() > self._deadline)
@@ -332,6 +344,8 @@ class TrainingLoop(ABC, Generic[Found]):
             "characters_per_second": round(self.characters_per_second, 1),
             "peak_memory_bytes": peak_memory(self.trainer.network.device.type),
         }
+        if self.trainer.processes is not None:
+            clock["processes"] = self.trainer.processes.count
         position = replace(
             position, interval_nats=0.0, interval_symbols=0, interval_norm=0.0, interval_steps=0, interval_clipped=0
         )

@@ -8,7 +8,7 @@ from typing import Any
 import filelock
 import torch
 
-from charloom.machine.hardware import Choice, choose_device, environment
+from charloom.machine.hardware import Choice, choose_device
 from charloom.settings import Device
 from charloom.storage import atomic_files, strict_json
 from charloom.storage.atomic_files import Disk
@@ -77,7 +77,7 @@ def reopen(
         assert loaded is not None, "there is a checkpoint"
         checkpoints.clean(disk, path, loaded.pointer)
         notices += [loaded.damage] if loaded.damage else []
-        notices += _changes(loaded.environment, environment(trainer.network.device.type))
+        notices += _changes(loaded.environment, trainer.environment())
         size = _cut(disk, path / "metrics.jsonl", loaded.position.metrics_bytes, notices)
         position = replace(loaded.position, metrics_bytes=size)
     else:
@@ -102,7 +102,7 @@ def _first_commit(disk: Disk, path: Path, trainer: AnyTrainer, model: Files) -> 
     for name, data in model.items():
         atomic_files.replace(disk, folder / name, data)
     trainer.check()
-    checkpoints.save(disk, path, trainer.state(), FIRST, environment(trainer.network.device.type))
+    checkpoints.save(disk, path, trainer.state(), FIRST, trainer.environment())
 
 
 def _changes(was: Mapping[str, str], now: Mapping[str, str]) -> Sequence[str]:

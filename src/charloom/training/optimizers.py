@@ -10,7 +10,7 @@ its compiler as soon as they get a parameter, which would add a useless second t
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch.optim.adam import adam
@@ -18,6 +18,7 @@ from torch.optim.rmsprop import rmsprop
 from torch.optim.sgd import sgd
 
 from charloom.settings import TrainingConfig
+from charloom.training.processes import Processes
 
 ROUNDS = 5
 """Newton-Schulz iterations: afterwards every singular value lies between about 0.7 and 1.2."""
@@ -203,7 +204,7 @@ class Muon(Optimizer):
         W <- (1 - lr decay) W - lr 0.2 sqrt(max(N, M)) u
 
     The factor makes updates as large as AdamW's, so that one learning rate serves both (Liu et al. 2025, arXiv
-    2502.16982).
+    2502.16982). Several processes share the blocks: each orthogonalizes some of them, then all exchange them.
     """
 
     def __init__(
@@ -214,25 +215,75 @@ class Muon(Optimizer):
         momentum: float,
         weight_decay: float,
         bfloat16: bool,
+        processes: Processes | None = None,
     ) -> None:
         super().__init__(matrices)
         self._gates, self._momentum, self._decay, self._bfloat16 = gates, momentum, weight_decay, bfloat16
+        self._processes = processes
 
     @torch.no_grad()
     def step(self, rate: float) -> None:
         """Update every matrix that has a gradient, at a learning rate of `rate`."""
         matrices, gradients = self._due()
         buffers = self._remembered(matrices, "momentum_buffer")
-        for matrix, gradient, buffer in zip(matrices, gradients, buffers, strict=True):
+        mixed = []
+        for gradient, buffer in zip(gradients, buffers, strict=True):
             buffer.lerp_(gradient, 1 - self._momentum)
-            mixed = gradient.lerp(buffer, self._momentum)
-            blocks = mixed.unflatten(0, (self._gates, -1))  # type: ignore[no-untyped-call]
-            update = orthogonalized(blocks, bfloat16=self._bfloat16).flatten(0, 1)
+            mixed.append(gradient.lerp(buffer, self._momentum).unflatten(0, (self._gates, -1)))  # type: ignore[no-untyped-call]
+        for matrix, blocks, update in zip(matrices, mixed, self._updates(mixed), strict=True):
+            update = update.flatten(0, 1)
             matrix.mul_(1 - rate * self._decay).add_(update, alpha=-rate * 0.2 * max(blocks.shape[1:]) ** 0.5)
+
+    def _updates(self, matrices: Sequence[torch.Tensor]) -> Iterable[torch.Tensor]:
+        """Matrices as blocks (gates, N, M) -> the same, orthogonalized."""
+        if self._processes is None:
+            return (orthogonalized(blocks, bfloat16=self._bfloat16) for blocks in matrices)
+        owners = dealt([blocks.shape for blocks in matrices], self._processes.count)
+        kind = torch.bfloat16 if self._bfloat16 else torch.float32  # an update is exact in the type of its products
+        sizes = [0] * self._processes.count
+        for blocks, of_blocks in zip(matrices, owners, strict=True):
+            for owner in of_blocks:
+                sizes[owner] += blocks[0].numel()
+        mine = torch.zeros(max(sizes), dtype=kind, device=matrices[0].device)
+        done = 0
+        for blocks, of_blocks in zip(matrices, owners, strict=True):
+            own = [block for block, owner in enumerate(of_blocks) if owner == self._processes.rank]
+            if own:
+                update = orthogonalized(blocks[own], bfloat16=self._bfloat16).flatten()
+                mine[done : done + len(update)] = update
+                done += len(update)
+        return _assembled(matrices, owners, self._processes.exchange(mine))
 
     def quantities(self, parameter: torch.nn.Parameter) -> tuple[str, ...]:
         """The momentum."""
         return ("momentum_buffer",)
+
+
+def dealt(shapes: Sequence[Sequence[int]], count: int) -> list[list[int]]:
+    """For matrices of blocks (gates, N, M), the process of each block: the costliest first, each to the process that
+    has least to do."""
+    loads, owners = [0.0] * count, [[0] * shape[0] for shape in shapes]
+    costs = [max(shape[1:]) * min(shape[1:]) ** 2 for shape in shapes]
+    for matrix in sorted(range(len(shapes)), key=lambda matrix: -costs[matrix]):
+        for block in range(shapes[matrix][0]):
+            owner = min(range(count), key=lambda process: (loads[process], process))
+            owners[matrix][block] = owner
+            loads[owner] += costs[matrix]
+    return owners
+
+
+def _assembled(
+    matrices: Sequence[torch.Tensor], owners: Sequence[Sequence[int]], everyone: torch.Tensor
+) -> Iterable[torch.Tensor]:
+    """The updates of all matrices, from what each process computed of them, block after block."""
+    taken = [0] * len(everyone)
+    for blocks, of_blocks in zip(matrices, owners, strict=True):
+        update = torch.empty_like(blocks)
+        for block, owner in enumerate(of_blocks):
+            size = blocks[block].numel()
+            update[block] = everyone[owner, taken[owner] : taken[owner] + size].view(blocks[block].shape)
+            taken[owner] += size
+        yield update
 
 
 class Together(Optimizer):
@@ -256,11 +307,17 @@ class Together(Optimizer):
 
 
 def make_optimizer(
-    parameters: Mapping[str, torch.nn.Parameter], config: TrainingConfig, *, gates: int, bfloat16: bool = False
+    parameters: Mapping[str, torch.nn.Parameter],
+    config: TrainingConfig,
+    *,
+    gates: int,
+    bfloat16: bool = False,
+    processes: Processes | None = None,
 ) -> Optimizer:
     """The optimizer that `config` names, in torch's fused form if there is one.
 
     `gates` is the number of row blocks in a recurrent layer's matrices: 4 for an LSTM, 3 for a GRU, otherwise 1.
+    `processes` have equal parameters and gradients, and share the costly part of the work.
     """
     values = list(parameters.values())
     betas, decay = (config.beta1, config.beta2), config.weight_decay
@@ -271,7 +328,14 @@ def make_optimizer(
         for name, value in parameters.items():
             (matrices if "layers." in name and value.ndim == 2 else rest).append(value)
         return Together(
-            Muon(matrices, gates=gates, momentum=config.beta1, weight_decay=decay, bfloat16=bfloat16),
+            Muon(
+                matrices,
+                gates=gates,
+                momentum=config.beta1,
+                weight_decay=decay,
+                bfloat16=bfloat16,
+                processes=processes,
+            ),
             Adam(rest, betas=betas, weight_decay=decay, decoupled=True, fused=fused),
         )
     if config.optimizer in ("adamw", "adam"):

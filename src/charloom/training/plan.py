@@ -6,16 +6,18 @@ import time
 from collections.abc import Collection
 from dataclasses import replace
 
-from charloom.data.corpus import Corpus, Text
+from charloom.data.corpus import Corpus
 from charloom.errors import SettingsError
 from charloom.errors.options import option
 from charloom.machine.hardware import TRUSTED_SIZE, Choice, choose_precision
 from charloom.settings import NetworkConfig, Precision, TrainingConfig
 from charloom.training import budget, recipes
 from charloom.training.preparation import Prepared
+from charloom.training.processes import Processes
 from charloom.training.recipes import Recipe, fill_in
 from charloom.training.request import Length, RunRequest
 from charloom.training.runs import Plan, RunConfig
+from charloom.training.tasks import assign
 from charloom.training.trainer import Trainer
 
 DEFAULT_BUDGET = 240.0
@@ -39,18 +41,19 @@ def by_recipe(
     precision: Precision,
     tuning: bool = False,
     speed: float | None = None,
+    processes: Processes | None = None,
 ) -> tuple[NetworkConfig, TrainingConfig, Recipe]:
     """Fill in what nobody chose, for a training text of `characters` characters and `seconds` of time.
 
     With `tuning` the weights are another model's, so `network` has its shape. `speed` is the characters per second at
-    which any network is trained; None measures it.
+    which any network is trained; None measures it, with all `processes` at work.
     """
 
     def measured(network: NetworkConfig, training: TrainingConfig) -> float:
         if speed is not None:
             return speed
         usual = choose_precision(precision, device.name, network.cell, network.hidden_size)
-        return budget.characters_per_second(device, usual, network, training, characters)
+        return budget.characters_per_second(device, usual, network, training, characters, processes)
 
     filled: set[str] = set()
     if not tuning:
@@ -75,7 +78,7 @@ def by_recipe(
 
 
 def with_recipe(
-    request: RunRequest, *, characters: int, started: float, device: Choice
+    request: RunRequest, *, characters: int, started: float, device: Choice, processes: Processes | None = None
 ) -> tuple[RunRequest, Recipe | None]:
     """The request with a length; if that is a time budget, a recipe fills in what nobody chose.
 
@@ -95,6 +98,7 @@ def with_recipe(
         device=device,
         precision=request.precision,
         tuning=request.origin is not None,
+        processes=processes,
     )
     return replace(request, network=network, training=training), recipe
 
@@ -109,12 +113,13 @@ def make_plan(
     precision: Choice,
     save_every: float,
     started: float,
+    processes: Processes | None = None,
 ) -> tuple[Plan, float | None]:
     """The plan of a run, and the moment at which its time budget ends it, if it has one."""
     model, batches, training, validation = prepared.model, prepared.batches, request.training, corpus.validation
     deadline, carried, budget_seconds = None, True, request.length.budget
     if budget_seconds is not None:
-        speed = _speed(prepared, training, validation, budget_seconds, precision)
+        speed = _speed(prepared, request, corpus, budget_seconds, precision, processes)
         spent = time.monotonic() - started
         allowance = budget.allow(budget_seconds, spent, speed, validation, training, save_every=save_every)
         part, carried = allowance.validation_characters, allowance.carried
@@ -148,12 +153,25 @@ def make_plan(
 
 
 def _speed(
-    prepared: Prepared, training: TrainingConfig, validation: Text, seconds: float, precision: Choice
+    prepared: Prepared,
+    request: RunRequest,
+    corpus: Corpus,
+    seconds: float,
+    precision: Choice,
+    processes: Processes | None,
 ) -> budget.Speed:
-    """How fast this machine trains and reads such a model, measured on a copy."""
+    """How fast such a model is trained and read here, measured on a copy."""
+    assign(processes, prepared.task(corpus, request, steps=budget.MANY, precision=precision.name))
     network = copy.deepcopy(prepared.model.network)
-    probe = Trainer(network, prepared.batches, training, steps=1_000_000, precision=precision.name)
-    return budget.measure(probe, prepared.model.with_network(probe.average), validation, seconds)
+    probe = Trainer(
+        network,
+        prepared.batches,
+        request.training,
+        steps=budget.MANY,
+        precision=precision.name,
+        processes=processes,
+    )
+    return budget.measure(probe, prepared.model.with_network(probe.average), corpus.validation, seconds)
 
 
 def extended(config: RunConfig, length: Length, steps_per_epoch: int) -> RunConfig:

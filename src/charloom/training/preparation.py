@@ -25,8 +25,10 @@ from charloom.settings import CorpusConfig, TrainingConfig
 from charloom.storage import strict_json
 from charloom.training import checkpoints
 from charloom.training.card import model_card
+from charloom.training.processes import Processes
 from charloom.training.request import RunRequest
 from charloom.training.runs import Run, RunConfig, load
+from charloom.training.tasks import SharedText, Task
 from charloom.training.trainer import Trainer
 
 
@@ -39,10 +41,31 @@ class Prepared:
     ids: AnyIds
     "(T,): the training text."
 
-    def trainer(self, config: RunConfig) -> Trainer:
+    def trainer(self, config: RunConfig, processes: Processes | None = None) -> Trainer:
         """A trainer at its first step."""
         plan = config.plan
-        return Trainer(self.model.network, self.batches, config.training, steps=plan.steps, precision=plan.precision)
+        return Trainer(
+            self.model.network,
+            self.batches,
+            config.training,
+            steps=plan.steps,
+            precision=plan.precision,
+            processes=processes,
+        )
+
+    def task(self, corpus: Corpus, settings: "Settings", *, steps: int, precision: str, copy: str = "") -> Task:
+        """What other processes need to build the same trainer; `copy` is where the run has its copy of the text."""
+        vocabulary = self.model.vocabulary
+        record = VocabularyRecord(vocabulary.kind, vocabulary.characters)
+        return Task(
+            settings.corpus,
+            settings.network,
+            settings.training,
+            steps=steps,
+            device=self.model.network.device.type,
+            precision="bfloat16" if precision == "bfloat16" else "float32",
+            text=SharedText(corpus.source, copy, corpus.name, corpus.text.sha256, record),
+        )
 
     def files(self, config: RunConfig, trainer: Trainer) -> dict[str, bytes]:
         """The files of the model folder before the first step."""
@@ -71,8 +94,9 @@ class Prepared:
         return len(set(whole.characters) - seen)
 
 
-Settings = RunRequest | RunConfig
-"""Where the settings of a run are: in the request before it starts, in its configuration afterwards."""
+Settings = RunRequest | RunConfig | Task
+"""Where the settings of a run are: in the request before it starts, in its configuration afterwards, in a task for
+another process."""
 
 
 def prepare(
@@ -94,6 +118,11 @@ def prepare_again(here: Run, config: RunConfig, corpus: Corpus, device: Choice) 
             f"{here.model} does not hold the network in {here.path / 'config.json'}; restore them from a copy"
         )
     return _prepared(corpus, config, kept.vocabulary, None, device)
+
+
+def prepare_as(corpus: Corpus, task: Task, vocabulary: Vocabulary, device: Choice) -> Prepared:
+    """What another process has prepared, with these symbols; the weights are still to come."""
+    return _prepared(corpus, task, vocabulary, None, device)
 
 
 def _prepared(

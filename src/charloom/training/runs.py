@@ -155,6 +155,11 @@ class Run:
         lines = self.clock()
         return float(lines[-1]["seconds"]) if lines else 0.0
 
+    def processes(self) -> int:
+        """How many processes trained it last."""
+        lines = self.clock()
+        return int(lines[-1].get("processes", 1)) if lines else 1
+
     def step(self) -> int:
         """The step of the current checkpoint; without a readable one, the last step in metrics.jsonl."""
         from charloom.training import checkpoints  # reading only the files of runs needs no torch

@@ -11,11 +11,15 @@ from charloom.data.text_sources import open_text, string_corpus
 from charloom.durations import seconds
 from charloom.errors import SettingsError, arguments
 from charloom.interruption import Interruption, catch_signals
+from charloom.machine.launch import launch
 from charloom.settings import CorpusConfig, Device, NetworkConfig, Precision, TrainingConfig
 from charloom.training import experiment
 from charloom.training.display import display
+from charloom.training.following import OwnText, follow
 from charloom.training.loop import Event
+from charloom.training.processes import Processes, joined
 from charloom.training.request import AUTO, Length, RunRequest
+from charloom.training.restarts import demand_name, is_ours, mark
 from charloom.training.runs import Run
 from charloom.training.session import Session, Validation
 
@@ -51,6 +55,10 @@ def train(
     path of its text, needed only if that was moved. Ctrl-C, and in a notebook the stop button, saves and raises
     `KeyboardInterrupt`.
 
+    In a script that torchrun starts in several processes, they train one model together. The first of them writes the
+    run, shows the progress and calls `callback`; all return the run. To be started again after a failure
+    (`--max-restarts`), the script names its `run`.
+
     Progress is shown on a terminal and in a notebook; with `progress=True` always, with False never. `callback` gets
     an `Event` after each step: `event.progress.loss_nats`, `event.validation`, `event.best_nats`. If it returns True,
     the run is saved and training stops.
@@ -69,12 +77,19 @@ def train(
         raise SettingsError(f"callback is {callback!r}; give a function of one event")
     budget = seconds(time_budget) if isinstance(time_budget, str) else time_budget
     length = Length(steps=steps, epochs=epochs, budget=budget)
-    with catch_signals() as interruption:
-        if resume is not None:
+    started_as = launch()
+    with catch_signals() as interruption, joined(started_as) as processes:
+        if processes is not None and not processes.leads:
+            return Run(follow(processes, interruption, _own_text(text)))
+        if processes is not None and resume is None:
+            demand_name(processes.launch, None if run is None else Path(run))
+        if resume is None and run is not None and is_ours(Path(run), started_as):
+            session = experiment.resume(Path(run), device=device, processes=processes)
+        elif resume is not None:
             kept = {"run": run, "corpus": corpus, "network": network, "training": training}
             kept["origin"] = None if origin == AUTO else origin
             kept["precision"] = None if precision == "auto" else precision
-            session = _resume(resume, text, length, device, kept)
+            session = _resume(resume, text, length, device, kept, processes)
         else:
             request = RunRequest(
                 corpus or CorpusConfig(),
@@ -88,7 +103,10 @@ def train(
                 chosen=[*_names("network", network), *_names("training", training)],
             )
             opened = open_text(text, request.corpus) if isinstance(text, Path) else _string(text, request.corpus)
-            session = experiment.begin(opened, request, run=None if run is None else Path(run), started=started)
+            where = None if run is None else Path(run)
+            session = experiment.begin(opened, request, run=where, started=started, processes=processes)
+        if processes is not None:
+            mark(session.run.path, processes.launch)
         _train(session, interruption, callback, progress)
     return session.run
 
@@ -103,7 +121,12 @@ def _train(session: Session, interruption: Interruption, callback: Callback | No
 
 
 def _resume(
-    run: str | Path | Run, text: str | Path | None, length: Length, device: Device, settings: Mapping[str, object]
+    run: str | Path | Run,
+    text: str | Path | None,
+    length: Length,
+    device: Device,
+    settings: Mapping[str, object],
+    processes: Processes | None,
 ) -> Session:
     for name, value in settings.items():
         if value is not None:
@@ -113,7 +136,14 @@ def _resume(
         run = Run(Path(run))
     if text is not None:
         arguments.path(text)
-    return experiment.resume(run.path, length, text=text, device=device)
+    return experiment.resume(run.path, length, text=text, device=device, processes=processes)
+
+
+def _own_text(text: str | Path | None) -> OwnText | None:
+    """How a process that follows reads the text."""
+    if text is None:
+        return None
+    return lambda config: open_text(text, config) if isinstance(text, Path) else string_corpus(text, config)
 
 
 def _string(text: str | None, corpus: CorpusConfig) -> Any:

@@ -9,7 +9,7 @@ import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -17,14 +17,17 @@ import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from charloom.data.batches import IGNORED, Batch
+from charloom.data.shares import Share, share_of
 from charloom.errors import DivergedError, UnfinishedStepError
 from charloom.errors.options import option
+from charloom.machine.hardware import environment
 from charloom.machine.threads import working
 from charloom.models.language_model import expected_of
 from charloom.models.network import CharRNN, Recurrent, State, reading
 from charloom.settings import TrainingConfig
 from charloom.storage.tensor_files import Expected
 from charloom.training.optimizers import make_optimizer
+from charloom.training.processes import GATHER, STEP, Processes
 from charloom.training.schedules import learning_rate
 
 Tensors = dict[str, torch.Tensor]
@@ -96,6 +99,9 @@ class BaseTrainer(ABC, Generic[Network, BatchType]):
     If a step is interrupted, for example by a signal or because memory runs out, `state` never returns half of it:
     before the weights change, the trainer is still at the previous step; after that, `state` raises
     `UnfinishedStepError`.
+
+    With `processes`, each of them has such a trainer and reads its share of every batch; all weights stay equal. In the
+    leader, `advance` and `state` have the others take part.
     """
 
     def __init__(
@@ -106,15 +112,21 @@ class BaseTrainer(ABC, Generic[Network, BatchType]):
         *,
         steps: int,
         precision: str = "float32",
+        processes: Processes | None = None,
     ) -> None:
         self.network: Network = network.train()
+        self.processes = processes
         self.batches, self.config, self.total = batches, config, steps
         self.step, self.characters_seen = 0, 0
         self._bfloat16 = precision == "bfloat16"
         self._parameters = dict(network.named_parameters())
-        self.optimizer = make_optimizer(self._parameters, config, gates=network.gates, bfloat16=self._bfloat16)
+        self.optimizer = make_optimizer(
+            self._parameters, config, gates=network.gates, bfloat16=self._bfloat16, processes=processes
+        )
         self.average = copy.deepcopy(network).eval() if config.average else network
         self._state: State | None = None
+        self._whole_at = 0
+        "The step at which every process was given the carried state of all rows."
         self._random = {"cpu": torch.Generator().manual_seed(config.seed).get_state()}
         self.whole = True
         "Whether weights, optimizer, average, carried state, random state and counts belong to the same step."
@@ -129,7 +141,8 @@ class BaseTrainer(ABC, Generic[Network, BatchType]):
         self._require_whole()
         torch.clear_autocast_cache()  # within a caller's autocast it would hold the weights of the first step
         float32 = torch.autocast(self.network.device.type, enabled=False)  # except where `_loss` says otherwise
-        with _own_random(self), working(), float32:
+        together = self.processes.ordered(STEP) if self.processes else nullcontext()
+        with _own_random(self), working(), float32, together:
             progress = self._advance()
         self.whole = True
         return progress
@@ -139,6 +152,7 @@ class BaseTrainer(ABC, Generic[Network, BatchType]):
         loss, weight, symbols, state = self._loss(self.batches[self.step])
         self.optimizer.zero_grad()
         (loss * weight).backward()  # type: ignore[no-untyped-call]
+        loss, state = self._over_processes(loss, state)
         norm = torch.nn.utils.clip_grad_norm_(self._parameters.values(), self.config.clip or math.inf)
         loss_nats, gradient_norm = loss.item(), norm.item()
         if not (math.isfinite(loss_nats) and math.isfinite(gradient_norm)):
@@ -164,6 +178,14 @@ class BaseTrainer(ABC, Generic[Network, BatchType]):
             gradient_norm=gradient_norm,
             clipped=0 < self.config.clip < gradient_norm,
         )
+
+    def _over_processes(self, loss: torch.Tensor, state: State | None) -> tuple[torch.Tensor, State | None]:
+        """The loss of the whole batch, and the state as this process carries it on; adds up the gradients."""
+        return loss, state
+
+    def gathered(self) -> State | None:
+        """The carried state of all rows. In the leader this has the other processes take part."""
+        return self._state
 
     def _require_whole(self) -> None:
         if not self.whole:
@@ -199,7 +221,8 @@ class BaseTrainer(ABC, Generic[Network, BatchType]):
             for parameter, values in self.optimizer.state.items()
             for quantity, value in values.items()
         }
-        carried = {} if self._state is None else dict(zip("hc", self._state, strict=False))
+        whole = self.gathered()
+        carried = {} if whole is None else dict(zip("hc", whole, strict=False))
         average = {} if self.average is self.network else self.average.state_dict()
         state = TrainerState(
             self.step, self.characters_seen, self.network.state_dict(), average, optimizer, carried, self._random
@@ -221,8 +244,13 @@ class BaseTrainer(ABC, Generic[Network, BatchType]):
             on = tensor if quantity == "step" and device.type == "cpu" else tensor.to(device)
             self.optimizer.state[self._parameters[parameter]][quantity] = on
         self._state = tuple(state.carried[name].to(device) for name in "hc" if name in state.carried) or None
+        self._whole_at = state.step
         self._random = dict(state.random)
         self.whole = True
+
+    def environment(self) -> dict[str, str]:
+        """Everything that may change the last bits of a result."""
+        return environment(self.network.device.type, self.processes.count if self.processes else 1)
 
     def expected_tensors(self, step: int) -> dict[str, Expected]:
         """Name, shape and type of each tensor in the state of step `step`, by the groups of `TrainerState`."""
@@ -261,29 +289,72 @@ class BaseTrainer(ABC, Generic[Network, BatchType]):
 class Trainer(BaseTrainer[CharRNN, Batch]):
     """Trains a language model's network in place for `steps` steps; `average` is the network to use afterwards."""
 
+    _in_place = False
+    "Whether the rows of the last batch stay with their process, which then carries only their states."
+
     def _expected_carried(self, step: int) -> Expected:
         rows = len(self.batches[step].carried)
         return expected_of(dict(zip("hc", self.network.zero_state(rows), strict=False))) if rows else {}
 
     def _loss(self, batch: Batch) -> tuple[torch.Tensor, float, int, State | None]:
+        if self.processes is not None:
+            return self._loss_of_share(batch, share_of(batch, self.processes.rank, self.processes.count))
+        logits, targets, state = self._read(batch, self._state)
+        loss = torch.nn.functional.cross_entropy(logits, targets, ignore_index=IGNORED)
+        return loss, batch.weight, batch.symbols, state
+
+    def _loss_of_share(self, batch: Batch, share: Share) -> tuple[torch.Tensor, float, int, State | None]:
+        """What this process contributes to the loss of a batch; its state has zeros for the rows of the others."""
+        before = None if self._state is None else tuple(part[:, share.before] for part in self._state)
+        self.network.dropout.part = (share.places, share.of_places)
+        logits, targets, state = self._read(share.batch, before)
+        self.network.dropout.part = None
+        loss = torch.nn.functional.cross_entropy(logits, targets, ignore_index=IGNORED, reduction="sum")
+        self._in_place = batch.in_place
+        carried = self.network.zero_state(share.going_on) if share.going_on else None
+        for whole, part in zip(carried or (), state or (), strict=False):
+            whole[:, share.after] = part
+        return loss / batch.symbols, batch.weight, batch.symbols, carried
+
+    def _over_processes(self, loss: torch.Tensor, state: State | None) -> tuple[torch.Tensor, State | None]:
+        """Rows that stay where they are stay with their process; others may move, so every process gets them all."""
+        if self.processes is None:
+            return loss, state
+        moving = () if state is None or self._in_place else state
+        gradients = [parameter.grad for parameter in self._parameters.values() if parameter.grad is not None]
+        assert len(gradients) == len(self._parameters), "every parameter has a gradient"
+        *sums, loss = self.processes.add([*gradients, *moving], loss.detach())
+        for parameter, total in zip(self._parameters.values(), sums, strict=False):
+            parameter.grad = total
+        return loss, tuple(sums[len(gradients) :]) if moving else state
+
+    def gathered(self) -> State | None:
+        """The carried state of all rows. In the leader this has the other processes take part."""
+        scattered = self.processes is not None and self._in_place and self.step != self._whole_at
+        if self.processes is None or self._state is None or not scattered:
+            return self._state
+        with self.processes.ordered(GATHER):
+            return tuple(self.processes.union(part) for part in self._state)
+
+    def _read(self, batch: Batch, before: State | None) -> tuple[torch.Tensor, torch.Tensor, State | None]:
+        """The logits and targets of a batch, and the state that its rows carry on, from the state `before` it."""
         device = self.network.device
         inputs = [inputs.to(device) for inputs, _ in batch.pieces]
         targets = torch.cat([targets.flatten() for _, targets in batch.pieces]).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=self._bfloat16):
-            logits, state = self.network.read_pieces(inputs, self._before(batch))
-        loss = torch.nn.functional.cross_entropy(logits.float(), targets, ignore_index=IGNORED)
+            logits, state = self.network.read_pieces(inputs, self._before(batch, before))
         going_on = batch.going_on.to(device)
         carried = tuple(part.detach().float()[:, going_on] for part in state) if len(going_on) else None
-        return loss, batch.weight, batch.symbols, carried
+        return logits.float(), targets, carried
 
-    def _before(self, batch: Batch) -> State | None:
+    def _before(self, batch: Batch, carried: State | None) -> State | None:
         """The state from which a batch's rows start."""
         if batch.begins:
             return None
-        assert self._state is not None, "the previous batch named the rows that continue"
+        assert carried is not None, "the previous batch named the rows that continue"
         start = self.network.zero_state(len(batch.lengths))
-        for part, carried in zip(start, self._state, strict=True):
-            part[:, batch.carried.to(part.device)] = carried
+        for part, rows in zip(start, carried, strict=True):
+            part[:, batch.carried.to(part.device)] = rows
         return start
 
     def _output(self, batch: Batch) -> torch.Tensor:
