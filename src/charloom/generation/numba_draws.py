@@ -7,9 +7,9 @@ from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
-from charloom.generation.numba_steps import draw_symbol
+from charloom.generation.numba_cache import compiled
+from charloom.generation.numba_steps import Sampling, draw_symbol
 from charloom.generation.sampling import REPETITION_WINDOW
 from charloom.models.step_weights import Floats
 from charloom.settings import SamplingConfig
@@ -22,15 +22,6 @@ Reports = tuple[list[float], Tops, list[int]]
 class _Space(NamedTuple):
     logits: Array
     ordered: Array
-
-
-class _Settings(NamedTuple):
-    repetition_penalty: float
-    temperature: float
-    top_p: float
-    min_p: float
-    top_k: int
-    greedy: bool
 
 
 class CompiledDraws:
@@ -92,16 +83,16 @@ def _numbers(config: SamplingConfig) -> tuple[float, ...]:
     )
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@compiled(error_model="numpy", nogil=True)
 def _draw_rows(logits: Any, never: Any, settings: Any, recent: Any, uniforms: Any, space: Any, drawn: Any) -> None:
     for row in range(len(drawn)):
         penalty, temperature, top_p, min_p, top_k, greedy = settings[row]
-        sampling = _Settings(penalty, temperature, top_p, min_p, int(top_k), greedy != 0)
+        sampling = Sampling(penalty, temperature, top_p, min_p, int(top_k), greedy != 0)
         space.logits[:] = logits[row]
         drawn[row] = draw_symbol(space, never, recent[row], sampling, uniforms[row])
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@compiled(error_model="numpy", nogil=True)
 def _report_rows(
     logits: Any, symbols: Any, counts: Any, scores: Any, own: Any, ranks: Any, ids: Any, logs: Any
 ) -> None:

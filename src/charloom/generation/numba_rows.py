@@ -16,6 +16,7 @@ import numba
 import numpy as np
 from numba import njit, prange
 
+from charloom.generation.numba_cache import compiled
 from charloom.generation.numba_products import COLUMNS, multiply, tiles
 from charloom.generation.numba_steps import BYTES_A_THREAD, CELLS, computing, tanh
 from charloom.generation.numpy_steps import Stepper
@@ -233,7 +234,7 @@ def _multiply(out: Any, factor: Any) -> None:
         out[unit] *= factor[unit]
 
 
-@njit(parallel=True, cache=True, error_model="numpy", nogil=True)
+@compiled(parallel=True, error_model="numpy", nogil=True)
 def _shared(weights: Any, memory: Any, layer: int, symbols: Any, parts: int) -> None:
     """A layer's step, its units shared by the threads."""
     blocks = weights.recurrent.shape[1]
@@ -242,7 +243,7 @@ def _shared(weights: Any, memory: Any, layer: int, symbols: Any, parts: int) -> 
             _units(weights, memory, layer, symbols, block)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@compiled(error_model="numpy", nogil=True)
 def _advance(weights: Any, memory: Any, symbols: Any, parts: int) -> None:
     """Read symbols (T, B)."""
     for now in symbols:
@@ -256,7 +257,7 @@ def _advance(weights: Any, memory: Any, symbols: Any, parts: int) -> None:
             memory.h[layer, :rows] = memory.new[:rows]
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@compiled(error_model="numpy", nogil=True)
 def _products(matrix: Any, inputs: Any, sums: Any) -> None:
     """Inputs (B, H) times a matrix as tiles (T, H, COLUMNS), into sums (N, T COLUMNS)."""
     rows, size = inputs.shape
