@@ -579,6 +579,18 @@ def test_a_paste_that_does_not_fit_is_said(visit: Open) -> None:
     expect(page.locator(".notice")).to_have_count(0)
 
 
+def test_a_text_that_is_too_long_for_an_address_is_said(visit: Open) -> None:
+    page = visit(f"#seed=7&prompt={'x' * 4_001}")
+    expect(page.locator(".notice.error")).to_contain_text("more than 4,000 characters, so it was left out")
+    expect(page.get_by_label("Seed", exact=True)).to_have_value("7")
+    page = visit(f"#prompt={'x' * 4_000}&length=1")
+    finished(page)
+    expect(page.locator(".notice")).to_have_count(0)
+    page.evaluate("document.querySelector('#prompt').value += 'x'")
+    press(page, "Copy link")
+    expect(page.locator(".notice.error").first).to_contain_text("more than 4,000 characters do not fit")
+
+
 def test_a_server_that_returns_with_other_models_says_so(visit: Open) -> None:
     other = PlaygroundServer({"english": "english"})
     try:

@@ -9,6 +9,8 @@ import pytest
 
 from charloom.evaluation.score import surprisal
 from charloom.generation.generate import generate
+from charloom.generation.writer import Writer
+from charloom.report.units import activations
 from models import log_probabilities, small_model
 
 pytest.importorskip("httpx2")
@@ -389,7 +391,7 @@ def test_a_score_is_what_the_library_measures(client: Any, model: str) -> None:
 
 
 @pytest.mark.parametrize("model", ["plain", "bytes", "lines", "other"])
-def test_the_activity_is_the_state_of_the_network(client: Any, model: str) -> None:
+def test_the_activity_is_what_the_report_and_an_exported_page_show_of_hidden_units(client: Any, model: str) -> None:
     import torch
 
     network, text = MODELS[model], {"lines": "one", "other": "abba"}.get(model, "Été")
@@ -400,10 +402,16 @@ def test_the_activity_is_the_state_of_the_network(client: Any, model: str) -> No
     for symbol in ids:
         with torch.no_grad():
             _, state = network.network(torch.tensor([[symbol]]), state)
-        states.append(state[0][layer, 0].numpy() if isinstance(state, tuple) else state[layer, 0].numpy())
+        part = state[-1][layer, 0].numpy()
+        states.append(np.tanh(part) if network.config.network.cell == "lstm" else part)
     ends = np.cumsum([len(character.encode()) for character in text]) if model == "bytes" else range(1, len(ids))
     expected = np.array([[states[end][unit] for end in ends] for unit in (3, 0)])
     np.testing.assert_allclose(answer["values"], expected, atol=1e-4)
+    stepper, ids = Writer(network).stepper, ids[1:]
+    reported = activations(stepper, np.array(ids), network.vocabulary.boundary)[:, layer * 12 :]
+    np.testing.assert_allclose(
+        answer["values"], [[reported[end - 1][unit] for end in ends] for unit in (3, 0)], atol=1e-4
+    )
     every = ask(client, "/v1/activity", model=model, text=text, layer=layer)
     assert sorted(every["units"]) == list(range(12))
     spread = [np.std(values) for values in every["values"]]

@@ -15,7 +15,7 @@ pytest.importorskip("uvicorn")
 import uvicorn
 
 from charloom.server.bodies import BoundedBodies
-from charloom.server.connections import BoundedConnection
+from charloom.server.connections import HEADER_BYTES, BoundedConnection
 
 REQUEST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -116,6 +116,32 @@ def test_a_connection_too_many_is_answered_and_closed() -> None:
                     break
         else:
             pytest.fail("its place was never free")
+
+
+def long_request(size: int) -> bytes:
+    """A request without a body whose first line and headers have so many bytes."""
+    head = b"GET / HTTP/1.1\r\nHost: a\r\nX-Long: %s\r\n\r\n"
+    return head % (b"x" * (size - len(head % b"")))
+
+
+@pytest.mark.parametrize("size", [HEADER_BYTES, HEADER_BYTES + 1, 4 * HEADER_BYTES])
+@pytest.mark.parametrize("pieces", [1, 2])
+@pytest.mark.parametrize("before", [b"", long_request(100)], ids=["first", "behind-another"])
+def test_headers_have_the_same_bound_however_they_arrive(size: int, pieces: int, before: bytes) -> None:
+    with serving() as port, connect(port) as client:
+        request = before + long_request(size)
+        middle = len(request) // pieces
+        for part in (request[:middle], request[middle:]):
+            with contextlib.suppress(OSError):  # it is refused, perhaps while we send
+                client.sendall(part)
+        wanted, got = (1 + bool(before), 0) if size <= HEADER_BYTES else (int(bool(before)), 1)
+        received = b""
+        while received.count(b"ok") < wanted or received.count(b"}}") < got:
+            part = client.recv(1000)
+            assert part, received
+            received += part
+        assert received.count(b"HTTP/1.1 200 ") == wanted
+        assert received.count(b"HTTP/1.1 431 ") == received.count(b"at most 32,768 bytes") == got
 
 
 def test_noise_within_a_request_ends_its_connection_and_no_other() -> None:

@@ -129,9 +129,23 @@ def test_it_says_where_it_is_in_plain_lines(server: ServeProcess) -> None:
 def test_health_figures_and_models_are_there(server: ServeProcess) -> None:
     answer = server.ask("GET", "/health")
     assert answer.json == {"status": "ready", "models": {"small": {"running": 0, "waiting": 0}, "languages": {}}}
+    for path in ("/health", "/health?x"):  # load balancers ask like this
+        got, asked = server.ask("GET", path), server.ask("HEAD", path)
+        assert (asked.status, asked.body) == (got.status, b"")
+        assert asked.headers["content-length"] == got.headers["content-length"]
     assert 'charloom_running{model="small"} 0' in server.ask("GET", "/metrics").body.decode()
     names = [each["id"] for each in server.ask("GET", "/v1/models").json["data"]]
     assert names == ["small", "languages"]
+
+
+def test_a_refusal_speaks_to_whoever_asked(server: ServeProcess) -> None:
+    """Not of flags and arguments of a machine that is not theirs."""
+    asked = [("/v1/completions", {"prompt": "ж"}), ("/v1/score", {"text": "ж"}), ("/v1/activity", {"text": "ж"})]
+    for path, body in asked:
+        answer = server.ask("POST", path, {"model": "small", **body})
+        assert answer.status == 400
+        message = answer.json["error"]["message"]
+        assert message.endswith("this model knows; replace it"), message
 
 
 def test_hostile_hosts_and_origins_are_refused_over_the_network(server: ServeProcess) -> None:
@@ -159,7 +173,7 @@ def test_headers_are_bounded(server: ServeProcess) -> None:
             for number in range(1000):
                 client.sendall(f"X-{number}: {'x' * 100}\r\n".encode())
         with contextlib.suppress(OSError):
-            assert client.recv(100).startswith(b"HTTP/1.1 400 ")
+            assert client.recv(100).startswith(b"HTTP/1.1 431 ")
     assert healthy(server)
 
 

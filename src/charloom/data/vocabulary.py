@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charloom.errors import TextError
-from charloom.errors.options import option
+from charloom.errors.options import on_this_machine, option
 from charloom.settings import VocabularyKind
 
 Ids = NDArray[Any]
@@ -90,10 +90,12 @@ class Vocabulary:
         unseen = np.flatnonzero(ids == UNSEEN)
         if len(unseen):
             place = int(unseen[0])
+            learning = on_this_machine(
+                f", or train on text that has it (a run that starts from this model, with {option('from')}, learns it)"
+            )
             raise TextError(
                 f"{_show(text[place])} at character {offset + place} (counted from 0) is not among the "
-                f"{len(self.characters)} characters this model knows; replace it, or train on text that has it (a run "
-                f"that starts from this model, with {option('from')}, learns it)"
+                f"{len(self.characters)} characters this model knows; replace it{learning}"
             )
         return ids.astype(self.dtype)
 

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from charloom.generation.numba_steps import draw_symbol
+from charloom.generation.numba_cache import compiled
+from charloom.generation.numba_steps import Sampling, draw_symbol
 from charloom.generation.sampling import REPETITION_WINDOW
 from charloom.models.step_weights import Floats
 from charloom.settings import SamplingConfig
@@ -24,15 +25,6 @@ class Space(NamedTuple):
 
     logits: Array
     ordered: Array
-
-
-class _Settings(NamedTuple):
-    repetition_penalty: float
-    temperature: float
-    top_p: float
-    min_p: float
-    top_k: int
-    greedy: bool
 
 
 class CompiledDraws:
@@ -93,18 +85,18 @@ def numbers(configs: Sequence[SamplingConfig]) -> Array:
 def draw_row(logits: Any, never: Any, settings: Any, recent: Any, uniform: float, space: Any) -> int:
     """The symbol that follows the logits (V,) of one text; -1 where they are not finite."""
     penalty, temperature, top_p, min_p, top_k, greedy = settings
-    sampling = _Settings(penalty, temperature, top_p, min_p, int(top_k), greedy != 0)
+    sampling = Sampling(penalty, temperature, top_p, min_p, int(top_k), greedy != 0)
     space.logits[:] = logits
     return draw_symbol(space, never, recent, sampling, uniform)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@compiled(error_model="numpy", nogil=True)
 def _draw_rows(logits: Any, never: Any, settings: Any, recent: Any, uniforms: Any, space: Any, drawn: Any) -> None:
     for row in range(len(drawn)):
         drawn[row] = draw_row(logits[row], never, settings[row], recent[row], uniforms[row], space)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@compiled(error_model="numpy", nogil=True)
 def _report_rows(
     logits: Any, symbols: Any, counts: Any, scores: Any, own: Any, ranks: Any, ids: Any, logs: Any
 ) -> None:

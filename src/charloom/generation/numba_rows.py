@@ -17,6 +17,7 @@ import numba
 import numpy as np
 from numba import njit, prange
 
+from charloom.generation.numba_cache import compiled
 from charloom.generation.numba_draws import Space, draw_row, numbers
 from charloom.generation.numba_products import COLUMNS, multiply, tiles
 from charloom.generation.numba_steps import BYTES_A_THREAD, CELLS, computing, tanh
@@ -279,7 +280,7 @@ def _multiply(out: Any, factor: Any) -> None:
         out[unit] *= factor[unit]
 
 
-@njit(parallel=True, cache=True, error_model="numpy", nogil=True)
+@compiled(parallel=True, error_model="numpy", nogil=True)
 def _shared(weights: Any, memory: Any, layer: int, symbols: Any, parts: int) -> None:
     """A layer's step, its units shared by the threads."""
     blocks = weights.recurrent.shape[1]
@@ -311,7 +312,7 @@ def _products(matrix: Any, inputs: Any, sums: Any) -> None:
         multiply(matrix, first, inputs, 0, size, sums, place, sums.shape[1], size, rows)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@compiled(error_model="numpy", nogil=True)
 def _run(
     weights: Any,
     memory: Any,

@@ -17,6 +17,7 @@ import numpy as np
 from numba import njit, prange
 
 from charloom.errors import NotFiniteError
+from charloom.generation.numba_cache import compiled
 from charloom.generation.numpy_steps import Stepper
 from charloom.generation.sampling import REPETITION_WINDOW
 from charloom.machine.threads import shared, working
@@ -88,7 +89,7 @@ class _Scratch(NamedTuple):
     "Probabilities in order."
 
 
-class _Sampling(NamedTuple):
+class Sampling(NamedTuple):
     """`SamplingConfig` in types that never change: another type would trigger a new compilation."""
 
     repetition_penalty: float
@@ -142,7 +143,7 @@ class Loop:
         ring = np.full(REPETITION_WINDOW, -1, np.int64)
         ring[: len(recent)] = recent
         place = len(recent) % len(ring)
-        sampling = _Sampling(
+        sampling = Sampling(
             repetition_penalty=float(config.repetition_penalty),
             temperature=float(config.temperature),
             top_p=float(config.top_p),
@@ -297,7 +298,7 @@ def _units(weights: Any, memory: Any, scratch: Any, layer: int, symbol: int, lo:
             new[unit] = max(inputs[0, unit] + recurrent[0, unit], np.float32(0))
 
 
-@njit(parallel=True, cache=True, error_model="numpy")
+@compiled(parallel=True, error_model="numpy")
 def _shared(weights: Any, memory: Any, scratch: Any, layer: int, symbol: int, parts: int) -> None:
     """A layer's step, its units shared by the threads."""
     size = memory.h.shape[1]
@@ -318,7 +319,7 @@ def _advance(weights: Any, memory: Any, scratch: Any, symbol: int, parts: int) -
         memory.h[layer] = scratch.new
 
 
-@njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _follow(weights: Any, memory: Any, scratch: Any, ids: Any, parts: int) -> None:
     """Read the ids."""
     for symbol in ids:
@@ -333,7 +334,7 @@ def _predict(output: Any, memory: Any, scratch: Any) -> None:
     logits += output.bias
 
 
-@njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _nats(weights: Any, output: Any, memory: Any, scratch: Any, ids: Any, boundary: int, parts: int) -> float:
     """Surprisal of the ids, read from the boundary on."""
     logits, nats, symbol = scratch.logits, 0.0, boundary
@@ -407,7 +408,7 @@ def _keep(probabilities: Any, least: float, count: int) -> None:
     probabilities /= probabilities.sum()
 
 
-@njit(cache=True, fastmath=_FAST, error_model="numpy")
+@compiled(fastmath=_FAST, error_model="numpy")
 def _write(
     weights: Any,
     output: Any,

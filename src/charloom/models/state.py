@@ -7,10 +7,16 @@ import numpy as np
 
 from charloom.errors import SettingsError
 from charloom.models.step_weights import Floats
-from charloom.settings import NetworkConfig
+from charloom.settings import Cell, NetworkConfig
 
 Arrays = tuple[Floats, ...]
 """A state as arrays: (h,) of shape (layers, B, H), for an LSTM (h, c); `charloom.State` in numpy."""
+
+
+def unit_values(cell: Cell, state: Arrays) -> Floats:
+    """What is shown of hidden units, of any part of a state: of an LSTM tanh(c), its memory as it leaves through the
+    output gate; of other cells h."""
+    return np.tanh(state[1]) if cell == "lstm" else state[0]
 
 
 def as_state(config: NetworkConfig, state: Sequence[Any]) -> Arrays:

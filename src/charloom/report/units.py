@@ -1,8 +1,8 @@
 """Which hidden units follow something that a person can read: Karpathy, Johnson and Fei-Fei 2015 (arXiv 1506.02078).
 
 For each feature, the unit that correlates with it most in the first half of the text is chosen, and its correlation in
-the second half is reported, so that the best of a thousand units is not just a lucky one. An LSTM's units are tanh(c),
-the cell state as it leaves through the gate; those of other cells are h.
+the second half is reported, so that the best of a thousand units is not just a lucky one. A unit's values are those of
+`charloom.models.state.unit_values`.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charloom.generation.numpy_steps import Stepper
+from charloom.models.state import unit_values
 from charloom.plotting import style
 from charloom.plotting.heat_map import glyph
 from charloom.report.features import features_of
@@ -61,8 +62,8 @@ def activations(stepper: Stepper, symbols: Integers, boundary: int) -> NDArray[n
     """The values of all units of all layers (T, layers H) after each symbol, reset at each boundary."""
     made = np.empty((len(symbols), stepper.config.layers * stepper.config.hidden_size), np.float32)
     for place, rows in enumerate(stepper.follow(symbols.tolist(), boundary)):
-        made[place] = rows.state[-1].ravel()
-    return np.tanh(made, out=made) if stepper.config.cell == "lstm" else made
+        made[place] = unit_values(stepper.config.cell, rows.state).ravel()
+    return made
 
 
 def correlations(memory: NDArray[np.float32], values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -21,6 +21,35 @@ IDLE_SECONDS = 30
 CONNECTIONS = 1024
 """Most connections at a time."""
 
+_TOO_LONG = 431
+"""The status for headers that are too long."""
+
+
+class _BoundedHeads(h11.Connection):
+    """HTTP whose requests have a first line and headers of at most so many bytes, however they arrive.
+
+    h11 itself counts what has arrived only while a request is incomplete, so one that comes whole may be longer.
+    """
+
+    def __init__(self, most: int) -> None:
+        super().__init__(h11.SERVER, most)
+        self._most = most
+        self.too_long = False
+
+    def next_event(self) -> Any:
+        """The next event. Raises `h11.RemoteProtocolError`."""
+        waiting = self.their_state is h11.IDLE
+        before = len(self.trailing_data[0]) if waiting else 0
+        try:
+            event = super().next_event()
+        except h11.RemoteProtocolError as error:
+            self.too_long = error.error_status_hint == _TOO_LONG
+            raise
+        if waiting and isinstance(event, h11.Request) and before - len(self.trailing_data[0]) > self._most:
+            self.too_long = True
+            raise h11.RemoteProtocolError("the head of the request is too long", error_status_hint=_TOO_LONG)
+        return event
+
 
 class BoundedConnection(H11Protocol):
     """A connection that is closed if no whole request arrives in time, and refused if there are too many."""
@@ -28,6 +57,10 @@ class BoundedConnection(H11Protocol):
     header_seconds = HEADER_SECONDS
     most = CONNECTIONS
     _deadline: asyncio.TimerHandle | None = None
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.conn: _BoundedHeads = _BoundedHeads(HEADER_BYTES)
 
     def connection_made(self, transport: Any) -> None:
         """Start to wait for the first request, or refuse the connection."""
@@ -74,7 +107,10 @@ class BoundedConnection(H11Protocol):
             if cycle.response_started:
                 self.transport.close()
                 return
-        self._end(400, "this is not a request that an HTTP server understands")
+        if self.conn.too_long:
+            self._end(_TOO_LONG, f"the first line and the headers of a request have at most {HEADER_BYTES:,} bytes")
+        else:
+            self._end(400, "this is not a request that an HTTP server understands")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""

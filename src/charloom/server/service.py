@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from charloom.errors.options import answering
 from charloom.server import metrics, static
 from charloom.server.access import KnownHosts, NeedsKey
 from charloom.server.answered import Answered
@@ -73,13 +74,15 @@ class Service:
             return
         self.running += 1
         try:
-            await self._app(scope, receive, send)
+            with answering():
+                await self._app(scope, receive, send)
         finally:
             self.running -= 1
 
     def _add_routes(self, registry: Registry) -> None:
         api, health = self.api, self.health
 
+        @api.head(HEALTH, include_in_schema=False)  # what load balancers ask; the server sends no body then
         @api.get(HEALTH, responses={503: {"description": "Not ready yet, or ending."}})
         async def read_health() -> JSONResponse:
             """Whether every model can be asked."""

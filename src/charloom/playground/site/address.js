@@ -2,7 +2,8 @@
 
 import { SAMPLING, SHARED, within } from "./settings.js";
 
-const LONGEST = 4000;
+/** The longest value that an address holds, in characters. */
+export const LONGEST = 4000;
 
 /** @returns {Map<string, string>} names and values, none of them longer than a page can use */
 export function readAddress() {
@@ -10,7 +11,13 @@ export function readAddress() {
   return new Map(pairs.filter(([, value]) => value.length <= LONGEST));
 }
 
-/** Replace the address, without a step in the browser's history. Values that are null are left out. */
+/** @returns {string[]} the names of values in the address that are too long to be used */
+export function tooLong() {
+  const pairs = [...new URLSearchParams(location.hash.slice(1))];
+  return pairs.filter(([, value]) => value.length > LONGEST).map(([name]) => name);
+}
+
+/** Replace the address, without a step in the browser's history. Values that are null or too long are left out. */
 export function writeAddress(values) {
   const kept = Object.entries(values).filter(([, value]) => value !== null && String(value).length <= LONGEST);
   history.replaceState(null, "", `#${new URLSearchParams(kept)}`);

@@ -1,6 +1,6 @@
 /** The page: its tabs, its sentences when something goes wrong, and what the tabs share. */
 
-import { readAddress, writeAddress } from "./address.js";
+import { LONGEST, readAddress, tooLong, writeAddress } from "./address.js";
 import { chooseBackend } from "./backend.js";
 import { ClassifyPage } from "./classify_page.js";
 import { byId, element, whenQuiet } from "./dom.js";
@@ -72,6 +72,14 @@ function askForKey() {
   });
 }
 
+/** Say so if the address has a text that is too long for it. */
+function whatTheAddressHolds() {
+  withdraw("error", "address");
+  if (!tooLong().some((name) => name === "prompt" || name === "text")) return;
+  const most = LONGEST.toLocaleString("en");
+  notice("error", `The text in this address has more than ${most} characters, so it was left out; paste it instead.`, "address");
+}
+
 /** The tabs of the models at hand; returns a function that shows one of them. */
 function show(context, address) {
   for (const page of context.pages.values()) page.close?.();
@@ -138,7 +146,11 @@ async function start() {
     (context.models ? compare() : load()).catch(onError);
   });
   addEventListener("paste", whatFits);
-  addEventListener("hashchange", () => context.models && show(context, readAddress()));
+  addEventListener("hashchange", () => {
+    whatTheAddressHolds();
+    if (context.models) show(context, readAddress());
+  });
+  whatTheAddressHolds();
   await load();
 }
 

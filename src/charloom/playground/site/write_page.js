@@ -1,6 +1,6 @@
 /** Writing: a beginning, one or two columns that continue it, the settings, and the branches. */
 
-import { samplingFrom, settingsTo, sharedFrom } from "./address.js";
+import { LONGEST, samplingFrom, settingsTo, sharedFrom } from "./address.js";
 import { Column } from "./column.js";
 import { element } from "./dom.js";
 import { Inspector } from "./inspector.js";
@@ -95,7 +95,7 @@ export class WritePage {
     this.moreButton = button("Write on", () => this.#resume() || this.columns.forEach((column) => column.more()));
     this.seedButton = button("Another seed", () => this.#another());
     this.compareButton = button("Compare", () => this.#compare());
-    const link = button("Copy link", () => this.#context.copy(location.href, "The link is copied."), "quiet");
+    const link = button("Copy link", () => this.#copyLink(), "quiet");
     const acts = [this.main, this.pauseButton, this.stepButton, this.moreButton, this.seedButton, this.compareButton, link];
     const label = element("label", { for: "prompt" }, "Begin with");
     const toolbar = element("div", { class: "toolbar", role: "group", "aria-label": "Writing" }, ...acts);
@@ -103,6 +103,15 @@ export class WritePage {
     this.stage = element("div", { class: "columns" });
     const left = element("div", { class: "left" }, beginning, this.stage, this.#settings());
     this.element = element("section", { class: "page" }, left, this.#inspector.element);
+  }
+
+  #copyLink() {
+    const tooLong = this.prompt.value.length > LONGEST;
+    const most = LONGEST.toLocaleString("en");
+    if (tooLong) {
+      this.#context.notice("error", `The link has everything but the text: more than ${most} characters do not fit.`, "write");
+    } else this.#context.withdraw("error");
+    this.#context.copy(location.href, tooLong ? "The link is copied without the text." : "The link is copied.");
   }
 
   #settings() {

@@ -10,6 +10,7 @@ from charloom.data.vocabulary import Ids
 from charloom.errors import CharloomError
 from charloom.generation.writer import Writer
 from charloom.models.model_folder import encode_for
+from charloom.models.state import unit_values
 from charloom.server.routes.errors import RequestError
 from charloom.server.routes.workers import Workers
 from charloom.server.served import Limits
@@ -52,8 +53,8 @@ class Activity:
     def _json(self, writer: Writer, ids: Ids, layer: int, units: list[int] | None, left: Callable[[], bool]) -> str:
         chosen = np.array(units) if units is not None else self._most_varied(writer, ids, layer, left)
         values = np.empty((len(ids), len(chosen)), np.float32)
-        for place, state in enumerate(_states(writer, ids, layer, left)):
-            values[place] = state[chosen]
+        for place, every in enumerate(_every_unit(writer, ids, layer, left)):
+            values[place] = every[chosen]
         ends = _ends(writer, ids)
         rows = [json.dumps([round(value, _DIGITS) for value in row.tolist()]) for row in values[ends].T]
         return f'{{"units":{json.dumps(chosen.tolist())},"values":[{",".join(rows)}]}}'
@@ -62,19 +63,22 @@ class Activity:
         """The units whose values vary most along the text, the most varied first."""
         size = writer.config.network.hidden_size
         total, squares = np.zeros(size), np.zeros(size)
-        for state in _states(writer, ids, layer, left):
-            total += state
-            squares += state.astype(np.float64) ** 2
+        for every in _every_unit(writer, ids, layer, left):
+            total += every
+            squares += every.astype(np.float64) ** 2
         variance = squares / len(ids) - (total / len(ids)) ** 2
         return np.argsort(-variance, kind="stable")[: self._units]
 
 
-def _states(writer: Writer, ids: Ids, layer: int, left: Callable[[], bool]) -> Iterator[Array]:
-    """A layer's hidden state (H,) after each symbol, overwritten by the next; ends early if the client has left."""
+def _every_unit(writer: Writer, ids: Ids, layer: int, left: Callable[[], bool]) -> Iterator[Array]:
+    """The values (H,) of a layer's units after each symbol, overwritten by the next; ends early if the client has left.
+
+    They are those of `charloom report` and of an exported page.
+    """
     for place, rows in enumerate(writer.stepper.follow(ids.tolist(), writer.vocabulary.boundary)):
         if place % 64 == 0 and left():
             return
-        yield rows.state[0][layer, 0]
+        yield unit_values(writer.config.network.cell, tuple(part[layer, 0] for part in rows.state))
 
 
 def _ends(writer: Writer, ids: Ids) -> Array:

@@ -1,6 +1,7 @@
 """A few threads for work that is not done side by side, with a bounded queue in front of them."""
 
 import asyncio
+import contextvars
 import queue
 import threading
 from collections.abc import Callable
@@ -34,9 +35,10 @@ class Workers:
             if self._here >= self._most:
                 raise ServerBusy(f"{self._here} requests of this kind are being answered; try again in a moment")
             self._here += 1
+        context = contextvars.copy_context()  # messages are for whoever asked
         future: Future[Result] = Future()
         future.add_done_callback(self._done)
-        self._work.put((future, work))
+        self._work.put((future, lambda: context.run(work)))
         return await asyncio.wrap_future(future)
 
     def _done(self, future: Future[Any]) -> None:
