@@ -23,8 +23,8 @@ LONGEST = 1 << 26
 class Lines:
     """The lines of UTF-8 text in a file, or in standard input if `place` is "-"; iterate once.
 
-    Compression with gzip, bzip2, xz or zstd is undone. A line ends at a newline, which is left out, as is a return before it;
-    an empty line is an empty text. With `whole`, lines keep their ends, and the first a byte order mark. Raises
+    Compression is undone. A line ends at a newline, which is left out, as is a return before it; an empty line is an
+    empty text. With `whole`, lines keep their ends, and the first a byte order mark. Raises
     `TextError`, which names the line that is not UTF-8 or too long.
     """
 
