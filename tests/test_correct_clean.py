@@ -299,8 +299,8 @@ def test_a_text_without_a_list_asks_for_one(tmp_path: Path, charloom: Call) -> N
 
 @pytest.mark.parametrize(("text", "said"), [("a b " * 5000 + "c", False), ("a b " * 50 + "c d e", True)])
 def test_new_words_are_given_as_the_reason_only_where_some_are_expected(text: str, said: bool) -> None:
-    from charloom.cli.correct import _without_list
+    from charloom.cli.corrections import without_list
 
-    message = _without_list(Lexicon.of([text]))
+    message = without_list(Lexicon.of([text]).unseen)
     assert ("would be new" in message) == said
     assert "about 0" not in message

@@ -34,6 +34,7 @@ GIVEN = {
     "complete.md": "runs/my",
     "compress.md": "runs/my",
     "correct.md": "runs/my",
+    "many-texts.md": "runs/my",
     "share.md": "runs/my",
 }
 """The run that a page takes for granted."""
@@ -99,6 +100,9 @@ def world(tmp_path_factory: pytest.TempPathFactory, docs_text: str) -> Path:
     ):
         (folder / name).write_text(docs_text[start : start + characters] + "".join(sorted(set(docs_text))), "utf-8")
     shutil.copy(ROOT / "src" / "charloom" / "durations.py", folder / "shelf.py")
+    (folder / "books").mkdir()
+    for number in range(3):
+        (folder / "books" / f"{number}.txt").write_text(docs_text[2_000 * number :][:1_500], "utf-8")
     names = ["".join(draw.choices("aeiourlnst", k=draw.randint(3, 9))).title() for _ in range(600)]
     (folder / "names.txt").write_text("\n".join(names[:500]) + "\n")
     (folder / "other-names.txt").write_text("\n".join(names[500:]) + "\n")
@@ -161,6 +165,7 @@ def folder(page: Path, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for file in world.iterdir():
         if file.is_file():
             shutil.copy(file, tmp_path)
+    shutil.copytree(world / "books", tmp_path / "books")
     if page.name in GIVEN:
         shutil.copytree(world / "runs" / "my", tmp_path / GIVEN[page.name])
     monkeypatch.setenv("CHARLOOM_CACHE", str(tmp_path / ".cache"))

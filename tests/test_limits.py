@@ -214,6 +214,14 @@ ALLOWED = {
         ("evaluation/predictive_compressors.py", name)
         for name in ("subprocess", "subprocess.run", "subprocess.CalledProcessError")
     ),
+    *(
+        ("machine/workers.py", name)
+        for name in (
+            *("subprocess", "subprocess.PIPE", "subprocess.Popen", "subprocess.TimeoutExpired"),
+            *("pickle", "pickle.dumps", "pickle.loads", "pickle.HIGHEST_PROTOCOL"),
+        )
+    ),
+    *(("machine/worker.py", f"pickle{name}") for name in ("", ".dumps", ".loads", ".HIGHEST_PROTOCOL")),
     *(("study/processes.py", name) for name in ("subprocess", "subprocess.PIPE", "subprocess.Popen")),
     *(
         ("machine/threads.py", name)
@@ -223,8 +231,9 @@ ALLOWED = {
 }
 """The public names are imported when they are first used, by a table in that file; the process's own C library keeps
 freed memory, and its OpenMP lets threads sleep; Python source is parsed, to a tree and never to code, to learn whether
-it is incomplete; a study starts this package's own command line; zpaq is started to measure a text; symspellpy's list
-is found without importing it."""
+it is incomplete; a study starts this package's own command line; a worker is a process of this package, and the two
+pickle for each other what goes through their pipes and nowhere else; zpaq is started to measure a text; symspellpy's
+list is found without importing it."""
 
 
 def forbidden(source: str) -> Iterator[str]:

@@ -1,8 +1,10 @@
 """Many texts at once, verb by verb: N workers equal one, interrupted and called again equals uninterrupted."""
 
+import errno
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,10 +21,13 @@ from charloom import many
 from charloom.classify.counts_alone import counts_alone, folder_files
 from charloom.classify.model import load_classifier
 from charloom.classify.rows import parse_lines
+from charloom.cli import rows_shown
 from charloom.data import lines as lines_module
 from charloom.data.lines import Lines
 from charloom.errors import CharloomError, TextError
 from charloom.many import groups as groups_module
+from charloom.storage import line_files
+from charloom.storage.atomic_files import Disk
 from charloom.storage.line_files import LineFile
 from classify_rows import begin, finish, small_rows
 
@@ -228,7 +233,7 @@ def test_a_call_that_is_ended_keeps_what_it_wrote_and_is_continued(
     charloom: Command, classifier: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     texts, out = tmp_path / "texts.txt", tmp_path / "out.txt"
-    texts.write_text("".join(f"the text of line {number}\n" for number in range(200_000)))
+    texts.write_text("".join(f"the text of line {number}\n" for number in range(60_000)))
     words = ["classify", "predict", str(classifier), str(texts), "--workers", "2", "--output", str(out)]
     with subprocess.Popen([sys.executable, "-m", "charloom", *words], stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 100
@@ -239,12 +244,79 @@ def test_a_call_that_is_ended_keeps_what_it_wrote_and_is_continued(
     assert process.returncode == (130 if number == signal.SIGINT else -9), said
     assert "Traceback" not in said
     rows = out.read_bytes().split(b"\n")[:-1]
-    assert 0 < len(rows) < 200_000
+    assert 0 < len(rows) < 60_000
     short = tmp_path / "short.txt"
     short.write_text("".join(f"the text of line {number}\n" for number in range(len(rows) + 500)))
     assert charloom("classify", "predict", classifier, short, "--output", out).returncode == 0
     assert out.read_bytes().split(b"\n")[: len(rows)] == rows
     assert [row.split(b"\t")[2] for row in out.read_bytes().splitlines()] == short.read_bytes().splitlines()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full device as Linux has it")
+@pytest.mark.parametrize(("door", "code", "said"), [("full", 2, "no space left on device"), ("gone", 0, "")])
+def test_results_that_cannot_be_written_end_the_workers_too(
+    classifier: Path, tmp_path: Path, door: str, code: int, said: str
+) -> None:
+    texts = tmp_path / "texts.txt"
+    texts.write_text("a line of text\n" * 5_000)
+    command = [sys.executable, "-m", "charloom", "classify", "predict", str(classifier), str(texts), "--workers", "2"]
+    if door == "full":
+        out = os.open("/dev/full", os.O_WRONLY)
+    else:
+        nobody, out = os.pipe()
+        os.close(nobody)
+    with subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE, text=True) as process:
+        os.close(out)
+        error = process.communicate(timeout=100)[1]  # ends when no process holds it any longer
+    assert (process.returncode, "Traceback" in error) == (code, False), error
+    assert error.count("\n") == bool(said)
+    assert said in error
+
+
+class FullDisk(Disk):
+    """A disk with room for some bytes."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+
+    def write(self, file: int, data: memoryview) -> int:
+        if self.room == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        some = data[: self.room]
+        self.room -= len(some)
+        return super().write(file, some)
+
+
+def test_a_disk_that_is_full_keeps_what_was_written_and_the_call_is_continued(
+    charloom: Command, classifier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups_module, "TOGETHER", 8)
+    texts = some_lines(tmp_path / "texts.txt")
+    command = ("classify", "predict", classifier, texts, "--output", "out.txt")
+    whole = charloom(*command[:-2]).stdout.encode()
+    with monkeypatch.context() as patch:
+        patch.setattr(line_files, "Disk", lambda: FullDisk(len(whole) // 2))
+        assert "no space is left on the disk" in refused(charloom(*command))
+    assert (tmp_path / "out.txt").read_bytes() == whole[: len(whole) // 2]
+    assert charloom(*command).returncode == 0
+    assert (tmp_path / "out.txt").read_bytes() == whole
+
+
+def test_how_far_the_rows_are_is_shown_on_standard_error_alone(
+    charloom: Command, classifier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups_module, "TOGETHER", 8)
+    monkeypatch.setattr(rows_shown, "LINE_SECONDS", 0.0)
+    texts = some_lines(tmp_path / "texts.txt")
+    done = charloom("classify", "predict", classifier, texts, "--output", "out.txt")
+    assert done.stdout == ""
+    shown = done.stderr.splitlines()
+    assert [re.sub(r" +[\d,.]+ a second.*", "", line) for line in shown[-2:]] == ["100%  40 texts", "100%  43 texts"]
+    console = rows_shown.Console(file=(screen := io.StringIO()), force_terminal=True, width=100)
+    monkeypatch.setattr(rows_shown, "Console", lambda stderr: console)
+    monkeypatch.setattr(rows_shown, "BAR_SECONDS", 0.0)
+    done = charloom("classify", "predict", classifier, texts, "--output", "out.txt", "--force")
+    assert (done.stdout, "43 texts" in screen.getvalue()) == ("", True)
 
 
 def test_the_json_of_a_resumed_output_is_read_with_distrust(

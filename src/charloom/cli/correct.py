@@ -2,19 +2,16 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from charloom.cli import files
-from charloom.cli.corrections import keep_line_ends, reason, record
+from charloom.cli.corrections import keep_line_ends, reason, record, without_list
 from charloom.cli.many import ManyOptions
 from charloom.cli.sources import HYPHEN
 from charloom.data.file_kinds import advice
 from charloom.errors import SettingsError, TextError, shown
-
-if TYPE_CHECKING:
-    from charloom.correct.lexicon import Lexicon
 
 
 def correct(
@@ -63,7 +60,7 @@ def correct(
         Print one JSON value for each text: the corrected text, and for each change its position, both words, both
         probabilities and the reason.
     """
-    from charloom.correct.run_words import ONE_TEXT
+    from charloom.correct.run_words import one_text
     from charloom.many.corrections import check_confidence
 
     many.check()
@@ -77,7 +74,7 @@ def correct(
         _correct_whole(run, passage, source, moved, words, many, aggressive, confidence, json=json)
         return
     if moved is not None:
-        raise SettingsError(f"{ONE_TEXT}; with --each, the run's training text must be where it was")
+        raise SettingsError(f"{one_text()}; with --each, the run's training text must be where it was")
     from charloom.cli.correct_many import correct_folder, correct_passages
     from charloom.many.corrections import Correcting
     from charloom.many.model_place import lasting_place
@@ -118,7 +115,7 @@ def _correct_whole(
     corrector = Corrector(writer, lexicon, aggressive=aggressive, confidence=confidence)
     corrected, changes = corrector.correct(original)
     if not lexicon.has_list:
-        say(_without_list(lexicon))
+        say(without_list(lexicon.unseen))
     if target is not None:
         files.write(target, corrected.encode())
     if json:
@@ -130,12 +127,6 @@ def _correct_whole(
         sys.stdout.flush()
     for change in changes:
         say(reason(record(original, change)))
-
-
-def _without_list(lexicon: "Lexicon") -> str:
-    from charloom.many.corrections import without_list
-
-    return without_list(lexicon.unseen)
 
 
 def _listed(words: Path | None) -> dict[str, int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from charloom.cli import files
-from charloom.cli.corrections import keep_line_ends, reason, record
+from charloom.cli.corrections import keep_line_ends, reason, record, without_list
 from charloom.cli.many import ManyOptions, left, line_file, write_lines
 from charloom.cli.output import print_json, say
 from charloom.cli.rows_shown import rows_shown
@@ -119,7 +119,7 @@ def _changes(passage: "Passage", corrected: "Corrected") -> Iterator[dict[str, A
 
 def _remark(some: "list[Corrected]") -> bool:
     """Say what is worth saying about the known words; whether there was anything."""
-    if some and some[0].remark:
-        say(some[0].remark)
+    if some and not some[0].has_list:
+        say(without_list(some[0].unseen))
         return True
     return False

@@ -37,3 +37,13 @@ def record(text: str, change: "Change", *, line: int = 1, start: int = 0) -> dic
         "after_probability": change.after_probability,
         "reason": change.reason,
     }
+
+
+def without_list(unseen: float | None) -> str:
+    """Why little is corrected without a word list, with the share of new words if there are any."""
+    new = round(1000 * (unseen or 0))
+    share = f" (of 1,000 further words of such a text about {new} would be new)" if new else ""
+    return (
+        f"there is no list of words in the language of the run's text, so only the surest slips are corrected{share}; "
+        "give a list with --words, one word a line, or for English install the extra: pip install 'charloom[text]'"
+    )

@@ -2,11 +2,14 @@
 
 import math
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from charloom.cli.many import ManyOptions
+from charloom.cli.sources import HYPHEN
 from charloom.errors import SettingsError
 
 
@@ -30,8 +33,9 @@ def evaluate(
     Every character counts once. Carried: the text is read from its beginning and the state is never reset. Fresh: the
     text is cut every CONTEXT symbols, and each window starts from a zero state and the one symbol before it.
 
-    With --workers or --output, each file of the folder --text is a text of its own: a line of figures for each, and one
-    for all, whose score is the sum of theirs. --output holds a JSON value for each file.
+    With --workers, each file of the folder --text is a text of its own: a line of figures for each, and one for all,
+    whose score is the sum of theirs; --output holds a JSON value for each file. Of a single text, workers share out the
+    fresh windows, while one of them reads the carried figure.
 
     Parameters
     ----------
@@ -60,7 +64,6 @@ def evaluate(
     json
         Print one JSON value.
     """
-    from charloom.cli.measure_folder import folder_of, measure_folder
     from charloom.cli.output import print_json
     from charloom.compress.codec import Codec
     from charloom.compress.proof import proof
@@ -71,10 +74,8 @@ def evaluate(
     from charloom.training.runs import load
 
     if many.given:
-        options = {"--split": split, "--baselines": baselines, "--verify": verify, "--dynamic": dynamic}
-        folder, names = folder_of(text, "evaluate", options), {"carried": "carried", "fresh": "fresh"}
-        _check_context(context)
-        measure_folder(run, folder, many, names=names, encoding=encoding, context=context, json=json)
+        options = {"--baselines": baselines, "--verify": verify, "--dynamic": dynamic}
+        _evaluate_many(run, split, text, encoding, context, many, options, json=json)
         return
     model = load(run)
     codec = Codec(model) if verify else None
@@ -102,9 +103,50 @@ def evaluate(
         _show(result, f"{run} on {name}: {measured.characters:,} characters, {measured.bytes:,} bytes")
 
 
-def _check_context(context: int) -> None:
+def _evaluate_many(
+    run: str,
+    split: str | None,
+    text: str | None,
+    encoding: str,
+    context: int,
+    many: ManyOptions,
+    options: Mapping[str, bool],
+    *,
+    json: bool,
+) -> None:
+    """Measure the files of a folder, or one text, with several processes."""
+    from charloom.cli.measure_folder import measure_folder
+    from charloom.cli.output import print_json
+    from charloom.many.model_place import lasting_place
+    from charloom.many.windows import measure
+
+    many.check()
+    for name, given in options.items():
+        if given:
+            raise SettingsError(f"{name} is computed by one process; leave it out, or --workers")
     if context < 1:
         raise SettingsError(f"context is {context}; it must be at least 1")
+    if text is not None and Path(text).is_dir():
+        if split is not None:
+            raise SettingsError("--split is for the run's own text; leave it out, or --text")
+        names = {"carried": "carried", "fresh": "fresh"}
+        measure_folder(run, Path(text), many, names=names, encoding=encoding, context=context, json=json)
+        return
+    if many.output is not None:
+        raise SettingsError("--output is for the files of a folder; name one with --text, or leave out --output")
+    if text == HYPHEN:
+        raise SettingsError("workers cannot share standard input; save it in a file, or leave out --workers")
+    found = measure(lasting_place(run), split, text, encoding, context=context, workers=many.workers)
+    result = {
+        "characters": found.carried.characters,
+        "bytes": found.carried.bytes,
+        "carried": found.carried.summary(),
+        "fresh": {**found.fresh.summary(), "context": context, "context_unit": found.context_unit},
+    }
+    if json:
+        print_json(result)
+    else:
+        _show(result, f"{run} on {found.name}: {result['characters']:,} characters, {result['bytes']:,} bytes")
 
 
 def _show(result: dict[str, Any], title: str) -> None:

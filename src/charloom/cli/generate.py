@@ -16,8 +16,15 @@ from charloom.settings import SamplingConfig, Syntax, Weights
 
 if TYPE_CHECKING:
     from charloom.generation.batched_generation import Sample
+    from charloom.generation.writer import Writer
 
 MOST_SAMPLES = 1_000_000
+
+ALONE = (
+    "--workers, --output and --prompts do not go with --endless, --new, --compare, --syntax and --compiled; leave out "
+    "either"
+)
+"""Why some texts are written one after the other."""
 
 
 def generate(
@@ -83,8 +90,8 @@ def generate(
     json
         Print one JSON value for each text.
     """
-    from charloom.cli.output import print_json, say
-    from charloom.generation.generate import generate_pieces, new_seed
+    from charloom.cli.output import say
+    from charloom.generation.generate import new_seed
     from charloom.generation.writer import Writer
 
     if not 1 <= samples <= MOST_SAMPLES:
@@ -112,17 +119,13 @@ def generate(
         ),
         (syntax and compared, "only lines can be compared, not code; leave out --syntax, or --new and --compare"),
         (syntax and (endless or compiled), "--syntax does not go with --endless and --compiled; leave out either"),
-        (
-            (many.given or prompts) and (endless or compared or syntax or compiled),
-            "--workers, --output and --prompts do not go with --endless, --new, --compare, --syntax and --compiled; "
-            "leave out either",
-        ),
     )
     if seed == "random":
         seed = new_seed()
         say(f"seed {seed}")
     many.check()
     if prompts is not None or many.output is not None or (several and many.given):
+        _refuse((endless or compared or syntax or compiled, ALONE))
         rows = _lines(prompts, samples) if prompts is not None else iter(asked)
         _write_many(run, rows, prompts, many, sampling, length, stop or [], seed, samples, json=json)
         return
@@ -139,19 +142,35 @@ def generate(
         write_compared(writer, asked, sampling, known, length=length, stop=stop or (), seed=seed, new=new, json=json)
         return
     if not several:
-        began = time.monotonic()
-        limit = None if endless else length
-        pieces = generate_pieces(writer, asked[0], sampling, length=limit, stop=stop or (), seed=seed)
-        if json:
-            print_json(collected(asked[0], pieces, began).record())
-        else:
-            stream(asked[0], pieces)
+        _write_one(writer, asked[0], sampling, None if endless else length, stop or [], seed, json=json)
         return
     from charloom.generation.batched_generation import write_samples
 
     seeds = range(seed, seed + len(asked))
     texts = write_samples(writer, asked, sampling, length=length, stop=stop or (), seeds=seeds)
     _print(texts, divided=writer.config.documents != "lines", json=json)
+
+
+def _write_one(
+    writer: "Writer",
+    prompt: str,
+    sampling: SamplingConfig,
+    length: int | None,
+    stop: list[str],
+    seed: int,
+    *,
+    json: bool,
+) -> None:
+    """Print a text while it is written."""
+    from charloom.cli.output import print_json
+    from charloom.generation.generate import generate_pieces
+
+    began = time.monotonic()
+    pieces = generate_pieces(writer, prompt, sampling, length=length, stop=stop, seed=seed)
+    if json:
+        print_json(collected(prompt, pieces, began).record())
+    else:
+        stream(prompt, pieces)
 
 
 def _print(samples: "Iterable[Sample]", *, divided: bool, json: bool) -> None:

@@ -18,11 +18,11 @@ SUMS = ("nats", "symbols", "correct")
 """What a line holds of a score in addition to its ratios, so that scores can be added."""
 
 
-def folder_of(text: str | None, verb: str, alternatives: Mapping[str, object]) -> Path:
-    """The folder whose files are measured. Raises `SettingsError` for another text, or for options that measure one."""
+def folder_of(text: str | None, alternatives: Mapping[str, object]) -> Path:
+    """The folder whose files are scored. Raises `SettingsError` for another text, or for options that show one."""
     if text is None or not Path(text).is_dir():
         raise SettingsError(
-            f"{verb} reads a text in order, in one process; leave out --workers and --output, or name a folder of "
+            "score reads a text in order, in one process; leave out --workers and --output, or name a folder of "
             "texts with --text"
         )
     for name, given in alternatives.items():

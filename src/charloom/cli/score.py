@@ -80,7 +80,7 @@ def score(
 
     if many.given:
         options = {"the passage": passage, "--html": html, "--png": png, "--hints": hints is not None}
-        folder = folder_of(text, "score", options)
+        folder = folder_of(text, options)
         measure_folder(run, folder, many, names={"carried": "score"}, encoding=encoding, context=None, json=json)
         return
     if (passage is None) == (text is None):

@@ -7,13 +7,12 @@ from pathlib import Path
 from charloom.correct.lexicon import Lexicon
 from charloom.correct.word_lists import known_words, words_of_model
 from charloom.errors import CharloomError, SettingsError, shown
+from charloom.errors.options import option
 from charloom.models.model_folder import is_run
 from charloom.training.run_text import same_text
 from charloom.training.runs import as_run
 
 MOVED = 'name where it is now with --text after a passage: charloom correct {run} "a passage" --text NEW'
-
-ONE_TEXT = "give one text to correct, a passage or --text"
 
 
 def words_of_run(run: str | PathLike[str], listed: Mapping[str, int], moved: Path | None = None) -> Lexicon:
@@ -24,17 +23,22 @@ def words_of_run(run: str | PathLike[str], listed: Mapping[str, int], moved: Pat
     """
     if not is_run(run):
         if moved:
-            raise SettingsError("give one text: a passage after the model, or a file with --text")
+            raise SettingsError(f"give one text: a passage after the model, or a file with {option('text')}")
         if (ready := words_of_model(run, listed)) is not None:
             return ready
         if not listed:
             raise SettingsError(
-                f"{shown(run)} is a model folder, which has no training text; give known words with --words"
+                f"{shown(run)} is a model folder, which has no training text; give known words with {option('words')}"
             )
         return Lexicon(listed)
     here = as_run(run)
     try:
         own = same_text(here, here.config(), moved, remedy=MOVED)
     except CharloomError as error:
-        raise SettingsError(f"{ONE_TEXT}: {error}") if moved else error from None
+        raise SettingsError(f"{one_text()}: {error}") if moved else error from None
     return known_words(own.train.pieces(), listed)
+
+
+def one_text() -> str:
+    """What to do if there are two texts to correct, as the beginning of a sentence."""
+    return f"give one text to correct, a passage or {option('text')}"

@@ -37,9 +37,9 @@ class Lines:
     @property
     def share(self) -> float | None:
         """How much of the file has been read, from 0 to 1; None for a pipe."""
-        if not self._size or self._file is None or self._file.closed:
+        if not self._size or self._file is None:
             return None
-        return min(1.0, self._file.tell() / self._size)
+        return 1.0 if self._file.closed else min(1.0, self._file.tell() / self._size)
 
     def __iter__(self) -> Iterator[str]:
         with self._opened() as source:

@@ -231,7 +231,7 @@ class _Worker(Generic[Row, Result]):
                 raise WorkerError("the work was stopped")
             try:
                 process = subprocess.Popen(
-                    [sys.executable, "-c", _START, _path()],
+                    [sys.executable, "-P", "-c", _START, _path()],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     env={**os.environ, **dict.fromkeys(_THREADS, "1")},

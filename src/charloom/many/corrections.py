@@ -41,12 +41,15 @@ class Passage:
 
 @dataclass(frozen=True)
 class Corrected:
-    """A text before and after its changes, and a remark if few words are known."""
+    """A text before and after its changes."""
 
     original: str
     text: str
     changes: list[Change]
-    remark: str = ""
+    has_list: bool = True
+    "Whether a list of words was known."
+    unseen: float | None = None
+    "Share of further words of such a text that would be new."
 
 
 def correct(
@@ -83,13 +86,12 @@ class Correcting:
     def __call__(self) -> Callable[[Group[Passage | Path]], list[Corrected]]:
         writer, lexicon = Writer.load(self.model), words_of_run(self.model, self.words)
         corrector = Corrector(writer, lexicon, aggressive=self.aggressive, confidence=self.confidence)
-        remark = "" if lexicon.has_list else without_list(lexicon.unseen)
 
         def answer(group: Group[Passage | Path]) -> list[Corrected]:
             found = []
             for row in group.rows:
                 original = row.text if isinstance(row, Passage) else read_whole(row)
-                found.append(Corrected(original, *corrector.correct(original), remark))
+                found.append(Corrected(original, *corrector.correct(original), lexicon.has_list, lexicon.unseen))
             return found
 
         return answer
@@ -129,16 +131,6 @@ def read_whole(path: Path) -> str:
     except UnicodeDecodeError as error:
         told = advice(data, flag=False)
         raise TextError(f"{shown(path)} is not UTF-8: byte at offset {error.start:,}; {told}{LEFT_OUT}") from None
-
-
-def without_list(unseen: float | None) -> str:
-    """Why little is corrected without a word list, with the share of new words if there are any."""
-    new = round(1000 * (unseen or 0))
-    share = f" (of 1,000 further words of such a text about {new} would be new)" if new else ""
-    return (
-        f"there is no list of words in the language of the run's text, so only the surest slips are corrected{share}; "
-        "give a list with --words, one word a line, or for English install the extra: pip install 'charloom[text]'"
-    )
 
 
 def check_confidence(confidence: float) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 from charloom.errors import StorageError
+from charloom.errors.options import option
 from charloom.many.groups import Group
 from charloom.storage.line_files import LineFile
 
@@ -47,7 +48,7 @@ class Resumed(Generic[Row]):
         if next(there, None) is not None:
             raise StorageError(
                 f"{self._output.path} has more lines than there are rows, so it is not the output of this input; "
-                "choose another --output, or overwrite it with --force"
+                f"{_advice()}"
             )
         self.complete = True
 
@@ -58,9 +59,13 @@ class Resumed(Generic[Row]):
             if lines and not self._fits(row, lines[0]):
                 raise StorageError(
                     f"{self._output.path}, row {group.first + done + 1:,}, is not the answer to that row of the input; "
-                    "choose another --output, or overwrite it with --force"
+                    f"{_advice()}"
                 )
             if len(lines) < wanted:
                 return done
             self._output.keep()
         return len(group.rows)
+
+
+def _advice() -> str:
+    return f"choose another {option('output')}, or overwrite it with {option('force')}"
