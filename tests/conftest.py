@@ -143,3 +143,14 @@ def as_on_the_command_line() -> Iterator[None]:
 
     with named_as_flags():
         yield
+
+
+@pytest.fixture
+def postgres() -> str:
+    """The address of a PostgreSQL for this test; CI starts one."""
+    address = os.environ.get("CHARLOOM_TEST_POSTGRES", "")
+    if not address:
+        assert not os.environ.get("CHARLOOM_TEST_POSTGRES_REQUIRED"), "CI should have started a PostgreSQL"
+        pytest.skip("there is no PostgreSQL: CHARLOOM_TEST_POSTGRES is not set (.ci/run starts one)")
+    pytest.importorskip("psycopg", reason="PostgreSQL needs the extra tune")
+    return address

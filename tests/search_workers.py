@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -17,15 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from charloom.study.outcomes import Outcome
-from charloom.study.search_loop import OUTCOME, Search, name_of
+from charloom.study.search_loop import OUTCOME, Search
+from charloom.study.standing import name_of
 from charloom.study.storages import open_storage
 
 HEARTBEAT, GRACE = 1, 3
 
 
 def search(address: str, name: str, wanted: int) -> Search:
-    storage = open_storage(address, Path("unused"), heartbeat=HEARTBEAT, grace=GRACE)
-    return Search(name, storage, wanted, seed=None, validations=10, grace=GRACE)
+    storage = open_storage(address, Path("unused"), stop=threading.Event(), say=print)
+    return Search(name, storage, wanted, seed=None, validations=10, grace=GRACE, beat=HEARTBEAT)
 
 
 def worker(address: str, name: str, wanted: int, seconds: float, log: Path, rest: Path | None = None) -> None:
@@ -101,7 +103,7 @@ def main(address: str, name: str, wanted: int, kills: int, folder: Path) -> None
                     {
                         "number": trial.number,
                         "state": trial.state.name,
-                        "counts": found._counts(trial),
+                        "counts": trial in found.ended(),
                         "run": name_of(trial),
                         "outcome": OUTCOME in trial.user_attrs,
                     }

@@ -12,7 +12,7 @@ from charloom.cli.main import build
 from charloom.cli.sources import Sources, prepare
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [path for path in sorted((ROOT / "docs").rglob("*.md")) if "studies" not in path.parts[:-2]]
+PAGES = [path for path in sorted((ROOT / "docs").rglob("*.md")) if "studies" not in path.relative_to(ROOT).parts[:-2]]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES]
 
 

@@ -46,6 +46,10 @@ SHORTER = (
     (r"(charloom train (?!.*--from).*?)--time-budget", r"\1--from none --time-budget"),  # english needs longer
     (r"--time-budget \w+", "--time-budget 8s"),
     (r"--budget \w+", "--characters 20000"),
+    (r"--search 30 --characters \d+ --seeds 2 --storage", "--search 1 --characters 20000 --storage"),
+    (r"--(storage|worker) postgresql://me@host/searches", rf"--\1 '{os.environ.get('CHARLOOM_TEST_POSTGRES', '')}'"),
+    (r"--name my-search", f"--name my-search-{os.getpid()}"),
+    (r"--text my.txt", f"--text my.txt --name my-search-{os.getpid()}"),
     (r"(charloom push .*)", r"\1 --yes"),
     (
         r"--learning-rates 3e-3,1e-2,3e-2 --hidden-sizes 64,128,256 --seeds 2",
@@ -187,7 +191,8 @@ def test_every_page_has_its_commands() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_commands_of_a_page_run(page: Path, folder: Path) -> None:
     for command in commands(page):
-        run(command, folder)
+        if "--storage ''" not in command and "--worker ''" not in command:  # those need a database
+            run(command, folder)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if program(page)], ids=lambda page: page.stem)

@@ -88,6 +88,12 @@ def test_a_password_of_a_storage_is_shown_and_written_nowhere(
     nowhere(SECRET, done, tmp_path)
 
 
+@pytest.mark.parametrize("address", [ADDRESSES[0], ADDRESSES[2], ADDRESSES[9], ADDRESSES[-1]])
+def test_a_worker_shows_no_password(address: str, charloom: Call, tmp_path: Path) -> None:
+    pytest.importorskip("psycopg", reason="PostgreSQL needs the extra tune")
+    nowhere(SECRET, charloom("study", "--worker", address), tmp_path)
+
+
 @pytest.mark.parametrize("place", ELSEWHERE, ids=" ".join)
 @pytest.mark.parametrize("address", [*ADDRESSES[:4], *ADDRESSES[5:18], *ADDRESSES[22:25], *ADDRESSES[26:29]])
 def test_a_password_in_the_wrong_place_is_not_repeated(

@@ -119,7 +119,7 @@ def test_a_connection_too_many_is_answered_and_closed() -> None:
 
 
 def long_request(size: int) -> bytes:
-    """A request without a body whose first line and headers have so many bytes."""
+    """A request without a body whose first line and headers have `size` bytes."""
     head = b"GET / HTTP/1.1\r\nHost: a\r\nX-Long: %s\r\n\r\n"
     return head % (b"x" * (size - len(head % b"")))
 

@@ -138,7 +138,7 @@ def test_health_figures_and_models_are_there(server: ServeProcess) -> None:
     assert names == ["small", "languages"]
 
 
-def test_a_refusal_speaks_to_whoever_asked(server: ServeProcess) -> None:
+def test_a_refusal_speaks_to_the_one_who_asked(server: ServeProcess) -> None:
     """Not of flags and arguments of a machine that is not theirs."""
     asked = [("/v1/completions", {"prompt": "ж"}), ("/v1/score", {"text": "ж"}), ("/v1/activity", {"text": "ж"})]
     for path, body in asked:

@@ -23,8 +23,9 @@ from charloom.errors import CharloomError, FolderError
 from charloom.export.web_page import ExportRecord
 from charloom.models.model_folder import ModelConfig, VocabularyRecord
 from charloom.storage import strict_json
+from charloom.study.folders import SearchName
 from charloom.study.outcomes import Outcome
-from charloom.study.search import Terms
+from charloom.study.terms import Terms
 from charloom.study.trials import Study
 from charloom.training.checkpoints import Manifest, Pointer, Position
 from charloom.training.runs import Plan, RunConfig
@@ -41,6 +42,7 @@ RECORDS = (
     Outcome,
     Study,
     Terms,
+    SearchName,
     ExportRecord,
     CopyRecord,
     Header,

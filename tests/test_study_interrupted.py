@@ -1,22 +1,29 @@
 """A study whose process ends in any way: no trial outlives it, and the resumed study equals an uninterrupted one."""
 
+import hashlib
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from charloom.settings import NetworkConfig
 from charloom.study.folders import StudyFolder
 from charloom.study.processes import Process
+from charloom.study.search_loop import Search
+from charloom.study.storages import open_storage
 from charloom.study.sweep import ATTEMPTS, Attempt, Workshop
+from charloom.study.terms import KEPT, proposed
 from charloom.study.trials import planned
 from charloom.training.runs import lock
 from studies import study
@@ -100,6 +107,11 @@ def second(folder: Path) -> bool:
     """The first trial has ended, and the second is training."""
     return "step " in log(folder, TRIALS[1])
 
+
+SPACE = "[training.learning_rate]\nlow = 0.001\nhigh = 0.1\nlogarithmic = true\n"
+
+GIVEN_BACK = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+"""Signals on which a worker still says something to the database."""
 
 MOMENTS = (started, training, second)
 
@@ -233,6 +245,32 @@ def test_a_trial_that_another_process_trains_is_waited_for(unbroken: Path, tmp_p
         held.release()
     assert process.wait() == 0, (tmp_path / "err").read_text()
     assert result(tmp_path) == result(unbroken)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, *(pytest.param(way, marks=pytest.mark.slow) for way in GIVEN_BACK)])
+def test_no_trial_outlives_its_worker_which_knows_nothing_but_an_address(
+    number: signal.Signals, tmp_path: Path, docs_text: str, postgres: str
+) -> None:
+    (tmp_path / "text.txt").write_text(docs_text[20_000:26_000])
+    name = f"worker-{os.getpid()}-{number.name}"
+    sha256 = hashlib.sha256((tmp_path / "text.txt").read_bytes()).hexdigest()
+    made = replace(
+        study(
+            search=1, shared=True, seeds=1, text_sha256=sha256, hidden_sizes=(), budget_seconds=None, characters=10**9
+        ),
+        network=NetworkConfig(hidden_size=16, embedding_size=4),
+        space=SPACE,
+    )
+    storage = open_storage(postgres, Path(), stop=threading.Event(), say=print)
+    search = Search(name, storage, 1, seed=None, validations=10, grace=60)
+    search.agree(KEPT, proposed(made, "another machine"))
+    process = start(tmp_path, "--worker", postgres, "--name", name, "--text", "text.txt", "--run", "study")
+    wait(lambda: "step " in log(tmp_path, "trial-0000"), process, tmp_path)
+    send(process, (number,))
+    gone(tmp_path)
+    states = [trial.state.name for trial in search._search.get_trials(deepcopy=False)]
+    assert states == (["RUNNING"] if number == signal.SIGKILL else ["FAIL", "WAITING"])  # given back at once
+    assert ("given back" in (tmp_path / "err").read_text()) == (number != signal.SIGKILL)
 
 
 @pytest.mark.parametrize("kills", [1, ATTEMPTS])

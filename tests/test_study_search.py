@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -79,7 +80,12 @@ def test_a_space_that_is_none_is_refused_in_one_sentence(text: str, words: str) 
 
 def journal(folder: Path, wanted: int) -> Search:
     pytest.importorskip("optuna", reason="a search needs the extra tune")
-    return Search("s", storages.open_storage(None, folder / "j"), wanted, seed=1, validations=10, grace=60)
+    return Search("s", storage(folder), wanted, seed=1, validations=10, grace=None)
+
+
+def storage(folder: Path) -> Any:
+    """A journal: what two searches of one process share here, workers share in a database."""
+    return storages.open_storage(None, folder / "j", stop=threading.Event(), say=print)
 
 
 def give(trial: Any, name: str, made: Outcome) -> float:
@@ -252,21 +258,11 @@ def test_without_the_extra_one_sentence_says_what_to_install(monkeypatch: pytest
         storages.require_optuna()
 
 
-@pytest.fixture
-def postgres() -> str:
-    """The address of a PostgreSQL for this test; CI starts one."""
-    address = os.environ.get("CHARLOOM_TEST_POSTGRES", "")
-    if not address:
-        assert not os.environ.get("CHARLOOM_TEST_POSTGRES_REQUIRED"), "CI should have started a PostgreSQL"
-        pytest.skip("there is no PostgreSQL: CHARLOOM_TEST_POSTGRES is not set (.ci/run starts one)")
-    pytest.importorskip("psycopg", reason="PostgreSQL needs the extra tune")
-    return address
-
-
 def test_a_database_that_does_not_answer_is_told_in_one_sentence(tmp_path: Path) -> None:
     pytest.importorskip("psycopg", reason="PostgreSQL needs the extra tune")
     with pytest.raises(SettingsError, match="cannot be used") as caught:
-        storages.open_storage(f"postgresql://me:secret@/none?host={tmp_path}", tmp_path / "unused")
+        address = f"postgresql://me:secret@/none?host={tmp_path}"
+        storages.open_storage(address, tmp_path / "unused", stop=threading.Event(), say=print)
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
 

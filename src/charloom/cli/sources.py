@@ -16,9 +16,12 @@ LENGTHS = ("--steps", "--epochs", "--time-budget")
 
 RESUMABLE = {
     *("--resume", "--run", "--text", "--data", "--steps", "--epochs", "--save-every", "--sample-every"),
-    *("--device", "--json", "--jobs", "--storage"),
+    *("--device", "--json", "--jobs", "--storage", "--name"),
 }
 """What may be given together with --resume."""
+
+JOINING = {"--worker", "--name", "TEXT", "--text", "--run", "--jobs", "--json"}
+"""What may be given together with --worker."""
 
 MOVED = {
     "TEXT": ", or, if it is the run's own text and was moved, name it with --text",
@@ -72,6 +75,11 @@ class Sources:
         Raises `SettingsError`.
         """
         flags = {argument.name: argument for argument in arguments if argument.tokens}
+        if "--worker" in flags:
+            for name in flags:
+                if name not in JOINING:
+                    raise SettingsError(f"a worker takes its settings from the search; leave out {name}")
+            return
         if "--resume" in flags and flags["--resume"].tokens[0].value != "false":
             for name in flags:
                 if name not in RESUMABLE:

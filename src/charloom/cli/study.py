@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,6 +34,9 @@ def study(
     search: int = 0,
     space: Path | None = None,
     storage: str | None = None,
+    worker: str | None = None,
+    name: str | None = None,
+    copy: Annotated[str | None, Parameter(name="--text")] = None,
     seeds: int = 1,
     budget: str | None = None,
     characters: int | None = None,
@@ -54,7 +58,8 @@ def study(
     Each list is a sweep around one centre: the recipe's settings for this text and budget, or those given by --network,
     --training and --config. The centre is trained once for each seed. Every trial is a run of its own under trials/.
     The result is report.html, report.md, their pictures, and best.toml for charloom train --config. Ctrl-C stops; the
-    same command, or --run DIR alone, continues.
+    same command, or --run DIR alone, continues. --worker ADDRESS joins a search of another machine: everything but the
+    text comes from its database.
 
     Parameters
     ----------
@@ -80,7 +85,14 @@ def study(
         in study.json and in the report.
     storage
         postgresql://USER@HOST/DATABASE, to share one search between several machines; by default a file in the study's
-        folder. Keep a password in ~/.pgpass or PGPASSWORD; it is never shown or written.
+        folder. Keep a password in ~/.pgpass or PGPASSWORD; it is never shown or written. Trials of a --budget are
+        comparable only between equal machines, so no others may join; --characters admits any.
+    worker
+        Join the search in this database (an address as for --storage), with the settings that it keeps.
+    name
+        Name of a search in a database that holds several.
+    copy
+        Where a worker's copy of the text lies; not needed for a corpus that has a name. It must be the same text.
     seeds
         Seeds per setting; two or more can tell a difference from chance.
     budget
@@ -111,6 +123,11 @@ def study(
     from charloom.study.study import open_study, reopen_study
     from charloom.study.trials import Request
 
+    if worker is not None:
+        _join(worker, name, copy or text, run, jobs, json=json)
+        return
+    if copy is not None:
+        raise SettingsError("--text is where a worker's copy of the text lies; give the text itself as the argument")
     _check_trials(budget, characters, seeds)
     values: dict[str, Any] = {
         "learning_rates": value_lists.numbers("learning-rates", learning_rates, float, "1e-3,3e-3,1e-2"),
@@ -121,7 +138,7 @@ def study(
     }
     varied = any(values.values())
     _check_text(text, run, varied=varied, searched=bool(search), resume=resume)
-    _check_search(search, space, storage, listed=grid or varied, continued=text is None)
+    _check_search(search, space, storage, name, listed=grid or varied, continued=text is None)
     described = files.read(space).decode("utf-8", errors="replace") if space is not None else ""
     if space is not None:
         parse_space(described, str(space))
@@ -150,6 +167,7 @@ def study(
                 prompt=prompt,
             )
             opened = open_study(request, opened_text, run)
+        opened = replace(opened, search=name)
         answer = _work(opened, storage, jobs, threads, interruption)
     _show(answer, opened.folder.path, json=json)
 
@@ -184,7 +202,9 @@ def _check_text(text: str | None, run: Path | None, *, varied: bool, searched: b
         raise SettingsError("--resume needs the study to continue; name it with --run")
 
 
-def _check_search(search: int, space: Path | None, storage: str | None, *, listed: bool, continued: bool) -> None:
+def _check_search(
+    search: int, space: Path | None, storage: str | None, name: str | None, *, listed: bool, continued: bool
+) -> None:
     """Raise `SettingsError` for a search that cannot be run, `MissingExtraError` without the extra."""
     from charloom.study.addresses import parse_address
     from charloom.study.storages import require_optuna
@@ -197,8 +217,23 @@ def _check_search(search: int, space: Path | None, storage: str | None, *, liste
         if not (search or continued):
             raise SettingsError("--storage is only for a search; give the number of trials with --search")
         parse_address(storage)
+    elif name is not None:
+        raise SettingsError("--name is only for a search in a database; give its address with --storage")
     if search:
         require_optuna()
+
+
+def _join(address: str, name: str | None, text: str | None, run: Path | None, jobs: int, *, json: bool) -> None:
+    """Take part in a search until it is complete, and show what it found."""
+    from charloom.cli.output import say
+    from charloom.study.addresses import parse_address
+    from charloom.study.joining import join
+
+    parse_address(address)
+    with _threads(jobs) as (threads, interruption):
+        opened = join(address, name, text, run, say)
+        answer = _work(opened, address, jobs, threads, interruption)
+    _show(answer, opened.folder.path, json=json)
 
 
 @contextmanager
@@ -225,7 +260,10 @@ def _work(opened: Any, storage: str | None, jobs: int, threads: int, interruptio
     try:
         return work(opened, storage, jobs=jobs, threads=threads, say=say, interruption=interruption)
     except Interrupted:
-        say(f"stopped; finished trials are kept; continue with: charloom study --run {shown(opened.folder.path)}")
+        if storage is not None:
+            say("stopped; finished trials are kept, and unfinished ones are given back; to go on, repeat the command")
+        else:
+            say(f"stopped; finished trials are kept; continue with: charloom study --run {shown(opened.folder.path)}")
         raise
 
 

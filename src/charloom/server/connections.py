@@ -26,7 +26,7 @@ _TOO_LONG = 431
 
 
 class _BoundedHeads(h11.Connection):
-    """HTTP whose requests have a first line and headers of at most so many bytes, however they arrive.
+    """HTTP whose requests have a first line and headers of bounded length, regardless of how they arrive.
 
     h11 itself counts what has arrived only while a request is incomplete, so one that comes whole may be longer.
     """

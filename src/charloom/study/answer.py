@@ -110,6 +110,8 @@ def _introduction(page: Page, study: Study, outcomes: Outcomes, spread: float | 
             "Trials are proposed by TPE, and those that fall behind are stopped. The first has the recipe's settings: "
             f"{centre_words(study)}. {study.reason}."
         )
+        if request.shared:
+            page.say(machines(outcomes))
     elif not request.grid:
         page.say(f"One setting at a time is changed around one centre: {centre_words(study)}. {study.reason}.")
     page.say(
@@ -156,6 +158,15 @@ def trouble(outcome: Outcome, study: Study) -> str:
     if spent < UNUSED * budget_seconds and figures.characters_seen < 0.9 * most:
         return f"{spent:.0f} s of {budget_seconds:.0f}"
     return ""
+
+
+def machines(outcomes: Outcomes) -> str:
+    """What to know about trials of several machines."""
+    precisions = sorted({outcome.figures.precision for outcome in outcomes.values() if outcome.figures})
+    said = "Several machines may have trained them, so speeds and memory are not comparable between trials."
+    if len(precisions) > 1:
+        said += f" Precision was the machine's own ({' or '.join(precisions)}); --precision float32 makes it the same."
+    return said
 
 
 def centre_words(study: Study) -> str:

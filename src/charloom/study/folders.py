@@ -1,6 +1,7 @@
 """A study's folder: study.json, a run for each trial, how each ended, their processes' output, and the answer.
 
 study.json              what was requested, and the centre
+search.json             what its search is called in a shared storage
 text.txt                a copy of the text, if it came from standard input
 trials/NAME/            a run like any other
 outcomes/NAME.json      how it ended
@@ -12,6 +13,7 @@ lock                    held while a process works on the study
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import filelock
 
@@ -26,6 +28,14 @@ from charloom.training.runs import take_lock
 FIRST = "trials"
 FOLDERS = {FIRST, "outcomes", "logs"}
 _BEFORE_STUDY = {"text.txt", f"text.txt{atomic_files.TEMPORARY}", f"study.json{atomic_files.TEMPORARY}"}
+
+
+@dataclass(frozen=True)
+class SearchName:
+    """The content of `search.json`."""
+
+    name: str
+    format: Literal["charloom-search-name-1"] = "charloom-search-name-1"
 
 
 @dataclass(frozen=True)
@@ -70,19 +80,43 @@ class StudyFolder:
         empty = all(not any((self.path / name).iterdir()) for name in names & FOLDERS if (self.path / name).is_dir())
         return FIRST in names and names <= FOLDERS | _BEFORE_STUDY and empty
 
+    def search(self) -> str | None:
+        """What its search is called in a shared storage, if that is known. Raises `FolderError`."""
+        where = self.path / "search.json"
+        if not where.is_file():
+            return None
+        return strict_json.load(SearchName, strict_json.parse(where.read_bytes(), str(where)), str(where)).name
+
+    def name_search(self, name: str) -> None:
+        """Remember what its search is called. Raises `StorageError`."""
+        if self.search() != name:
+            atomic_files.replace(Disk(), self.path / "search.json", strict_json.dump(SearchName(name)))
+
+    def create(self) -> bool:
+        """Make the folder itself; False if it was there: of several processes one gets True. Raises `StorageError`."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir()
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise self._uncreated(error) from None
+        return True
+
     def make(self, study: Study, text: Iterable[bytes | memoryview] | None) -> None:
         """The folder of a new study; `text` is copied if it cannot be read again. Raises `StorageError`."""
         try:
             for name in sorted(FOLDERS, key=FIRST.__ne__):
                 (self.path / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StorageError(
-                f"{self.path} cannot be created: {(error.strerror or str(error)).lower()}; choose another "
-                f"{option('run')}"
-            ) from None
+            raise self._uncreated(error) from None
         if text is not None:
             atomic_files.replace(Disk(), self.path / "text.txt", text)
         atomic_files.replace(Disk(), self.path / "study.json", strict_json.dump(study))
+
+    def _uncreated(self, error: OSError) -> StorageError:
+        why = (error.strerror or str(error)).lower()
+        return StorageError(f"{self.path} cannot be created: {why}; choose another {option('run')}")
 
     def lock(self) -> filelock.BaseFileLock:
         """Take the study's lock. Raises `FolderError` if another process works on it."""

@@ -2,31 +2,42 @@
 
 The first trial has the centre's own settings and is never stopped early, so the result is at least as good as the
 recipe. Workers on several machines share a search by sharing its storage: each asks it for the next trial, trains it in
-its own folder, and stores the outcome there. The requested number of trials ends, however many workers there are.
+its own folder, and stores the outcome there. The requested number of trials ends, however many workers there are
+(`charloom.study.standing`), and those of dead workers are tried again (`charloom.study.heartbeats`).
 
 TPE: Bergstra et al. 2011. Hyperband: Li et al. 2018 (arXiv 1603.06560).
 """
 
 import copy
-import hashlib
 import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from typing import Any
 
-from charloom.errors import CharloomError
+from charloom.errors import CharloomError, FolderError
 from charloom.storage import strict_json
+from charloom.study.heartbeats import BEAT, BEAT_SECONDS, Heartbeats, Watch
 from charloom.study.outcomes import Outcome
-from charloom.study.storages import Watch, experimental, require_optuna, retry
-from charloom.study.trials import Request, Study, Trial, Value, changed
+from charloom.study.standing import (
+    FIRST,
+    RUN,
+    SURPLUS,
+    Standing,
+    ended,
+    is_dropped,
+    is_running,
+    is_surplus,
+    lost,
+    name_of,
+    standing,
+)
+from charloom.study.storages import experimental, require_optuna, retry
+from charloom.study.trials import Study, Trial, Value, changed
 
-OUTCOME, BEGUN, CENTRE, SURPLUS = "outcome", "begun", "centre", "surplus"
-"""Attributes of trials in the storage: how they ended, that a worker started them, the first, and surplus ones."""
-
-STUDY = "charloom"
-"""The storage keeps under this name what all workers must agree on: centre and space."""
+OUTCOME, UNSTOPPED, FAILURES = "outcome", "unstopped", "failures"
+"""Attributes of trials in the storage: how they ended; that they are never stopped early; how often they failed."""
 
 FIRST_RUNG, REDUCTION, STARTUP = 3, 3, 6
 """Validations before a trial may be stopped; one in this many continues; random trials before TPE starts."""
@@ -34,6 +45,12 @@ FIRST_RUNG, REDUCTION, STARTUP = 3, 3, 6
 Train = Callable[[Any, str], float]
 
 WAIT_SECONDS = 1.0
+
+FAILURES_IN_A_ROW = 3
+"""A worker whose trials fail this often in a row leaves the search to others: something is wrong with its machine."""
+
+TERMS_SECONDS = 10.0
+"""For how long a worker waits for what the one that began the search is about to write."""
 
 
 class Given(Exception):
@@ -48,69 +65,110 @@ class Stopped(Given):
     """The user stopped the search."""
 
 
+class Retried(Given):
+    """The trial shall be tried again, perhaps by another worker."""
+
+
 class Search:
     """A worker's part in a search. `storage` comes from `charloom.study.storages`."""
 
     def __init__(
-        self, name: str, storage: Any, wanted: int, *, seed: int | None, validations: int, grace: float
+        self,
+        name: str,
+        storage: Any,
+        wanted: int,
+        *,
+        seed: int | None,
+        validations: int,
+        grace: float | None,
+        beat: float = BEAT_SECONDS,
+        only: Collection[str] | None = None,
+        stop: threading.Event | None = None,
     ) -> None:
+        """`grace`: seconds after which a silent worker is taken for dead; None if only one worker uses the storage.
+
+        `only`: the names of the trials, if they are queued rather than proposed.
+        """
         optuna = require_optuna()
-        self._optuna, self._wanted, self._validations = optuna, wanted, validations
-        self._watch, self._stop = Watch(grace, BEGUN), threading.Event()
+        self._optuna, self._only = optuna, only
+        self.wanted = wanted
+        "How many trials shall end."
+        self._stop = stop or threading.Event()
+        self._shared = grace is not None
+        self._failures: list[str] = []
+        self._watch = Watch(grace or 0.0, 2 * beat)
+        self._beats = Heartbeats(beat, self._look_after_others)
         with experimental():
-            self._search = optuna.create_study(
-                study_name=name,
-                storage=storage,
-                direction="minimize",
-                load_if_exists=True,
-                pruner=optuna.pruners.HyperbandPruner(FIRST_RUNG, validations, REDUCTION),
-            )
-            existing = len(self._search.get_trials(deepcopy=False))
+            pruner = optuna.pruners.HyperbandPruner(FIRST_RUNG, validations, REDUCTION)
+            place = {"study_name": name, "storage": storage}
+            try:
+                self._search = optuna.create_study(**place, direction="minimize", pruner=pruner)
+                self.begun_here = True
+            except optuna.exceptions.DuplicatedStudyError:
+                self._search = optuna.load_study(**place, pruner=pruner)
+                self.begun_here = False
+            existing = len(self._trials())
             self._search.sampler = optuna.samplers.TPESampler(
                 n_startup_trials=STARTUP, multivariate=True, seed=None if seed is None else seed + existing
             )
 
-    def agree(self, proposed: Any) -> Any:
-        """What the storage keeps for all workers; `proposed` is stored if there is nothing yet."""
-        if STUDY not in self._search.user_attrs:
-            self._search.set_user_attr(STUDY, proposed)
-        return self._search.user_attrs[STUDY]
+    def agree(self, key: str, proposed: Any) -> Any:
+        """What the storage keeps for all workers: `proposed` if this one began the search, or if there is nothing."""
+        until = time.monotonic() + (TERMS_SECONDS if self._shared and not self.begun_here else 0)
+        while key not in self._search.user_attrs and time.monotonic() < until:
+            self._stop.wait(WAIT_SECONDS / 4)
+        if key not in self._search.user_attrs:
+            self._search.set_user_attr(key, proposed)
+        return self._search.user_attrs[key]
 
-    def enqueue(self, settings: Mapping[str, Value]) -> None:
-        """Queue these settings as the first trial, unless there is one."""
-        if not self._search.get_trials(deepcopy=False):
-            self._search.enqueue_trial(dict(settings), user_attrs={CENTRE: True}, skip_if_exists=True)
+    def change(self, key: str, value: Any) -> None:
+        """Replace what the storage keeps."""
+        self._search.set_user_attr(key, value)
+
+    def enqueue(self, settings: Mapping[str, Value], name: str = FIRST) -> None:
+        """Queue a trial that is never stopped early, unless there is one of this name."""
+        trials = self._trials()
+        if not any(name_of(trial) == name and not is_dropped(trial) for trial in trials):
+            self._search.enqueue_trial(dict(settings), user_attrs={UNSTOPPED: True, RUN: name})
 
     def abandon(self) -> None:
         """Put back what an earlier worker left running: only for a storage that one worker at a time uses.
 
         A worker killed in the middle of this has failed a trial without putting it back; this does the rest.
         """
-        trials = self._search.get_trials(deepcopy=False)
-        again = {number for trial in trials for number in trial.system_attrs.get("retry_history", ())}
+        trials = self._trials()
+        missing = lost(trials)
         for trial in trials:
-            if trial.state == self._states.RUNNING:
+            if is_running(trial):
                 self._put_back(trial)
-            elif trial.state == self._states.FAIL and trial.number not in again and SURPLUS not in trial.user_attrs:
-                retry()(self._search, copy.deepcopy(trial))  # it appends to the trial's own history
+            elif trial.number in missing:
+                self._queue_again(trial)
 
-    def run(self, workers: int, train: Train) -> None:
+    def run(self, workers: int, train: Train, *, waiting: Callable[[int], None] | None = None) -> None:
         """Train until the requested number of trials has ended, some at a time. If interrupted, stop them and raise.
 
         `train` receives an optuna trial and the name of its run, and returns its loss. It may raise `TrialPruned`, and
-        should check `stopping`.
+        should check `stopping`. `waiting` is called once if only trials of other workers are left, with their number.
         """
         errors: list[BaseException] = []
+        told = threading.Event()
+
+        def wait(owed: int) -> None:
+            if waiting is not None and self._shared and not told.is_set():
+                told.set()
+                waiting(owed)
 
         def work() -> None:
             try:
-                while not self._stop.is_set() and self._step(train):
+                while not self._stop.is_set() and self._step(train, wait):
                     pass
             except BaseException as error:
                 errors.append(error)
                 self._stop.set()
 
         threads = [threading.Thread(target=work, daemon=True) for _ in range(workers)]
+        if self._shared:
+            self._beats.start()
         for thread in threads:
             thread.start()
         try:
@@ -121,6 +179,8 @@ class Search:
             for thread in threads:
                 thread.join()
             raise
+        finally:
+            self._beats.stop()
         if errors:
             raise errors[0]
 
@@ -129,80 +189,147 @@ class Search:
         """Whether the user stopped the search."""
         return self._stop.is_set()
 
+    @property
+    def shared(self) -> bool:
+        """Whether other workers may use the storage."""
+        return self._shared
+
+    def taken_over(self, trial: Any) -> bool:
+        """Whether others took this process for dead, so that a trial that it trains no longer counts."""
+        return self._beats.lost(trial.number)
+
+    def failed(self, message: str) -> None:
+        """Remember that a trial failed here; an empty message means that one did not."""
+        self._failures = [*self._failures, message] if message else []
+
+    def standing(self) -> Standing:
+        """How far the search is."""
+        return standing(self._trials(), self._only)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all trials have ended."""
+        return self.standing().enough(self.wanted, self._only)
+
     def ended(self) -> list[Any]:
         """The trials that count, in order."""
-        return [trial for trial in self._search.get_trials(deepcopy=False) if self._counts(trial)]
+        return ended(self._trials(), self._only)
 
     @property
     def _states(self) -> Any:
         return self._optuna.trial.TrialState
 
-    def _counts(self, trial: Any) -> bool:
-        """Whether a trial has ended; those that were put back, or were surplus, have failed."""
-        return trial.state in (self._states.COMPLETE, self._states.PRUNED)
+    def _trials(self) -> list[Any]:
+        return list(self._search.get_trials(deepcopy=False))
 
-    def _step(self, train: Train) -> bool:
-        """Run one more trial, or wait a moment for those of others; False if there is nothing left to do."""
-        with experimental():
-            self._optuna.storages.fail_stale_trials(self._search)
-        trials = self._search.get_trials(deepcopy=False)
-        running = [trial for trial in trials if trial.state == self._states.RUNNING]
-        for trial in self._watch.never_begun(running):
-            self._put_back(trial)
-        ended = sum(map(self._counts, trials))
-        if ended >= self._wanted:
+    def _step(self, train: Train, wait: Callable[[int], None]) -> bool:
+        """Run one more trial, or wait a moment for those of others; False if there is nothing left to do.
+
+        Every worker waits for every trial, so that all report on the same ones, and none is left running.
+        """
+        now = self.standing()
+        if now.enough(self.wanted, self._only) and not now.running:
             return False
-        if ended + len(running) >= self._wanted:
+        if self._shared and len(self._failures) >= FAILURES_IN_A_ROW:
+            raise FolderError(
+                f"{len(self._failures)} trials in a row failed here, so this worker leaves the search to others; the "
+                f"last one says: {self._failures[-1]}"
+            )
+        if now.enough(self.wanted, self._only, with_owed=True):
+            wait(now.running)
             self._stop.wait(WAIT_SECONDS)
             return True
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                self._search.optimize(lambda trial: self._objective(trial, train), n_trials=1, catch=(Given,))
-        except (self._optuna.exceptions.UpdateFinishedTrialError, ValueError) as error:
-            if isinstance(error, CharloomError) or "Cannot tell" not in str(error):
-                raise
-            # we were delayed so long that another worker took the trial over; theirs counts
+        for name in self._only or ():
+            self.enqueue({}, name)
+        self._train_next(train)
         return True
 
-    def _objective(self, trial: Any, train: Train) -> float:
-        trial.set_user_attr(BEGUN, trial.number)
-        *others, frozen = (each for each in self._search.get_trials(deepcopy=False) if each.number <= trial.number)
-        before = sum(self._counts(each) or each.state == self._states.RUNNING for each in others)
-        if before >= self._wanted:
-            trial.set_user_attr(SURPLUS, True)
-            raise Surplus
+    def _train_next(self, train: Train) -> None:
+        """Take the next trial, train it and store its loss.
+
+        optuna's own loop does the same, but ends with an `AssertionError` if others have put the trial back meanwhile.
+        """
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            trial = self._search.ask()
         try:
-            return train(trial, name_of(frozen))
-        except Stopped:
+            loss = self._objective(trial, train)
+        except self._optuna.TrialPruned:
+            self._tell(trial, state=self._states.PRUNED)
+        except Given:
+            self._tell(trial, state=self._states.FAIL)
+        except self._optuna.exceptions.UpdateFinishedTrialError:
+            pass  # others have put it back meanwhile
+        except BaseException:
+            with suppress(Exception):  # the first error says more
+                self._tell(trial, state=self._states.FAIL)
+            raise
+        else:
+            self._tell(trial, values=loss)
+
+    def _tell(self, trial: Any, **result: Any) -> Any:
+        """Store how a trial ended; None if it is no longer ours: then another worker's result counts."""
+        try:
+            return self._search.tell(trial.number, **result)
+        except self._optuna.exceptions.UpdateFinishedTrialError:
+            return None
+        except ValueError as error:
+            if isinstance(error, CharloomError) or "Cannot tell" not in str(error):
+                raise
+            return None
+
+    def _objective(self, trial: Any, train: Train) -> float:
+        if self._shared:
+            self._beats.begin(trial)
+        try:
+            trials = self._trials()
+            if is_surplus(trial.number, trials, self.wanted, self._only):
+                trial.set_user_attr(SURPLUS, trial.number)
+                raise Surplus
+            return train(trial, name_of(next(each for each in trials if each.number == trial.number)))
+        except (Stopped, Retried):
             self._put_back(trial)
             raise
+        finally:
+            self._beats.end(trial)
 
-    def _put_back(self, trial: Any) -> None:
+    def _look_after_others(self) -> None:
+        """Put back the trials of workers that are silent, and those that a worker failed before it died."""
+        trials = self._trials()
+        missing = lost(trials)
+        watched = {
+            (trial.number, trial.state.name): trial.user_attrs.get(BEAT)
+            for trial in trials
+            if is_running(trial) or trial.number in missing
+        }
+        overdue = set(self._watch.unchanged(watched))
+        complete = standing(trials, self._only).enough(self.wanted, self._only)
+        for trial in trials:
+            if (trial.number, trial.state.name) not in overdue:
+                continue
+            if trial.number not in missing:
+                self._put_back(trial, again=not complete)
+            elif not complete:
+                self._queue_again(trial)
+
+    def _put_back(self, trial: Any, *, again: bool = True) -> None:
         """Fail a trial that no longer runs, and let it be tried again."""
-        try:
-            frozen = self._search.tell(trial.number, state=self._states.FAIL)
-        except (self._optuna.exceptions.UpdateFinishedTrialError, ValueError):
-            return  # another worker did
-        retry()(self._search, frozen)
+        frozen = self._tell(trial, state=self._states.FAIL)
+        if again and frozen is not None:
+            self._queue_again(frozen)
 
-
-def name_of(trial: Any) -> str:
-    """The name of a frozen trial's run; a retried trial continues its earlier run."""
-    history = trial.system_attrs.get("retry_history") or [trial.number]
-    return f"trial-{history[0]:04}"
+    def _queue_again(self, frozen: Any) -> None:
+        retry()(self._search, copy.deepcopy(frozen))  # it appends to the trial's own history
 
 
 def results(search: Search, study: Study) -> dict[Trial, Outcome]:
     """The trials that count with their outcomes, wherever they were trained."""
-    outcomes = {}
-    for trial in search.ended():
-        made = changed(name_of(trial), study.network, study.training, trial.params)
-        outcomes[made] = strict_json.load(Outcome, trial.user_attrs[OUTCOME], f"trial {trial.number} of the storage")
-    return outcomes
+    return {
+        changed(name_of(trial), study.network, study.training, trial.params): outcome_of(trial)
+        for trial in search.ended()
+    }
 
 
-def search_name(request: Request, text: str) -> str:
-    """The name of a search in its storage: the same command gives the same name on every machine."""
-    same = replace(request, search=0, shared=False)
-    return f"{text}-{hashlib.sha256(strict_json.dump(same)).hexdigest()[:12]}"
+def outcome_of(trial: Any) -> Outcome:
+    """How a frozen trial ended. Raises `FolderError`."""
+    return strict_json.load(Outcome, trial.user_attrs.get(OUTCOME), f"trial {trial.number} of the storage")

@@ -7,7 +7,7 @@ from typing import Any
 
 from charloom.storage import strict_json
 from charloom.study.outcomes import Outcome, quick_lines
-from charloom.study.search_loop import CENTRE, OUTCOME, Search, Stopped
+from charloom.study.search_loop import FAILURES, OUTCOME, UNSTOPPED, Given, Retried, Search, Stopped
 from charloom.study.space import Choice, Space
 from charloom.study.storages import require_optuna
 from charloom.study.sweep import Attempt, Workshop
@@ -17,25 +17,39 @@ LOOK_SECONDS = 0.5
 """Seconds between two checks of what a run has written."""
 
 
+FAILED_FOR_GOOD = 2
+"""Where other machines can try a trial as well, it counts as failed once it has failed this often."""
+
+
 def train(
     trial: Any, name: str, search: Search, workshop: Workshop, space: Space, said: Callable[[Trial, Outcome], None]
 ) -> float:
     """Train a proposal, reporting each validation; returns the held-out loss. Raises `TrialPruned` and `Given`."""
-    optuna = require_optuna()
     settings = {setting: suggested(trial, setting, space) for setting in space}
     made = changed(name, workshop.study.network, workshop.study.training, settings)
+    return train_known(trial, made, search, workshop, said)
+
+
+def train_known(
+    trial: Any, made: Trial, search: Search, workshop: Workshop, said: Callable[[Trial, Outcome], None]
+) -> float:
+    """Train a trial whose settings are known, as `train` does."""
+    optuna = require_optuna()
     attempt = Attempt(workshop, made)
     reported = 0
     try:
         while not attempt.ended():
             if search.stopping:
                 raise Stopped
+            if search.taken_over(trial):
+                workshop.say(f"{made.name}: others took it over, because nothing was heard of this worker for long")
+                raise Given
             time.sleep(LOOK_SECONDS)
             for number, nats in validations(workshop.folder.run(made.name))[reported:]:
                 trial.report(nats, number)
                 reported = number
                 unended = number < made.training.validations  # stopping at the last one would save nothing
-                if unended and not trial.user_attrs.get(CENTRE) and trial.should_prune():
+                if unended and not trial.user_attrs.get(UNSTOPPED) and trial.should_prune():
                     attempt.stop()
                     outcome = workshop.prune(made, attempt.process)
                     _keep(trial, made, outcome, said)
@@ -45,7 +59,13 @@ def train(
     outcome = workshop.conclude(made, attempt.process)
     _keep(trial, made, outcome, said)
     if outcome.state == "failed":
+        failures = int(trial.user_attrs.get(FAILURES, 0)) + 1
+        trial.set_user_attr(FAILURES, failures)
+        search.failed(outcome.message)
+        if search.shared and failures < FAILED_FOR_GOOD:
+            raise Retried
         raise optuna.TrialPruned
+    search.failed("")
     if outcome.state == "diverged" or outcome.look is None:
         return 2 * workshop.study.uniform_nats  # a number, so that the search learns from it
     return outcome.look.nats

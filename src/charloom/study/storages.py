@@ -1,12 +1,9 @@
-"""Where the trials of a search are kept: in the study's journal file, or in a PostgreSQL shared by several machines.
+"""Where the trials of a search are kept: in the study's journal file, or in a PostgreSQL shared by several machines."""
 
-In a database, a running trial is known by its heartbeat. A trial whose heartbeat stops is failed, and the next worker
-that notices tries it again (optuna's own mechanism). A trial that was taken but never sent a heartbeat is failed here.
-"""
-
+import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,8 +11,8 @@ from typing import Any
 from charloom.errors import MissingExtraError, SettingsError, StorageError
 from charloom.storage.atomic_files import storage_errors
 from charloom.study.addresses import SCHEME, Address, parse_address
+from charloom.study.database import Insistence, engine_settings, patient, reason
 
-HEARTBEAT_SECONDS, GRACE_SECONDS = 20, 120
 CHANCES, CHANCE_SECONDS = 6, 0.5
 
 
@@ -29,14 +26,20 @@ def require_optuna() -> Any:
     return optuna
 
 
-def open_storage(
-    address: str | None, journal: Path, *, heartbeat: int = HEARTBEAT_SECONDS, grace: int = GRACE_SECONDS
-) -> Any:
-    """The storage at an address, or a journal file without one. Raises `CharloomError`."""
+def open_storage(address: str | None, journal: Path, *, stop: threading.Event, say: Callable[[str], None]) -> Any:
+    """The storage at an address, or a journal file without one. Raises `CharloomError`.
+
+    A database that does not answer later on is waited for until `stop` is set.
+    """
     optuna = require_optuna()
     if address is None:
         return optuna.storages.JournalStorage(_journal(journal))
     where = parse_address(address)
+    return patient(_database(where), Insistence(where, stop, say))
+
+
+def _database(where: Address) -> Any:
+    optuna = require_optuna()
     try:
         import psycopg  # noqa: F401
         import sqlalchemy
@@ -44,14 +47,10 @@ def open_storage(
         raise MissingExtraError("a storage in PostgreSQL", "tune") from None
     for chance in reversed(range(CHANCES)):
         try:
-            with experimental():
-                return optuna.storages.RDBStorage(
-                    where.url.replace(SCHEME, "postgresql+psycopg://", 1),
-                    engine_kwargs={"pool_pre_ping": True},
-                    heartbeat_interval=heartbeat,
-                    grace_period=grace,
-                    heartbeat_stale_trial_callback=retry(),
-                )
+            url = where.url.replace(SCHEME, "postgresql+psycopg://", 1)
+            return optuna.storages.get_storage(
+                optuna.storages.RDBStorage(url, engine_kwargs=engine_settings(where.url))
+            )
         except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError) as error:
             if not chance:
                 raise _unusable(where, error) from None
@@ -83,8 +82,7 @@ def _journal(path: Path) -> Any:
 
 
 def _unusable(where: Address, error: Exception) -> SettingsError:
-    reason = where.hide(str(getattr(error, "orig", None) or error)).strip() or type(error).__name__
-    return SettingsError(f"the storage {where.shown} cannot be used: {reason.splitlines()[0]}; check the address")
+    return SettingsError(f"the storage {where.shown} cannot be used: {reason(error, where)}; check the address")
 
 
 @contextmanager
@@ -100,10 +98,8 @@ def storage_failures(address: str | None) -> Iterator[None]:
     try:
         yield
     except (StorageInternalError, SQLAlchemyError) as error:
-        reported = getattr(error, "orig", None) or getattr(error.__cause__, "orig", None) or error
-        reason = where.hide(str(reported)).strip() or type(error).__name__
         raise StorageError(
-            f"the storage {where.shown} failed: {reason.splitlines()[0]}; what has ended is kept; continue when it "
+            f"the storage {where.shown} failed: {reason(error, where)}; what has ended is kept; continue when it "
             "answers"
         ) from None
 
@@ -122,22 +118,3 @@ def experimental() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         yield
-
-
-class Watch:
-    """Finds trials that a worker took but never started: they have no heartbeat that could stop."""
-
-    def __init__(self, grace: float, begun: str) -> None:
-        self._grace, self._begun = grace, begun
-        self._seen: dict[int, float] = {}
-
-    def never_begun(self, running: list[Any]) -> list[Any]:
-        """Running trials that have not been marked as started for longer than the grace period."""
-        now = time.monotonic()
-        waiting = {
-            trial.number: trial  # a retried trial keeps the marks of its first attempt
-            for trial in running
-            if trial.user_attrs.get(self._begun) != trial.number
-        }
-        self._seen = {number: self._seen.get(number, now) for number in waiting}
-        return [waiting[number] for number, since in self._seen.items() if now - since > self._grace]

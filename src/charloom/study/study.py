@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+import filelock
+
 from charloom.data.copies import copy_of
 from charloom.data.corpus import Corpus
 from charloom.data.text_sources import STANDARD_INPUT, reopen
@@ -36,6 +38,10 @@ class Opened:
     corpus: Corpus
     begun: bool
     "Whether it existed before."
+    search: str | None = None
+    "The name of its search in a shared storage, if one was given."
+    held: filelock.BaseFileLock | None = None
+    "Its lock, if it is taken already."
 
 
 def open_study(request: Request, corpus: Corpus, wanted: Path | None) -> Opened:
@@ -94,7 +100,7 @@ def work(
     Raises `Interrupted`; everything so far is kept.
     """
     folder, study = opened.folder, opened.study
-    held = folder.lock()
+    held = opened.held or folder.lock()
     try:
         looker = Looker(opened.corpus, study.request.prompt)
         workshop = Workshop(
@@ -110,9 +116,10 @@ def work(
             study, outcomes = search.work(
                 workshop,
                 storage,
+                opened.search,
                 jobs=jobs,
+                each=threads // jobs,
                 said=lambda trial, outcome: say(f"{trial.name}: {told(outcome)}"),
-                interruption=interruption,
             )
             return conclude(folder, study, outcomes)
         trials = planned(study)

@@ -35,7 +35,7 @@ class Workers:
             if self._here >= self._most:
                 raise ServerBusy(f"{self._here} requests of this kind are being answered; try again in a moment")
             self._here += 1
-        context = contextvars.copy_context()  # messages are for whoever asked
+        context = contextvars.copy_context()  # messages are for the one who asked
         future: Future[Result] = Future()
         future.add_done_callback(self._done)
         self._work.put((future, lambda: context.run(work)))
