@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Iterable
 from functools import partial
@@ -42,9 +43,10 @@ WAYS: dict[str, dict[str, object]] = {
 
 def lines_of(text: Path, size: int) -> Iterable[bytes]:
     """Lines of the text over and over, each with its number, until they have `size` bytes."""
-    lines, written, number = [line for line in text.read_bytes().split(b"\n") if line], 0, 0
+    lines = textwrap.wrap(text.read_text("utf-8"), 200, break_long_words=False)
+    written = number = 0
     while written < size:
-        line = b"%d %s\n" % (number, lines[number % len(lines)])
+        line = f"{number} {lines[number % len(lines)]}\n".encode()
         yield line
         number, written = number + 1, written + len(line)
 

@@ -190,21 +190,21 @@ class _TooNarrow(Exception):
 class _Pass:
     """One pass over a text, in which a character is a number of `width` bytes; 0 for an ASCII text."""
 
-    def __init__(self, file: OpenFile, width: int, cleaned: bool) -> None:
-        self._file, self._width, self._cleaned = file, width, cleaned
+    def __init__(self, file: OpenFile, width: int) -> None:
+        self._file, self._width = file, width
         self._dtype = np.dtype(f"<u{width or 1}")
         self._none = int(np.iinfo(self._dtype).max)
         self.table = np.full(0x110000, self._none, self._dtype)
         self.symbols, self.first, self.counts = list[int](), list[int](), [0]
         self.digest, self.characters = hashlib.sha256(), 0
 
-    def blocks(self) -> Iterator[bytes]:
+    def blocks(self, *, cleaned: bool) -> Iterator[bytes]:
         """Read the text; yields its ids block by block, and nothing for an ASCII text. Raises `_Unclean`."""
         decoder, size = codecs.getincrementaldecoder("utf-8")("strict"), self._file.identity.size
         pending = b""
         for start in range(0, size, BLOCK):
             raw = self._file.read(start, min(start + BLOCK, size))
-            if b"\r" in raw or (start == 0 and not self._cleaned and raw.startswith(codecs.BOM_UTF8)):
+            if b"\r" in raw or (start == 0 and not cleaned and raw.startswith(codecs.BOM_UTF8)):
                 raise _Unclean
             self.digest.update(raw)
             if self._width == 0:
@@ -271,12 +271,12 @@ def _write(file: OpenFile, ends: Ends, cleaned: bool, folder: Path) -> None:
     if file.identity.size >= SLOW:
         notify(f"reading {shown(file.path)} once ({file.identity.size / 1e9:.1f} GB); later runs on it start at once")
     for width in (0, 1, 2, 4):
-        made = _Pass(file, width, cleaned)
+        made = _Pass(file, width)
         try:
             if width:
-                atomic_files.write_new(Disk(), folder / _IDS, made.blocks())
+                atomic_files.write_new(Disk(), folder / _IDS, made.blocks(cleaned=cleaned))
             else:
-                for _ in made.blocks():
+                for _ in made.blocks(cleaned=cleaned):
                     pass
             break
         except _TooNarrow:
