@@ -9,6 +9,7 @@ from typing import Any
 
 import filelock
 
+from charloom.data.copies import copy_of
 from charloom.data.corpus import Corpus
 from charloom.data.text_sources import STANDARD_INPUT, open_text, reopen
 from charloom.errors import FolderError, SettingsError, shown
@@ -36,7 +37,7 @@ def join(address: str, name: str | None, text: str | None, wanted: Path | None, 
     begun = (folder.path / "study.json").exists()
     source = "copy" if corpus.source == STANDARD_INPUT else corpus.source
     study = terms.study(source)
-    folder.make(study, bytes(corpus.text.data) if source == "copy" else None)
+    folder.make(study, copy_of(corpus, study.request.corpus) if source == "copy" else None)
     folder.name_search(search)
     return Opened(folder, study, corpus, begun, search, held)
 
