@@ -11,9 +11,10 @@ from typing import Any
 from charloom.errors import MissingExtraError, SettingsError, StorageError
 from charloom.storage.atomic_files import storage_errors
 from charloom.study.addresses import SCHEME, Address, parse_address
-from charloom.study.database import Insistence, engine_settings, patient, reason
+from charloom.study.database import Insistence, engine_settings, is_restarting, patient, reason
 
-CHANCES, CHANCE_SECONDS = 6, 0.5
+CHANCES, CHANCE_SECONDS, RESTART_SECONDS = 6, 0.5, 3.0
+"""How often a new database is tried, and the seconds in between: if others create its tables, and if it restarts."""
 
 
 def require_optuna() -> Any:
@@ -45,6 +46,7 @@ def _database(where: Address) -> Any:
         import sqlalchemy
     except ImportError:
         raise MissingExtraError("a storage in PostgreSQL", "tune") from None
+    restarting = False
     for chance in reversed(range(CHANCES)):
         try:
             url = where.url.replace(SCHEME, "postgresql+psycopg://", 1)
@@ -56,7 +58,10 @@ def _database(where: Address) -> Any:
                 raise _unusable(where, error) from None
             time.sleep(CHANCE_SECONDS)  # two workers created the tables at the same moment
         except Exception as error:  # any error: a traceback might show the address
-            raise _unusable(where, error) from None
+            restarting = restarting or is_restarting(error)
+            if not (restarting and chance):
+                raise _unusable(where, error) from None
+            time.sleep(RESTART_SECONDS)
     raise AssertionError("the last chance returns or raises")
 
 
