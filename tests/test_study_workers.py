@@ -266,7 +266,7 @@ def test_a_database_that_restarts_while_a_worker_begins_is_waited_for_but_a_wron
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pytest.importorskip("psycopg", reason="PostgreSQL needs the extra tune")
-    monkeypatch.setattr(storages, "RESTART_SECONDS", 0.0)
+    monkeypatch.setattr(storages, "CHANCE_SECONDS", 0.0)
     away = [failure("FATAL:  the database system is starting up"), failure("Connection refused")]
     for answers, tries in ((away, 3), (away[1:], 1), ([failure("password authentication failed")], 1)):
         asked: list[Exception | None] = []
