@@ -4,6 +4,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import optuna
 
 from charloom.errors import CharloomError, FolderError, SettingsError
 from charloom.settings import CorpusConfig
-from charloom.study import database, heartbeats, joining, search_loop
+from charloom.study import database, heartbeats, joining, search_loop, storages
 from charloom.study.addresses import parse_address
 from charloom.study.answer import machines
 from charloom.study.database import Insistence, patient
@@ -259,6 +260,28 @@ def test_a_database_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPat
 
     with pytest.raises(type(failure())):
         insistence(lambda line: None, threading.Event())(ask)
+
+
+def test_a_database_that_restarts_while_a_worker_begins_is_waited_for_but_a_wrong_address_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("psycopg", reason="PostgreSQL needs the extra tune")
+    monkeypatch.setattr(storages, "CHANCE_SECONDS", 0.0)
+    away = [failure("FATAL:  the database system is starting up"), failure("Connection refused")]
+    for answers, tries in ((away, 3), (away[1:], 1), ([failure("password authentication failed")], 1)):
+        asked: list[Exception | None] = []
+
+        def begin(*given: Any, answers: list[Exception] = answers, asked: Any = asked, **named: Any) -> Any:
+            asked.append(answers[len(asked)] if len(asked) < len(answers) else None)
+            if asked[-1] is not None:
+                raise asked[-1]
+            return optuna.storages.InMemoryStorage()
+
+        monkeypatch.setattr(optuna.storages, "RDBStorage", begin)
+        monkeypatch.setattr(optuna.storages, "get_storage", lambda storage: storage)
+        with nullcontext() if tries > 1 else pytest.raises(SettingsError, match="cannot be used"):
+            storages._database(parse_address("postgresql://u:hunter2@host/db"))
+        assert len(asked) == tries
 
 
 def broken(storage: Any, seed: int) -> Any:

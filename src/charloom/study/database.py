@@ -5,6 +5,7 @@ put back like that of a dead worker (`charloom.study.heartbeats`), or a second c
 counts (`charloom.study.search_loop`).
 """
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -38,6 +39,11 @@ SERVER = {
 """The server gives up the locks of a worker that was paused or cut off, instead of making all others wait for it."""
 
 
+_RESTARTING = re.compile(
+    "starting up|shutting down|not yet accepting|recovery mode|closed the connection|terminating connection"
+)
+
+
 def engine_settings(url: str) -> dict[str, Any]:
     """How connections are opened; what the address sets itself is left alone."""
     given = {key for key, _ in parse_qsl(url.partition("?")[2], keep_blank_values=True)}
@@ -50,7 +56,8 @@ def engine_settings(url: str) -> dict[str, Any]:
 
 def reason(error: BaseException, where: Address) -> str:
     """What the driver reports, in one line without the address's secrets."""
-    reported = getattr(error, "orig", None) or getattr(error.__cause__, "orig", None) or error
+    cause = error.__cause__
+    reported = getattr(error, "orig", None) or getattr(cause, "orig", None) or cause or error
     return (where.hide(str(reported)).strip() or type(error).__name__).splitlines()[0]
 
 
@@ -64,6 +71,11 @@ def may_pass(error: BaseException) -> bool:
         if isinstance(each, DBAPIError) and each.connection_invalidated:
             return True
     return False
+
+
+def is_restarting(error: BaseException) -> bool:
+    """Whether a server that was reached says that it ends or begins; a wrong address says something else."""
+    return _RESTARTING.search(str(getattr(error, "orig", None) or error)) is not None
 
 
 class Insistence:

@@ -11,9 +11,13 @@ from typing import Any
 from charloom.errors import MissingExtraError, SettingsError, StorageError
 from charloom.storage.atomic_files import storage_errors
 from charloom.study.addresses import SCHEME, Address, parse_address
-from charloom.study.database import Insistence, engine_settings, patient, reason
+from charloom.study.database import Insistence, engine_settings, is_restarting, patient, reason
 
 CHANCES, CHANCE_SECONDS = 6, 0.5
+"""How often a new database is tried while others create its tables, and the seconds in between."""
+
+RESTART_SECONDS = 60.0
+"""For how long a database that restarts is waited for at the beginning."""
 
 
 def require_optuna() -> Any:
@@ -45,19 +49,23 @@ def _database(where: Address) -> Any:
         import sqlalchemy
     except ImportError:
         raise MissingExtraError("a storage in PostgreSQL", "tune") from None
-    for chance in reversed(range(CHANCES)):
+    restarting, chances, until = False, CHANCES, time.monotonic() + RESTART_SECONDS
+    while True:
         try:
             url = where.url.replace(SCHEME, "postgresql+psycopg://", 1)
             return optuna.storages.get_storage(
                 optuna.storages.RDBStorage(url, engine_kwargs=engine_settings(where.url))
             )
         except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError) as error:
-            if not chance:
+            chances -= 1
+            if not chances:
                 raise _unusable(where, error) from None
             time.sleep(CHANCE_SECONDS)  # two workers created the tables at the same moment
         except Exception as error:  # any error: a traceback might show the address
-            raise _unusable(where, error) from None
-    raise AssertionError("the last chance returns or raises")
+            restarting = restarting or is_restarting(error)
+            if not restarting or time.monotonic() > until:
+                raise _unusable(where, error) from None
+            time.sleep(CHANCE_SECONDS)
 
 
 def _journal(path: Path) -> Any:
