@@ -37,7 +37,7 @@ def command(processes: int, port: int = 29611) -> list[str]:
     if processes == 1:
         return [sys.executable, "-m", "charloom"]
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
-    return [*launcher, "--master-port", str(port), "-m", "charloom"]
+    return [*launcher, "--master-port", str(port), "-m", "charloom", "--"]
 
 
 def seconds_per_step(run: Path) -> float:

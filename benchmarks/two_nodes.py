@@ -64,7 +64,7 @@ def start(node: str, rank: int, steps: int, folder: Path) -> subprocess.Popen[st
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--node-rank", str(rank)]
     launcher += ["--nproc-per-node", "1", "--master-addr", NODES["charloom-a"], "--master-port", "29612"]
     return subprocess.Popen(
-        ["ip", "netns", "exec", node, *launcher, "-m", "charloom", *arguments(steps, 512, folder / "run")],
+        ["ip", "netns", "exec", node, *launcher, "-m", "charloom", "--", *arguments(steps, 512, folder / "run")],
         env=os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "eth0"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
