@@ -46,7 +46,7 @@ with the exit code that follows."""
 _REPORT = 1024
 """Bytes of a process's report about its work."""
 
-_FAREWELL = "charloom/farewell"
+_FAREWELL = "farewell"
 
 Done = TypeVar("Done")
 
@@ -217,7 +217,7 @@ class Processes:
     def speaks(self) -> bool:
         """Whether this follower is the one that reports what the leader cannot: the first one that asks."""
         with suppress(Exception):
-            return int(self._store.add("charloom/speaks", 1)) == 1
+            return int(self._store.add("speaks", 1)) == 1
         return True
 
     @property
@@ -293,8 +293,8 @@ def _meet(launch: Launch) -> Any:
     while time.monotonic() < end:  # in short waits, so that a signal can end it
         try:
             store = store or _store(launch)
-            store.set(f"charloom/started/{launch.rank}", "")
-            store.wait([f"charloom/started/{rank}" for rank in range(launch.count)], timedelta(seconds=_SHORT))
+            store.set(f"started/{launch.rank}", "")
+            store.wait([f"started/{rank}" for rank in range(launch.count)], timedelta(seconds=_SHORT))
             return store
         except RuntimeError as error:
             why = _first_line(error)
@@ -313,7 +313,7 @@ def _store(launch: Launch) -> Any:
     """The launcher's store, or else one of process 0."""
     ours = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
     host, port = launch.address.rsplit(":", 1)
-    return dist.TCPStore(
+    store = dist.TCPStore(
         host,
         int(port),
         launch.count,
@@ -322,6 +322,7 @@ def _store(launch: Launch) -> Any:
         wait_for_workers=False,
         multi_tenant=ours,
     )
+    return dist.PrefixStore(f"charloom/{launch.restarts}", store)  # it may still hold what an earlier start wrote
 
 
 @contextmanager
