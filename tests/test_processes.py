@@ -330,9 +330,9 @@ def test_a_training_that_its_launcher_starts_again_resumes_its_own_run_alone(for
     until_step(4, folder / "run")
     team.send(signal.SIGKILL, 1)
     team.wait()
-    anew = {"TORCHELASTIC_MAX_RESTARTS": "3", "TORCHELASTIC_RUN_ID": "mine"}
-    other = anew | {"TORCHELASTIC_RUN_ID": "another", "TORCHELASTIC_RESTART_COUNT": "1"}
-    for environment in (anew, other):
+    first = {"TORCHELASTIC_MAX_RESTARTS": "3", "TORCHELASTIC_RUN_ID": "mine"}
+    other = first | {"TORCHELASTIC_RUN_ID": "another", "TORCHELASTIC_RESTART_COUNT": "1"}
+    for environment in (first, other):
         ended = forge.run(2, folder, *words("run", settings), **environment)
         assert "run exists; choose another --run" in ends(ended, 2)
     again = launcher | {"TORCHELASTIC_RESTART_COUNT": "1"}

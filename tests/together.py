@@ -1,6 +1,6 @@
 """Processes that train together, each forked from one that has imported torch but never computes.
 
-torchrun would start Python anew for each of them, which takes seconds; here it takes a hundredth of that.
+torchrun would start a new Python for each of them, which takes seconds; here it takes a hundredth of that.
 """
 
 import json

@@ -313,7 +313,8 @@ def _store(launch: Launch) -> Any:
     """The launcher's store, or else one of process 0."""
     ours = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
     host, port = launch.address.rsplit(":", 1)
-    store = dist.TCPStore(
+    distributed: Any = dist  # it does not say that it exports its stores
+    store = distributed.TCPStore(
         host,
         int(port),
         launch.count,
@@ -322,7 +323,7 @@ def _store(launch: Launch) -> Any:
         wait_for_workers=False,
         multi_tenant=ours,
     )
-    return dist.PrefixStore(f"charloom/{launch.restarts}", store)  # it may still hold what an earlier start wrote
+    return distributed.PrefixStore(f"charloom/{launch.restarts}", store)  # it may still hold what an earlier start wrote
 
 
 @contextmanager
