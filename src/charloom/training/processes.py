@@ -323,7 +323,8 @@ def _store(launch: Launch) -> Any:
         wait_for_workers=False,
         multi_tenant=ours,
     )
-    return distributed.PrefixStore(f"charloom/{launch.restarts}", store)  # it may still hold what an earlier start wrote
+    # the launcher's store may still hold what an earlier start wrote
+    return distributed.PrefixStore(f"charloom/{launch.restarts}", store)
 
 
 @contextmanager
