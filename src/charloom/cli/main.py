@@ -88,6 +88,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
+    if arguments and arguments[0] == "--":  # some launchers keep the hyphens that end their own options
+        arguments = arguments[1:]
     try:
         if sys.stderr.isatty():
             notices.listeners[:] = [complain]

@@ -258,7 +258,7 @@ def _say_unused(plan: Any) -> None:
     if count > 1 and plan.parameters >= _WORTH_SHARING:
         say(
             f"this machine has {have} and the run uses {use}; to use more: torchrun --nproc-per-node {count} -m "
-            "charloom train … (docs/how-to/many-machines.md)"
+            "charloom -- train … (docs/how-to/many-machines.md)"
         )
 
 

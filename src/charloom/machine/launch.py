@@ -32,7 +32,7 @@ class Launch:
         """How to start as many processes again, up to charloom's own arguments."""
         here = os.environ.get("LOCAL_WORLD_SIZE")
         how = f"--nproc-per-node {self.count}" if here == str(self.count) else "(as before)"
-        return f"torchrun {how} -m charloom"
+        return f"torchrun {how} -m charloom --"  # without the hyphens it takes --run for an option of its own
 
     @property
     def mark(self) -> str:

@@ -9,6 +9,7 @@ seconds, a machine or its network is gone.
 """
 
 import json
+import os
 import socket
 import sys
 import threading
@@ -20,7 +21,6 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch.distributed.rendezvous import rendezvous
 
 from charloom.errors import CharloomError, ProcessesError, SettingsError, shown
 from charloom.interruption import SIGNALS, Interrupted, Interruption
@@ -36,6 +36,9 @@ BEAT = 4.0
 GATHERING = 300.0
 """Seconds within which all processes must have started."""
 
+_SHORT = 2.0
+"""Seconds of one attempt to meet."""
+
 STEP, GATHER, TASK, STATE, WAIT, END = range(6)
 """The orders: train a step; put the carried states together; build a trainer; take over its state; go on waiting; end
 with the exit code that follows."""
@@ -43,7 +46,7 @@ with the exit code that follows."""
 _REPORT = 1024
 """Bytes of a process's report about its work."""
 
-_FAREWELL = "charloom/farewell"
+_FAREWELL = "farewell"
 
 Done = TypeVar("Done")
 
@@ -214,7 +217,7 @@ class Processes:
     def speaks(self) -> bool:
         """Whether this follower is the one that reports what the leader cannot: the first one that asks."""
         with suppress(Exception):
-            return int(self._store.add("charloom/speaks", 1)) == 1
+            return int(self._store.add("speaks", 1)) == 1
         return True
 
     @property
@@ -285,22 +288,43 @@ def joined(launch: Launch | None) -> Iterator[Processes | None]:
 
 def _meet(launch: Launch) -> Any:
     """The store in which the processes find each other, when all have come. Raises `ProcessesError`."""
-    timeout = timedelta(seconds=GATHERING)
-    try:
-        store, _, _ = next(rendezvous("env://", timeout=timeout))
-        store.set(f"charloom/started/{launch.rank}", "")
-        store.wait([f"charloom/started/{rank}" for rank in range(launch.count)], timeout)
-    except RuntimeError as error:
-        if "EADDRINUSE" in str(error) or "address already in use" in str(error).lower():
-            raise ProcessesError(
-                f"the port of {launch.address} is taken by another program; choose another one with torchrun's "
-                "--master-port"
-            ) from None
-        raise ProcessesError(
-            f"not all of the {launch.count} processes met at {launch.address} within {GATHERING:.0f} s "
-            f"({_first_line(error)}); start them all, and check that every machine can reach that address"
-        ) from None
-    return store
+    end, why = time.monotonic() + GATHERING, ""
+    store: Any = None
+    while time.monotonic() < end:  # in short waits, so that a signal can end it
+        try:
+            store = store or _store(launch)
+            store.set(f"started/{launch.rank}", "")
+            store.wait([f"started/{rank}" for rank in range(launch.count)], timedelta(seconds=_SHORT))
+            return store
+        except RuntimeError as error:
+            why = _first_line(error)
+            if "EADDRINUSE" in str(error) or "address already in use" in str(error).lower():
+                raise ProcessesError(
+                    f"the port of {launch.address} is taken by another program; choose another one with torchrun's "
+                    "--master-port"
+                ) from None
+    raise ProcessesError(
+        f"not all of the {launch.count} processes met at {launch.address} within {GATHERING:.0f} s ({why}); start them "
+        "all, and check that every machine can reach that address"
+    )
+
+
+def _store(launch: Launch) -> Any:
+    """The launcher's store, or else one of process 0."""
+    ours = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+    host, port = launch.address.rsplit(":", 1)
+    distributed: Any = dist  # it does not say that it exports its stores
+    store = distributed.TCPStore(
+        host,
+        int(port),
+        launch.count,
+        is_master=ours and launch.rank == 0,
+        timeout=timedelta(seconds=_SHORT),
+        wait_for_workers=False,
+        multi_tenant=ours,
+    )
+    # the launcher's store may still hold what an earlier start wrote
+    return distributed.PrefixStore(f"charloom/{launch.restarts}", store)
 
 
 @contextmanager
@@ -312,9 +336,10 @@ def _explained(what: str, advice: str) -> Iterator[None]:
 
 
 def _first_line(error: Exception) -> str:
-    """What torch says, without the place in its source."""
+    """What torch says first, without the place in its source."""
     line = str(error).strip().split("\n")[0]
-    return shown(line.rsplit("] ", 1)[-1] if line.startswith("[") and "] " in line else line)[:200].rstrip(".")
+    said = line.rsplit("] ", 1)[-1] if line.startswith("[") and "] " in line else line
+    return shown(said.split(". ")[0])[:200].rstrip(".")
 
 
 def _write(report: torch.Tensor, text: str) -> None:

@@ -1,0 +1,106 @@
+"""Is training in two processes of one thread faster than in one process of two threads, and what do they send?
+
+Usage: python benchmarks/processes.py [--steps 40] [--rounds 3] [--units 512] [--output FILE.json]
+
+Both train the same network on the same batches (a 1xUNITS LSTM on the embedded corpus, Muon), in turns. A round's
+figure is the time of the second half of the steps, so starting, planning and saving do not count. The bytes are those
+of the loopback device in /proc/net/dev (Linux), compared with what follows from the shapes; nothing else should use it
+meanwhile.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from machine import machine, title
+
+TEXT = "python-docs"
+
+
+def arguments(steps: int, units: int, run: Path) -> list[str]:
+    """The arguments of one training."""
+    return [
+        *("train", TEXT, "--steps", str(steps), "--run", str(run), "--json", "--from", "none"),
+        *("--network.hidden-size", str(units), "--network.embedding-size", "128"),
+        *("--training.batch-size", "32", "--training.sequence-length", "128", "--training.optimizer", "muon"),
+        *("--training.validations", "1", "--save-every", "1h", "--device", "cpu"),
+    ]
+
+
+def command(processes: int, port: int = 29611) -> list[str]:
+    """What starts charloom."""
+    if processes == 1:
+        return [sys.executable, "-m", "charloom"]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
+    return [*launcher, "--master-port", str(port), "-m", "charloom", "--"]
+
+
+def seconds_per_step(run: Path) -> float:
+    """The mean time of a step in the second half of a run."""
+    lines = [json.loads(line) for line in (run / "clock.jsonl").read_text().splitlines()]
+    half, last = lines[len(lines) // 2], lines[-1]
+    return float((last["seconds"] - half["seconds"]) / (last["step"] - half["step"]))
+
+
+def sent() -> int:
+    """Bytes that the loopback device has sent since the machine started."""
+    (line,) = (line for line in Path("/proc/net/dev").read_text().splitlines() if line.strip().startswith("lo:"))
+    return int(line.split(":")[1].split()[8])
+
+
+def train(processes: int, threads: int, steps: int, units: int) -> tuple[float, int, dict[str, object]]:
+    """Seconds per step, bytes sent over the loopback device, and the figures of one training."""
+    with tempfile.TemporaryDirectory() as folder:
+        run, before = Path(folder) / "run", sent()
+        done = subprocess.run(
+            [*command(processes), *arguments(steps, units, run)],
+            env=os.environ | {"OMP_NUM_THREADS": str(threads)},
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            raise SystemExit(done.stderr)
+        return seconds_per_step(run), sent() - before, json.loads(done.stdout.splitlines()[-1])
+
+
+def volume(parameters: int, matrices: int, processes: int, bytes_of_update: int) -> float:
+    """Bytes that all processes send together in a step: gradients are added up around a ring, which costs each process
+    2 (N - 1) / N times their size; the updates of Muon's matrices go from the process that made them to each other."""
+    return 2 * (processes - 1) * 4 * parameters + (processes - 1) * bytes_of_update * matrices
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Two processes of one thread against one process of two threads.")
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--units", type=int, default=512)
+    parser.add_argument("--output", type=Path, default=None)
+    options = parser.parse_args()
+    one, two, figures = [], [], {}
+    for _ in range(options.rounds):
+        one.append(train(1, 2, options.steps, options.units)[0])
+        seconds, many_bytes, figures = train(2, 1, options.steps, options.units)
+        two.append(seconds)
+    few_bytes = train(2, 1, options.steps // 2, options.units)[1]
+    counted = (many_bytes - few_bytes) / (options.steps - options.steps // 2)
+    matrices = 4 * options.units * (128 + options.units)
+    bfloat16 = "bfloat16" in str(machine()["extensions"]) or any("bf16" in name for name in machine()["extensions"])
+    derived = volume(int(str(figures["parameters"])), matrices, 2, 2 if bfloat16 else 4)
+    ratios = [alone / together for alone, together in zip(one, two, strict=True)]
+    print(title())
+    print(f"1 process, 2 threads   {statistics.median(one) * 1e3:8.1f} ms a step")
+    print(f"2 processes, 1 thread  {statistics.median(two) * 1e3:8.1f} ms a step")
+    print(f"speed of two processes {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+    print(f"sent a step            {counted / 1e6:8.2f} MB counted, {derived / 1e6:.2f} MB derived")
+    if options.output:
+        report = {"machine": machine(), "one": one, "two": two, "counted": counted, "derived": derived}
+        options.output.write_text(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""What does a network between two machines cost? Two network namespaces on one machine stand for them.
+
+Usage (Linux, as root): python benchmarks/two_nodes.py [--steps 40] [--rounds 3] [--rate 1gbit] [--delay 1ms]
+
+Both ends of the link are limited to the rate (tc tbf) and delayed by half of the delay (tc netem), if the kernel has
+these; the report says what it has. In turns, two processes train through the link and over the loopback device. With
+`--cut`, the link is cut halfway instead: both processes must end with a sentence within a minute.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from machine import title
+from processes import arguments, command, seconds_per_step
+
+NODES = {"charloom-a": "10.77.0.1", "charloom-b": "10.77.0.2"}
+
+
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, capture_output=True)
+
+
+@contextmanager
+def nodes(rate: str, delay: str) -> Iterator[list[str]]:
+    """Two namespaces with a link between them; yields how it is limited."""
+    first, second = NODES
+    limits = []
+    try:
+        for node in NODES:
+            ip("netns", "add", node)
+        ip("link", "add", "eth0", "netns", first, "type", "veth", "peer", "name", "eth0", "netns", second)
+        for node, address in NODES.items():
+            ip("-n", node, "addr", "add", f"{address}/24", "dev", "eth0")
+            for device in ("eth0", "lo"):
+                ip("-n", node, "link", "set", device, "up")
+            limits = [limit for limit in _limits(rate, delay) if _limited(node, limit)][:1]
+        yield limits
+    finally:
+        for node in NODES:
+            subprocess.run(["ip", "netns", "del", node], capture_output=True)
+
+
+def _limits(rate: str, delay: str) -> list[str]:
+    """The ways to limit a link, the best first."""
+    half = f"{float(delay.removesuffix('ms')) / 2:g}ms"
+    return [f"netem delay {half} rate {rate}", f"tbf rate {rate} burst 256kb latency 50ms"]
+
+
+def _limited(node: str, limit: str) -> bool:
+    words = ["ip", "netns", "exec", node, "tc", "qdisc", "replace", "dev", "eth0", "root", *limit.split()]
+    return subprocess.run(words, capture_output=True).returncode == 0
+
+
+def start(node: str, rank: int, steps: int, folder: Path) -> subprocess.Popen[str]:
+    """Start the launcher of one node."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--node-rank", str(rank)]
+    launcher += ["--nproc-per-node", "1", "--master-addr", NODES["charloom-a"], "--master-port", "29612"]
+    return subprocess.Popen(
+        ["ip", "netns", "exec", node, *launcher, "-m", "charloom", "--", *arguments(steps, 512, folder / "run")],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "eth0"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def received(node: str) -> int:
+    """Bytes that a node has received."""
+    file = "/sys/class/net/eth0/statistics/rx_bytes"
+    return int(subprocess.run(["ip", "netns", "exec", node, "cat", file], capture_output=True, text=True).stdout)
+
+
+def over_the_link(steps: int) -> tuple[float, float]:
+    """Seconds and received megabytes per step and node."""
+    with tempfile.TemporaryDirectory() as folder:
+        before = received("charloom-b")
+        launchers = [start(node, rank, steps, Path(folder)) for rank, node in enumerate(NODES)]
+        said = [launcher.communicate(timeout=600)[1] for launcher in launchers]
+        if any(launcher.returncode for launcher in launchers):
+            raise SystemExit("\n".join(said))
+        return seconds_per_step(Path(folder) / "run"), (received("charloom-b") - before) / steps / 1e6
+
+
+def over_loopback(steps: int) -> float:
+    """Seconds per step of the same two processes on one machine."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        subprocess.run(
+            [*command(2), *arguments(steps, 512, run)],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            check=True,
+            capture_output=True,
+        )
+        return seconds_per_step(run)
+
+
+def cut() -> None:
+    """Cut the link during training, and show how both nodes end."""
+    with tempfile.TemporaryDirectory() as folder:
+        launchers = [start(node, rank, 100_000, Path(folder)) for rank, node in enumerate(NODES)]
+        while not list(Path(folder).glob("run/metrics.jsonl")) and all(node.poll() is None for node in launchers):
+            time.sleep(0.5)
+        ip("-n", "charloom-b", "link", "set", "eth0", "down")
+        began = time.monotonic()
+        for node, launcher in zip(NODES, launchers, strict=True):
+            said = launcher.communicate(timeout=300)[1]
+            (sentence,) = (line for line in said.splitlines() if line.startswith("charloom: "))
+            print(f"{node} after {time.monotonic() - began:.0f} s: {sentence}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Two machines as two network namespaces.")
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rate", default="1gbit")
+    parser.add_argument("--delay", default="1ms")
+    parser.add_argument("--cut", action="store_true")
+    options = parser.parse_args()
+    with nodes(options.rate, options.delay) as limits:
+        print(title())
+        print(f"link: {', '.join(limits) or 'not limited: the kernel has neither netem nor tbf'}")
+        if options.cut:
+            cut()
+            return
+        apart, megabytes, together = [], [], []
+        for _ in range(options.rounds):
+            seconds, received = over_the_link(options.steps)
+            apart.append(seconds)
+            megabytes.append(received)
+            together.append(over_loopback(options.steps))
+        ratios = [near / far for near, far in zip(together, apart, strict=True)]
+        print(f"one machine  {statistics.median(together) * 1e3:8.1f} ms a step")
+        print(f"two machines {statistics.median(apart) * 1e3:8.1f} ms a step, {megabytes[-1]:.2f} MB received by each")
+        print(f"speed with the link {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+
+
+if __name__ == "__main__":
+    main()
