@@ -24,8 +24,7 @@ class ManyOptions:
     """How many texts are answered at once, and where the answers go."""
 
     workers: int | None = None
-    """How many processes share the texts; each loads the model once and computes with one thread. The results are those
-    of one worker, in the same order."""
+    "How many processes share the texts, each with one thread. The results are those of one worker, in order."
     output: Path | None = None
     "Write the results into this file. What an earlier, interrupted call wrote there is kept and continued."
     force: bool = False

@@ -1,7 +1,8 @@
 """Many texts at once: iterators that take texts and give results in order, with one process or several.
 
 >>> from charloom import many
->>> for label, probability in many.predict("languages", open("lines.txt"), workers=2): ...    # doctest: +SKIP
+>>> texts = (line.strip() for line in open("lines.txt"))                                # doctest: +SKIP
+>>> for label, probability in many.predict("languages", texts, workers=2): ...         # doctest: +SKIP
 
 Each worker loads the model once, computes with one thread, and gives the very bits that one worker would give. Texts
 are read as they are needed, so memory stays flat however many there are.
