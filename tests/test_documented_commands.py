@@ -161,6 +161,7 @@ def folder(page: Path, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for file in world.iterdir():
         if file.is_file():
             shutil.copy(file, tmp_path)
+    shutil.copytree(world / "plays", tmp_path / "plays")
     if page.name in GIVEN:
         shutil.copytree(world / "runs" / "my", tmp_path / GIVEN[page.name])
     monkeypatch.setenv("CHARLOOM_CACHE", str(tmp_path / ".cache"))
