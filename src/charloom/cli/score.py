@@ -16,6 +16,7 @@ from charloom.cli.sources import HYPHEN
 from charloom.errors import SettingsError, shown
 
 if TYPE_CHECKING:
+    from charloom.evaluation.score import Score
     from charloom.evaluation.surprisal import Surprise, Surprises
 
 PICTURED = 384
@@ -34,6 +35,7 @@ def score(
     html: Path | None = None,
     png: Path | None = None,
     hints: int | None = None,
+    summary: bool = False,
     json: bool = False,
 ) -> None:
     """Show how much each character of a text surprises a model, and what it expected.
@@ -61,11 +63,14 @@ def score(
         Write a picture of the first characters.
     hints
         Instead of the score, show this many places in Python source where the model expected something else.
+    summary
+        Give only the figures of the whole text, which may be of any length.
     json
         Print one JSON value.
     """
     from charloom.data.corpus import Text
     from charloom.data.text_sources import open_text
+    from charloom.evaluation.score import evaluate
     from charloom.evaluation.surprisal import Surprises
     from charloom.settings import CorpusConfig
     from charloom.training.runs import load
@@ -74,6 +79,8 @@ def score(
         raise SettingsError("give one text: a passage after the run, or a file with --text")
     if hints is not None and (html or png):
         raise SettingsError("hints are only printed; leave out --html and --png")
+    if summary and (html or png or hints is not None):
+        raise SettingsError("a summary is only printed; leave out --html, --png and --hints")
     targets = {path: files.target(path, force=True) for path in (html, png) if path is not None}
     if len(set(targets.values())) < len(targets) or (
         targets and text not in (None, HYPHEN) and Path(str(text)).resolve() in targets.values()
@@ -90,6 +97,9 @@ def score(
     else:
         other = open_text(str(text), CorpusConfig(split=(1.0, 0.0, 0.0), encoding=encoding, column=column))
         scored, name = other.text, other.name
+    if summary:
+        _print_summary(evaluate(model, scored), json=json)
+        return
     surprises = Surprises(model, scored, candidates=candidates)
     if not targets:
         _print(surprises, surprises, json=json)
@@ -108,7 +118,16 @@ def score(
     if json:
         _print(kept, surprises, json=True)
     else:
-        print(_summary(surprises))
+        print(_summary(surprises.score))
+
+
+def _print_summary(found: "Score", *, json: bool) -> None:
+    from charloom.cli.output import print_json
+
+    if json:
+        print_json({"score": found.summary()})
+    else:
+        print(_summary(found))
 
 
 def _print_hints(run: str, passage: str | None, text: str | None, hints: int, encoding: str, *, json: bool) -> None:
@@ -134,8 +153,7 @@ def _print_hints(run: str, passage: str | None, text: str | None, hints: int, en
         )
 
 
-def _summary(surprises: "Surprises") -> str:
-    score = surprises.score
+def _summary(score: "Score") -> str:
     return (
         f"{score.bits_per_character:.3f} bits ({score.nats_per_character:.4f} nats) per character on "
         f"{score.characters:,} characters, {score.accuracy:.1%} of the symbols were the most probable; state carried"
@@ -145,7 +163,7 @@ def _summary(surprises: "Surprises") -> str:
 def _page(kept: "list[Surprise]", title: str, surprises: "Surprises") -> Iterator[str]:
     from charloom.plotting.heat_map import page
 
-    return page(kept, title, _summary(surprises))
+    return page(kept, title, _summary(surprises.score))
 
 
 def _picture(kept: "list[Surprise]", title: str, surprises: "Surprises") -> bytes:
@@ -159,7 +177,7 @@ def _picture(kept: "list[Surprise]", title: str, surprises: "Surprises") -> byte
 def _print(rows: "Iterable[Surprise]", surprises: "Surprises", *, json: bool) -> None:
     if not json:
         _colour(rows)
-        print(_summary(surprises))
+        print(_summary(surprises.score))
         return
     with tempfile.TemporaryFile(
         "w+", encoding="utf-8"
