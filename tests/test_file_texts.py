@@ -87,7 +87,7 @@ def test_a_part_of_a_text_in_a_file_is_that_part(
     here, there = both(text, ends, folder)
     assert here.sha256 == there.sha256 and vocabulary_of(here, "characters") == vocabulary_of(there, "characters")
     for one, other in ((here, there), (here.slice(first, last), there.slice(first, last))):
-        assert (str(one), one.characters, one.bytes, tuple(one.ends)) == (
+        assert (str(one), one.characters, one.bytes, one.ends) == (
             str(other),
             other.characters,
             other.bytes,
