@@ -82,7 +82,7 @@ def salted(size: int, kind: str) -> Iterator[bytes]:
 
 
 def write_text(path: Path, size: int, kind: str) -> None:
-    """The pieces of one epoch of the corpus, made forty times anew and then repeated in an order drawn each time."""
+    """Some salted copies of the corpus, then the same in an order drawn at random, each after a number of its own."""
     made = list(salted(min(size, 16_000_000), kind))
     draw = np.random.Generator(np.random.PCG64(1))
     written = 0

@@ -114,6 +114,14 @@ def test_any_bytes_cut_anywhere_are_cleaned_as_in_one_piece(
             assert found == expected
 
 
+@given(st.text(st.sampled_from("a\r\n\ufeffé")), st.integers(1, 7), st.sampled_from(["utf-8", "cp1252", "utf-16-le"]))
+def test_line_ends_and_marks_are_found_wherever_pieces_end(text: str, size: int, encoding: str) -> None:
+    text = text.replace("\ufeff", "") if encoding == "cp1252" else text
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "PIECE", size)
+        assert outcome([text.encode(encoding)], encoding) == in_one_piece(text.encode(), "utf-8")
+
+
 @given(RAW, st.integers(4, 40))
 def test_what_is_clean_is_not_copied_and_what_is_not_is_changed(raw: bytes, size: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -135,6 +143,8 @@ def test_of_a_damaged_file_the_damage_is_told_and_not_what_follows_from_it(
     compression: str, content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(blocks, "PIECE", 64)
+    monkeypatch.setattr(compressed, "SAMPLE", 64)
+    monkeypatch.setattr(cleaning, "AROUND", 16)
     data = COMPRESSIONS[compression][0](content)
     told = outcome([data[:-5]], "utf-8")
     assert told == f"a is compressed with {compression}, but damaged or truncated; get it again"

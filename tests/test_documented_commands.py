@@ -170,6 +170,7 @@ def folder(page: Path, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         if file.is_file():
             shutil.copy(file, tmp_path)
     shutil.copytree(world / "books", tmp_path / "books")
+    shutil.copytree(world / "plays", tmp_path / "plays")
     if page.name in GIVEN:
         shutil.copytree(world / "runs" / "my", tmp_path / GIVEN[page.name])
     monkeypatch.setenv("CHARLOOM_CACHE", str(tmp_path / ".cache"))

@@ -1,8 +1,11 @@
 """Runs on texts that stay in their files: the same, byte for byte, as on texts in memory."""
 
 import itertools
+import json
 import os
+import subprocess
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +36,7 @@ from charloom.training.request import Length, RunRequest
 from charloom.training.runs import Run
 from charloom.training.session import Session
 from large import corpus, in_file, in_files, in_memory, own_cache
-from models import small_model
+from models import small_model, write_folder
 from tiny_runs import WatchedDisk, differences, finish, sample_text
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -74,7 +77,7 @@ def written(path: Path, text: str) -> Path:
 def passes(patch: pytest.MonkeyPatch) -> list[int]:
     """Gets an entry for each pass over a text from now on."""
     seen, whole = list[int](), text_survey._Pass
-    patch.setattr(text_survey, "_Pass", lambda file, width: seen.append(width) or whole(file, width))
+    patch.setattr(text_survey, "_Pass", lambda *given: seen.append(given[1]) or whole(*given))
     return seen
 
 
@@ -293,3 +296,23 @@ def test_a_run_without_a_time_budget_reads_all_of_a_long_validation_text_only_if
         session = begin(in_memory(LONG), tmp_path / protocol, steps=steps, split=(0.6, 0.4, 0.0))
         assert session.config.plan.final_validation == protocol
         session._lock.release()
+
+
+Call = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def test_a_summary_is_the_score_without_its_characters(
+    charloom: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_folder(small_model(LONG), tmp_path / "model")
+    text = written(tmp_path / "text.txt", LONG[:900])
+    whole = json.loads(charloom("score", "model", "--text", text, "--json").stdout)["score"]
+    in_files(monkeypatch)
+    assert json.loads(charloom("score", "model", "--text", text, "--summary", "--json").stdout)["score"] == whole
+    (line,) = charloom("score", "model", "--text", text, "--summary").stdout.splitlines()
+    assert f"{whole['bits_per_character']:.3f} bits" in line and "on 900 characters" in line
+
+
+def test_a_summary_has_no_page(charloom: Call, tmp_path: Path) -> None:
+    found = charloom("score", "model", "abc", "--summary", "--html", "a.html")
+    assert found.returncode == 2 and "leave out --html, --png and --hints" in found.stderr

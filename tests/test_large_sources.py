@@ -191,6 +191,7 @@ def test_a_stream_leaves_with_its_process_and_what_a_killed_one_left_is_removed(
         done = subprocess.run([sys.executable, "-c", program, how], capture_output=True, text=True)
         assert done.stdout == "True\n", done.stderr
         assert len([path for path in (own_cache / "texts").iterdir() if path.is_dir()]) == left
+    assert not list((own_cache / "texts").iterdir())  # not even a lock
 
 
 # --- what can go wrong ---

@@ -129,6 +129,14 @@ def test_the_copy_that_a_run_keeps_is_the_text(
     assert facts(again)[0] == facts(corpus)[0]
 
 
+def test_the_copy_of_rows_that_are_longer_than_what_is_read_at_a_time_is_the_text(tmp_path: Path) -> None:
+    rows = ["é" * 700_000, "b", "c\n" * 600_000, "d"]
+    (tmp_path / "text").write_text("".join(json.dumps({"t": row}) + "\n" for row in rows))
+    config = CorpusConfig(column="t")
+    copy = b"".join(copy_of(open_text(tmp_path / "text", config), config))
+    assert [json.loads(line)["t"] for line in copy.splitlines()] == rows
+
+
 def test_a_small_file_with_much_in_it_is_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = gzip.compress(b"a\n" * 5000, mtime=0)
     (tmp_path / "text").write_bytes(data)

@@ -19,6 +19,7 @@ from charloom.cli.sources import HYPHEN
 from charloom.errors import SettingsError, shown
 
 if TYPE_CHECKING:
+    from charloom.evaluation.score import Score
     from charloom.evaluation.surprisal import Surprise, Surprises
 
 PICTURED = 384
@@ -38,6 +39,7 @@ def score(
     png: Path | None = None,
     hints: int | None = None,
     many: Annotated[ManyOptions, Parameter(name="*")] = ManyOptions(),
+    summary: bool = False,
     json: bool = False,
 ) -> None:
     """Show how much each character of a text surprises a model, and what it expected.
@@ -68,18 +70,21 @@ def score(
         Write a picture of the first characters.
     hints
         Instead of the score, show this many places in Python source where the model expected something else.
+    summary
+        Give only the figures of the whole text, which may be of any length.
     json
         Print one JSON value.
     """
     from charloom.cli.measure_folder import folder_of, measure_folder
     from charloom.data.corpus import Text
     from charloom.data.text_sources import open_text
+    from charloom.evaluation.score import evaluate
     from charloom.evaluation.surprisal import Surprises
     from charloom.settings import CorpusConfig
     from charloom.training.runs import load
 
     if many.given:
-        options = {"the passage": passage, "--html": html, "--png": png, "--hints": hints is not None}
+        options = {"the passage": passage, "--html": html, "--png": png, "--hints": hints is not None, "--column": column}
         folder = folder_of(text, options)
         measure_folder(run, folder, many, names={"carried": "score"}, encoding=encoding, context=None, json=json)
         return
@@ -87,6 +92,8 @@ def score(
         raise SettingsError("give one text: a passage after the run, or a file with --text")
     if hints is not None and (html or png):
         raise SettingsError("hints are only printed; leave out --html and --png")
+    if summary and (html or png or hints is not None):
+        raise SettingsError("a summary is only printed; leave out --html, --png and --hints")
     targets = {path: files.target(path, force=True) for path in (html, png) if path is not None}
     if len(set(targets.values())) < len(targets) or (
         targets and text not in (None, HYPHEN) and Path(str(text)).resolve() in targets.values()
@@ -103,6 +110,9 @@ def score(
     else:
         other = open_text(str(text), CorpusConfig(split=(1.0, 0.0, 0.0), encoding=encoding, column=column))
         scored, name = other.text, other.name
+    if summary:
+        _print_summary(evaluate(model, scored), json=json)
+        return
     surprises = Surprises(model, scored, candidates=candidates)
     if not targets:
         _print(surprises, surprises, json=json)
@@ -121,7 +131,16 @@ def score(
     if json:
         _print(kept, surprises, json=True)
     else:
-        print(_summary(surprises))
+        print(_summary(surprises.score))
+
+
+def _print_summary(found: "Score", *, json: bool) -> None:
+    from charloom.cli.output import print_json
+
+    if json:
+        print_json({"score": found.summary()})
+    else:
+        print(_summary(found))
 
 
 def _print_hints(run: str, passage: str | None, text: str | None, hints: int, encoding: str, *, json: bool) -> None:
@@ -147,8 +166,7 @@ def _print_hints(run: str, passage: str | None, text: str | None, hints: int, en
         )
 
 
-def _summary(surprises: "Surprises") -> str:
-    score = surprises.score
+def _summary(score: "Score") -> str:
     return (
         f"{score.bits_per_character:.3f} bits ({score.nats_per_character:.4f} nats) per character on "
         f"{score.characters:,} characters, {score.accuracy:.1%} of the symbols were the most probable; state carried"
@@ -158,7 +176,7 @@ def _summary(surprises: "Surprises") -> str:
 def _page(kept: "list[Surprise]", title: str, surprises: "Surprises") -> Iterator[str]:
     from charloom.plotting.heat_map import page
 
-    return page(kept, title, _summary(surprises))
+    return page(kept, title, _summary(surprises.score))
 
 
 def _picture(kept: "list[Surprise]", title: str, surprises: "Surprises") -> bytes:
@@ -172,7 +190,7 @@ def _picture(kept: "list[Surprise]", title: str, surprises: "Surprises") -> byte
 def _print(rows: "Iterable[Surprise]", surprises: "Surprises", *, json: bool) -> None:
     if not json:
         _colour(rows)
-        print(_summary(surprises))
+        print(_summary(surprises.score))
         return
     with tempfile.TemporaryFile(
         "w+", encoding="utf-8"

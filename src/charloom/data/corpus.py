@@ -184,20 +184,26 @@ class Corpus:
 
 
 def make_corpus(
+    documents: Iterable[tuple[str, bytes]], config: CorpusConfig, *, name: str, source: str, in_folder: bool = False
+) -> Corpus:
+    """A corpus of one or several raw texts, each with a name for error messages.
+
+    Several texts are joined in the given order, and the places where they end are recorded. Compressed data is
+    decompressed. Raises `TextError`; with `in_folder`, it says how to leave a file out.
+    """
+    return corpus_in_memory(documents, config, name=name, source=source, in_folder=in_folder, most=math.inf)
+
+
+def corpus_in_memory(
     documents: Iterable[tuple[str, bytes]],
     config: CorpusConfig,
     *,
     name: str,
     source: str,
     in_folder: bool = False,
-    most: float = math.inf,
+    most: float,
 ) -> Corpus:
-    """A corpus of one or several raw texts, each with a name for error messages.
-
-    Several texts are joined in the given order, and the places where they end are recorded. Compressed data is
-    decompressed. Raises `TextError`; with `in_folder`, it says how to leave a file out. Raises `TooLarge` if there is
-    more to decompress than `most` bytes.
-    """
+    """The same. Raises `TooLarge` if there are more than `most` bytes after decompression."""
     check(config)
     notes, together = Notes(), list(documents)
     if len(together) == 1 and not config.column and not config.shuffle:

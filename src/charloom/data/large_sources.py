@@ -109,8 +109,13 @@ def clean_stream(pieces: Iterable[bytes], config: CorpusConfig, *, name: str) ->
         _write(folder, cleaned, config, notes, f"{name}{_settings(config)}")
 
     for left in (cache.cache() / PLACE).glob(f"{_STREAM}-*"):  # of processes that were killed
-        _discard(left)
-    copy = _filled(place, fill)
+        _discard(left, with_lock=True)
+    try:
+        copy = _filled(place, fill)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            cache.lock_of(cache.cache() / place).unlink(missing_ok=True)
+        raise
     atexit.register(_gone, copy.path.parent, os.getpid())
     return copy
 
@@ -244,11 +249,13 @@ def _gone(folder: Path, process: int) -> None:
     """Remove a copy that goes with its process."""
     if os.getpid() == process:
         cache_entries.release(folder)
-        _discard(folder)
+        _discard(folder, with_lock=True)
 
 
-def _discard(folder: Path) -> None:
-    """Remove a copy and what is known of it, unless it is in use."""
-    with contextlib.suppress(CharloomError):
+def _discard(folder: Path, *, with_lock: bool = False) -> None:
+    """Remove a copy and what is known of it, unless it is in use; `with_lock` if no other will have its name."""
+    with contextlib.suppress(CharloomError, OSError):
         cache_entries.discard(folder)
         forget(folder / TEXT)
+        if with_lock:
+            cache.lock_of(folder).unlink(missing_ok=True)

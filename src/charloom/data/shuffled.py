@@ -49,9 +49,13 @@ def shuffled(parts: Iterable[Part], seed: int, folder: Path | None = None) -> It
     lines = io.BufferedReader(blocks.PieceReader(blocks.blocks(counted.closed(parts), blocks.PIECE)), blocks.PIECE)
     key = _key(seed)
     ordered: Iterable[bytes] = sorted(lines, key=key) if folder is None else _on_disk(lines, key, folder, 0)
-    for block in blocks.blocks(ordered, blocks.PIECE):
-        yield block, 0, False
-    yield b"", counted.characters, True
+    waiting = bytearray()
+    for line in ordered:
+        waiting += line
+        if len(waiting) >= blocks.PIECE:
+            yield bytes(waiting), 0, False
+            waiting.clear()
+    yield bytes(waiting), counted.characters, True
 
 
 class _Counted:
@@ -140,6 +144,9 @@ def _counts(bucket: Path) -> "Counter[bytes] | None":
 
 def _repeated(line: bytes, count: int) -> Iterator[bytes]:
     """A line several times, in pieces that are not too large."""
+    if count == 1:
+        yield line
+        return
     at_once = max(1, min(count, blocks.PIECE // len(line)))
     whole, rest = divmod(count, at_once)
     for _ in range(whole):

@@ -12,7 +12,7 @@ from typing import BinaryIO, Union
 from charloom.data import file_bytes
 from charloom.data.blocks import peeked, stream_pieces, unreadable
 from charloom.data.cleaning import TooLarge
-from charloom.data.corpus import Corpus, Text, corpus_of, files_of, make_corpus, read_file
+from charloom.data.corpus import Corpus, Text, corpus_in_memory, corpus_of, files_of, make_corpus, read_file
 from charloom.data.datasets import DATASETS, dataset
 from charloom.data.large_texts import text_of_files, text_of_stream
 from charloom.data.shuffled import check
@@ -128,7 +128,9 @@ def _of_files(
     if not large:
         with suppress(TooLarge):
             documents = map(read_file, paths)
-            return make_corpus(documents, config, name=name, source=source, in_folder=in_folder, most=file_bytes.LARGE)
+            return corpus_in_memory(
+                documents, config, name=name, source=source, in_folder=in_folder, most=file_bytes.LARGE
+            )
     check(config)
     text, notes = text_of_files(paths, config, name=name, in_folder=in_folder)
     return corpus_of(text, config, name=name, source=source, notes=notes)
@@ -140,7 +142,7 @@ def _of_stream(stream: BinaryIO, config: CorpusConfig, *, document: str, name: s
     beginning, pieces = peeked(stream_pieces(stream, document), most)
     if len(beginning) < most:
         with suppress(TooLarge):
-            return make_corpus([(document, beginning)], config, name=name, source=STANDARD_INPUT, most=most)
+            return corpus_in_memory([(document, beginning)], config, name=name, source=STANDARD_INPUT, most=most)
     check(config)
     text, notes = text_of_stream(pieces, config, document=document)
     return corpus_of(text, config, name=name, source=STANDARD_INPUT, notes=notes)

@@ -171,12 +171,13 @@ def surveyed(path: Path, ends: Ends = NO_ENDS, *, cleaned: bool = False) -> Text
 
 
 def forget(path: Path) -> None:
-    """Remove what is known of the text in a file, unless another process uses it."""
+    """Remove what is known of the text in a file that is gone for good, unless another process uses it."""
     for folder in (cache.cache() / PLACE).glob(f"{_digest(str(path.resolve()))[:16]}-*"):
         if folder.is_dir():
             cache_entries.release(folder)
-            with contextlib.suppress(CharloomError):
+            with contextlib.suppress(CharloomError, OSError):
                 cache_entries.discard(folder)
+                cache.lock_of(folder).unlink(missing_ok=True)
 
 
 class _Unclean(Exception):
