@@ -20,11 +20,11 @@ from charloom.data.vocabulary import UNSEEN, Ids, Vocabulary
 NEAR = 4096
 """Places closer than this are read together."""
 
-READ_AHEAD = 1 << 19
-"""Symbols read at a time for all columns of a batch together."""
-
 AHEAD = 1 << 16
 """Symbols read at a time in the search for a boundary."""
+
+READ_AHEAD = 1 << 19
+"""Symbols read at a time for all columns of a batch together."""
 
 
 class StoredIds:
