@@ -31,10 +31,10 @@ def score(
     text: str | None = None,
     encoding: str = "utf-8",
     candidates: int = 5,
+    summary: bool = False,
     html: Path | None = None,
     png: Path | None = None,
     hints: int | None = None,
-    summary: bool = False,
     json: bool = False,
 ) -> None:
     """Show how much each character of a text surprises a model, and what it expected.
@@ -54,14 +54,14 @@ def score(
         Encoding of that file.
     candidates
         How many of the most probable characters to give for each position.
+    summary
+        Give only the figures of the whole text, which may be of any length.
     html
         Write a page for a browser.
     png
         Write a picture of the first characters.
     hints
         Instead of the score, show this many places in Python source where the model expected something else.
-    summary
-        Give only the figures of the whole text, which may be of any length.
     json
         Print one JSON value.
     """
