@@ -35,6 +35,7 @@ def score(
     encoding: str = "utf-8",
     column: str = "",
     candidates: int = 5,
+    summary: bool = False,
     html: Path | None = None,
     png: Path | None = None,
     hints: int | None = None,
@@ -64,14 +65,14 @@ def score(
         Column of that file's rows (Parquet, JSON lines) that holds the texts.
     candidates
         How many of the most probable characters to give for each position.
+    summary
+        Give only the figures of the whole text, which may be of any length.
     html
         Write a page for a browser.
     png
         Write a picture of the first characters.
     hints
         Instead of the score, show this many places in Python source where the model expected something else.
-    summary
-        Give only the figures of the whole text, which may be of any length.
     json
         Print one JSON value.
     """

@@ -28,6 +28,9 @@ TOGETHER = 256
 AHEAD = 1 << 16
 """Symbols read at a time in the search for a boundary."""
 
+READ_AHEAD = 1 << 19
+"""Symbols read at a time for all columns of a batch together."""
+
 
 class StoredIds:
     """Symbol ids (T,), most of them in a file. Indexed by a slice or an array of places, it gives an array.
@@ -45,12 +48,13 @@ class StoredIds:
         if newline is not None:
             table[table == newline] = vocabulary.boundary
         self._table = table.astype(self.dtype) if self._all_known else table
-        self._survey = text.data.survey
+        self._text, self._survey = text.data.file, text.data.survey
         self._last_character = text.data.first_character + text.characters
         self._size = len(self._bytes) // self._kind.itemsize
         if not self._all_known:
             self._refuse_new(text.data, table)
         self._inserted = self._ends(text)
+        self._next, self._ahead = np.zeros(0, np.int64), (np.zeros(0, np.int64), np.zeros((0, 0), self.dtype))
 
     @property
     def name(self) -> Path:
@@ -80,7 +84,11 @@ class StoredIds:
         if isinstance(places, slice):
             start, stop, step = places.indices(len(self))
             return self._between(start, max(start, stop))[::step]
-        flat = np.asarray(places).ravel(order="F")  # down each column, as texts are read
+        self._text.check()
+        places = np.asarray(places)
+        if places.ndim == 2 and (columns := self._columns(places)) is not None:
+            return columns
+        flat = places.ravel(order="F")  # down each column, as texts are read
         found = np.empty(len(flat), self.dtype)
         cuts = np.flatnonzero(np.abs(np.diff(flat)) > NEAR) + 1
         for first, last in zip([0, *cuts.tolist()], [*cuts.tolist(), len(flat)], strict=True):
@@ -88,7 +96,31 @@ class StoredIds:
             if len(here):
                 low = int(here.min())
                 found[first:last] = self._between(low, int(here.max()) + 1)[here - low]
-        return found.reshape(np.shape(places), order="F")
+        return found.reshape(places.shape, order="F")
+
+    def _columns(self, places: NDArray[np.int64]) -> Ids | None:
+        """Symbols at places (T, B) that are consecutive in each column, if they were read ahead or now are.
+
+        Where one such request follows another, as in `Streams`, what comes next is read too: a column at a time, it
+        costs as much as a few symbols.
+        """
+        rows, top = len(places), places[0] if len(places) else np.zeros(0, np.int64)
+        if not (rows and len(top) and (np.diff(places, axis=0) == 1).all()):
+            return None
+        follows = np.array_equal(self._next, top)
+        self._next = places[-1].copy()
+        first, read = self._ahead
+        offset = int(top[0] - first[0]) if len(first) else 0
+        if len(first) == len(top) and 0 <= offset <= read.shape[1] - rows and (top - first == offset).all():
+            return read[:, offset : offset + rows].T
+        if not follows:
+            return None
+        read = np.zeros((len(top), max(rows, READ_AHEAD // len(top))), self.dtype)
+        for column, start in enumerate(top.tolist()):
+            found = self._between(start, min(start + read.shape[1], len(self)))
+            read[column, : len(found)] = found
+        self._ahead = top.copy(), read
+        return read[:, :rows].T
 
     def unseen(self) -> int:
         """How many characters of the whole text do not occur in this part, which is its beginning."""
