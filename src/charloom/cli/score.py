@@ -40,7 +40,6 @@ def score(
     png: Path | None = None,
     hints: int | None = None,
     many: Annotated[ManyOptions, Parameter(name="*")] = ManyOptions(),
-    summary: bool = False,
     json: bool = False,
 ) -> None:
     """Show how much each character of a text surprises a model, and what it expected.
@@ -85,7 +84,13 @@ def score(
     from charloom.training.runs import load
 
     if many.given:
-        options = {"the passage": passage, "--html": html, "--png": png, "--hints": hints is not None, "--column": column}
+        options = {
+            "the passage": passage,
+            "--html": html,
+            "--png": png,
+            "--hints": hints is not None,
+            "--column": column,
+        }
         folder = folder_of(text, options)
         measure_folder(run, folder, many, names={"carried": "score"}, encoding=encoding, context=None, json=json)
         return
