@@ -56,9 +56,10 @@ def made(way: str, folder: Path, plain: bytes) -> list[Path]:
     path = folder / way.replace(" ", "-").replace(",", "")
     if way == "a folder of 1,000 files":
         path.mkdir()
-        size = len(plain) // 1000 + 1
+        lines = plain.splitlines(keepends=True)
         for number in range(1000):
-            (path / f"{number:04}").write_bytes(plain[number * size : (number + 1) * size])
+            here = slice(number * len(lines) // 1000, (number + 1) * len(lines) // 1000)
+            (path / f"{number:04}").write_bytes(b"".join(lines[here]))
         return sorted(path.iterdir())
     if way == "Parquet":
         import pyarrow
