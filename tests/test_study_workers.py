@@ -133,6 +133,17 @@ def test_two_workers_that_begin_at_the_same_moment_train_the_recipe_once() -> No
     assert states(found)["COMPLETE"] == 2
 
 
+def test_no_search_is_complete_without_the_recipe_s_own_trial() -> None:
+    found = worker(optuna.storages.InMemoryStorage(), 2)
+    found.enqueue({"training.learning_rate": 0.01})
+    first, *others = (found._search.ask() for _ in range(3))
+    for trial in others:
+        found._search.tell(trial, give(trial, "", outcome(2.0)))
+    assert len(found.standing().ended) == 2 and not found.complete
+    found._search.tell(first, give(first, FIRST, outcome(2.0)))
+    assert found.complete
+
+
 def test_of_two_trials_of_one_run_that_both_ended_the_first_counts() -> None:
     storage = optuna.storages.InMemoryStorage()
     found = worker(storage, 1)
