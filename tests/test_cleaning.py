@@ -133,7 +133,7 @@ def test_what_is_clean_is_not_copied_and_what_is_not_is_changed(raw: bytes, size
             return
         assert made.as_is == (cleaned is raw) == (cleaned == raw)
         again = Cleaning([cleaned], "utf-8", "a")
-        if not cleaned.startswith(codecs.BOM_UTF8):
+        if not is_wide(cleaned):  # without its mark, a text full of control characters may look like UTF-16
             assert whole(cleaned, again) is cleaned and not again.notes
 
 
