@@ -106,8 +106,11 @@ def cut() -> None:
     """Cut the link during training, and show how both nodes end."""
     with tempfile.TemporaryDirectory() as folder:
         launchers = [start(node, rank, 100_000, Path(folder)) for rank, node in enumerate(NODES)]
-        while not list(Path(folder).glob("run/metrics.jsonl")) and all(node.poll() is None for node in launchers):
+        while not (Path(folder) / "run" / "checkpoint.json").exists() and all(
+            node.poll() is None for node in launchers
+        ):
             time.sleep(0.5)
+        time.sleep(10)  # some steps
         ip("-n", "charloom-b", "link", "set", "eth0", "down")
         began = time.monotonic()
         for node, launcher in zip(NODES, launchers, strict=True):

@@ -337,6 +337,7 @@ def test_a_training_that_its_launcher_starts_again_resumes_its_own_run_alone(for
         assert "run exists; choose another --run" in ends(ended, 2)
     again = launcher | {"TORCHELASTIC_RESTART_COUNT": "1"}
     assert "resuming from step" in ends(forge.run(2, folder, *words("run", settings), **again), 0)
+    assert store.check(["charloom/0/started/1", "charloom/1/started/1"])  # no start reads what another one wrote
     (folder / "run" / "launch.txt").unlink()
     assert differences(folder / "run", folder / "whole") == []
 
