@@ -274,10 +274,37 @@ def test_a_damaged_entry_is_not_believed(
         (entry / name).unlink()
     else:
         (entry / name).write_bytes(data[:-1] if damage == "cut" else data[:-3] + b"7" + data[-2:])
-    if (name, damage) == ("ids.bin", "changed"):
-        return  # only its size is checked: reading it would take as long as writing it
     assert read_again(tmp_path / "text", monkeypatch)
     assert not read_again(tmp_path / "text", monkeypatch)
+
+
+def test_ids_that_were_touched_are_read_once_to_see_that_they_are_what_was_written(
+    cached: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_file("abcé\n" * 9, tmp_path / "text")
+    (entry,) = entries(cached)
+    os.utime(entry / "ids.bin", ns=(1, 1))
+    read = list[str]()
+    monkeypatch.setattr(OpenFile, "read", lambda file, *span: read.append(file.path.name) or _read(file, *span))
+    for _ in range(2):
+        assert large_texts.large_text(tmp_path / "text") is not None
+    assert read == ["ids.bin"]
+
+
+_read = OpenFile.read
+
+
+def test_a_number_that_no_character_has_is_reported_in_one_sentence(
+    cached: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = in_file("abcé\n" * 9, tmp_path / "text")
+    ids = ids_of(text, vocabulary_of(text, "characters"))
+    (entry,) = entries(cached)
+    with (entry / "ids.bin").open("r+b") as file:  # as a failing disk does: nothing else tells of it
+        file.write(b"\xc8")
+    monkeypatch.setattr(OpenFile, "check", lambda file: None)
+    with pytest.raises(TextError, match=rf"ids\.bin is damaged; .* cache --remove texts/{entry.name}$"):
+        ids[:]
 
 
 def test_an_entry_of_another_version_is_written_again(

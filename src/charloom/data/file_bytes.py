@@ -40,7 +40,8 @@ class OpenFile:
         except OSError as error:
             raise _unreadable(path, error) from None
         weakref.finalize(self, os.close, self._descriptor)
-        self.path, self.identity = path, Identity.of(os.fstat(self._descriptor))
+        status = os.fstat(self._descriptor)
+        self.path, self.identity, self.changed = path, Identity.of(status), status.st_ctime_ns
         self._lock = threading.Lock()
 
     def read(self, start: int, stop: int) -> bytes:
