@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -260,6 +261,18 @@ def test_a_text_is_read_once(cached: Path, tmp_path: Path, monkeypatch: pytest.M
     assert not read_again(tmp_path / "text", monkeypatch)
     in_file("abcé\n" * 8, tmp_path / "text")
     assert len(entries(cached)) == 1, "what the text was before is forgotten"
+
+
+def test_another_text_of_the_same_size_and_time_is_read(
+    cached: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "text"
+    in_file("abcé\n" * 9, path)
+    before = path.stat()
+    time.sleep(0.02)  # a clock may be coarse
+    path.write_text("abdé\n" * 9, "utf-8")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert read_again(path, monkeypatch)
 
 
 @pytest.mark.parametrize("name", ["text.json", "symbols.bin", "first.bin", "counts.bin", "ids.bin"])

@@ -163,7 +163,7 @@ def surveyed(path: Path, ends: Ends = NO_ENDS, *, cleaned: bool = False) -> Text
     """
     file = OpenFile(path)
     of_path = _digest(str(path.resolve()))[:16]
-    name = PLACE / f"{of_path}-{_digest((*file.identity, _digest_of_ends(ends)))[:16]}"
+    name = PLACE / f"{of_path}-{_digest((*_state(file), _digest_of_ends(ends)))[:16]}"
     try:
         folder = cache.filled(name, partial(_write, file, ends, cleaned), partial(_is_complete, name, file))
         cache_entries.use(folder)
