@@ -22,7 +22,7 @@ from charloom.data.text_ids import encode, ids_of, is_large, vocabulary_of
 from charloom.data.text_sources import open_text
 from charloom.data.vocabulary import Vocabulary
 from charloom.errors import StorageError, TextError
-from charloom.places import cache, notices
+from charloom.places import cache, cache_entries, notices
 from charloom.settings import CorpusConfig, DocumentKind, VocabularyKind
 from charloom.storage import atomic_files
 from large import in_file, in_files, in_memory, own_cache
@@ -328,6 +328,23 @@ def test_an_entry_of_another_version_is_written_again(
     header = entry / "text.json"
     header.write_bytes(header.read_bytes().replace(b"charloom-text-1", b"charloom-text-0"))
     assert read_again(tmp_path / "text", monkeypatch)
+
+
+def test_an_entry_that_is_removed_before_it_is_in_use_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed, use = list[Path](), cache_entries.use
+
+    def late(folder: Path) -> None:
+        if not removed:
+            cache_entries.discard(folder)
+            removed.append(folder)
+        use(folder)
+
+    monkeypatch.setattr(cache_entries, "use", late)
+    text = in_file("abcé\n" * 9, tmp_path / "text")
+    assert len(removed) == 1 and removed[0].exists()
+    assert np.array_equal(ids_of(text, Vocabulary.of(["abcé\n"]))[:5], Vocabulary.of(["abcé\n"]).encode("abcé\n"))
 
 
 def test_a_full_disk_leaves_no_part_of_an_entry(cached: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -165,15 +165,27 @@ def surveyed(path: Path, ends: Ends = NO_ENDS, *, cleaned: bool = False) -> Text
     of_path = _digest(str(path.resolve()))[:16]
     name = PLACE / f"{of_path}-{_digest((*_state(file), _digest_of_ends(ends)))[:16]}"
     try:
-        folder = cache.filled(name, partial(_write, file, ends, cleaned), partial(_is_complete, name, file))
-        cache_entries.use(folder)
+        folder, survey = _filled(name, file, ends, cleaned)
     except _Unclean:
         return None
     if not folder.is_relative_to(cache.cache()):
         notify(f"{cache.cache()} cannot be written; until this process ends, what it would hold lies in {folder}")
     else:
         _forget_older(folder, of_path)
-    return TextBytes(file, 0, file.identity.size, _load(name, folder, file, ends))
+    return TextBytes(file, 0, file.identity.size, survey)
+
+
+def _filled(name: Path, file: OpenFile, ends: Ends, cleaned: bool) -> tuple[Path, Survey]:
+    """The folder of a text's entry and what is in it. Raises `_Unclean`, `CharloomError`."""
+    for last in (False, True):  # it may be removed before this process says that it uses it
+        folder = cache.filled(name, partial(_write, file, ends, cleaned), partial(_is_complete, name, file))
+        cache_entries.use(folder)
+        try:
+            return folder, _load(name, folder, file, ends)
+        except FolderError:
+            if last:
+                raise
+    raise AssertionError("the second attempt returns or raises")
 
 
 def forget(path: Path) -> None:
