@@ -12,9 +12,10 @@ from charloom.settings import CorpusConfig
 
 
 def in_files(patch: pytest.MonkeyPatch, *, section: int | None = None) -> None:
-    """From now on every text stays in its file; sections have about `section` symbols."""
+    """From now on every text stays in its file; more than `section` symbols are mixed in sections of about as many."""
     patch.setattr(file_bytes, "LARGE", 1)
     if section is not None:
+        patch.setattr(sections, "MIXED", section)
         patch.setattr(sections, "SECTION", section)
 
 

@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from charloom.data.text_ids import encode, ids_of, is_large, vocabulary_of
 from charloom.data.text_sources import open_text
 from charloom.data.vocabulary import Vocabulary
 from charloom.errors import StorageError, TextError
-from charloom.places import cache, notices
+from charloom.places import cache, cache_entries, notices
 from charloom.settings import CorpusConfig, DocumentKind, VocabularyKind
 from charloom.storage import atomic_files
 from large import in_file, in_files, in_memory, own_cache
@@ -262,6 +263,18 @@ def test_a_text_is_read_once(cached: Path, tmp_path: Path, monkeypatch: pytest.M
     assert len(entries(cached)) == 1, "what the text was before is forgotten"
 
 
+def test_another_text_of_the_same_size_and_time_is_read(
+    cached: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "text"
+    in_file("abcé\n" * 9, path)
+    before = path.stat()
+    time.sleep(0.02)  # a clock may be coarse
+    path.write_text("abdé\n" * 9, "utf-8")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert read_again(path, monkeypatch)
+
+
 @pytest.mark.parametrize("name", ["text.json", "symbols.bin", "first.bin", "counts.bin", "ids.bin"])
 @pytest.mark.parametrize("damage", ["cut", "changed", "removed"])
 def test_a_damaged_entry_is_not_believed(
@@ -274,10 +287,37 @@ def test_a_damaged_entry_is_not_believed(
         (entry / name).unlink()
     else:
         (entry / name).write_bytes(data[:-1] if damage == "cut" else data[:-3] + b"7" + data[-2:])
-    if (name, damage) == ("ids.bin", "changed"):
-        return  # only its size is checked: reading it would take as long as writing it
     assert read_again(tmp_path / "text", monkeypatch)
     assert not read_again(tmp_path / "text", monkeypatch)
+
+
+def test_ids_that_were_touched_are_read_once_to_see_that_they_are_what_was_written(
+    cached: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_file("abcé\n" * 9, tmp_path / "text")
+    (entry,) = entries(cached)
+    os.utime(entry / "ids.bin", ns=(1, 1))
+    read = list[str]()
+    monkeypatch.setattr(OpenFile, "read", lambda file, *span: read.append(file.path.name) or _read(file, *span))
+    for _ in range(2):
+        assert large_texts.large_text(tmp_path / "text") is not None
+    assert read == ["ids.bin"]
+
+
+_read = OpenFile.read
+
+
+def test_a_number_that_no_character_has_is_reported_in_one_sentence(
+    cached: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = in_file("abcé\n" * 9, tmp_path / "text")
+    ids = ids_of(text, vocabulary_of(text, "characters"))
+    (entry,) = entries(cached)
+    with (entry / "ids.bin").open("r+b") as file:  # as a failing disk does: nothing else tells of it
+        file.write(b"\xc8")
+    monkeypatch.setattr(OpenFile, "check", lambda file: None)
+    with pytest.raises(TextError, match=rf"ids\.bin is damaged; .* cache --remove texts/{entry.name}$"):
+        ids[:]
 
 
 def test_an_entry_of_another_version_is_written_again(
@@ -288,6 +328,23 @@ def test_an_entry_of_another_version_is_written_again(
     header = entry / "text.json"
     header.write_bytes(header.read_bytes().replace(b"charloom-text-1", b"charloom-text-0"))
     assert read_again(tmp_path / "text", monkeypatch)
+
+
+def test_an_entry_that_is_removed_before_it_is_in_use_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed, use = list[Path](), cache_entries.use
+
+    def late(folder: Path) -> None:
+        if not removed:
+            cache_entries.discard(folder)
+            removed.append(folder)
+        use(folder)
+
+    monkeypatch.setattr(cache_entries, "use", late)
+    text = in_file("abcé\n" * 9, tmp_path / "text")
+    assert len(removed) == 1 and removed[0].exists()
+    assert np.array_equal(ids_of(text, Vocabulary.of(["abcé\n"]))[:5], Vocabulary.of(["abcé\n"]).encode("abcé\n"))
 
 
 def test_a_full_disk_leaves_no_part_of_an_entry(cached: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

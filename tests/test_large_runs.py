@@ -21,7 +21,7 @@ from charloom.data.corpus import Text, corpus_of
 from charloom.data.sections import Sections
 from charloom.data.stored_ids import StoredIds
 from charloom.data.text_ids import encode, ids_of
-from charloom.data.text_sources import STANDARD_INPUT, open_text
+from charloom.data.text_sources import STANDARD_INPUT, open_text, string_corpus
 from charloom.data.vocabulary import Vocabulary
 from charloom.errors import FolderError, TextError
 from charloom.evaluation import reading
@@ -55,7 +55,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("texts")
 
 
-def begin(text: Text | Path, path: Path, *, steps: int = 12, **settings: object) -> Session:
+def begin(text: Text | Path | str, path: Path, *, steps: int = 12, **settings: object) -> Session:
     config = CorpusConfig(**settings)  # type: ignore[arg-type]
     request = RunRequest(
         config,
@@ -65,7 +65,10 @@ def begin(text: Text | Path, path: Path, *, steps: int = 12, **settings: object)
         device="cpu",
         precision="float32",
     )
-    opened = open_text(text, config) if isinstance(text, Path) else corpus(text, **settings)
+    if isinstance(text, Text):
+        opened = corpus(text, **settings)
+    else:
+        opened = open_text(text, config) if isinstance(text, Path) else string_corpus(text, config)
     return experiment.begin(opened, request, run=path, save_every=SaveEvery(steps=3), disk=WatchedDisk())
 
 
@@ -125,6 +128,20 @@ def test_a_run_on_a_file_that_is_interrupted_and_resumed_is_the_uninterrupted_on
     assert read == [], "what was read once is remembered"
 
 
+def test_a_run_on_a_large_string_is_resumed_from_its_copy_in_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_files(monkeypatch, section=500)
+    text = LONG.translate(ACCENTS)
+    finish(begin(text, tmp_path / "whole", documents="lines"))
+    events = begin(text, tmp_path / "run", documents="lines").events()
+    for _ in range(5):
+        next(events)
+    events.close()
+    finish(experiment.resume(tmp_path / "run", save_every=SaveEvery(steps=3), disk=WatchedDisk()))
+    assert differences(tmp_path / "run", tmp_path / "whole") == []
+
+
 def test_a_text_that_changes_under_a_run_ends_it_and_once_restored_it_can_be_resumed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,7 +184,7 @@ LINES = st.lists(st.text(st.sampled_from("abé"), max_size=12), min_size=1, max_
 
 def sections_of(text: Text, vocabulary: Vocabulary, documents: DocumentKind, **sizes: int) -> Sections:
     ids = ids_of(text, vocabulary, documents)
-    assert isinstance(ids, StoredIds)
+    assert isinstance(ids, StoredIds) == (not isinstance(text.data, memoryview))
     return Sections(ids, boundary=vocabulary.boundary, seed=3, fold=documents == "none", **sizes)
 
 
@@ -209,6 +226,13 @@ def test_in_an_epoch_of_sections_each_symbol_is_a_target_once(
         again = sections_of(stored, vocabulary, documents, batch_size=batch_size, sequence_length=sequence_length)
         for k in (len(batches), 0):
             assert torch.equal(again[k].inputs, batches[k].inputs)
+        memory = sections_of(
+            in_memory(text, ends), vocabulary, documents, batch_size=batch_size, sequence_length=sequence_length
+        )
+        assert (len(memory), memory.streams) == (len(batches), batches.streams)
+        for k in range(len(batches)):
+            assert torch.equal(memory[k].inputs, batches[k].inputs)
+            assert torch.equal(memory[k].targets, batches[k].targets)
 
 
 def test_a_text_without_an_end_is_cut_and_its_rest_follows_the_symbol_before_it(

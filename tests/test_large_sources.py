@@ -6,6 +6,7 @@ import lzma
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -147,6 +148,16 @@ def test_a_copy_is_made_once_and_again_when_a_file_or_a_setting_changes(tmp_path
     second = clean_copy([path], config, name="a")
     assert second.path != first.path and second.path.read_bytes() == b"another\n" * 100
     assert not first.path.exists()  # what the file was before is of no use to anybody
+
+
+def test_another_file_of_the_same_size_and_time_is_cleaned(tmp_path: Path) -> None:
+    (path,) = folder_of(tmp_path / "files", b"one\r\n")
+    clean_copy([path], CorpusConfig(), name="a")
+    before = path.stat()
+    time.sleep(0.02)  # a clock may be coarse
+    path.write_bytes(b"two\r\n")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert clean_copy([path], CorpusConfig(), name="a").path.read_bytes() == b"two\n"
 
 
 def test_a_copy_that_is_in_use_stays_when_its_file_changes(tmp_path: Path) -> None:

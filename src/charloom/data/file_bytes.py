@@ -40,7 +40,10 @@ class OpenFile:
         except OSError as error:
             raise _unreadable(path, error) from None
         weakref.finalize(self, os.close, self._descriptor)
-        self.path, self.identity = path, Identity.of(os.fstat(self._descriptor))
+        status = os.fstat(self._descriptor)
+        self.path, self.identity = path, Identity.of(status)
+        self.changed = status.st_ctime_ns
+        "When its content or any property of it changed last, in nanoseconds; no program can set it."
         self._lock = threading.Lock()
 
     def read(self, start: int, stop: int) -> bytes:

@@ -200,8 +200,10 @@ def _is_complete(folder: Path) -> bool:
     return True
 
 
-State = tuple[int, int, int]
-"""Size, time of the last change in nanoseconds, and inode."""
+State = tuple[int, int, int, int]
+"""Size, time of the last change in nanoseconds, inode, and the time that no program can set: of the last change of the
+content or of any property.
+"""
 
 
 def _state(path: Path) -> State:
@@ -209,14 +211,14 @@ def _state(path: Path) -> State:
         status = path.stat()
     except OSError as error:
         raise unreadable(path, error) from None
-    return status.st_size, status.st_mtime_ns, status.st_ino
+    return status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns
 
 
 def _unchanged(paths: Sequence[Path], states: Sequence[State]) -> Iterator[Document]:
     """The files; raises `TextError` after one that is no longer what it was."""
     for path, state in zip(paths, states, strict=True):
         yield str(path), path
-        if _state(path) != state:
+        if _state(path)[:-1] != state[:-1]:
             raise TextError(f"{shown(path)} changed while it was read; wait until it is complete, then try again")
 
 

@@ -1,7 +1,8 @@
-"""Many short texts that are not in memory, as batches: a section at a time, each mixed by itself.
+"""Many short texts as batches, where there are too many to mix them all: a section at a time, each mixed by itself.
 
 The text is cut where texts end into sections of about equal length, so that neither the text nor the places of its
-texts have to be in memory. Each epoch reads the sections in an order of its own.
+texts have to be in memory. Each epoch reads the sections in an order of its own. The batches depend on the symbols
+alone, wherever they are.
 """
 
 import hashlib
@@ -14,11 +15,14 @@ import numpy as np
 
 from charloom.data.batches import Batch
 from charloom.data.documents import Documents
-from charloom.data.stored_ids import StoredIds
+from charloom.data.stored_ids import AnyIds, StoredIds
 from charloom.errors import FolderError
 from charloom.places import cache
 from charloom.places.notices import notify
 from charloom.storage import strict_json
+
+MIXED = 1 << 24
+"""The most symbols that are mixed as a whole, by `Documents`."""
 
 SECTION = 1 << 22
 """The most symbols of a section, about."""
@@ -38,7 +42,7 @@ class Layout:
     streams: int
     "The most rows of a batch, about."
 
-    def fits(self, ids: StoredIds) -> bool:
+    def fits(self, ids: AnyIds) -> bool:
         """Whether it can be the layout of this text."""
         rising = all(earlier < later for earlier, later in zip((0, *self.stops), self.stops, strict=False))
         return (
@@ -58,11 +62,11 @@ class Sections:
     """
 
     def __init__(
-        self, ids: StoredIds, *, boundary: int, batch_size: int, sequence_length: int, seed: int, fold: bool = False
+        self, ids: AnyIds, *, boundary: int, batch_size: int, sequence_length: int, seed: int, fold: bool = False
     ) -> None:
         self._ids, self._boundary, self._seed = ids, boundary, seed
         self._sizes: dict[str, Any] = {"batch_size": batch_size, "sequence_length": sequence_length, "fold": fold}
-        layout = self._remembered()
+        layout = self._remembered(ids) if isinstance(ids, StoredIds) else self._laid_out()
         self.streams, self._stops = layout.streams, layout.stops
         self._batches = np.array(layout.batches)
         self._total = sum(layout.batches)
@@ -96,13 +100,13 @@ class Sections:
             seed=(self._seed, section + 1),
         )
 
-    def _remembered(self) -> Layout:
-        name = Path(f"{self._ids.name}.{_digest((self._ids.part, SECTION, *self._sizes.values()))}.json")
+    def _remembered(self, ids: StoredIds) -> Layout:
+        name = Path(f"{ids.name}.{_digest((ids.part, SECTION, *self._sizes.values()))}.json")
         data = cache.remembered(name, strict_json.LARGEST_JSON)
         if data is not None:
             try:
                 layout = strict_json.load(Layout, strict_json.parse(data, str(name)), str(name))
-                if layout.fits(self._ids):
+                if layout.fits(ids):
                     return layout
             except FolderError:
                 pass  # it is written again
@@ -111,12 +115,12 @@ class Sections:
         return layout
 
     def _laid_out(self) -> Layout:
-        if len(self._ids) >= SLOW:
+        if isinstance(self._ids, StoredIds) and len(self._ids) >= SLOW:
             notify(
                 f"counting the batches of {len(self._ids):,} symbols once; later runs with these sizes start at once"
             )
         stops, batches, streams, start = list[int](), list[int](), 0, 0
-        for stop in _cuts(self._ids):
+        for stop in _cuts(self._ids, self._boundary):
             documents = self._read(len(stops), start, stop)
             stops.append(stop)
             batches.append(len(documents))
@@ -124,16 +128,24 @@ class Sections:
         return Layout(tuple(stops), tuple(batches), streams)
 
 
-def _cuts(ids: StoredIds) -> Iterator[int]:
+def _cuts(ids: AnyIds, boundary: int) -> Iterator[int]:
     """Where sections end: after the first boundary behind equal parts of the text."""
     parts, before = -(-len(ids) // SECTION), 0
     for part in range(1, parts):
         wanted = max(part * len(ids) // parts, before + 1)
-        place = ids.boundary_after(wanted - 1, SECTION // 2) or wanted
+        place = _boundary_after(ids, boundary, wanted - 1) or wanted
         if before < place < len(ids):
             yield place
             before = place
     yield len(ids)
+
+
+def _boundary_after(ids: AnyIds, boundary: int, place: int) -> int | None:
+    """The place after the first boundary at `place` or later, if one is within half a section."""
+    if isinstance(ids, StoredIds):
+        return ids.boundary_after(place, SECTION // 2)
+    there = np.flatnonzero(ids[place : place + SECTION // 2] == boundary)
+    return place + int(there[0]) + 1 if len(there) else None
 
 
 def _digest(value: object) -> str:

@@ -18,6 +18,7 @@ from charloom.data.ends import NO_ENDS, Ends
 from charloom.data.file_bytes import FileBytes
 from charloom.data.text_survey import TextBytes
 from charloom.data.vocabulary import UNSEEN, Ids, Vocabulary
+from charloom.errors import TextError, shown
 
 NEAR = 4096
 """Places closer than this are read together."""
@@ -171,7 +172,13 @@ class StoredIds:
         """Ids of the characters (or bytes) from `start` to `stop`, without the boundaries that are put in."""
         size = self._kind.itemsize
         numbers = np.frombuffer(bytes(self._bytes[start * size : stop * size]), self._kind)
-        ids: Ids = self._table.take(numbers)
+        try:
+            ids: Ids = self._table.take(numbers)
+        except IndexError:
+            raise TextError(
+                f"{shown(self._bytes.file.path)} is damaged; remove what is remembered of the text with: charloom data "
+                f"cache --remove {self.name.as_posix()}"
+            ) from None
         if self._all_known:
             return ids
         missing = np.flatnonzero(ids == UNSEEN)

@@ -7,8 +7,9 @@ block of bytes, and the characters as numbers. An ASCII text needs none of the l
 import codecs
 import contextlib
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +35,7 @@ SLOW = 1 << 28
 """Bytes from which on a person is told that a text is being read."""
 
 _SYMBOLS, _FIRST, _COUNTS, _IDS, _HEADER = "symbols.bin", "first.bin", "counts.bin", "ids.bin", "text.json"
+_READ = 1 << 20
 _CONTINUATION = bytes(range(0x80, 0xC0))
 _ASCII, _BEYOND = bytes(range(0x80)), bytes(range(0x80, 0x100))
 
@@ -52,6 +54,10 @@ class Header:
     "How many different characters it has."
     id_bytes: int
     "Bytes of a character in ids.bin; 0 without that file, for an ASCII text."
+    ids_sha256: str
+    "Of ids.bin; empty without it."
+    ids_state: tuple[int, ...]
+    "Size, times in nanoseconds and inode of ids.bin as it was written: while they are the same, it is not read again."
     checksum: str
     "SHA-256 of the fields above and of the other files, without ids.bin."
     format: Literal["charloom-text-1"] = "charloom-text-1"
@@ -157,17 +163,29 @@ def surveyed(path: Path, ends: Ends = NO_ENDS, *, cleaned: bool = False) -> Text
     """
     file = OpenFile(path)
     of_path = _digest(str(path.resolve()))[:16]
-    name = PLACE / f"{of_path}-{_digest((*file.identity, _digest_of_ends(ends)))[:16]}"
+    name = PLACE / f"{of_path}-{_digest((*_state(file), _digest_of_ends(ends)))[:16]}"
     try:
-        folder = cache.filled(name, partial(_write, file, ends, cleaned), partial(_is_complete, name, file))
-        cache_entries.use(folder)
+        folder, survey = _filled(name, file, ends, cleaned)
     except _Unclean:
         return None
     if not folder.is_relative_to(cache.cache()):
         notify(f"{cache.cache()} cannot be written; until this process ends, what it would hold lies in {folder}")
     else:
         _forget_older(folder, of_path)
-    return TextBytes(file, 0, file.identity.size, _load(name, folder, file, ends))
+    return TextBytes(file, 0, file.identity.size, survey)
+
+
+def _filled(name: Path, file: OpenFile, ends: Ends, cleaned: bool) -> tuple[Path, Survey]:
+    """The folder of a text's entry and what is in it. Raises `_Unclean`, `CharloomError`."""
+    for last in (False, True):  # it may be removed before this process says that it uses it
+        folder = cache.filled(name, partial(_write, file, ends, cleaned), partial(_is_complete, name, file))
+        cache_entries.use(folder)
+        try:
+            return folder, _load(name, folder, file, ends)
+        except FolderError:
+            if last:
+                raise
+    raise AssertionError("the second attempt returns or raises")
 
 
 def forget(path: Path) -> None:
@@ -272,10 +290,11 @@ def _write(file: OpenFile, ends: Ends, cleaned: bool, folder: Path) -> None:
     if file.identity.size >= SLOW:
         notify(f"reading {shown(file.path)} once ({file.identity.size / 1e9:.1f} GB); later runs on it start at once")
     for width in (0, 1, 2, 4):
-        made = _Pass(file, width)
+        made, ids_digest = _Pass(file, width), hashlib.sha256()
         try:
             if width:
-                atomic_files.write_new(Disk(), folder / _IDS, made.blocks(cleaned=cleaned))
+                blocks = _digested(made.blocks(cleaned=cleaned), ids_digest)
+                atomic_files.write_new(Disk(), folder / _IDS, blocks)
             else:
                 for _ in made.blocks(cleaned=cleaned):
                     pass
@@ -290,10 +309,20 @@ def _write(file: OpenFile, ends: Ends, cleaned: bool, folder: Path) -> None:
         _FIRST: np.array(made.first, "<i8").tobytes(),
         _COUNTS: np.array(made.counts if width else [], "<i8").tobytes(),
     }
-    fields = (str(file.path), made.digest.hexdigest(), file.identity.size, made.characters, len(made.symbols), width)
     for name, data in arrays.items():
         atomic_files.write_new(Disk(), folder / name, data)
-    header = Header(*fields, _checksum(fields, arrays))
+    header = Header(
+        str(file.path),
+        made.digest.hexdigest(),
+        file.identity.size,
+        made.characters,
+        len(made.symbols),
+        id_bytes=width,
+        ids_sha256=ids_digest.hexdigest() if width else "",
+        ids_state=_state(OpenFile(folder / _IDS)) if width else (),
+        checksum="",
+    )
+    header = replace(header, checksum=_checksum(header, arrays))
     atomic_files.write_new(Disk(), folder / _HEADER, strict_json.dump(header))
     made_from = f"what one pass found in {shown(file.path)}"
     atomic_files.write_new(Disk(), folder / cache_entries.MADE_FROM, made_from.encode()[: cache_entries.LONGEST])
@@ -308,18 +337,43 @@ def _load(name: Path, folder: Path, file: OpenFile, ends: Ends) -> Survey:
         ids = OpenFile(folder / _IDS) if header.id_bytes else None
     except (OSError, CharloomError) as error:
         raise FolderError(f"{where} cannot be used: {error}; delete its folder") from None
-    fields = (header.text, header.sha256, header.bytes, header.characters, header.symbols, header.id_bytes)
     size = ids.identity.size if ids is not None else 0
     if (
-        header.checksum != _checksum(fields, arrays)
+        header.checksum != _checksum(header, arrays)
         or header.bytes != file.identity.size
         or size != header.characters * header.id_bytes
+        or (ids is not None and not _intact(name, header, ids))
     ):
         raise FolderError(f"{where} is damaged; delete its folder")
     symbols, first, counts = (
         np.frombuffer(arrays[part], kind) for part, kind in ((_SYMBOLS, "<u4"), (_FIRST, "<i8"), (_COUNTS, "<i8"))
     )
     return Survey(name, ends, header, symbols, first, counts, ids)
+
+
+def _intact(name: Path, header: Header, ids: OpenFile) -> bool:
+    """Whether ids.bin is what was written: read only if it was touched since then, or since it was read last."""
+    state, note = _state(ids), name.with_name(f"{name.name}.ids.json")
+    checked = json.dumps([header.ids_sha256, *state]).encode()
+    if state == header.ids_state or cache.remembered(note, len(checked)) == checked:
+        return True
+    digest = hashlib.sha256()
+    for start in range(0, ids.identity.size, _READ):
+        digest.update(ids.read(start, min(start + _READ, ids.identity.size)))
+    if digest.hexdigest() != header.ids_sha256:
+        return False
+    cache.remember(note, checked)
+    return True
+
+
+def _state(file: OpenFile) -> tuple[int, ...]:
+    return (*file.identity, file.changed)
+
+
+def _digested(blocks: Iterable[bytes], digest: "hashlib._Hash") -> Iterator[bytes]:
+    for block in blocks:
+        digest.update(block)
+        yield block
 
 
 def _is_complete(name: Path, file: OpenFile, folder: Path) -> bool:
@@ -345,8 +399,9 @@ def _heads(data: bytes) -> NDArray[np.bool_]:
     return heads
 
 
-def _checksum(fields: tuple[object, ...], arrays: dict[str, bytes]) -> str:
-    return hashlib.sha256(repr(fields).encode() + b"".join(arrays.values())).hexdigest()
+def _checksum(header: Header, arrays: dict[str, bytes]) -> str:
+    fields = strict_json.dump(replace(header, checksum=""))
+    return hashlib.sha256(fields + b"".join(arrays.values())).hexdigest()
 
 
 def _digest(value: object) -> str:

@@ -149,7 +149,7 @@ def _batches(ids: AnyIds, vocabulary: Vocabulary, corpus: CorpusConfig, training
     several = ids.several if isinstance(ids, StoredIds) else bool((ids == vocabulary.boundary).any())
     if not (lines or several):
         return Streams(ids, **sizes)
-    if isinstance(ids, StoredIds) and len(ids) > sections.SECTION:
+    if len(ids) > sections.MIXED:  # in memory too: the run may be resumed from a copy in a file
         return Sections(ids, **sizes, seed=training.seed, fold=not lines)
     return Documents(ids[:], **sizes, seed=training.seed, fold=not lines)
 
