@@ -29,6 +29,7 @@ from charloom.study.terms import Terms
 from charloom.study.trials import Study
 from charloom.training.checkpoints import Manifest, Pointer, Position
 from charloom.training.runs import Plan, RunConfig
+from charloom.training.tasks import Task
 
 RECORDS = (
     RunConfig,
@@ -47,6 +48,7 @@ RECORDS = (
     CopyRecord,
     Header,
     Layout,
+    Task,
 )
 
 SETTINGS = (

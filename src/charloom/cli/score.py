@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -123,10 +123,16 @@ def score(
     if not targets:
         _print(surprises, surprises, json=json)
         return
+    _write(surprises, targets, f"{shown(run)} on {name}", html=html, png=png, json=json)
+
+
+def _write(
+    surprises: "Surprises", targets: Mapping[Path, Path], title: str, *, html: Path | None, png: Path | None, json: bool
+) -> None:
+    """Write the page and the picture; print the figures."""
     rows = iter(surprises)
     kept = list(rows if html or json else itertools.islice(rows, PICTURED))
     deque(rows, 0)  # a picture shows the beginning, but the score is of the whole text
-    title = f"{shown(run)} on {name}"
     contents = {}
     if html:
         contents[targets[html]] = "".join(_page(kept, title, surprises)).encode()
