@@ -1,9 +1,12 @@
 """Stand-ins for tests of the server: an engine, a client without a network, a client with raw sockets."""
 
 import asyncio
+import contextlib
 import json
+import socket
+import threading
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -152,3 +155,33 @@ class _StandInStream:
         if self in self.engine.streams:
             self.engine.streams.remove(self)
             self.engine.running -= 1
+
+
+@contextlib.contextmanager
+def listening(app: Any, **bounds: Any) -> Iterator[int]:
+    """A server with `BoundedConnection`s, perhaps with other bounds; gives its port."""
+    import uvicorn
+
+    from charloom.server.connections import BoundedConnection
+
+    config = uvicorn.Config(
+        app,
+        http=type("Connection", (BoundedConnection,), bounds),
+        ws="none",
+        lifespan="off",
+        log_level="critical",
+        timeout_keep_alive=30,
+        proxy_headers=False,
+        server_header=False,
+    )
+    config.timeout_graceful_shutdown = 1
+    server = uvicorn.Server(config)
+    listener = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()

@@ -1,11 +1,7 @@
 """A full queue is answered before a request is read as a whole, and just as the application would answer."""
 
-import asyncio
-import contextlib
 import json
 import socket
-import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,17 +9,14 @@ import pytest
 pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
 
-import uvicorn
-
 from charloom.server.access import host_names
-from charloom.server.connections import BoundedConnection
 from charloom.server.metrics import Metrics
 from charloom.server.registry import Models
 from charloom.server.routes.app import build
 from charloom.server.served import Limits
 from charloom.server.service import Access, Service
 from models import small_model, write_folder
-from server_help import OURS, PORT, StandInEngine
+from server_help import OURS, PORT, StandInEngine, listening
 
 ADDRESSES = ("127.0.0.1", PORT), ("127.0.0.1", 50_000)
 KEY = "key-4f2a"
@@ -114,30 +107,6 @@ def test_a_server_that_ends_says_so_instead(folders: list[str]) -> None:
     service = make(folders)
     service.health.ending = True
     assert service.at_once(request(), *ADDRESSES) is None
-
-
-@contextlib.contextmanager
-def listening(service: Service) -> Iterator[int]:
-    config = uvicorn.Config(
-        service,
-        http=BoundedConnection,
-        ws="none",
-        lifespan="off",
-        log_level="critical",
-        proxy_headers=False,
-        server_header=False,
-    )
-    config.timeout_graceful_shutdown = 1
-    server = uvicorn.Server(config)
-    socket_ = socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve([socket_])))
-    thread.start()
-    try:
-        yield socket_.getsockname()[1]
-    finally:
-        server.should_exit = True
-        thread.join()
-        socket_.close()
 
 
 def whole(client: socket.socket) -> bytes:

@@ -1,10 +1,7 @@
 """Connections that send nothing, too slowly, or too many at a time."""
 
-import asyncio
 import contextlib
 import socket
-import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,10 +9,10 @@ import pytest
 pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
 
-import uvicorn
 
 from charloom.server.bodies import BoundedBodies
-from charloom.server.connections import HEADER_BYTES, BoundedConnection
+from charloom.server.connections import HEADER_BYTES
+from server_help import listening
 
 REQUEST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -27,22 +24,9 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"ok"})
 
 
-@contextlib.contextmanager
-def serving(app: Any = application, **bounds: Any) -> Iterator[int]:
+def serving(app: Any = application, **bounds: Any) -> contextlib.AbstractContextManager[int]:
     """A server with such connections; gives its port."""
-    kind = type("Connection", (BoundedConnection,), bounds)
-    config = uvicorn.Config(app, http=kind, ws="none", lifespan="off", log_level="critical", timeout_keep_alive=30)
-    config.timeout_graceful_shutdown = 1
-    server = uvicorn.Server(config)
-    listening = socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])))
-    thread.start()
-    try:
-        yield listening.getsockname()[1]
-    finally:
-        server.should_exit = True
-        thread.join()
-        listening.close()
+    return listening(app, **bounds)
 
 
 def connect(port: int) -> socket.socket:
