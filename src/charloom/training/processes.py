@@ -194,8 +194,7 @@ class Processes:
         self._over.set()
         if self.leads:
             code = _exit_code(error)
-            with suppress(Exception):
-                self._store.set(_FAREWELL, json.dumps(code))
+            _soon(lambda: self._store.set(_FAREWELL, json.dumps(code)))
             if self._listening and not isinstance(error, ProcessesError):
                 with suppress(ProcessesError), self.ordered(END, json.dumps(code).encode()):
                     pass
@@ -206,19 +205,20 @@ class Processes:
 
     def farewell(self) -> int | None:
         """The leader's exit code, if it has ended and said so; None if it ended without a word."""
-        end = time.monotonic() + 3.0
-        with suppress(Exception):
+
+        def ask() -> int | None:
+            end = time.monotonic() + _SHORT
             while time.monotonic() < end:  # the leader may be about to notice what we noticed
                 if self._store.check([_FAREWELL]):
                     return int(json.loads(self._store.get(_FAREWELL)))
                 time.sleep(0.05)
-        return None
+            return None
+
+        return _soon(ask)
 
     def speaks(self) -> bool:
         """Whether this follower is the one that reports what the leader cannot: the first one that asks."""
-        with suppress(Exception):
-            return int(self._store.add("speaks", 1)) == 1
-        return True
+        return _soon(lambda: int(self._store.add("speaks", 1))) in (None, 1)
 
     @property
     def name(self) -> str:
@@ -325,6 +325,20 @@ def _store(launch: Launch) -> Any:
     )
     # the launcher's store may still hold what an earlier start wrote
     return distributed.PrefixStore(f"charloom/{launch.restarts}", store)
+
+
+def _soon(ask: Callable[[], Done]) -> Done | None:
+    """The store's answer; None if it cannot be reached, which it may notice only after a quarter of an hour."""
+    answers: list[Done] = []
+
+    def attempt() -> None:
+        with suppress(Exception):
+            answers.append(ask())
+
+    asking = threading.Thread(target=attempt, name="charloom-store", daemon=True)
+    asking.start()
+    asking.join(2 * _SHORT)
+    return answers[0] if answers else None
 
 
 @contextmanager
