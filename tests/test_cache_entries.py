@@ -4,9 +4,11 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import filelock
 import pytest
 
 from charloom.data.large_sources import clean_copy
@@ -147,6 +149,30 @@ def test_what_another_process_uses_is_not_removed(text: Path, charloom: Call, ot
     assert charloom("data", "cache", "--clear").returncode == 0
     assert not used.path.exists()
     assert not list(used.path.parent.glob(".*used*"))
+
+
+def test_nobody_begins_to_use_what_is_being_removed(entry: Path) -> None:
+    begins = threading.Thread(target=cache_entries.use, args=[entry])
+    with filelock.FileLock(cache.lock_of(entry)):
+        begins.start()
+        begins.join(0.2)
+        assert entry not in cache_entries._USED
+    begins.join()
+    assert entry in cache_entries._USED
+
+
+def test_what_is_in_use_just_before_it_would_be_removed_stays(entry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock_of = cache.lock_of
+
+    def at_the_last_moment(place: Path) -> Path:
+        monkeypatch.setattr(cache, "lock_of", lock_of)
+        cache_entries.use(place)
+        return lock_of(place)
+
+    monkeypatch.setattr(cache, "lock_of", at_the_last_moment)
+    with pytest.raises(FolderError, match="is in use by another process"):
+        cache_entries.discard(entry)
+    assert entry.exists()
 
 
 def test_what_another_process_fills_is_neither_listed_nor_removed(

@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -145,6 +146,23 @@ def test_ids_in_a_file_are_the_ids_in_memory(
     boundaries = (np.flatnonzero(want == vocabulary.boundary) + 1).tolist()
     near = [after for after in boundaries if start < after <= start + 7]
     assert got.boundary_after(start, 7) == (near[0] if near else None)
+
+
+def test_boundaries_take_no_memory_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_survey, "BLOCK", 1 << 16)
+    many = 1 << 18
+    text = in_file("ab" * many, tmp_path / "text", tuple(range(2, 2 * many + 1, 2)))
+    vocabulary = vocabulary_of(text, "characters")
+    tracemalloc.start()
+    try:
+        ids = ids_of(text, vocabulary)
+        assert ids[3 * many - 3 :].tolist() == [0, 1, vocabulary.boundary]
+        assert tracemalloc.get_traced_memory()[1] < many
+    finally:
+        tracemalloc.stop()
+    assert isinstance(ids, StoredIds)
+    assert {length for _, lengths in ids.spans() for length in lengths.tolist()} == {3}
+    assert max(len(starts) for starts, _ in ids.spans()) < many
 
 
 @given(WIDTHS, st.integers(1, 8), st.integers(1, 12))

@@ -5,6 +5,7 @@ A character of an ASCII text is its byte; of any other text, a number in a file 
 one of several texts ends.
 """
 
+import bisect
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,7 +55,7 @@ class StoredIds:
         self._size = len(self._bytes) // self._kind.itemsize
         if not self._all_known:
             self._refuse_new(text.data, table)
-        self._inserted = self._ends(text)
+        self._ends = self._inserted_at(text)
         self._next, self._ahead = np.zeros(0, np.int64), (np.zeros(0, np.int64), np.zeros((0, 0), self.dtype))
 
     @property
@@ -65,15 +66,15 @@ class StoredIds:
     @property
     def part(self) -> tuple[object, ...]:
         """Which part of the text it is, and of which symbols and texts it consists."""
-        return self._vocabulary.kind, self._lines, self._bytes.start, self._bytes.stop, len(self._inserted)
+        return self._vocabulary.kind, self._lines, self._bytes.start, self._bytes.stop, len(self._ends)
 
     def __len__(self) -> int:
-        return self._size + len(self._inserted)
+        return self._size + len(self._ends)
 
     @property
     def several(self) -> bool:
         """Whether there may be boundaries in it."""
-        return self._lines or len(self._inserted) > 0
+        return self._lines or len(self._ends) > 0
 
     @overload
     def __getitem__(self, places: slice) -> Ids: ...
@@ -131,8 +132,8 @@ class StoredIds:
         """The place after the first boundary at `place` or later, if one is among the next `most` symbols."""
         stop = min(place + most, len(self))
         if not self._lines:
-            after = int(np.searchsorted(self._inserted, place))
-            here = int(self._inserted[after]) if after < len(self._inserted) else stop
+            after = self._boundaries_before(place)
+            here = int(self._ends[after]) + after if after < len(self._ends) else stop
             return here + 1 if here < stop else None
         for start in range(place, stop, AHEAD):
             there = np.flatnonzero(self[start : min(start + AHEAD, stop)] == self.boundary)
@@ -153,8 +154,9 @@ class StoredIds:
     def _boundaries(self) -> Iterator[NDArray[np.int64]]:
         """The places after the boundaries, some at a time."""
         if not self._lines:
-            if len(self._inserted):
-                yield self._inserted + 1
+            for first in range(0, len(self._ends), AHEAD):
+                ends = self._ends[first : first + AHEAD]
+                yield ends + np.arange(first + 1, first + len(ends) + 1)
             return
         for start in range(0, len(self), AHEAD):
             stops = np.flatnonzero(self[start : start + AHEAD] == self.boundary) + start + 1
@@ -162,11 +164,15 @@ class StoredIds:
                 yield stops
 
     def _between(self, start: int, stop: int) -> Ids:
-        before, within = np.searchsorted(self._inserted, (start, stop))
-        ids = self._characters(start - int(before), stop - int(within))
+        before, within = self._boundaries_before(start), self._boundaries_before(stop)
+        ids = self._characters(start - before, stop - within)
         if before == within:
             return ids
-        return np.insert(ids, self._inserted[before:within] - start - np.arange(within - before), self.boundary)
+        return np.insert(ids, self._ends[before:within] - (start - before), self.boundary)
+
+    def _boundaries_before(self, place: int) -> int:
+        """How many boundaries are put in before a place: the one of end i is at the place `ends[i] + i`."""
+        return bisect.bisect_left(range(len(self._ends)), place, key=lambda i: int(self._ends[i]) + i)
 
     def _characters(self, start: int, stop: int) -> Ids:
         """Ids of the characters (or bytes) from `start` to `stop`, without the boundaries that are put in."""
@@ -196,13 +202,13 @@ class StoredIds:
             for start in range(begin, int(first[first >= 0].min()) + 1, AHEAD):
                 self._characters(start, min(start + AHEAD, self._size))
 
-    def _ends(self, text: Text) -> NDArray[np.int64]:
-        """The places at which boundaries are put in: at ends of texts where no line ends."""
+    def _inserted_at(self, text: Text) -> Ends:
+        """The ends after which boundaries are put in, in characters (or bytes): those where no line ends."""
         ends = text.ends if self._vocabulary.kind == "characters" else text.bytes_of(text.ends)
         if self._lines:
             open_ends = [self._open(ends[first : first + TOGETHER]) for first in range(0, len(ends), TOGETHER)]
             ends = np.concatenate([NO_ENDS, *open_ends])
-        return ends + np.arange(len(ends))
+        return ends
 
     def _open(self, ends: Ends) -> Ends:
         """Those of some ends at which no line ends."""

@@ -55,7 +55,8 @@ def use(folder: Path) -> None:
         return
     lock = filelock.FileLock(_mark(folder))
     try:
-        lock.acquire(timeout=0)
+        with filelock.FileLock(cache.lock_of(folder)):  # not while another process removes it
+            lock.acquire(timeout=0)
     except (OSError, filelock.Timeout, NotImplementedError):  # where nothing can be written, nothing is removed
         return
     if not _USED:
@@ -134,12 +135,17 @@ def _unused(folder: Path) -> Iterator[bool]:
 
 def _taken(folder: Path, held: list[filelock.BaseFileLock]) -> bool:
     """Take the locks of a folder into `held`; False if another process has one of them."""
-    marks = list(folder.parent.glob(f".{folder.name}.used-*"))
+
+    def take(path: Path) -> None:
+        lock = filelock.FileLock(path)
+        lock.acquire(timeout=0)
+        held.append(lock)
+
     try:
-        for path in (cache.lock_of(folder), *marks):
-            lock: filelock.BaseFileLock = filelock.FileLock(path)
-            lock.acquire(timeout=0)
-            held.append(lock)
+        take(cache.lock_of(folder))  # from now on, no process begins to use it
+        marks = list(folder.parent.glob(f".{folder.name}.used-*"))
+        for mark in marks:
+            take(mark)
         for mark in marks:  # of processes that are gone
             mark.unlink(missing_ok=True)
     except filelock.Timeout:
