@@ -2,6 +2,9 @@
 
 import gzip
 import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -53,7 +56,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Any:
     path = tmp_path_factory.mktemp("parquet") / "a.parquet"
 
     def write(rows_of_a_group: int = 3, **columns: Any) -> Path:
-        files.write_table(arrow.table(columns), path, row_group_size=rows_of_a_group)
+        files.write_table(arrow.table(columns), path, row_group_size=rows_of_a_group, write_batch_size=16)
         return path
 
     return write
@@ -119,6 +122,38 @@ def test_the_size_of_a_batch_changes_nothing(size: int, table: Any, monkeypatch:
     assert texts(table(text=rows)) == rows
 
 
+GROWTH = """
+import sys
+from pathlib import Path
+from charloom.data.columns import Rows
+def peak():
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) >> 10
+sizes = []
+for path in sys.argv[1:]:
+    sizes.append(sum(len(data) for data, _ in Rows(Path(path), "t", "utf-8", "a")))
+    sizes.append(peak())
+print(*sizes)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory in KiB")
+@pytest.mark.parametrize("rows", ["repeated", "dictionary", "adjacent"])
+def test_memory_holds_few_rows_however_well_they_are_compressed(rows: str, table: Any, tmp_path: Path) -> None:
+    import pyarrow as arrow
+
+    small = shutil.copy(table(t=["text"] * 3), tmp_path / "small")
+    if rows == "adjacent":
+        column: Any = ["tiny"] * 50_000 + [f"{row:03}" * 80_000 for row in range(600)]
+    else:
+        column = arrow.array([letter * (1 << 20) for letter in "abc"] * 100)
+    path = table(1 << 20, t=column.dictionary_encode() if rows == "dictionary" else column)
+    done = subprocess.run([sys.executable, "-c", GROWTH, small, path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    _, before, size, after = map(int, done.stdout.split())
+    assert size > 140_000_000
+    assert after - before < 110, (before, after)
+
+
 def test_rows_of_several_files_are_joined_and_lines_of_rows_are_shuffled_together() -> None:
     config = CorpusConfig(split=(1.0, 0.0, 0.0), column="t", documents="lines", shuffle=1)
     documents = [("a", lines({"t": "one\ntwo"}, {"t": "three"})), ("b", lines({"t": "two\n"}))]
@@ -135,6 +170,14 @@ def test_a_dot_leads_into_a_column_unless_it_is_part_of_a_name(table: Any) -> No
     assert texts([lines({"a.b": "named", "a": {"b": "in"}})], "a.b") == ["named"]
     assert texts(table(a=[row["a"] for row in rows]), "a.b") == ["in", "within"]
     assert texts(table(**{"a.b": ["named"]}), "a.b") == ["named"]
+
+
+def test_a_column_of_exactly_the_name_comes_before_one_within_another(table: Any) -> None:
+    within = [{"b": "in", "c": "it"}]
+    assert texts(table(a=within, **{"a.b": ["named"]}), "a.b") == ["named"]
+    assert texts(table(**{"a.b": ["named"], "a": within}), "a.b") == ["named"]
+    assert texts(table(a=within, **{"a.b": ["named"]}), "a.c") == ["it"]
+    assert texts(table(**{"a.b": [{"c": "deep"}]}), "a.b.c") == ["deep"]
 
 
 def test_a_missing_column_names_those_there_are(table: Any) -> None:

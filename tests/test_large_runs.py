@@ -176,6 +176,25 @@ def test_a_run_on_a_text_from_standard_input_keeps_a_copy_and_is_resumed_from_it
     )
 
 
+def test_a_damaged_clean_copy_is_made_again_and_its_run_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: Path
+) -> None:
+    in_files(monkeypatch)
+    source = written(tmp_path / "crlf.txt", LONG.replace("\n", "\r\n"))
+    finish(begin(source, tmp_path / "run", steps=2))
+    run = Run(tmp_path / "run")
+    (copy,) = cached.glob("texts/crlf-*/text.txt")
+    for keep_times in (False, True):
+        status = copy.stat()
+        with copy.open("r+b") as file:
+            file.write(b"***")
+        if keep_times:
+            os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns))
+            for survey in cached.glob("texts/*/text.json"):
+                survey.unlink()
+        assert str(run_text.same_text(run, run.config()).text) == LONG
+
+
 # --- sections ---
 
 
@@ -246,7 +265,7 @@ def test_a_text_without_an_end_is_cut_and_its_rest_follows_the_symbol_before_it(
     assert firsts == [vocabulary.encode("j")[0]] * 4 + [vocabulary.boundary]
 
 
-@pytest.mark.parametrize("damage", [b"", b"{}", b'{"stops": [5], "batches": [1], "streams": 1}'])
+@pytest.mark.parametrize("damage", [b"", b" ", b"{}", b'{"stops": [5], "batches": [1], "streams": 1}'])
 def test_the_number_of_batches_is_counted_once_and_again_if_its_record_is_damaged(
     damage: bytes, cached: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,8 +278,14 @@ def test_the_number_of_batches_is_counted_once_and_again_if_its_record_is_damage
     monkeypatch.setattr(Sections, "_read", lambda *each: counted.append(each[1]) or read(*each))
     assert len(sections_of(text, vocabulary, "lines", **sizes)) == len(batches) and counted == []
     (record,) = cached.glob("texts/*.json")
-    record.write_bytes(damage)
+    record.write_bytes(damage or _with_another_batch(record.read_bytes()))
     assert len(sections_of(text, vocabulary, "lines", **sizes)) == len(batches) and len(counted) > 5
+
+
+def _with_another_batch(record: bytes) -> bytes:
+    layout = json.loads(record)
+    layout["batches"][0] += 1
+    return json.dumps(layout).encode()
 
 
 def test_each_epoch_reads_the_sections_in_an_order_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -186,6 +186,29 @@ def test_an_entry_of_another_version_or_a_damaged_one_is_made_again(name: str, c
     assert copied(clean_copy([path], CorpusConfig(), name="a")) == expected
 
 
+@pytest.mark.parametrize("name", [large_sources.TEXT, large_sources.ENDS])
+def test_a_copy_with_other_bytes_of_the_same_number_is_made_again(name: str, tmp_path: Path) -> None:
+    paths = folder_of(tmp_path / "files", TEXT.encode(), TEXT.encode())
+    first = clean_copy(paths, CorpusConfig(), name="a")
+    expected = copied(first)
+    file = first.path.parent / name
+    file.write_bytes(bytes(reversed(file.read_bytes())))
+    assert copied(clean_copy(paths, CorpusConfig(), name="a")) == expected
+
+
+def test_a_copy_that_was_only_touched_is_kept(tmp_path: Path) -> None:
+    (path,) = folder_of(tmp_path / "files", TEXT.encode())
+    first = clean_copy([path], CorpusConfig(), name="a")
+    os.utime(first.path, ns=(1, 1))
+    assert clean_copy([path], CorpusConfig(), name="a").path.stat().st_mtime_ns == 1
+
+
+def test_each_column_of_a_file_has_a_copy_of_its_own(tmp_path: Path) -> None:
+    (path,) = folder_of(tmp_path / "files", b'{"text": "one", "title": "two"}\n')
+    texts = [clean_copy([path], CorpusConfig(column=column), name="a").path.read_text() for column in ("text", "title")]
+    assert texts == ["one", "two"]
+
+
 def test_a_stream_leaves_with_its_process_and_what_a_killed_one_left_is_removed(
     tmp_path: Path, own_cache: Path
 ) -> None:

@@ -17,6 +17,7 @@ import uuid
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -48,13 +49,23 @@ _WRITTEN = 1 << 16
 
 
 @dataclass(frozen=True)
+class FileRecord:
+    """What tells that a file of a clean copy is as it was written."""
+
+    bytes: int
+    modified: int
+    "Time of the last change in nanoseconds; if it is another, the content is compared."
+    sha256: str
+
+
+@dataclass(frozen=True)
 class CopyRecord:
     """The content of a clean copy's `clean.json`."""
 
     characters: int
-    bytes: int
-    ends: int
-    "How many texts end; 0 for a single one."
+    text: FileRecord
+    ends: FileRecord | None
+    "None for a single text."
     notes: tuple[str, ...]
     format: Literal["charloom-clean-1"] = "charloom-clean-1"
 
@@ -120,6 +131,23 @@ def clean_stream(pieces: Iterable[bytes], config: CorpusConfig, *, name: str) ->
     return copy
 
 
+def give_up_if_damaged(path: Path) -> bool:
+    """Whether this file is the text of a clean copy whose content is not what was written, whatever its times say.
+
+    If so, the copy counts as absent from now on: reading its source makes it again.
+    """
+    folder = path.parent
+    if path.name != TEXT or folder.parent != cache.cache() / PLACE:
+        return False
+    try:
+        damaged = any(_sha256(folder / name) != written.sha256 for name, written in _files(_record(folder)))
+        if damaged:
+            (folder / RECORD).unlink()
+    except (FolderError, OSError):
+        return False  # reading the source will say why, or make the copy again
+    return damaged
+
+
 def _filled(place: Path, fill: cache.Fill) -> CleanCopy:
     for _ in range(2):  # it may be removed before this process says that it uses it
         try:
@@ -134,17 +162,29 @@ def _filled(place: Path, fill: cache.Fill) -> CleanCopy:
 
 def _write(folder: Path, cleaned: Iterator[Part], config: CorpusConfig, notes: Notes, made_from: str) -> None:
     """Write a clean copy into an empty folder. Raises what `parts` raises, and `StorageError`."""
-    disk, writing = Disk(), _Writing()
+    disk, writing, ends_digest = Disk(), _Writing(), hashlib.sha256()
     lines = folder / "lines"
     lines.mkdir()
     ordered = shuffled(cleaned, config.shuffle, lines) if config.shuffle else cleaned
     with atomic_files.storage_errors(folder), (folder / ENDS).open("wb") as ends:
-        atomic_files.write_new(disk, folder / TEXT, writing.bytes_of(ordered, ends.write))
+
+        def write_ends(data: bytes) -> None:
+            ends_digest.update(data)
+            ends.write(data)
+
+        atomic_files.write_new(disk, folder / TEXT, writing.bytes_of(ordered, write_ends))
+        ends.flush()
         disk.force(ends.fileno())
     lines.rmdir()
-    if writing.ends <= 1:
+    several = writing.ends > 1
+    if not several:
         (folder / ENDS).unlink()
-    record = CopyRecord(writing.characters, writing.bytes, writing.ends if writing.ends > 1 else 0, notes.sentences())
+    record = CopyRecord(
+        writing.characters,
+        _file_record(folder / TEXT, writing.digest.hexdigest()),
+        _file_record(folder / ENDS, ends_digest.hexdigest()) if several else None,
+        notes.sentences(),
+    )
     atomic_files.write_new(disk, folder / RECORD, strict_json.dump(record))
     atomic_files.write_new(disk, folder / cache_entries.MADE_FROM, shown(made_from).encode()[: cache_entries.LONGEST])
 
@@ -153,7 +193,8 @@ class _Writing:
     """Counts what is written."""
 
     def __init__(self) -> None:
-        self.bytes = self.characters = self.ends = 0
+        self.characters = self.ends = 0
+        self.digest = hashlib.sha256()
 
     def bytes_of(self, cleaned: Iterable[Part], write_ends: Callable[[bytes], object]) -> Iterator[bytes]:
         """The bytes of all parts; the ends are written meanwhile."""
@@ -164,32 +205,71 @@ class _Writing:
             if ended:
                 ends.append(self.characters)
             if len(waiting) >= PIECE:
-                self.bytes += len(waiting)
+                self.digest.update(waiting)
                 yield bytes(waiting)
                 waiting.clear()
             if len(ends) >= _WRITTEN:
                 self.ends += len(ends)
                 write_ends(ends.tobytes())
                 del ends[:]
-        self.bytes, self.ends = self.bytes + len(waiting), self.ends + len(ends)
+        self.digest.update(waiting)
+        self.ends += len(ends)
         write_ends(ends.tobytes())
         yield bytes(waiting)
 
 
 def _load(folder: Path) -> CleanCopy:
     """The clean copy in a folder of the cache. Raises `FolderError` if it is damaged or of another version."""
-    where = folder / RECORD
+    record = _record(folder)
     try:
-        with where.open("rb") as file:
-            data = file.read(strict_json.LARGEST_JSON + 1)
-        record = strict_json.load(CopyRecord, strict_json.parse(data, str(where)), str(where))
-        fits = (folder / TEXT).stat().st_size == record.bytes
-        ends = np.memmap(folder / ENDS, "<i8", "r", shape=(record.ends,)) if record.ends else NO_ENDS
+        fits = all(_is_as_written(folder / name, file) for name, file in _files(record))
+        ends = np.memmap(folder / ENDS, "<i8", "r") if fits and record.ends else NO_ENDS
     except (OSError, ValueError) as error:
         raise FolderError(f"{shown(folder)} cannot be used ({error}); delete that folder") from None
     if not fits:
         raise FolderError(f"{shown(folder)} is damaged; delete that folder")
     return CleanCopy(folder / TEXT, record.characters, unchangeable(ends), record.notes)
+
+
+def _record(folder: Path) -> CopyRecord:
+    """What is recorded of a clean copy. Raises `FolderError`."""
+    where = folder / RECORD
+    try:
+        with where.open("rb") as file:
+            data = file.read(strict_json.LARGEST_JSON + 1)
+    except OSError as error:
+        raise FolderError(f"{shown(folder)} cannot be used ({error}); delete that folder") from None
+    return strict_json.load(CopyRecord, strict_json.parse(data, str(where)), str(where))
+
+
+def _files(record: CopyRecord) -> list[tuple[str, FileRecord]]:
+    """The files of a clean copy, by their names."""
+    return [(TEXT, record.text), *([(ENDS, record.ends)] if record.ends else [])]
+
+
+def _file_record(path: Path, sha256: str) -> FileRecord:
+    with atomic_files.storage_errors(path):
+        status = path.stat()
+    return FileRecord(status.st_size, status.st_mtime_ns, sha256)
+
+
+def _is_as_written(path: Path, written: FileRecord) -> bool:
+    """Whether a file is what was written, by its size and time; if it was touched since, by its content."""
+    status = path.stat()
+    if status.st_size != written.bytes:
+        return False
+    return status.st_mtime_ns == written.modified or _sha256_of(path, _state(path)) == written.sha256
+
+
+@lru_cache(maxsize=64)
+def _sha256_of(path: Path, _state: "State") -> str:
+    """The SHA-256 of a file in this state; a command asks for it several times."""
+    return _sha256(path)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _is_complete(folder: Path) -> bool:

@@ -12,8 +12,8 @@ from charloom.data.compressed import FORMATS
 from charloom.data.corpus import Text
 from charloom.data.ends import NO_ENDS, Ends, unchangeable
 from charloom.data.file_kinds import ARCHIVES, BINARIES, ROWS, SAMPLE, is_wide
-from charloom.data.large_sources import CleanCopy, clean_copy, clean_stream, is_cleaned
-from charloom.data.text_survey import surveyed
+from charloom.data.large_sources import CleanCopy, clean_copy, clean_stream, give_up_if_damaged, is_cleaned
+from charloom.data.text_survey import TextBytes, surveyed
 from charloom.settings import CorpusConfig
 
 
@@ -66,6 +66,11 @@ def text_of_files(
 def text_of_stream(pieces: Iterable[bytes], config: CorpusConfig, *, document: str) -> tuple[Text, tuple[str, ...]]:
     """The text of what can be read only once, and what was changed. Raises what `text_of_files` raises."""
     return _text_of(clean_stream(pieces, config, name=document))
+
+
+def is_from_damaged_copy(text: Text) -> bool:
+    """Whether a text was read from a clean copy that is damaged; reading its source makes that again."""
+    return isinstance(text.data, TextBytes) and give_up_if_damaged(text.data.file.path)
 
 
 def _text_of(copy: CleanCopy) -> tuple[Text, tuple[str, ...]]:

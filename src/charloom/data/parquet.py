@@ -1,6 +1,7 @@
 """Parquet files, of which one column is read, a batch of rows at a time (the extra `files`)."""
 
 import io
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ LARGEST_STREAM = 64 << 20
 BATCH = 1 << 22
 """Bytes of the rows that are read at a time, about."""
 
-MOST_ROWS = 1 << 14
+MOST_ROWS = 128
+"""Rows that are read at a time: long ones may follow short ones at once. More would hardly be faster."""
 
 _TEXTS = ("string", "large_string", "string_view")
 
@@ -37,14 +39,16 @@ def parquet_rows(source: Path | Iterable[bytes], file: RowFile) -> Iterator[tupl
             pre_buffer=False,
             buffer_size=blocks.PIECE,
         )
-        inner = _inner(opened.schema_arrow, file)
-        number = 0
-        rows = _rows_at_a_time(opened.metadata, file.column)
+        outermost, *inner = _way(opened.schema_arrow, file)
+        number, rows = 0, 1
         for batch in opened.iter_batches(rows, columns=[file.column], use_threads=False):
-            array = compute.struct_field(batch.column(0), inner) if inner else batch.column(0)
-            for text in _texts(array, number, file):
-                number += 1
-                yield f"row {number:,}", text
+            column = batch.column(batch.schema.names.index(outermost))  # it may have selected another's inner column
+            rows = _rows_after(rows, batch.nbytes)
+            opened.reader.set_batch_size(rows)
+            for array in _some_at_a_time(compute.struct_field(column, inner) if inner else column):
+                for text in _texts(array, number, file):
+                    number += 1
+                    yield f"row {number:,}", text
     except TextError:
         raise
     except (arrow.ArrowException, OSError) as error:
@@ -62,43 +66,54 @@ def _held(pieces: Iterable[bytes], file: RowFile) -> io.BytesIO:
     return held
 
 
-def _inner(schema: Any, file: RowFile) -> list[str]:
-    """The names below the outermost column, checked to lead to texts. Raises `TextError`."""
+def _way(schema: Any, file: RowFile) -> tuple[str, ...]:
+    """The names that lead to the column, from the outermost, checked to lead to texts. Raises `TextError`."""
     columns = _columns(schema)
     if file.column not in columns:
         raise file.missing(columns)
-    kind = columns[file.column]
+    kind, way = columns[file.column]
     if not _holds_texts(kind):
-        others = [name for name, kind in columns.items() if _holds_texts(kind)]
+        others = [name for name, (kind, _) in columns.items() if _holds_texts(kind)]
         raise file.not_text(str(kind).split("<")[0], others=others)
-    return [] if file.column in schema.names else file.column.split(".")[1:]
+    return way
 
 
-def _columns(fields: Iterable[Any], above: str = "") -> dict[str, Any]:
-    """The columns and their types, those within others as a.b."""
-    columns: dict[str, Any] = {}
+def _columns(fields: Iterable[Any], above: tuple[str, ...] = ()) -> dict[str, tuple[Any, tuple[str, ...]]]:
+    """The types of the columns and the names that lead to them. Those within others are called a.b; a column of
+    exactly that name takes precedence."""
+    columns: dict[str, tuple[Any, tuple[str, ...]]] = {}
     for field in fields:
-        name = above + field.name
+        way = (*above, field.name)
         if str(field.type).startswith("struct<"):
             within = [field.type.field(place) for place in range(field.type.num_fields)]
-            columns.update(_columns(within, f"{name}."))
+            found = _columns(within, way)
         else:
-            columns[name] = field.type
+            found = {".".join(way): (field.type, way)}
+        columns.update({name: each for name, each in found.items() if len(each[1]) < _depth(columns, name)})
     return columns
+
+
+def _depth(columns: dict[str, tuple[Any, tuple[str, ...]]], name: str) -> float:
+    return len(columns[name][1]) if name in columns else math.inf
 
 
 def _holds_texts(kind: Any) -> bool:
     return str(kind.value_type if str(kind).startswith("dictionary<") else kind) in _TEXTS
 
 
-def _rows_at_a_time(metadata: Any, column: str) -> int:
-    """How many rows to read at a time, by their average size."""
-    size, rows = 0, int(metadata.num_rows)
-    for number in range(metadata.num_row_groups):
-        group = metadata.row_group(number)
-        chunks = (group.column(place) for place in range(group.num_columns))
-        size += sum(int(chunk.total_uncompressed_size) for chunk in chunks if chunk.path_in_schema == column)
-    return max(1, min(MOST_ROWS, BATCH * rows // max(1, size)))
+def _rows_after(rows: int, size: int) -> int:
+    """How many rows to read next, after so many had `size` bytes."""
+    fitting = rows * BATCH // max(1, size)
+    return max(1, min(MOST_ROWS, 2 * rows, fitting))
+
+
+def _some_at_a_time(array: Any) -> Iterator[Any]:
+    """The array, or a row at a time if its texts may be large."""
+    same = str(array.type).startswith("dictionary<")  # equal texts are in memory only once
+    if (len(array) * array.dictionary.nbytes if same else array.nbytes) <= BATCH:
+        yield array
+    else:
+        yield from (array.slice(row, 1) for row in range(len(array)))
 
 
 def _texts(array: Any, before: int, file: RowFile) -> list[str | None]:

@@ -6,7 +6,7 @@ alone, wherever they are.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -41,12 +41,20 @@ class Layout:
     "How many batches each section has in an epoch."
     streams: int
     "The most rows of a batch, about."
+    checksum: str
+    "SHA-256 of the fields above."
+
+    @classmethod
+    def of(cls, stops: Sequence[int], batches: Sequence[int], streams: int) -> "Layout":
+        """A layout with its checksum."""
+        return cls(tuple(stops), tuple(batches), streams, _checksum(stops, batches, streams))
 
     def fits(self, ids: AnyIds) -> bool:
         """Whether it can be the layout of this text."""
         rising = all(earlier < later for earlier, later in zip((0, *self.stops), self.stops, strict=False))
         return (
-            rising
+            self.checksum == _checksum(self.stops, self.batches, self.streams)
+            and rising
             and self.stops[-1:] == (len(ids),)
             and len(self.batches) == len(self.stops)
             and min((*self.batches, self.streams)) > 0
@@ -125,7 +133,7 @@ class Sections:
             stops.append(stop)
             batches.append(len(documents))
             streams, start = max(streams, documents.streams), stop
-        return Layout(tuple(stops), tuple(batches), streams)
+        return Layout.of(stops, batches, streams)
 
 
 def _cuts(ids: AnyIds, boundary: int) -> Iterator[int]:
@@ -146,6 +154,10 @@ def _boundary_after(ids: AnyIds, boundary: int, place: int) -> int | None:
         return ids.boundary_after(place, SECTION // 2)
     there = np.flatnonzero(ids[place : place + SECTION // 2] == boundary)
     return place + int(there[0]) + 1 if len(there) else None
+
+
+def _checksum(stops: Sequence[int], batches: Sequence[int], streams: int) -> str:
+    return hashlib.sha256(repr((tuple(stops), tuple(batches), streams)).encode()).hexdigest()
 
 
 def _digest(value: object) -> str:

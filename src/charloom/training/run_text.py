@@ -7,6 +7,7 @@ from pathlib import Path
 
 from charloom.data.copies import copy_of
 from charloom.data.corpus import Corpus, Text
+from charloom.data.large_texts import is_from_damaged_copy
 from charloom.data.text_sources import STANDARD_INPUT, STRING, is_there, open_text, reopen
 from charloom.data.vocabulary import Vocabulary
 from charloom.errors import CharloomError, FolderError, shown
@@ -59,6 +60,8 @@ def same_text(run: Run, config: RunConfig, moved: str | Path | None = None, *, r
     if not is_there(source):
         raise FolderError(f"the text of {run.path} is no longer at {shown(source)}; put it back, or {todo}")
     corpus = reopen(source, run.path / "text.txt", config.corpus, config.text.name)
+    if corpus.text.sha256 != config.text.sha256 and is_from_damaged_copy(corpus.text):
+        corpus = reopen(source, run.path / "text.txt", config.corpus, config.text.name)
     if corpus.text.sha256 != config.text.sha256:
         raise FolderError(
             f"the text {shown(source)} has changed since {run.path} was started; restore it, start a new run, or, if "
