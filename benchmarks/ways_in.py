@@ -95,7 +95,8 @@ def measure(way: str, paths: list[Path]) -> None:
         for _ in Cleaning(file_pieces(paths[0]), "utf-8", "text"):
             pass
     else:
-        clean_copy(paths, CorpusConfig(**WAYS[way]), name="text")  # type: ignore[arg-type]
+        folder = paths[0].parent if len(paths) > 1 else None
+        clean_copy(paths, CorpusConfig(**WAYS[way]), name="text", folder=folder)  # type: ignore[arg-type]
     status = Path("/proc/self/status").read_text()
     print(time.process_time() - begun, status.split("VmHWM:")[1].split()[0])
 

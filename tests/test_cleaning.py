@@ -43,7 +43,7 @@ def in_one_piece(raw: bytes, encoding: str, compression: str | None = None) -> O
     notes = []
     if compression:
         raw = COMPRESSIONS[compression][1](raw)
-        notes.append(f"a: decompressed ({compression})")
+        notes.append(f"decompressed ({compression})")
     utf8 = codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")
     if utf8 and is_wide(raw):
         return f"a is full of control characters: {advice(raw, flag=True)}"
@@ -58,14 +58,14 @@ def in_one_piece(raw: bytes, encoding: str, compression: str | None = None) -> O
         byte = f"byte 0x{raw[error.start]:02x} at offset {error.start:,} ({error.reason})"
         return f"a is not UTF-8: {byte}; {advice(raw, flag=True)}"
     if text.startswith("\ufeff"):
-        notes.append("a: removed the byte order mark")
+        notes.append("removed the byte order mark")
         text = text.lstrip("\ufeff")
     if "\r" in text:
         pairs = text.count("\r\n")
         singles, newlines = text.count("\r") - pairs, text.count("\n") - pairs
         kinds = " and ".join(f"{count} {kind}" for count, kind in ((pairs, "CRLF"), (singles, "CR")) if count)
         mixed = f" (mixed with {newlines} newlines)" if newlines else ""
-        notes.append(f"a: read {kinds} line ends as newlines{mixed}")
+        notes.append(f"read {kinds} line ends as newlines{mixed}")
         text = io.StringIO(text, newline=None).read()
     return text.encode(), len(text), notes
 
@@ -164,7 +164,7 @@ def test_zstd_is_decompressed_like_the_others() -> None:
     zstd = pytest.importorskip("backports.zstd" if not _has_zstd() else "compression.zstd")
     data = zstd.compress("Grüße\n".encode() * 1000) + zstd.compress(b"two\n")
     found = outcome(cut(data, [7]), "utf-8")
-    assert found == ("Grüße\n".encode() * 1000 + b"two\n", 6004, ["a: decompressed (zstd)"])
+    assert found == ("Grüße\n".encode() * 1000 + b"two\n", 6004, ["decompressed (zstd)"])
     assert outcome([data[:-3]], "utf-8") == "a is compressed with zstd, but damaged or truncated; get it again"
 
 

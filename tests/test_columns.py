@@ -161,6 +161,11 @@ def test_rows_of_several_files_are_joined_and_lines_of_rows_are_shuffled_togethe
     assert sorted(shuffled.splitlines()) == ["one", "three", "two", "two"]
 
 
+def test_a_compressed_parquet_file_is_to_be_decompressed(table: Any) -> None:
+    said = told([gzip.compress(table(text=["one"]).read_bytes())])
+    assert said.startswith("a, decompressed, is a Parquet file, not text; decompress it, then name the column")
+
+
 # --- names of columns ---
 
 

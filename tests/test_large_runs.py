@@ -184,7 +184,7 @@ def test_a_damaged_clean_copy_is_made_again_and_its_run_resumed(
     finish(begin(source, tmp_path / "run", steps=2))
     run = Run(tmp_path / "run")
     (copy,) = cached.glob("texts/crlf-*/text.txt")
-    for keep_times in (False, True):
+    for keep_times, moved in ((False, None), (True, None), (True, source)):
         status = copy.stat()
         with copy.open("r+b") as file:
             file.write(b"***")
@@ -192,7 +192,7 @@ def test_a_damaged_clean_copy_is_made_again_and_its_run_resumed(
             os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns))
             for survey in cached.glob("texts/*/text.json"):
                 survey.unlink()
-        assert str(run_text.same_text(run, run.config()).text) == LONG
+        assert str(run_text.same_text(run, run.config(), moved).text) == LONG
 
 
 # --- sections ---

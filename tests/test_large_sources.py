@@ -19,6 +19,7 @@ from charloom.data import blocks, large_sources, shuffled
 from charloom.data.corpus import make_corpus, read_folder
 from charloom.data.ends import Ends, ends_at, ends_within, written
 from charloom.data.large_sources import CleanCopy, clean_copy, clean_stream
+from charloom.data.large_texts import large_text
 from charloom.errors import StorageError, TextError
 from charloom.places import cache, cache_entries
 from charloom.settings import CorpusConfig
@@ -73,7 +74,7 @@ def test_a_copy_is_what_is_read_into_memory(
         patch.setattr(blocks, "PIECE", piece)
         patch.setattr(shuffled, "SORTED", 100)
         patch.setattr(shuffled, "HELD", 20)
-        copy = clean_copy(paths, config, name="files", in_folder=True)
+        copy = clean_copy(paths, config, name="files", folder=paths[0].parent)
     expected = make_corpus(read_folder(folder), config, name="files", source="/files", in_folder=True)
     notes = expected.notes[:-1] if shuffle else expected.notes  # the last is about the shuffling
     assert copied(copy) == (bytes(expected.text.data), expected.text.characters, expected.text.ends.tolist(), notes)
@@ -97,7 +98,7 @@ def test_errors_are_those_of_memory(tmp_path: Path, own_cache: Path) -> None:
     with pytest.raises(TextError) as here:
         make_corpus(read_folder(paths[0].parent), CorpusConfig(), name="a", source="/a", in_folder=True)
     with pytest.raises(TextError) as there:
-        clean_copy(paths, CorpusConfig(), name="a", in_folder=True)
+        clean_copy(paths, CorpusConfig(), name="a", folder=paths[0].parent)
     assert str(here.value) == str(there.value)
     assert not [path for path in (own_cache / "texts").iterdir() if path.is_dir()]
 
@@ -189,11 +190,11 @@ def test_an_entry_of_another_version_or_a_damaged_one_is_made_again(name: str, c
 @pytest.mark.parametrize("name", [large_sources.TEXT, large_sources.ENDS])
 def test_a_copy_with_other_bytes_of_the_same_number_is_made_again(name: str, tmp_path: Path) -> None:
     paths = folder_of(tmp_path / "files", TEXT.encode(), TEXT.encode())
-    first = clean_copy(paths, CorpusConfig(), name="a")
+    first = clean_copy(paths, CorpusConfig(), name="a", folder=paths[0].parent)
     expected = copied(first)
     file = first.path.parent / name
     file.write_bytes(bytes(reversed(file.read_bytes())))
-    assert copied(clean_copy(paths, CorpusConfig(), name="a")) == expected
+    assert copied(clean_copy(paths, CorpusConfig(), name="a", folder=paths[0].parent)) == expected
 
 
 def test_a_copy_that_was_only_touched_is_kept(tmp_path: Path) -> None:
@@ -207,6 +208,48 @@ def test_each_column_of_a_file_has_a_copy_of_its_own(tmp_path: Path) -> None:
     (path,) = folder_of(tmp_path / "files", b'{"text": "one", "title": "two"}\n')
     texts = [clean_copy([path], CorpusConfig(column=column), name="a").path.read_text() for column in ("text", "title")]
     assert texts == ["one", "two"]
+
+
+def test_a_file_has_one_copy_however_its_path_is_written(
+    tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (path,) = folder_of(tmp_path / "files", TEXT.encode())
+    (tmp_path / "link").symlink_to(path)
+    monkeypatch.chdir(path.parent)
+    for each in (path, tmp_path / "link", Path("000"), Path("../files/000"), tmp_path / "files" / ".." / "link"):
+        copy = clean_copy([each], CorpusConfig(), name="a")
+        assert copy.notes == (f"{each}: read 50 CRLF line ends as newlines (mixed with 50 newlines)",)
+    assert len(list(own_cache.glob("texts/*/clean.json"))) == 1
+
+
+def test_the_copy_of_a_folder_replaces_that_of_its_older_state(
+    tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for files in ([b"one\r\n", b"two\r\n"], [b"one\r\n", b"two\r\n", b"three"]):
+        paths = folder_of(tmp_path / "files", *files)
+        copy = clean_copy(paths, CorpusConfig(), name="a", folder=tmp_path / "files")
+        cache_entries.release(copy.path.parent)
+    assert [file.parent for file in own_cache.glob("texts/*/clean.json")] == [copy.path.parent]
+    monkeypatch.chdir(paths[0].parent)
+    again = clean_copy([Path(path.name) for path in paths], CorpusConfig(), name="a", folder=Path())
+    assert again.path == copy.path
+    assert again.notes == tuple(f"{name}: read 1 CRLF line ends as newlines" for name in ("000", "001"))
+
+
+def test_a_stream_leaves_the_copy_of_a_file_called_like_it(tmp_path: Path) -> None:
+    (path,) = folder_of(tmp_path / "files", TEXT.encode())
+    copy = clean_copy([path], CorpusConfig(), name="standard-input")
+    cache_entries.release(copy.path.parent)
+    clean_stream([b"text"], CorpusConfig(), name="standard input")
+    assert copy.path.exists()
+
+
+def test_notes_of_files_with_control_characters_in_their_names_can_be_printed(tmp_path: Path) -> None:
+    path = tmp_path / "a\x1b[31m"
+    path.write_bytes(TEXT.encode())
+    (here,) = clean_copy([path], CorpusConfig(), name="a").notes
+    (there,) = make_corpus([(str(path), TEXT.encode())], CorpusConfig(), name="a", source="/a").notes
+    assert here == there and here.isprintable()
 
 
 def test_a_stream_leaves_with_its_process_and_what_a_killed_one_left_is_removed(
@@ -252,7 +295,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(change: str, tmp_path: 
         patch.setattr(blocks, "file_pieces", changing)
         said = "cannot be read: no such file" if change == "vanishes" else "changed while it was read; wait until it is"
         with pytest.raises(TextError, match=rf"000 {said}"):
-            clean_copy(paths, CorpusConfig(), name="a", in_folder=True)
+            clean_copy(paths, CorpusConfig(), name="a", folder=paths[0].parent)
     assert not [path for path in (own_cache / "texts").iterdir() if path.is_dir()]
 
 
@@ -279,11 +322,25 @@ def test_a_disk_that_fills_up_leaves_nothing_and_says_what_to_do(
         patch.setattr(os, "open", full)
         patch.setattr(Path, "open", full_open)
         with pytest.raises(StorageError) as caught:
-            clean_copy(paths, CorpusConfig(), name="a", in_folder=True)
+            clean_copy(paths, CorpusConfig(), name="a", folder=paths[0].parent)
     assert "no space is left on the disk; free some, then try again, or set CHARLOOM_CACHE to" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not [path for path in (own_cache / "texts").iterdir() if path.is_dir()]
-    clean_copy(paths, CorpusConfig(), name="a", in_folder=True)  # and with room it goes on
+    clean_copy(paths, CorpusConfig(), name="a", folder=paths[0].parent)  # and with room it goes on
+
+
+def test_a_disk_that_is_full_of_ids_can_be_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (path,) = folder_of(tmp_path / "files", "Grüße".encode())
+    real = os.open
+
+    def full(path: object, *arguments: object, **named: object) -> int:
+        if str(path).endswith("ids.bin"):
+            raise OSError(28, "No space left on device")
+        return real(path, *arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "open", full)
+    with pytest.raises(StorageError, match=r"free some, then try again, or set CHARLOOM_CACHE to a folder"):
+        large_text(path)
 
 
 GROWTH = """

@@ -10,8 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from charloom.data import blocks, shuffled
-from charloom.data.parts import Part
-from charloom.errors import StorageError
+from charloom.data.parts import Notes, Part
+from charloom.data.parts import parts as documents
+from charloom.errors import StorageError, TextError
+from charloom.settings import CorpusConfig
 
 LINES = st.lists(st.text("ab\né", max_size=5), min_size=1, max_size=30)
 
@@ -80,6 +82,22 @@ def test_memory_does_not_grow_with_the_text_nor_with_a_line_that_occurs_often(
         peaks.append(tracemalloc.get_traced_memory()[1])
     tracemalloc.stop()
     assert peaks[1] < 1.5 * peaks[0]
+
+
+@pytest.mark.parametrize("cut", [1, 7, 100])
+@pytest.mark.parametrize(("line", "refused"), [("x" * 20, False), ("x" * 21, True), ("é" * 11, True)])
+def test_a_line_that_is_too_long_to_be_sorted_is_refused(
+    cut: int, line: str, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("charloom.data.parts.LONGEST", 20)
+    monkeypatch.setattr(blocks, "PIECE", cut)
+    data = f"short\n\n{line}\nshort".encode()
+    read = documents([("other", [b"line\n" * 9]), ("here", [data])], CorpusConfig(shuffle=1), Notes(), in_folder=False)
+    if refused:
+        with pytest.raises(TextError, match=r"^here, line 3, is longer than .* so it cannot be shuffled"):
+            list(read)
+    else:
+        assert b"".join(part[0] for part in read).endswith(data)
 
 
 def test_a_full_disk_is_told_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

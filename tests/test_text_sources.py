@@ -38,6 +38,17 @@ def test_a_file_is_its_content_and_is_called_by_its_stem(here: Path) -> None:
         assert (str(corpus.text), corpus.name, corpus.source) == (TEXT, "hamlet", str(here.resolve() / "hamlet.txt"))
 
 
+@pytest.mark.parametrize("name", ["bad\udcff.txt", "a\tb\x1b.txt"])
+def test_what_is_said_of_a_file_can_be_printed_whatever_its_name_is(name: str, here: Path) -> None:
+    try:
+        path = write(here / name, "\ufeff" + TEXT)
+    except (OSError, UnicodeError):
+        pytest.skip("no such name on this system")
+    opened = open_text(path, CorpusConfig())
+    assert opened.name.isprintable() and opened.name.encode()
+    assert opened.notes and all(note.isprintable() for note in opened.notes)
+
+
 def test_a_folder_is_all_its_files_and_is_called_by_its_name(here: Path) -> None:
     write(here / "plays" / "a.txt", "first")
     write(here / "plays" / "b.txt", "second")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from charloom.data import blocks
 from charloom.data.compressed import Opened
 from charloom.data.file_kinds import LEFT_OUT, advice, is_wide
-from charloom.errors import SettingsError, TextError
+from charloom.errors import SettingsError, TextError, shown
 from charloom.errors.options import option
 
 AROUND = 1 << 20
@@ -34,20 +34,20 @@ class Cleaning:
         self.as_is = is_utf8(encoding)
         "Whether what has come out so far is what went in."
         self.notes: list[str] = []
-        "What was changed, one sentence each; complete at the end."
+        "What was changed, without the name of the text; complete at the end."
         self._marks = self._returns = self._pairs = self._newlines = 0
 
     def __iter__(self) -> Iterator[bytes]:
         opened = Opened(self._pieces, self._name, in_folder=self._in_folder)
         if opened.compression:
             self.as_is = False
-            self.notes.append(f"{self._name}: decompressed ({opened.compression})")
+            self.notes.append(f"decompressed ({opened.compression})")
         if not is_utf8(self._encoding):
             checked = self._checked(self._recoded(opened), opened)
         else:
             if is_wide(opened.beginning):
                 told = advice(opened.beginning, flag=True, in_folder=self._in_folder)
-                raise opened.refusal(TextError(f"{self._name} is full of control characters: {told}"))
+                raise opened.refusal(TextError(f"{shown(self._name)} is full of control characters: {told}"))
             checked = self._checked(iter(opened), opened)
         for data, count in self._with_newlines(self._unmarked(checked)):
             self.characters += count
@@ -64,7 +64,7 @@ class Cleaning:
                 at = place + getattr(error, "start", 0)
                 raise opened.refusal(
                     TextError(
-                        f"{self._name} is not {self._encoding}: it cannot be decoded near byte {at:,}; name its "
+                        f"{shown(self._name)} is not {self._encoding}: it cannot be decoded near byte {at:,}; name its "
                         f"encoding with {option('encoding')}" + (LEFT_OUT if self._in_folder else "")
                     )
                 ) from None
@@ -100,7 +100,9 @@ class Cleaning:
         around = recent.around(place, block, following)
         told = advice(beginning, flag=True, in_folder=self._in_folder, around=around)
         byte = error.object[error.start]
-        return TextError(f"{self._name} is not UTF-8: byte 0x{byte:02x} at offset {place:,} ({error.reason}); {told}")
+        return TextError(
+            f"{shown(self._name)} is not UTF-8: byte 0x{byte:02x} at offset {place:,} ({error.reason}); {told}"
+        )
 
     def _unmarked(self, parts: Iterable[_Counted]) -> Iterator[_Counted]:
         """The same without the byte order marks at the beginning."""
@@ -138,13 +140,13 @@ class Cleaning:
 
     def _note(self) -> None:
         if self._marks:
-            self.notes.append(f"{self._name}: removed the byte order mark")
+            self.notes.append("removed the byte order mark")
         if self._returns:
             newlines = self._newlines - self._pairs
             kinds = ((self._pairs, "CRLF"), (self._returns - self._pairs, "CR"))
             told = " and ".join(f"{count:,} {kind}" for count, kind in kinds if count)
             mixed = f" (mixed with {newlines:,} newlines)" if newlines else ""
-            self.notes.append(f"{self._name}: read {told} line ends as newlines{mixed}")
+            self.notes.append(f"read {told} line ends as newlines{mixed}")
 
 
 def _with_last(pieces: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:

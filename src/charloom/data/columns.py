@@ -8,7 +8,7 @@ from charloom.data import blocks
 from charloom.data.json_lines import json_lines
 from charloom.data.parquet import MAGIC, parquet_rows
 from charloom.data.row_files import RowFile
-from charloom.errors import TextError
+from charloom.errors import TextError, shown
 
 _MARK = codecs.BOM_UTF8.decode()
 
@@ -25,7 +25,7 @@ class Rows:
     ) -> None:
         self._source, self._file = source, RowFile(name, column, encoding, in_folder)
         self.notes: list[str] = []
-        "What was changed or left out, one sentence each; complete at the end."
+        "What was changed or left out, without the name of the file; complete at the end."
         self._empty = self._without = self._marks = self._pairs = self._returns = 0
 
     def __iter__(self) -> Iterator[tuple[bytes, int]]:
@@ -37,8 +37,8 @@ class Rows:
                     yield cleaned.encode(), len(cleaned)
                 except UnicodeEncodeError:
                     raise TextError(
-                        f"{self._file.name}, {place}, has half of a surrogate pair in column {self._file.column!r}; "
-                        "remove it"
+                        f"{shown(self._file.name)}, {place}, has half of a surrogate pair in column "
+                        f"{self._file.column!r}; remove it"
                     ) from None
             else:
                 self._empty += 1
@@ -65,12 +65,11 @@ class Rows:
         return text
 
     def _note(self) -> None:
-        name, column = self._file.name, self._file.column
         left = ((self._empty, "empty"), (self._without, "without a value"))
         if told := " and ".join(f"{count:,} {kind}" for count, kind in left if count):
-            self.notes.append(f"{name}: left out the rows that have no text in column {column!r}: {told}")
+            self.notes.append(f"left out the rows that have no text in column {self._file.column!r}: {told}")
         if self._marks:
-            self.notes.append(f"{name}: removed the byte order mark of {self._marks:,} row{'s' * (self._marks != 1)}")
+            self.notes.append(f"removed the byte order mark of {self._marks:,} row{'s' * (self._marks != 1)}")
         ends = ((self._pairs, "CRLF"), (self._returns, "CR"))
         if told := " and ".join(f"{count:,} {kind}" for count, kind in ends if count):
-            self.notes.append(f"{name}: read {told} line ends within rows as newlines")
+            self.notes.append(f"read {told} line ends within rows as newlines")

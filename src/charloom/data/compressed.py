@@ -69,7 +69,7 @@ class Opened:
                 self.beginning, self._blocks = _peeked(_decompressed(self._blocks, opener, kind, name, in_folder))
                 break
         try:
-            refuse_binary(self.beginning, subject, in_folder)
+            refuse_binary(self.beginning, subject, in_folder, compressed=self.compression is not None)
         except TextError as error:
             raise self.refusal(error) from None
 

@@ -20,7 +20,7 @@ from charloom.data.ends import NO_ENDS, Ends, bytes_at, ends_at, ends_within, wr
 from charloom.data.parts import Gathered, Notes, at_most, parts
 from charloom.data.shuffled import check, shuffled
 from charloom.data.text_survey import TextBytes
-from charloom.errors import TextError, arguments
+from charloom.errors import TextError, arguments, shown
 from charloom.errors.options import option
 from charloom.settings import CorpusConfig
 
@@ -210,7 +210,7 @@ def corpus_in_memory(
         ((document, raw),) = together
         cleaning = Cleaning([raw], config.encoding, document, in_folder=in_folder)
         text = Text(memoryview(whole(raw, cleaning, most)), cleaning.characters)
-        notes.add(cleaning.notes)
+        notes.add(document, cleaning.notes)
     else:
         gathered, raws = Gathered(), ((document, [raw]) for document, raw in together)
         cleaned = at_most(parts(raws, config, notes, in_folder=in_folder), most)
@@ -223,13 +223,13 @@ def corpus_in_memory(
 def corpus_of(text: Text, config: CorpusConfig, *, name: str, source: str, notes: tuple[str, ...] = ()) -> Corpus:
     """The corpus of a text that was read with these settings. Raises `TextError` if it is too short."""
     if text.characters == 0:
-        raise TextError(f"{source} is empty; give a text of at least a few hundred characters")
+        raise TextError(f"{shown(source)} is empty; give a text of at least a few hundred characters")
     if config.shuffle:
-        notes = (*notes, f"{name}: shuffled the lines with seed {config.shuffle}")
+        notes = (*notes, f"{shown(name)}: shuffled the lines with seed {config.shuffle}")
     corpus, characters = Corpus(text, config.split, name, source, notes), text.characters
     if corpus.boundaries[0] < min(2, characters):
         raise TextError(
-            f"{name} has {characters} character{'s' * (characters != 1)}, of which the split leaves "
+            f"{shown(name)} has {characters} character{'s' * (characters != 1)}, of which the split leaves "
             f"{corpus.boundaries[0]} to train on; give it a longer text"
         )
     return corpus
@@ -257,7 +257,7 @@ def files_of(folder: Path) -> list[Path]:
         if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
     if not files:
-        raise TextError(f"{folder} holds no files; put the texts in it, or name a file")
+        raise TextError(f"{shown(folder)} holds no files; put the texts in it, or name a file")
     return files
 
 

@@ -98,9 +98,11 @@ def guessed(data: bytes, around: bytes | None = None) -> str | None:
     return "utf-8" if good > 3 * bad else _western(telling)
 
 
-def refuse_binary(data: bytes, subject: str, in_folder: bool) -> None:
+def refuse_binary(data: bytes, subject: str, in_folder: bool, *, compressed: bool = False) -> None:
     """Raise `TextError` for the beginning of an archive, a picture or another file that is not text."""
     named = f"name the column of its texts with {option('column')}"
+    if compressed:
+        named = f"decompress it, then {named}"
     told = ((ARCHIVES, "unpack it, and give the text inside"), (BINARIES, "give a text file"), (ROWS, named))
     for kinds, remedy in told:
         for begin, kind in kinds.items():

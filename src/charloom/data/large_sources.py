@@ -4,7 +4,7 @@
     texts/NAME-SOURCE-STATE/ends.bin      where they end, as 64-bit numbers; only for several texts
     texts/NAME-SOURCE-STATE/clean.json    how many they are, and what was changed
 
-SOURCE stands for the paths and the settings, STATE for the sizes and times of the files.
+SOURCE stands for the path of the file or folder and the settings, STATE for the files, their sizes and times.
 """
 
 import atexit
@@ -43,7 +43,7 @@ SLOW = 1 << 28
 
 TEXT, ENDS, RECORD = "text.txt", "ends.bin", "clean.json"
 
-_STREAM = "standard-input"
+_STREAM, _NAME = "standard-input", 16
 _WRITTEN = 1 << 16
 """Ends written at a time."""
 
@@ -66,7 +66,9 @@ class CopyRecord:
     text: FileRecord
     ends: FileRecord | None
     "None for a single text."
-    notes: tuple[str, ...]
+    notes: tuple[tuple[str, str], ...]
+    "Files, by their places below the folder that they come from, each with what was changed in it."
+    more_notes: int
     format: Literal["charloom-clean-1"] = "charloom-clean-1"
 
 
@@ -80,49 +82,56 @@ class CleanCopy:
     notes: tuple[str, ...]
 
 
-def clean_copy(paths: Sequence[Path], config: CorpusConfig, *, name: str, in_folder: bool = False) -> CleanCopy:
-    """The clean copy of some files, made now unless it is in the cache. Settings are those that cleaning depends on.
+def clean_copy(paths: Sequence[Path], config: CorpusConfig, *, name: str, folder: Path | None = None) -> CleanCopy:
+    """The clean copy of a file, or of all texts of a folder, made now unless it is in the cache.
 
     Raises `TextError` as cleaning in memory does, also if a file changes meanwhile, `SettingsError`, `StorageError`,
     and `MissingExtraError`.
     """
+    assert folder is not None or len(paths) == 1
     states = [_state(path) for path in paths]
-    place = _place(paths, states, config, name)
+    place = _place(paths, states, config, name, folder)
     told = ", ".join(map(str, paths[:1])) + (f" and {len(paths) - 1:,} more files" if len(paths) > 1 else "")
 
-    def fill(folder: Path) -> None:
+    def fill(new: Path) -> None:
         size = sum(state[0] for state in states)
         if size >= SLOW:
-            notify(
-                f"cleaning {shown(told)} once ({size / 1e9:.1f} GB); later runs use the clean copy in {folder.parent}"
-            )
+            notify(f"cleaning {shown(told)} once ({size / 1e9:.1f} GB); later runs use the clean copy in {new.parent}")
         notes = Notes()
-        cleaned = parts(_unchanged(paths, states), config, notes, in_folder=in_folder)
-        _write(folder, cleaned, config, notes, f"{told}{_settings(config)}")
+        cleaned = parts(_unchanged(paths, states), config, notes, in_folder=folder is not None)
+        _write(new, cleaned, config, notes, folder, f"{told}{_settings(config)}")
 
-    copy = _filled(place, fill)
+    copy = _filled(place, fill, str(paths[0] if folder is None else folder))
     _forget_older(place)
     return copy
 
 
-def is_cleaned(paths: Sequence[Path], config: CorpusConfig, name: str) -> bool:
-    """Whether there is a clean copy of these files as they are now. Raises `TextError`."""
-    return cache.found(_place(paths, [_state(path) for path in paths], config, name), _is_complete) is not None
+def _below(path: Path, folder: Path | None) -> str:
+    """What tells the files of a folder apart, however the folder is called; nothing for a single file."""
+    return "" if folder is None else str(path.relative_to(folder))
+
+
+def is_cleaned(path: Path, config: CorpusConfig, name: str, folder: Path | None) -> bool:
+    """Whether there is a clean copy of this file, which may be the only one of a folder, as it is now.
+
+    Raises `TextError`.
+    """
+    return cache.found(_place([path], [_state(path)], config, name, folder), _is_complete) is not None
 
 
 def clean_stream(pieces: Iterable[bytes], config: CorpusConfig, *, name: str) -> CleanCopy:
     """The clean copy of what can be read only once; it goes with this process. Raises what `clean_copy` raises."""
-    place = PLACE / f"{_STREAM}-{uuid.uuid4().hex[:16]}"
+    place = PLACE / f"{_STREAM}-{uuid.uuid4().hex[:_NAME]}"
     notes, documents = Notes(), [(name, pieces)]
 
     def fill(folder: Path) -> None:
         cleaned = parts(documents, config, notes, in_folder=False)
-        _write(folder, cleaned, config, notes, f"{name}{_settings(config)}")
+        _write(folder, cleaned, config, notes, None, f"{name}{_settings(config)}")
 
-    for left in (cache.cache() / PLACE).glob(f"{_STREAM}-*"):  # of processes that were killed
+    for left in (cache.cache() / PLACE).glob(f"{_STREAM}-{'[0-9a-f]' * _NAME}"):  # of processes that were killed
         _discard(left, with_lock=True)
     try:
-        copy = _filled(place, fill)
+        copy = _filled(place, fill, name)
     except BaseException:
         with contextlib.suppress(OSError):
             cache.lock_of(cache.cache() / place).unlink(missing_ok=True)
@@ -148,20 +157,33 @@ def give_up_if_damaged(path: Path) -> bool:
     return damaged
 
 
-def _filled(place: Path, fill: cache.Fill) -> CleanCopy:
+def or_elsewhere(error: StorageError) -> StorageError:
+    """The error that the cache cannot be written, with what else helps."""
+    said = str(error)
+    told = "" if cache.VARIABLE in said else f", or set {cache.VARIABLE} to a folder on another disk"
+    return StorageError(f"{said}{told}")
+
+
+def _filled(place: Path, fill: cache.Fill, called: str) -> CleanCopy:
+    """The clean copy at a place of the cache; its notes call the file or folder as it is `called` now."""
     for _ in range(2):  # it may be removed before this process says that it uses it
         try:
             folder = cache.filled(place, fill, _is_complete)
         except StorageError as error:
-            raise StorageError(f"{error}, or set {cache.VARIABLE} to a folder on another disk") from None
+            raise or_elsewhere(error) from None
         cache_entries.use(folder)
         if _is_complete(folder):
             break
-    return _load(folder)
+    return _load(folder, called)
 
 
-def _write(folder: Path, cleaned: Iterator[Part], config: CorpusConfig, notes: Notes, made_from: str) -> None:
-    """Write a clean copy into an empty folder. Raises what `parts` raises, and `StorageError`."""
+def _write(
+    folder: Path, cleaned: Iterator[Part], config: CorpusConfig, notes: Notes, source: Path | None, made_from: str
+) -> None:
+    """Write a clean copy of a single text, or of those in the folder `source`, into an empty folder.
+
+    Raises what `parts` raises, and `StorageError`.
+    """
     disk, writing, ends_digest = Disk(), _Writing(), hashlib.sha256()
     lines = folder / "lines"
     lines.mkdir()
@@ -183,7 +205,8 @@ def _write(folder: Path, cleaned: Iterator[Part], config: CorpusConfig, notes: N
         writing.characters,
         _file_record(folder / TEXT, writing.digest.hexdigest()),
         _file_record(folder / ENDS, ends_digest.hexdigest()) if several else None,
-        notes.sentences(),
+        tuple((_below(Path(name), source), note) for name, note in notes.kept),
+        notes.more,
     )
     atomic_files.write_new(disk, folder / RECORD, strict_json.dump(record))
     atomic_files.write_new(disk, folder / cache_entries.MADE_FROM, shown(made_from).encode()[: cache_entries.LONGEST])
@@ -218,7 +241,7 @@ class _Writing:
         yield bytes(waiting)
 
 
-def _load(folder: Path) -> CleanCopy:
+def _load(folder: Path, called: str = "") -> CleanCopy:
     """The clean copy in a folder of the cache. Raises `FolderError` if it is damaged or of another version."""
     record = _record(folder)
     try:
@@ -228,7 +251,9 @@ def _load(folder: Path) -> CleanCopy:
         raise FolderError(f"{shown(folder)} cannot be used ({error}); delete that folder") from None
     if not fits:
         raise FolderError(f"{shown(folder)} is damaged; delete that folder")
-    return CleanCopy(folder / TEXT, record.characters, unchangeable(ends), record.notes)
+    kept = ((str(Path(called, below)) if below else called, note) for below, note in record.notes)
+    notes = Notes(kept, record.more_notes)
+    return CleanCopy(folder / TEXT, record.characters, unchangeable(ends), notes.sentences())
 
 
 def _record(folder: Path) -> CopyRecord:
@@ -302,10 +327,13 @@ def _unchanged(paths: Sequence[Path], states: Sequence[State]) -> Iterator[Docum
             raise TextError(f"{shown(path)} changed while it was read; wait until it is complete, then try again")
 
 
-def _place(paths: Sequence[Path], states: Sequence[State], config: CorpusConfig, name: str) -> Path:
-    source = [str(path.absolute()) for path in paths], config.encoding, config.shuffle, config.column
+def _place(
+    paths: Sequence[Path], states: Sequence[State], config: CorpusConfig, name: str, folder: Path | None
+) -> Path:
+    source = str((folder or paths[0]).resolve()), folder is None, config.encoding, config.shuffle, config.column
     short = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")[:40] or "text"
-    return PLACE / f"{short}-{_digest(source)}-{_digest([CopyRecord.format, states])}"
+    state = CopyRecord.format, [_below(path, folder) for path in paths], states
+    return PLACE / f"{short}-{_digest(source)}-{_digest(state)}"
 
 
 def _digest(value: object) -> str:

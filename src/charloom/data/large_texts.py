@@ -12,8 +12,16 @@ from charloom.data.compressed import FORMATS
 from charloom.data.corpus import Text
 from charloom.data.ends import NO_ENDS, Ends, unchangeable
 from charloom.data.file_kinds import ARCHIVES, BINARIES, ROWS, SAMPLE, is_wide
-from charloom.data.large_sources import CleanCopy, clean_copy, clean_stream, give_up_if_damaged, is_cleaned
+from charloom.data.large_sources import (
+    CleanCopy,
+    clean_copy,
+    clean_stream,
+    give_up_if_damaged,
+    is_cleaned,
+    or_elsewhere,
+)
 from charloom.data.text_survey import TextBytes, surveyed
+from charloom.errors import StorageError
 from charloom.settings import CorpusConfig
 
 
@@ -45,22 +53,26 @@ def large_text(path: Path, ends: Ends = NO_ENDS, *, cleaned: bool = False) -> Te
     `StorageError`.
     """
     ends = unchangeable(np.asarray(ends, np.int64))
-    data = surveyed(path, ends, cleaned=cleaned)
+    try:
+        data = surveyed(path, ends, cleaned=cleaned)
+    except StorageError as error:
+        raise or_elsewhere(error) from None
     return None if data is None else Text(data, data.survey.header.characters, ends)
 
 
 def text_of_files(
-    paths: Sequence[Path], config: CorpusConfig, *, name: str, in_folder: bool
+    paths: Sequence[Path], config: CorpusConfig, *, name: str, folder: Path | None
 ) -> tuple[Text, tuple[str, ...]]:
-    """The text of large files, and what was changed: left where it is, or cleaned into a file of the cache.
+    """The text of a large file, or of all files of a folder, and what was changed: left where it is, or cleaned into a
+    file of the cache.
 
     Raises `TextError`, `SettingsError`, `StorageError`, `MissingExtraError`.
     """
-    if len(paths) == 1 and in_file_as_it_is(paths[0], config) and not is_cleaned(paths, config, name):
+    if len(paths) == 1 and in_file_as_it_is(paths[0], config) and not is_cleaned(paths[0], config, name, folder):
         text = large_text(paths[0])
         if text is not None:
             return text, ()
-    return _text_of(clean_copy(paths, config, name=name, in_folder=in_folder))
+    return _text_of(clean_copy(paths, config, name=name, folder=folder))
 
 
 def text_of_stream(pieces: Iterable[bytes], config: CorpusConfig, *, document: str) -> tuple[Text, tuple[str, ...]]:

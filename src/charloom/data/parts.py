@@ -10,6 +10,9 @@ from charloom.data import blocks
 from charloom.data.cleaning import Cleaning, TooLarge
 from charloom.data.columns import Rows
 from charloom.data.ends import NO_ENDS, Ends, unchangeable
+from charloom.data.lines import LONGEST
+from charloom.errors import TextError, shown
+from charloom.errors.options import option
 from charloom.settings import CorpusConfig
 
 MOST_NOTES = 100
@@ -23,22 +26,24 @@ Part = tuple[bytes, int, bool]
 
 
 class Notes:
-    """What was changed while texts were read, one sentence each; of very many, the first and how many more."""
+    """What was changed while texts were read; of very many changes, the first and how many more."""
 
-    def __init__(self) -> None:
-        self._kept, self._more = list[str](), 0
+    def __init__(self, kept: Iterable[tuple[str, str]] = (), more: int = 0) -> None:
+        self.kept, self.more = list(kept), more
+        "The names of texts, each with what was changed in it; how many more changes there were."
 
-    def add(self, notes: Iterable[str]) -> None:
-        """Take these notes."""
+    def add(self, name: str, notes: Iterable[str]) -> None:
+        """Take these notes on the text called `name`."""
         for note in notes:
-            if len(self._kept) < MOST_NOTES:
-                self._kept.append(note)
+            if len(self.kept) < MOST_NOTES:
+                self.kept.append((name, note))
             else:
-                self._more += 1
+                self.more += 1
 
     def sentences(self) -> tuple[str, ...]:
-        """What to tell."""
-        return (*self._kept, *([f"and {self._more:,} more such changes"] if self._more else []))
+        """What to tell, one sentence each."""
+        told = [f"{shown(name)}: {note}" for name, note in self.kept]
+        return (*told, *([f"and {self.more:,} more such changes"] if self.more else []))
 
 
 def parts(documents: Iterable[Document], config: CorpusConfig, notes: Notes, *, in_folder: bool) -> Iterator[Part]:
@@ -50,17 +55,45 @@ def parts(documents: Iterable[Document], config: CorpusConfig, notes: Notes, *, 
         if config.column:
             rows = Rows(source, config.column, config.encoding, name, in_folder=in_folder)
             for data, characters in rows:
+                if config.shuffle:
+                    _Lengths(name).check(data)
                 yield data, characters, True
-            notes.add(rows.notes)
+            notes.add(name, rows.notes)
             continue
         pieces = blocks.file_pieces(source) if isinstance(source, Path) else source
         cleaning, before = Cleaning(pieces, config.encoding, name, in_folder=in_folder), 0
+        lengths = _Lengths(name)
         for data in cleaning:
+            if config.shuffle:
+                lengths.check(data)
             yield data, cleaning.characters - before, False
             before = cleaning.characters
         if cleaning.characters:
             yield b"", 0, True
-        notes.add(cleaning.notes)
+        notes.add(name, cleaning.notes)
+
+
+class _Lengths:
+    """The lengths of a text's lines, which have to be in memory to be shuffled."""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._number, self._size = name, 1, 0
+
+    def check(self, data: bytes) -> None:
+        """Take the next bytes. Raises `TextError` for a line that is too long."""
+        if self._size + len(data) > LONGEST:
+            for line in data.split(b"\n"):
+                if self._size + len(line) > LONGEST:
+                    raise TextError(
+                        f"{shown(self._name)}, line {self._number:,}, is longer than {LONGEST >> 20} MiB, so it cannot "
+                        f"be shuffled; break it into lines, or leave out {option('shuffle')}"
+                    )
+                self._number, self._size = self._number + 1, 0
+            self._number -= 1
+        else:
+            self._number += data.count(b"\n")
+        last = data.rfind(b"\n")
+        self._size = len(data) - last - 1 if last >= 0 else self._size + len(data)
 
 
 def at_most(cleaned: Iterable[Part], most: float) -> Iterator[Part]:

@@ -49,7 +49,7 @@ def open_text(text: str | Path, config: CorpusConfig) -> Corpus:
         if isinstance(text, Path) or path.suffix or len(path.parts) > 1:
             raise TextError(f"there is no file or folder {shown(path)}; check the path")
         return _named(text, config)
-    name, folder = text_name(path.resolve()), path.is_dir()
+    name, folder = text_name(path.resolve()), path if path.is_dir() else None
     if not (folder or path.is_file()):  # a pipe cannot be read twice, like standard input
         try:
             with path.open("rb") as stream:
@@ -57,7 +57,7 @@ def open_text(text: str | Path, config: CorpusConfig) -> Corpus:
         except OSError as error:
             raise unreadable(path, error) from None
     paths = files_of(path) if folder else [path]
-    return _of_files(paths, config, name=name, source=str(path.resolve()), in_folder=folder)
+    return _of_files(paths, config, name=name, source=str(path.resolve()), folder=folder)
 
 
 AnyText = Union[str, PathLike[str], Text]  # noqa: UP007
@@ -112,13 +112,16 @@ def is_text_itself(argument: str) -> bool:
 
 
 def text_name(path: Path, otherwise: str = "text") -> str:
-    """The name of a text: its file's name without the extensions of type and compression."""
+    """The name of a text: its file's name without the extensions of type and compression.
+
+    It can be printed and written as UTF-8: a mark takes the place of other characters.
+    """
     plain = path.with_suffix("") if path.suffix.lower() in COMPRESSED_ENDINGS else path
-    return plain.stem or otherwise
+    return "".join(each if each.isprintable() else "\ufffd" for each in plain.stem) or otherwise
 
 
 def _of_files(
-    paths: Sequence[Path], config: CorpusConfig, *, name: str, source: str, in_folder: bool = False
+    paths: Sequence[Path], config: CorpusConfig, *, name: str, source: str, folder: Path | None = None
 ) -> Corpus:
     """The corpus of some files: in memory, or in a file if there is much of it. Raises `TextError`."""
     try:
@@ -127,12 +130,12 @@ def _of_files(
         large = False  # reading them will say why
     if not large:
         with suppress(TooLarge):
-            documents = map(read_file, paths)
+            documents, in_folder = map(read_file, paths), folder is not None
             return corpus_in_memory(
                 documents, config, name=name, source=source, in_folder=in_folder, most=file_bytes.LARGE
             )
     check(config)
-    text, notes = text_of_files(paths, config, name=name, in_folder=in_folder)
+    text, notes = text_of_files(paths, config, name=name, folder=folder)
     return corpus_of(text, config, name=name, source=source, notes=notes)
 
 

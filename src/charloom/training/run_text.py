@@ -1,6 +1,6 @@
 """Finds the text of a run again, and the text on which to evaluate its model."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -50,7 +50,7 @@ def same_text(run: Run, config: RunConfig, moved: str | Path | None = None, *, r
     `remedy` tells the user what to do if it is missing. Raises `FolderError`, `TextError`.
     """
     if moved is not None:
-        corpus = open_text(moved, config.corpus)
+        corpus = _read(config, lambda: open_text(moved, config.corpus))
         if corpus.text.sha256 != config.text.sha256:
             raise FolderError(
                 f"{shown(moved)} is not the text that {run.path} was started with (its SHA-256 differs); give that text"
@@ -59,15 +59,20 @@ def same_text(run: Run, config: RunConfig, moved: str | Path | None = None, *, r
     source, todo = config.text.source, remedy.format(run=run.path)
     if not is_there(source):
         raise FolderError(f"the text of {run.path} is no longer at {shown(source)}; put it back, or {todo}")
-    corpus = reopen(source, run.path / "text.txt", config.corpus, config.text.name)
-    if corpus.text.sha256 != config.text.sha256 and is_from_damaged_copy(corpus.text):
-        corpus = reopen(source, run.path / "text.txt", config.corpus, config.text.name)
+    corpus = _read(config, lambda: reopen(source, run.path / "text.txt", config.corpus, config.text.name))
     if corpus.text.sha256 != config.text.sha256:
         raise FolderError(
             f"the text {shown(source)} has changed since {run.path} was started; restore it, start a new run, or, if "
             f"the original is elsewhere now, {todo}"
         )
     return corpus
+
+
+def _read(config: RunConfig, read: Callable[[], Corpus]) -> Corpus:
+    """The run's text as it is read, and once more if only the clean copy in the cache is not what it was."""
+    corpus = read()
+    damaged = corpus.text.sha256 != config.text.sha256 and is_from_damaged_copy(corpus.text)
+    return read() if damaged else corpus
 
 
 def text_to_evaluate(
