@@ -29,12 +29,18 @@ def correct_passages(correcting: "Correcting", source: Path, each: "Each", many:
     text = Lines(source, whole=True)
     if not json:
         keep_line_ends()
-    with line_file(many, source) as file:
+    settings = {
+        "--each": each,
+        "--words": dict(correcting.words),
+        "--aggressive": correcting.aggressive,
+        "--confidence": correcting.confidence,
+        "--json": json,
+    }
+    with line_file(many, "correct", correcting.model, source, settings) as file:
         asked = left(
             groups(passages(text, each), together=TOGETHER, share=lambda: text.share),
             file,
-            _is_answer if json else lambda passage, line: True,
-            (lambda passage: 1) if json else lambda passage: passage.lines,
+            lines=(lambda passage: 1) if json else lambda passage: passage.lines,
         )
         results = answered(correcting, asked, workers=many.workers)
 
@@ -102,14 +108,6 @@ def _line(passage: "Passage", corrected: "Corrected", *, json: bool) -> str:
         return corrected.text
     value = {"line": passage.line, "text": corrected.text, "changes": list(_changes(passage, corrected))}
     return json_module.dumps(value, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _is_answer(passage: "Passage", line: bytes) -> bool:
-    try:
-        value = json_module.loads(line)
-    except ValueError:
-        return False
-    return isinstance(value, dict) and value.get("line") == passage.line and isinstance(value.get("text"), str)
 
 
 def _changes(passage: "Passage", corrected: "Corrected") -> Iterator[dict[str, Any]]:
