@@ -265,16 +265,40 @@ def test_files_that_are_compressed_already_are_left_out(charloom: Command, model
     whole = {path: path.with_name(path.name + ".cl").read_bytes() for path in texts}
     first, second, *others = texts
     first.with_name(first.name + ".cl").unlink()
-    second.with_name(second.name + ".cl").write_bytes(b"kept as it is")
+    kept = second.with_name(second.name + ".cl")
+    kept.write_bytes(kept.read_bytes() + b"kept as it is")
     done = charloom("compress", model, folder)
     assert "4 of 5 files are compressed already" in done.stderr
     assert done.stdout.count("\n") == 1
-    assert second.with_name(second.name + ".cl").read_bytes() == b"kept as it is"
+    assert kept.read_bytes().endswith(b"kept as it is")
     assert charloom("compress", model, folder, "--force").returncode == 0
     assert {path: path.with_name(path.name + ".cl").read_bytes() for path in texts} == whole
     assert not list(folder.rglob("*.cl.cl"))
     assert not list(folder.rglob(".charloom-*"))
     assert all(path.exists() for path in others)
+
+
+def test_archives_that_do_not_belong_to_the_files_are_refused(
+    charloom: Command, model: Path, folder: Path, tmp_path: Path
+) -> None:
+    assert charloom("compress", model, folder).returncode == 0
+    archive = folder / "a.txt.cl"
+    whole = archive.read_bytes()
+    other = write_folder(small_model(ALPHABET, seed=9), tmp_path / "other")
+    assert "another model (and 4 more); remove it" in refused(charloom("compress", other, folder))
+    archive.write_bytes(b"notes")
+    assert "a.txt.cl is not a compressed file; remove it" in refused(charloom("compress", model, folder))
+    archive.write_bytes(whole)
+    assert charloom("compress", model, folder).returncode == 0
+    (folder / "a.txt").write_text("changed")
+    newer = archive.stat().st_mtime_ns + 5_000_000_000
+    os.utime(folder / "a.txt", ns=(newer, newer))
+    said = refused(charloom("compress", model, folder))
+    assert "a.txt has changed since" in said
+    assert "make all again with --force" in said
+    assert archive.read_bytes() == whole
+    assert charloom("compress", model, folder, "--force").returncode == 0
+    assert Codec(model).decompress(archive.read_bytes()) == b"changed"
 
 
 def test_a_file_that_cannot_be_read_costs_none_of_those_before(
@@ -462,6 +486,9 @@ def test_corrected_copies_of_a_folder_are_those_of_each_file_and_those_there_are
     assert "4 of 5 files are there already" in again.stderr
     assert (place / "b.txt").read_text() == "kept"
     assert (place / "a.txt").read_text() == charloom(*command, folder / "a.txt").stdout
+    newer = (place / "a.txt").stat().st_mtime_ns + 5_000_000_000
+    os.utime(folder / "a.txt", ns=(newer, newer))
+    assert "a.txt has changed since" in refused(charloom(*command, folder, "--output", place))
     rows = [json.loads(line) for line in charloom(*command, folder, "--json", "--workers", 2).stdout.splitlines()]
     assert [row["file"] for row in rows] == [path.relative_to(folder).as_posix() for path in visible(folder)]
     for flags, sentence in (

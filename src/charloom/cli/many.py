@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from charloom.cli import files
 from charloom.cli.output import say
 from charloom.cli.sources import HYPHEN
-from charloom.errors import SettingsError
+from charloom.errors import SettingsError, StorageError, shown
 
 if TYPE_CHECKING:
     from charloom.many.groups import Group
@@ -91,6 +91,25 @@ def left(
 def _continuing(file: "LineFile", count: int) -> None:
     if count:
         say(f"{file.partial}: {count:,} rows are there already; continuing")
+
+
+def check_copies(made: Mapping[Path, Path], wrong: Callable[[Path], str | None] = lambda copy: None) -> None:
+    """Raise `StorageError` if a file has changed since its copy was made, or if something else is wrong with a copy.
+
+    `made`: the copies that are there, by their files; `wrong`: what is wrong with one, if anything is.
+    """
+    found = [reason for path, copy in made.items() if (reason := _changed(path, copy) or wrong(copy))]
+    if found:
+        others = f" (and {len(found) - 1:,} more)" if found[1:] else ""
+        raise StorageError(f"{found[0]}{others}; remove it to make it again, or make all again with --force")
+
+
+def _changed(path: Path, copy: Path) -> str | None:
+    try:
+        newer = path.stat().st_mtime_ns > copy.stat().st_mtime_ns
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}; check it") from None
+    return f"{shown(path)} has changed since {shown(copy)} was made" if newer else None
 
 
 def write_lines(
