@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,10 +27,11 @@ from charloom.data import lines as lines_module
 from charloom.data.lines import Lines
 from charloom.errors import CharloomError, TextError
 from charloom.many import groups as groups_module
-from charloom.storage import line_files
+from charloom.storage import line_files, strict_json
 from charloom.storage.atomic_files import Disk
-from charloom.storage.line_files import LineFile
+from charloom.storage.line_files import LineFile, Mark
 from classify_rows import begin, finish, small_rows
+from partial_outputs import finished, interrupted
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -106,43 +108,110 @@ def test_classes_interrupted_at_any_byte_and_called_again_equal_those_of_one_cal
 ) -> None:
     texts, out = some_lines(tmp_path / "texts.txt"), tmp_path / "out.txt"
     command = ("classify", "predict", classifier, texts, *flags, "--output", out)
-    charloom(*command)
-    whole = out.read_bytes()
+    whole, mark = finished(charloom, command, out)
     ends = [place for place, byte in enumerate(whole) if byte == 10]
     for cut in (0, 1, ends[0], ends[0] + 1, ends[7], ends[7] + 1, ends[8] + 1, ends[20] - 3, len(whole) - 1):
-        out.write_bytes(whole[:cut])
+        interrupted(out, whole[:cut], mark)
         assert charloom(*command).returncode == 0
+        assert sorted(tmp_path.iterdir()) == [out, texts]
         assert out.read_bytes() == whole, cut
 
 
 def test_what_is_complete_is_not_done_again(charloom: Command, classifier: Path, tmp_path: Path) -> None:
     texts, out = some_lines(tmp_path / "texts.txt"), tmp_path / "out.txt"
-    charloom("classify", "predict", classifier, texts, "--output", out)
-    whole, written = out.read_bytes(), out.stat().st_mtime_ns
-    again = charloom("classify", "predict", tmp_path / "no-model-is-needed", texts, "--output", out)
-    assert (again.returncode, again.stderr.count("all 43 rows are there already")) == (0, 1)
-    assert (out.read_bytes(), out.stat().st_mtime_ns) == (whole, written)
-    out.write_bytes(b"x" + whole[1:])
-    assert charloom("classify", "predict", classifier, texts, "--output", out, "--force").returncode == 0
-    assert out.read_bytes() == whole
+    command = ("classify", "predict", classifier, texts, "--output", out)
+    whole, mark = finished(charloom, command, out)
+    interrupted(out, b"kept\n" * 42 + b"torn", mark)
+    assert "42 rows are there already" in charloom(*command).stderr
+    assert out.read_bytes() == b"kept\n" * 42 + whole.split(b"\n")[42] + b"\n"
+    interrupted(out, b"kept\n" * 44, mark)
+    assert "lines that do not belong" in refused(charloom(*command))
+    assert charloom(*command, "--force").returncode == 2, "an equal mark is continued, with --force too"
 
 
-def test_an_output_of_something_else_is_left_as_it_is(charloom: Command, classifier: Path, tmp_path: Path) -> None:
+def test_an_output_that_exists_is_left_as_it_is(charloom: Command, classifier: Path, tmp_path: Path) -> None:
     texts, out = some_lines(tmp_path / "texts.txt"), tmp_path / "out.txt"
     command = ("classify", "predict", classifier, texts, "--output", out)
-    charloom(*command)
-    whole = out.read_bytes()
-    lines = whole.split(b"\n")
-    for other, sentence in (
-        (b"\n".join([*lines[:2], lines[3]]) + b"\n", "row 3, is not the answer"),
-        (whole + b"more\n", "more lines than there are rows"),
-        (b"notes\n", "row 1, is not the answer"),
-    ):
-        out.write_bytes(other)
-        assert sentence in refused(charloom(*command))
-        assert out.read_bytes() == other
-    assert "input itself" in refused(charloom("classify", "predict", classifier, texts, "--output", texts))
+    for there in (b"my precious line", b"", b"lines\nof notes\n"):
+        out.write_bytes(there)
+        assert "exists; overwrite it with --force" in refused(charloom(*command))
+        assert (out.read_bytes(), sorted(tmp_path.iterdir())) == (there, [out, texts])
+    out.chmod(0o600)
+    assert charloom(*command, "--force").returncode == 0
+    assert (out.read_text("utf-8"), out.stat().st_mode & 0o777) == (charloom(*command[:-2]).stdout, 0o600)
+    assert "input itself" in refused(charloom("classify", "predict", classifier, texts, "--output", texts, "--force"))
     assert "no folder" in refused(charloom("classify", "predict", classifier, texts, "--output", "no/such/out"))
+
+
+@pytest.mark.parametrize("change", ["model", "--threshold", "--all", "--json", "input", "verb", "time"])
+def test_what_another_call_began_is_refused_and_the_sentence_names_the_difference(
+    charloom: Command, classifier: Path, tmp_path: Path, change: str
+) -> None:
+    texts, out = some_lines(tmp_path / "texts.txt"), tmp_path / "out.txt"
+    command: list[object] = ["classify", "predict", classifier, texts, "--output", out]
+    _, mark = finished(charloom, command, out)
+    interrupted(out, b"a line of another call\n", mark)
+    name = f"the {change}"
+    if change == "model":
+        command[2] = shutil.copytree(classifier, tmp_path / "model")
+        trained = tmp_path / "model" / "config.json"
+        trained.write_bytes(trained.read_bytes() + b"\n")
+    elif change == "input":
+        texts.write_bytes(texts.read_bytes() + b"one more\n")
+    elif change == "time":
+        os.utime(texts, ns=(0, 0))
+        name = "the input"
+    elif change == "verb":
+        interrupted(out, b"a line of another call\n", mark.replace(b"classify predict", b"generate"))
+    else:
+        command += [change, "0.6"] if change == "--threshold" else [change]
+        name = change
+    said = refused(charloom(*command))
+    assert f"was begun by a call that differs in {name}; remove it, or start again with --force" in said
+    assert out.with_name("out.txt.partial").read_bytes() == b"a line of another call\n"
+    assert not out.exists()
+    assert charloom(*command, "--force").returncode == 0
+    assert out.read_bytes().count(b"\n") == texts.read_bytes().count(b"\n")
+
+
+@pytest.mark.parametrize("mark", [None, b"", b"[]", b"{}", b'{"verb": 1}', b"[" * 100_000, b" " * (2 << 20)])
+def test_a_partial_file_without_a_mark_of_ours_is_left_as_it_is(
+    charloom: Command, classifier: Path, tmp_path: Path, mark: bytes | None
+) -> None:
+    texts, out = some_lines(tmp_path / "texts.txt"), tmp_path / "out.txt"
+    command = ("classify", "predict", classifier, texts, "--output", out)
+    partial, marked = tmp_path / "out.txt.partial", tmp_path / "out.txt.partial.json"
+    partial.write_bytes(b"notes")
+    if mark is not None:
+        marked.write_bytes(mark)
+    assert "has no mark of ours" in refused(charloom(*command))
+    assert partial.read_bytes() == b"notes"
+    assert (marked.read_bytes() if marked.exists() else None) == mark
+    partial.unlink()
+    assert charloom(*command).returncode == (0 if mark is None else 2)
+    assert charloom(*command, "--force").returncode == 0
+    assert sorted(tmp_path.iterdir()) == [out, texts]
+
+
+def test_only_one_call_writes_an_output(charloom: Command, classifier: Path, tmp_path: Path) -> None:
+    texts, out = some_lines(tmp_path / "texts.txt"), tmp_path / "out.txt"
+    command = ("classify", "predict", classifier, texts, "--output", out)
+    with LineFile(out, Mark("verb", "model", "input", {})) as file:
+        file.append(b"the first call\n")
+        for more in ([], ["--force"]):
+            assert "is being written by another call" in refused(charloom(*command, *more))
+    assert out.read_bytes() == b"the first call\n"
+
+
+def test_the_rows_of_a_pipe_cannot_be_recognized(charloom: Command, classifier: Path, tmp_path: Path) -> None:
+    texts, out = some_lines(tmp_path / "texts.txt"), tmp_path / "out.txt"
+    command = ("classify", "predict", classifier, "--output", out)
+    text = texts.read_text("utf-8")
+    _, mark = finished(charloom, (*command[:-2], texts, *command[-2:]), out)
+    interrupted(out, b"some\n", json.dumps(json.loads(mark) | {"input": ""}).encode())
+    assert "cannot be recognized" in refused(charloom(*command, input=text))
+    assert charloom(*command, "--force", input=text).returncode == 0
+    assert out.read_text("utf-8") == charloom(*command[:-2], texts).stdout
 
 
 @pytest.mark.usefixtures("small_groups")
@@ -213,8 +282,9 @@ def test_a_line_file_keeps_what_it_is_asked_to_keep(
 ) -> None:
     path = tmp_path_factory.mktemp("lines") / "file"
     torn, kept = data.draw(st.sampled_from([b"", b"torn"])), data.draw(st.integers(0, len(lines)))
-    path.write_bytes(b"".join(line + b"\n" for line in lines) + torn)
-    with LineFile(path) as file:
+    mark = Mark("verb", "model", "input", {})
+    interrupted(path, b"".join(line + b"\n" for line in lines) + torn, strict_json.dump(mark))
+    with LineFile(path, mark) as file:
         there = []
         for line in file.lines():
             there.append(line)
@@ -232,23 +302,24 @@ def test_a_call_that_is_ended_keeps_what_it_wrote_and_is_continued(
     charloom: Command, classifier: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     texts, out = tmp_path / "texts.txt", tmp_path / "out.txt"
-    texts.write_text("".join(f"the text of line {number}\n" for number in range(60_000)))
+    partial = tmp_path / "out.txt.partial"
+    texts.write_text("".join(f"the text of line {number}\n" for number in range(30_000)))
     words = ["classify", "predict", str(classifier), str(texts), "--workers", "2", "--output", str(out)]
     with subprocess.Popen([sys.executable, "-m", "charloom", *words], stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 100
-        while not (out.exists() and out.stat().st_size) and time.monotonic() < deadline:
+        while not (partial.exists() and partial.stat().st_size) and time.monotonic() < deadline:
             time.sleep(0.01)
         process.send_signal(number)
         said = process.communicate(timeout=100)[1]
     assert process.returncode == (130 if number == signal.SIGINT else -9), said
     assert "Traceback" not in said
-    rows = out.read_bytes().split(b"\n")[:-1]
-    assert 0 < len(rows) < 60_000
-    short = tmp_path / "short.txt"
-    short.write_text("".join(f"the text of line {number}\n" for number in range(len(rows) + 500)))
-    assert charloom("classify", "predict", classifier, short, "--output", out).returncode == 0
+    rows = partial.read_bytes().split(b"\n")[:-1]
+    assert 0 < len(rows) < 30_000
+    again = charloom(*words)
+    assert (again.returncode, f"{len(rows):,} rows are there already" in again.stderr) == (0, True), again.stderr
     assert out.read_bytes().split(b"\n")[: len(rows)] == rows
-    assert [row.split(b"\t")[2] for row in out.read_bytes().splitlines()] == short.read_bytes().splitlines()
+    assert [row.split(b"\t")[2] for row in out.read_bytes().splitlines()] == texts.read_bytes().splitlines()
+    assert sorted(tmp_path.iterdir()) == [out, texts]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full device as Linux has it")
@@ -292,11 +363,12 @@ def test_a_disk_that_is_full_keeps_what_was_written_and_the_call_is_continued(
     monkeypatch.setattr(groups_module, "TOGETHER", 8)
     texts = some_lines(tmp_path / "texts.txt")
     command = ("classify", "predict", classifier, texts, "--output", "out.txt")
-    whole = charloom(*command[:-2]).stdout.encode()
+    whole, mark = finished(charloom, command, tmp_path / "out.txt")
+    (tmp_path / "out.txt").unlink()
     with monkeypatch.context() as patch:
-        patch.setattr(line_files, "Disk", lambda: FullDisk(len(whole) // 2))
+        patch.setattr(line_files, "Disk", lambda: FullDisk(len(mark) + len(whole) // 2))
         assert "no space is left on the disk" in refused(charloom(*command))
-    assert (tmp_path / "out.txt").read_bytes() == whole[: len(whole) // 2]
+    assert (tmp_path / "out.txt.partial").read_bytes() == whole[: len(whole) // 2]
     assert charloom(*command).returncode == 0
     assert (tmp_path / "out.txt").read_bytes() == whole
 
@@ -316,13 +388,3 @@ def test_how_far_the_rows_are_is_shown_on_standard_error_alone(
     monkeypatch.setattr(rows_shown, "BAR_SECONDS", 0.0)
     done = charloom("classify", "predict", classifier, texts, "--output", "out.txt", "--force")
     assert (done.stdout, "43 texts" in screen.getvalue()) == ("", True)
-
-
-def test_the_json_of_a_resumed_output_is_read_with_distrust(
-    charloom: Command, classifier: Path, tmp_path: Path
-) -> None:
-    texts, out = some_lines(tmp_path / "texts.txt"), tmp_path / "out.jsonl"
-    for line in ("null\n", "[1]\n", "{\n", json.dumps({"text": 1}) + "\n"):
-        out.write_text(line)
-        done = charloom("classify", "predict", classifier, texts, "--json", "--output", out)
-        assert "is not the answer" in refused(done)

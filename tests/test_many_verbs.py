@@ -1,10 +1,12 @@
 """generate, evaluate, score, compress and correct for many texts: N workers equal one, resumed equals uninterrupted."""
 
 import json
+import os
 import random
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from charloom.generation.batched_generation import generate_many
 from charloom.generation.writer import Writer
 from charloom.many.corrections import passages
 from models import small_model, write_folder
+from partial_outputs import finished, interrupted
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -142,17 +145,51 @@ def test_figures_interrupted_at_any_byte_and_called_again_equal_those_of_one_cal
 ) -> None:
     out = tmp_path / "out.jsonl"
     command = (verb, model, "--text", folder, *flags, "--output", out)
-    total = charloom(*command, "--json").stdout
-    whole = out.read_bytes()
+    whole, mark = finished(charloom, command, out)
+    total = charloom(*command, "--json", "--force").stdout
     assert whole.count(b"\n") == 5
     for cut in [*cuts(whole), len(whole)]:
-        out.write_bytes(whole[:cut])
+        interrupted(out, whole[:cut], mark)
         again = charloom(*command, "--json")
         assert (again.stdout, out.read_bytes()) == (total, whole), cut
     for other in (b'{"file": "b.txt"}\n', b'{"file": "a.txt", "characters": 9}\n', b"[]\n", b"null\n", b"\n"):
-        out.write_bytes(other)
-        assert "is not the answer" in refused(charloom(*command))
-        assert out.read_bytes() == other
+        interrupted(out, other, mark)
+        assert "lines that do not belong" in refused(charloom(*command))
+        assert out.with_name("out.jsonl.partial").read_bytes() == other
+    inside = (*command[:-1], folder / "out.jsonl")
+    assert "lies in the folder that is read" in refused(charloom(*inside))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names as Linux has them")
+def test_a_file_whose_name_is_not_utf_8_is_measured(
+    charloom: Command, model: Path, folder: Path, tmp_path: Path
+) -> None:
+    name = os.fsdecode(b"z\xff.txt")
+    (folder / name).write_text("the night")
+    out = tmp_path / "out.jsonl"
+    command = ("score", model, "--text", folder, "--output", out)
+    whole, mark = finished(charloom, command, out)
+    assert json.loads(whole.splitlines()[-1])["file"] == name
+    interrupted(out, whole, mark)
+    assert charloom(*command).returncode == 0
+    assert out.read_bytes() == whole
+
+
+def test_the_figures_of_another_model_are_not_taken_for_those_of_this_one(
+    charloom: Command, model: Path, folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.jsonl"
+    command = ("evaluate", model, "--text", folder, "--context", 16, "--output", out)
+    whole, mark = finished(charloom, command, out)
+    other = write_folder(small_model(ALPHABET, seed=9), tmp_path / "other")
+    assert "exists" in refused(charloom("evaluate", other, *command[2:]))
+    interrupted(out, whole, mark)
+    assert "differs in the model;" in refused(charloom("evaluate", other, *command[2:]))
+    assert "differs in --context;" in refused(charloom(*command[:5], 17, *command[6:]))
+    (folder / "a.txt").write_text("The text of a file that was changed")
+    assert "differs in the input;" in refused(charloom(*command))
+    assert charloom(*command, "--force").returncode == 0
+    assert json.loads(out.read_text().splitlines()[0])["characters"] == 35
 
 
 def test_a_bad_file_is_named_and_the_files_before_it_are_measured(charloom: Command, model: Path, folder: Path) -> None:
@@ -228,16 +265,40 @@ def test_files_that_are_compressed_already_are_left_out(charloom: Command, model
     whole = {path: path.with_name(path.name + ".cl").read_bytes() for path in texts}
     first, second, *others = texts
     first.with_name(first.name + ".cl").unlink()
-    second.with_name(second.name + ".cl").write_bytes(b"kept as it is")
+    kept = second.with_name(second.name + ".cl")
+    kept.write_bytes(kept.read_bytes() + b"kept as it is")
     done = charloom("compress", model, folder)
     assert "4 of 5 files are compressed already" in done.stderr
     assert done.stdout.count("\n") == 1
-    assert second.with_name(second.name + ".cl").read_bytes() == b"kept as it is"
+    assert kept.read_bytes().endswith(b"kept as it is")
     assert charloom("compress", model, folder, "--force").returncode == 0
     assert {path: path.with_name(path.name + ".cl").read_bytes() for path in texts} == whole
     assert not list(folder.rglob("*.cl.cl"))
     assert not list(folder.rglob(".charloom-*"))
     assert all(path.exists() for path in others)
+
+
+def test_archives_that_do_not_belong_to_the_files_are_refused(
+    charloom: Command, model: Path, folder: Path, tmp_path: Path
+) -> None:
+    assert charloom("compress", model, folder).returncode == 0
+    archive = folder / "a.txt.cl"
+    whole = archive.read_bytes()
+    other = write_folder(small_model(ALPHABET, seed=9), tmp_path / "other")
+    assert "another model (and 4 more); remove it" in refused(charloom("compress", other, folder))
+    archive.write_bytes(b"notes")
+    assert "a.txt.cl is not a compressed file; remove it" in refused(charloom("compress", model, folder))
+    archive.write_bytes(whole)
+    assert charloom("compress", model, folder).returncode == 0
+    (folder / "a.txt").write_text("changed")
+    newer = archive.stat().st_mtime_ns + 5_000_000_000
+    os.utime(folder / "a.txt", ns=(newer, newer))
+    said = refused(charloom("compress", model, folder))
+    assert "a.txt has changed since" in said
+    assert "make all again with --force" in said
+    assert archive.read_bytes() == whole
+    assert charloom("compress", model, folder, "--force").returncode == 0
+    assert Codec(model).decompress(archive.read_bytes()) == b"changed"
 
 
 def test_a_file_that_cannot_be_read_costs_none_of_those_before(
@@ -291,16 +352,18 @@ def test_texts_interrupted_at_any_byte_and_called_again_equal_those_of_one_call(
 ) -> None:
     out = tmp_path / "out.jsonl"
     command = ("generate", model, "--samples", 150, "--length", 5, "--prompt", "the ", "--output", out)
-    assert charloom(*command).returncode == 0
-    whole = out.read_bytes()
+    whole, mark = finished(charloom, command, out)
     for cut in cuts(whole):
-        out.write_bytes(whole[:cut])
+        interrupted(out, whole[:cut], mark)
         assert charloom(*command).returncode == 0
         assert without_seconds(out.read_text()) == without_seconds(whole.decode()), cut
-    out.write_bytes(whole)
-    assert "all 150 rows are there already" in charloom(*command).stderr
-    assert out.read_bytes() == whole
-    assert "row 1, is not the answer" in refused(charloom(*command[:-4], "--prompt", "A", "--output", out))
+    interrupted(out, whole, mark)
+    for more, name in (
+        (["--prompt", "A"], "--prompt"),
+        (["--seed", 2], "--seed"),
+        (["--temperature", 0.5], "--temperature"),
+    ):
+        assert f"differs in {name};" in refused(charloom(*command, *more))
 
 
 def test_a_prompt_that_the_model_cannot_read_is_named_after_the_texts_before_it(
@@ -370,10 +433,9 @@ def test_corrections_interrupted_at_any_byte_and_called_again_equal_those_of_one
     out = tmp_path / "out.txt"
     command = ("correct", model, "--text", text, "--words", words, "--confidence", 0.1, "--each", each, *form)
     command = (*command, "--output", out)
-    assert charloom(*command).returncode == 0
-    whole = out.read_bytes()
+    whole, mark = finished(charloom, command, out)
     for cut in cuts(whole):
-        out.write_bytes(whole[:cut])
+        interrupted(out, whole[:cut], mark)
         assert charloom(*command).returncode == 0
         assert out.read_bytes() == whole, cut
 
@@ -424,6 +486,9 @@ def test_corrected_copies_of_a_folder_are_those_of_each_file_and_those_there_are
     assert "4 of 5 files are there already" in again.stderr
     assert (place / "b.txt").read_text() == "kept"
     assert (place / "a.txt").read_text() == charloom(*command, folder / "a.txt").stdout
+    newer = (place / "a.txt").stat().st_mtime_ns + 5_000_000_000
+    os.utime(folder / "a.txt", ns=(newer, newer))
+    assert "a.txt has changed since" in refused(charloom(*command, folder, "--output", place))
     rows = [json.loads(line) for line in charloom(*command, folder, "--json", "--workers", 2).stdout.splitlines()]
     assert [row["file"] for row in rows] == [path.relative_to(folder).as_posix() for path in visible(folder)]
     for flags, sentence in (

@@ -1,5 +1,6 @@
 """Rows answered by several processes: in order, exactly, with flat memory, and never a hang."""
 
+import io
 import os
 import signal
 import subprocess
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 
 import stand_ins
 from charloom.errors import SettingsError, TextError
-from charloom.machine import workers
+from charloom.machine import worker, workers
+from charloom.machine.worker import BEGINNING, receive, send
 from charloom.machine.workers import AHEAD, WorkerError, in_order
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
@@ -201,6 +203,42 @@ def test_a_number_of_workers_that_makes_no_sense_gets_a_sentence(count: int) -> 
         in_order(stand_ins.doubling, [], workers=count)
     with pytest.raises(SettingsError, match="whole number"):
         in_order(stand_ins.doubling, [], workers=1.5)  # type: ignore[arg-type]
+
+
+@posix
+def test_neither_modules_of_the_current_folder_nor_what_others_print_disturb_a_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("json", "pickle", "queue", "struct", "threading"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('a module of the folder')\n")
+    startup = tmp_path / "startup"
+    startup.mkdir()
+    (startup / "sitecustomize.py").write_text("print('hello' * 1_000)\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(startup))
+    monkeypatch.setattr(sys, "path", ["", str(tmp_path), *sys.path])
+    assert list(in_order(stand_ins.doubling, range(5), workers=2)) == [0, 2, 4, 6, 8]
+
+
+@given(st.lists(st.binary(max_size=40), max_size=4), st.binary(max_size=80))
+def test_messages_are_found_after_what_others_print(messages: list[bytes], printed: bytes) -> None:
+    stream = io.BytesIO()
+    stream.write(printed.replace(BEGINNING, b""))
+    for message in messages:
+        send(stream, message)
+    stream.seek(0)
+    assert [receive(stream) for _ in messages] == messages
+    with pytest.raises(EOFError):
+        receive(stream)
+
+
+def test_a_message_that_is_none_ends_the_conversation(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(EOFError):
+        receive(io.BytesIO(BEGINNING + b"\xff" * 8))
+    monkeypatch.setattr(worker, "MOST_SKIPPED", 9)
+    stream = io.BytesIO(b"x" * 10 + BEGINNING + bytes(8))
+    with pytest.raises(EOFError):
+        receive(stream)
 
 
 MEMORY = """

@@ -164,19 +164,18 @@ def predict(
 
 def _predict_many(model: str, texts: str, many: ManyOptions, threshold: float, *, every: bool, json: bool) -> None:
     """Answer the lines of a file or of standard input in groups, whose sizes depend on the lines alone."""
-    from functools import partial
-
     from charloom.cli.many import left, line_file, write_lines
     from charloom.data.lines import Lines
     from charloom.many.groups import answered, groups
     from charloom.many.model_place import lasting_place
-    from charloom.many.predictions import PredictionLines, is_answer
+    from charloom.many.predictions import PredictionLines
 
     _there(texts)
     lines = Lines(texts)
     prepare = PredictionLines(lasting_place(model), threshold, every=every, json=json)
-    with line_file(many, None if texts == HYPHEN else texts) as file:
-        asked = left(groups(lines, size=len, share=lambda: lines.share), file, partial(is_answer, json=json))
+    settings = {"--threshold": threshold, "--all": every, "--json": json}
+    with line_file(many, "classify predict", lasting_place(model), texts, settings) as file:
+        asked = left(groups(lines, size=len, share=lambda: lines.share), file)
         write_lines(answered(prepare, asked, workers=many.workers), file, "texts")
 
 

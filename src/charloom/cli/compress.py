@@ -25,7 +25,8 @@ def compress(
 
     Writes FILE.cl in the same folder. Any file can be compressed; text like the model's training text becomes smallest.
     The result is decoded as a check before it is written. In a folder, files that have their FILE.cl already are left
-    out, so an interrupted call is continued by the same command.
+    out, so an interrupted call is continued by the same command; a file that has changed since, or a FILE.cl of another
+    model, is refused.
 
     Parameters
     ----------

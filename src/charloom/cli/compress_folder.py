@@ -1,18 +1,18 @@
 """charloom compress of a folder: each file by itself, with several processes."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from charloom.cli import files
 from charloom.cli.archived import ENDING, figures, sentence
-from charloom.cli.many import ManyOptions
+from charloom.cli.many import ManyOptions, check_copies
 from charloom.cli.output import print_json, say
 from charloom.cli.rows_shown import rows_shown
 from charloom.cli.sources import HYPHEN
-from charloom.errors import SettingsError
+from charloom.errors import SettingsError, shown
 from charloom.storage.atomic_files import storage_errors
 
 if TYPE_CHECKING:
@@ -33,9 +33,11 @@ def compress_folder(
         raise SettingsError("several files cannot be written to standard output; name a folder with --output")
     found = files_below(folder, ending=ENDING)
     targets = {path: _target(path, folder, output) for path in found}
-    missing = [path for path in found if force or not targets[path].exists()]
-    if len(missing) < len(found):
-        say(f"{folder}: {len(found) - len(missing):,} of {len(found):,} files are compressed already")
+    made = {} if force else {path: target for path, target in targets.items() if target.exists()}
+    missing = [path for path in found if path not in made]
+    if made:
+        check_copies(made, _other_models(lasting_place(run)))
+        say(f"{shown(folder)}: {len(made):,} of {len(found):,} files are compressed already")
 
     def asked() -> "Iterator[Group[bytes | Path]]":
         for number, path in enumerate(missing, 1):
@@ -43,7 +45,7 @@ def compress_folder(
 
     prepare = Archiver(lasting_place(run), adaptive)
     results = answered(prepare, asked(), workers=workers or 1)  # an archive names the threads that it was made with
-    with closing(results), rows_shown("files", to_terminal=True) as shown:
+    with closing(results), rows_shown("files", to_terminal=True) as display:
         for group, (archive,) in results:
             (path,) = group.rows
             assert isinstance(path, Path)
@@ -55,9 +57,25 @@ def compress_folder(
                 times = {"seconds": archive.seconds, "check_seconds": archive.check_seconds}
                 print_json(figures(str(target), archive.compressed, adaptive) | times)
             else:
-                print(sentence(str(target), archive.compressed), flush=True)
-            shown.add(1, group.share)
+                print(sentence(shown(target), archive.compressed), flush=True)
+            display.add(1, group.share)
     sys.stdout.flush()
+
+
+def _other_models(run: Path) -> Callable[[Path], str | None]:
+    from charloom.compress.coded_files import OVERHEAD, identity, made_by
+    from charloom.models.model_folder import model_folder, read_model
+
+    ours = identity(read_model(model_folder(run)))
+
+    def wrong(archive: Path) -> str | None:
+        with files.pieces(archive, OVERHEAD) as pieces:
+            theirs = made_by(next(pieces, b""))
+        if theirs is None:
+            return f"{shown(archive)} is not a compressed file"
+        return None if theirs == ours else f"{shown(archive)} was compressed with another model"
+
+    return wrong
 
 
 def _target(path: Path, folder: Path, output: Path | None) -> Path:

@@ -37,7 +37,8 @@ def correct(
 
     A text is corrected as a whole, because each word is judged by all others. With --each, paragraphs or lines are
     texts of their own: then memory holds a few of them, and --workers shares them out. So it does the files of a
-    folder, whose corrected copies go below --output; those that are there already are left out.
+    folder, whose corrected copies go below --output; those that are there already are left out, and a text
+    that has changed since its copy was made is refused.
 
     Parameters
     ----------

@@ -1,6 +1,5 @@
 """charloom correct of paragraphs, lines and folders: texts of their own, with several processes."""
 
-import json as json_module
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -8,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from charloom.cli import files
 from charloom.cli.corrections import keep_line_ends, reason, record, without_list
-from charloom.cli.many import ManyOptions, left, line_file, write_lines
-from charloom.cli.output import print_json, say
+from charloom.cli.many import ManyOptions, check_copies, left, line_file, write_lines
+from charloom.cli.output import dumped, print_json, say
 from charloom.cli.rows_shown import rows_shown
 from charloom.cli.sources import HYPHEN
 from charloom.errors import SettingsError, shown
@@ -29,12 +28,18 @@ def correct_passages(correcting: "Correcting", source: Path, each: "Each", many:
     text = Lines(source, whole=True)
     if not json:
         keep_line_ends()
-    with line_file(many, source) as file:
+    settings = {
+        "--each": each,
+        "--words": dict(correcting.words),
+        "--aggressive": correcting.aggressive,
+        "--confidence": correcting.confidence,
+        "--json": json,
+    }
+    with line_file(many, "correct", correcting.model, source, settings) as file:
         asked = left(
             groups(passages(text, each), together=TOGETHER, share=lambda: text.share),
             file,
-            _is_answer if json else lambda passage, line: True,
-            (lambda passage: 1) if json else lambda passage: passage.lines,
+            lines=(lambda passage: 1) if json else lambda passage: passage.lines,
         )
         results = answered(correcting, asked, workers=many.workers)
 
@@ -59,9 +64,12 @@ def correct_folder(correcting: "Correcting", folder: Path, many: ManyOptions, *,
     from charloom.many.groups import Group, answered
 
     targets = {path: _target(path, folder, many.output, json=json) for path in files_below(folder)}
-    missing = [path for path, target in targets.items() if target is None or many.force or not target.exists()]
-    if len(missing) < len(targets):
-        say(f"{many.output}: {len(targets) - len(missing):,} of {len(targets):,} files are there already")
+    there = targets if not many.force else {}
+    made = {path: target for path, target in there.items() if target is not None and target.exists()}
+    missing = [path for path in targets if path not in made]
+    if made:
+        check_copies(made)
+        say(f"{many.output}: {len(made):,} of {len(targets):,} files are there already")
 
     def asked() -> "Iterator[Group[Path]]":
         for number, path in enumerate(missing, 1):
@@ -101,15 +109,7 @@ def _line(passage: "Passage", corrected: "Corrected", *, json: bool) -> str:
     if not json:
         return corrected.text
     value = {"line": passage.line, "text": corrected.text, "changes": list(_changes(passage, corrected))}
-    return json_module.dumps(value, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _is_answer(passage: "Passage", line: bytes) -> bool:
-    try:
-        value = json_module.loads(line)
-    except ValueError:
-        return False
-    return isinstance(value, dict) and value.get("line") == passage.line and isinstance(value.get("text"), str)
+    return dumped(value) + "\n"
 
 
 def _changes(passage: "Passage", corrected: "Corrected") -> Iterator[dict[str, Any]]:

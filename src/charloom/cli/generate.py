@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -211,13 +212,18 @@ def _write_many(
     from charloom.generation.batched_generation import ROWS
     from charloom.many.groups import answered, groups
     from charloom.many.model_place import lasting_place
-    from charloom.many.writing import SampleLines, check_writing, is_sample
+    from charloom.many.writing import SampleLines, check_writing
 
     check_writing(length, stop, seed)
-    with line_file(many, source) as file:
+    settings: dict[str, object] = {"--length": length, "--stop": stop, "--seed": seed, "--samples": samples}
+    settings |= {f"--{name.replace('_', '-')}": value for name, value in asdict(sampling).items()}
+    if source is None:
+        every = list(prompts)
+        prompts, settings["--prompt"] = iter(every), every[::samples]
+    with line_file(many, "generate", lasting_place(run), source, settings) as file:
         json = json or file is not None
         prepare = SampleLines(lasting_place(run), sampling, length, tuple(stop), seed, samples, json=json)
-        asked = left(groups(prompts, together=ROWS), file, is_sample)
+        asked = left(groups(prompts, together=ROWS), file)
         write_lines(answered(prepare, asked, workers=many.workers), file, "texts")
 
 

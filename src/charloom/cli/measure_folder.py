@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from charloom.cli.many import ManyOptions, left, line_file, write_lines
-from charloom.cli.output import print_json
+from charloom.cli.output import dumped, print_json
 from charloom.errors import SettingsError, shown
 
 if TYPE_CHECKING:
@@ -50,10 +50,13 @@ def measure_folder(
     many.check()
     found = files_below(folder)
     total = _Total(folder, names)
-    prepare = Scorer(lasting_place(run), context=context, encoding=encoding)
+    place = lasting_place(run)
+    prepare = Scorer(place, context=context, encoding=encoding)
     as_lines = json or many.output is not None
-    with line_file(many) as file:
-        asked = left(groups(found, together=1, share=_shares(len(found))), file, total.add_line)
+    verb = "evaluate" if "fresh" in names else "score"
+    settings = {"--context": context, "--encoding": encoding}
+    with line_file(many, verb, place, folder, settings) as file:
+        asked = left(groups(found, together=1, share=_shares(len(found))), file, seen=total.add_line)
 
         def lines() -> "Generator[tuple[Group[Any], list[str]]]":
             for group, some in answered(prepare, asked, workers=many.workers):
@@ -154,7 +157,7 @@ def _name(path: Path, folder: Path) -> str:
 
 
 def _dumped(value: object) -> str:
-    return json_module.dumps(value, ensure_ascii=False, allow_nan=False) + "\n"
+    return dumped(value) + "\n"
 
 
 def _heading(names: Mapping[str, str]) -> str:

@@ -1,13 +1,22 @@
 """Results on standard output, one JSON value per line; everything else on standard error."""
 
 import json
+import re
 import sys
 from typing import Any, TextIO
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def print_json(value: Any, *, file: TextIO | None = None) -> None:
     """Print one JSON value on standard output, or into `file`."""
-    print(json.dumps(value, ensure_ascii=False, allow_nan=False), file=file, flush=True)
+    print(dumped(value), file=file, flush=True)
+
+
+def dumped(value: Any) -> str:
+    """A JSON value on one line; what UTF-8 cannot hold, such as bytes of a file's name, is escaped."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def say(message: str) -> None:

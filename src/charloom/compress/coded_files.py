@@ -105,6 +105,14 @@ def unpack(data: bytes) -> tuple[Header, Any]:
     return header, np.frombuffer(data, "<u4", offset=_FIELDS.size, count=words // 4).astype(np.uint32)
 
 
+def made_by(beginning: bytes) -> bytes | None:
+    """The `identity` of the model that made a compressed file, by its first bytes; None for another file."""
+    if len(beginning) < _FIELDS.size or not beginning.startswith(MAGIC):
+        return None
+    model: bytes = _FIELDS.unpack_from(beginning)[2]
+    return model
+
+
 def identity(model: ModelArrays) -> bytes:
     """A digest of a model in 128 bits, which does not depend on where its folder is."""
     digest = hashlib.sha256()

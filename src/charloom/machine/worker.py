@@ -18,28 +18,44 @@ from charloom.errors.options import named_as_flags
 
 _LENGTH = struct.Struct("<Q")
 
+BEGINNING = b"\xffcharloom\xfe"
+"""Stands before each message. Where answers share a pipe with standard output, what others print there is skipped."""
+
+LARGEST = 1 << 36
+"""The most bytes of a message."""
+
+MOST_SKIPPED = 1 << 20
+"""The most bytes before a message."""
+
 
 def send(stream: IO[bytes], data: bytes) -> None:
     """Write one message. Raises `OSError` if nobody reads."""
-    stream.write(_LENGTH.pack(len(data)))
+    stream.write(BEGINNING + _LENGTH.pack(len(data)))
     stream.write(data)
     stream.flush()
 
 
 def receive(stream: IO[bytes]) -> bytes:
-    """Read one message. Raises `EOFError` if the stream ends before its end."""
+    """Read one message. Raises `EOFError` if the stream ends before its end, or holds something else."""
+    seen = _exactly(stream, len(BEGINNING))
+    for _ in range(MOST_SKIPPED):
+        if seen == BEGINNING:
+            break
+        seen = seen[1:] + _exactly(stream, 1)
     (size,) = _LENGTH.unpack(_exactly(stream, _LENGTH.size))
+    if seen != BEGINNING or size > LARGEST:
+        raise EOFError
     return _exactly(stream, size)
 
 
-def serve() -> None:
+def serve(answers_to: int) -> None:
     """Answer the questions on standard input: the first is what to prepare, and how messages name settings; each
-    further one is a row.
+    further one is a row. `answers_to`: the descriptor of the pipe for answers.
 
     An answer is (True, result) or (False, exception). What is printed meanwhile goes to standard error.
     """
     sys.stdout.flush()
-    answers = os.fdopen(os.dup(1), "wb")
+    answers = os.fdopen(os.dup(1) if answers_to == 1 else answers_to, "wb")
     os.dup2(2, 1)
     questions: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, questions), daemon=True).start()

@@ -2,9 +2,10 @@
 
 Each worker is a Python process that imports what it needs and nothing of the program that started it: it is not a copy
 (`fork`), and it does not run the main script again, as the workers of `multiprocessing` do. So a script needs no
-`if __name__ == "__main__"`, a notebook works, and a thread or a GPU of this process is no hazard. A thread here speaks
-to each worker over its standard input and output, so a worker that dies is noticed at once, as the end of a file; and
-the other way round, a worker ends when its input does, for whatever reason its parent is gone.
+`if __name__ == "__main__"`, a notebook works, and a thread or a GPU of this process is no hazard. A thread here asks
+each worker over its standard input and gets its answers through a pipe of their own, so a worker that dies is noticed
+at once, as the end of a file; and the other way round, a worker ends when its input does, for whatever reason its
+parent is gone.
 
 Every worker computes with one thread. So do rows that are answered in this process with `workers=1`: N workers give
 exactly the bits of one.
@@ -21,7 +22,8 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, wait
-from typing import Any, Generic, TypeVar
+from pathlib import Path
+from typing import IO, Any, Generic, TypeVar
 
 from charloom.errors import CharloomError, SettingsError, arguments
 from charloom.errors.options import as_flags, option
@@ -46,7 +48,7 @@ _END = 10.0
 _NEW_GROUP = 0x200
 """What Windows calls CREATE_NEW_PROCESS_GROUP."""
 
-_START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from charloom.machine.worker import serve; serve()"
+_START = "import sys; sys.path[:] = sys.argv[2:]; from charloom.machine.worker import serve; serve(int(sys.argv[1]))"
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -191,6 +193,7 @@ class _Worker(Generic[Row, Result]):
         self._prepare, self._tasks, self._called, self._flags = prepare, tasks, called, as_flags()
         self._lock, self._ended, self._prepared = threading.Lock(), False, False
         self._process: subprocess.Popen[bytes] | None = None
+        self._answers: IO[bytes] | None = None
         self._thread = threading.Thread(target=self._work, name="charloom-worker", daemon=True)
         self._thread.start()
 
@@ -230,13 +233,7 @@ class _Worker(Generic[Row, Result]):
             if self._ended:
                 raise WorkerError("the work was stopped")
             try:
-                process = subprocess.Popen(
-                    [sys.executable, "-P", "-c", _START, _path()],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    env={**os.environ, **dict.fromkeys(_THREADS, "1")},
-                    **alone,
-                )
+                self._answers, process = _begun(alone)
             except OSError as error:
                 reason = (error.strerror or str(error)).lower()
                 raise WorkerError(f"a worker process cannot be started: {reason}; use fewer workers") from None
@@ -247,11 +244,11 @@ class _Worker(Generic[Row, Result]):
 
     def _asked(self, process: "subprocess.Popen[bytes]", question: object, row: Row) -> Any:
         assert process.stdin is not None
-        assert process.stdout is not None
+        assert self._answers is not None
         data = pickle.dumps(question, pickle.HIGHEST_PROTOCOL)
         try:
             send(process.stdin, data)
-            fine, value = pickle.loads(receive(process.stdout))
+            fine, value = pickle.loads(receive(self._answers))
         except (OSError, EOFError):
             raise WorkerError(self._how_it_ended(process, row)) from None
         if not fine:
@@ -276,7 +273,7 @@ class _Worker(Generic[Row, Result]):
         process = self._process
         if process is None:
             return
-        for stream in (process.stdin, process.stdout):
+        for stream in (process.stdin, self._answers):
             with contextlib.suppress(OSError):
                 stream.close()  # type: ignore[union-attr]
         try:
@@ -286,7 +283,40 @@ class _Worker(Generic[Row, Result]):
             process.wait()
 
 
-def _path() -> str:
-    import json
+def _begun(more: dict[str, Any]) -> "tuple[IO[bytes], subprocess.Popen[bytes]]":
+    """The process of a worker, and the pipe that its answers come through. Raises `OSError`.
 
-    return json.dumps([entry for entry in sys.path if isinstance(entry, str)])
+    Where a process can inherit a pipe, they have one of their own; elsewhere it is its standard output, where something
+    may be printed before its first answer.
+    """
+    command = [sys.executable, "-P", "-c", _START]
+    more |= {"stdin": subprocess.PIPE, "env": {**os.environ, **dict.fromkeys(_THREADS, "1")}}
+    if os.name != "posix":
+        process = subprocess.Popen([*command, "1", *_path()], stdout=subprocess.PIPE, **more)
+        assert process.stdout is not None
+        return process.stdout, process
+    ours, theirs = os.pipe()
+    try:
+        process = subprocess.Popen(
+            [*command, str(theirs), *_path()], stdout=subprocess.DEVNULL, pass_fds=(theirs,), **more
+        )
+    except BaseException:
+        os.close(ours)
+        raise
+    finally:
+        os.close(theirs)
+    return os.fdopen(ours, "rb"), process
+
+
+def _path() -> list[str]:
+    """Where modules lie: first those of Python and of its packages, then those of the current folder."""
+    entries = [entry for entry in sys.path if isinstance(entry, str)]
+    return sorted(entries, key=_is_here)
+
+
+def _is_here(entry: str) -> bool:
+    if entry in ("", os.curdir):
+        return True
+    with contextlib.suppress(OSError):
+        return Path(entry).samefile(os.curdir)
+    return False

@@ -65,23 +65,8 @@ def prediction_line(
     return _dumped(value)
 
 
-def is_answer(text: str, line: bytes, *, json: bool) -> bool:
-    """Whether a line is the answer to a text."""
-    if json:
-        value = _value(line)
-        return isinstance(value, dict) and value.get("text") == text
-    return line.split(b"\t", 2)[-1] == text.encode("utf-8", "surrogatepass") and line.count(b"\t") >= 2
-
-
 def _dumped(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
-
-
-def _value(line: bytes) -> object:
-    try:
-        return json.loads(line)
-    except ValueError:
-        return None
 
 
 class _Predictor:

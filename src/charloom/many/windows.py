@@ -15,7 +15,7 @@ from charloom.data.batches import Batch
 from charloom.errors import NotFiniteError
 from charloom.evaluation.reading import Predicted, carried_batches, read, window_batches
 from charloom.evaluation.score import Score, text_to_score
-from charloom.machine.workers import in_order
+from charloom.machine.workers import check, in_order
 from charloom.models.language_model import CHUNK
 from charloom.training.run_text import text_to_evaluate
 from charloom.training.runs import load
@@ -50,6 +50,7 @@ def measure(
     run: Path, split: str | None, text: str | None, encoding: str, *, context: int, workers: int | None
 ) -> Measured:
     """The carried and the fresh score of a text, as `charloom.evaluate` gives them. Raises `CharloomError`."""
+    check(workers)
     parts = PARTS * (workers or 1) if workers != 1 else 1
     rows: list[int | None] = [None, *range(parts)]  # the carried figure first: it takes longest
     prepare = _Reader(run, split, text, encoding, context, parts)

@@ -106,15 +106,6 @@ class SampleLines(Writing):
         return json.dumps(sample.record(), ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def is_sample(prompt: str, line: bytes) -> bool:
-    """Whether a line is the JSON value of a text that continues `prompt`."""
-    try:
-        value = json.loads(line)
-    except ValueError:
-        return False
-    return isinstance(value, dict) and value.get("prompt") == prompt and isinstance(value.get("text"), str)
-
-
 def _readable(writer: Writer, prompts: Iterable[str]) -> tuple[int, CharloomError | None]:
     """How many prompts the model can read before one that it cannot, and why not."""
     good = 0
