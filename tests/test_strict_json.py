@@ -27,6 +27,7 @@ from charloom.study.folders import SearchName
 from charloom.study.outcomes import Outcome
 from charloom.study.terms import Terms
 from charloom.study.trials import Study
+from charloom.storage.line_files import Mark
 from charloom.training.checkpoints import Manifest, Pointer, Position
 from charloom.training.runs import Plan, RunConfig
 from charloom.training.tasks import Task
@@ -49,6 +50,7 @@ RECORDS = (
     Header,
     Layout,
     Task,
+    Mark,
 )
 
 SETTINGS = (
@@ -106,6 +108,8 @@ def made_of(hint: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from(arguments)
     if origin in (Union, types.UnionType):
         return st.one_of([st.none() if argument is type(None) else made_of(argument) for argument in arguments])
+    if origin is tuple and arguments[-1] is not Ellipsis:
+        return st.tuples(*map(made_of, arguments))
     if origin is tuple:
         return st.lists(made_of(arguments[0])).map(tuple)
     if origin is dict:
