@@ -217,7 +217,7 @@ ALLOWED = {
     *(
         ("machine/workers.py", name)
         for name in (
-            *("subprocess", "subprocess.PIPE", "subprocess.Popen", "subprocess.TimeoutExpired"),
+            *("subprocess", "subprocess.PIPE", "subprocess.DEVNULL", "subprocess.Popen", "subprocess.TimeoutExpired"),
             *("pickle", "pickle.dumps", "pickle.loads", "pickle.HIGHEST_PROTOCOL"),
         )
     ),

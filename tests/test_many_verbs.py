@@ -26,6 +26,7 @@ from charloom.evaluation.score import Score
 from charloom.generation.batched_generation import generate_many
 from charloom.generation.writer import Writer
 from charloom.many.corrections import passages
+from charloom.many.windows import measure
 from models import small_model, write_folder
 from partial_outputs import finished, interrupted
 
@@ -231,6 +232,11 @@ def test_an_iterator_gives_the_scores_of_evaluate(model: Path, folder: Path) -> 
         next(many.evaluate(model, [""]))
     with pytest.raises(SettingsError, match="context"):
         many.evaluate(model, [], context=0)
+    for call in (many.evaluate, many.generate, many.correct, many.compress, many.predict):
+        with pytest.raises(SettingsError, match="whole number"):
+            call(model, [], workers=1.5)  # type: ignore[operator]
+    with pytest.raises(SettingsError, match="whole number"):
+        measure(model, None, str(folder / "a.txt"), "utf-8", context=4, workers=1.5)  # type: ignore[arg-type]
 
 
 # ---- compress
