@@ -23,11 +23,11 @@ from charloom.errors import CharloomError, FolderError
 from charloom.export.web_page import ExportRecord
 from charloom.models.model_folder import ModelConfig, VocabularyRecord
 from charloom.storage import strict_json
+from charloom.storage.line_files import Mark
 from charloom.study.folders import SearchName
 from charloom.study.outcomes import Outcome
 from charloom.study.terms import Terms
 from charloom.study.trials import Study
-from charloom.storage.line_files import Mark
 from charloom.training.checkpoints import Manifest, Pointer, Position
 from charloom.training.runs import Plan, RunConfig
 from charloom.training.tasks import Task
