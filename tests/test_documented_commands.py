@@ -34,6 +34,7 @@ GIVEN = {
     "complete.md": "runs/my",
     "compress.md": "runs/my",
     "correct.md": "runs/my",
+    "many-machines.md": "runs/my",
     "many-texts.md": "runs/my",
     "share.md": "runs/my",
 }
@@ -49,7 +50,7 @@ SHORTER = (
     (r"--search 30 --characters \d+ --seeds 2 --storage", "--search 1 --characters 20000 --storage"),
     (r"--(storage|worker) postgresql://me@host/searches", rf"--\1 '{os.environ.get('CHARLOOM_TEST_POSTGRES', '')}'"),
     (r"--name my-search", f"--name my-search-{os.getpid()}"),
-    (r"--text my.txt", f"--text my.txt --name my-search-{os.getpid()}"),
+    (r"(--worker \S+ --text my.txt)", rf"\1 --name my-search-{os.getpid()}"),
     (r"(charloom push .*)", r"\1 --yes"),
     (
         r"--learning-rates 3e-3,1e-2,3e-2 --hidden-sizes 64,128,256 --seeds 2",
