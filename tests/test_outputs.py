@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "data list": (),
     "data fetch": ("python-docs",),
     "data show": ("python-docs",),
+    "data cache": (),
     "models list": (),
     "models show": ("english",),
     "pack": ("run", "--output", "run.zip", "--force"),
