@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -286,7 +287,9 @@ def test_a_database_that_restarts_while_a_worker_begins_is_waited_for_but_a_wron
             asked.append(answers[len(asked)] if len(asked) < len(answers) else None)
             if asked[-1] is not None:
                 raise asked[-1]
-            return optuna.storages.InMemoryStorage()
+            storage = optuna.storages.InMemoryStorage()
+            storage.engine = SimpleNamespace(dispose=lambda: None)
+            return storage
 
         monkeypatch.setattr(optuna.storages, "RDBStorage", begin)
         monkeypatch.setattr(optuna.storages, "get_storage", lambda storage: storage)

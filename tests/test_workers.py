@@ -167,12 +167,15 @@ for number, result in enumerate(results):
 
 @posix
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_workers_end_with_the_process_that_started_them(number: signal.Signals) -> None:
+def test_workers_end_with_the_process_that_started_them(number: signal.Signals, ctrl_c: None) -> None:
     with script(ORPHANS, stderr=subprocess.DEVNULL) as parent:
         assert parent.stdout is not None
         seen = {int(parent.stdout.readline()) for _ in range(4)}
         parent.send_signal(number)
-        parent.wait(60)
+        try:
+            parent.wait(60)
+        finally:
+            parent.kill()
     deadline = time.monotonic() + 60
     while any(alive(each) for each in seen):
         assert time.monotonic() < deadline, "a worker is an orphan"

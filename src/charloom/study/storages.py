@@ -3,6 +3,7 @@
 import threading
 import time
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,9 +54,9 @@ def _database(where: Address) -> Any:
     while True:
         try:
             url = where.url.replace(SCHEME, "postgresql+psycopg://", 1)
-            return optuna.storages.get_storage(
-                optuna.storages.RDBStorage(url, engine_kwargs=engine_settings(where.url))
-            )
+            storage = optuna.storages.RDBStorage(url, engine_kwargs=engine_settings(where.url))
+            weakref.finalize(storage, storage.engine.dispose)  # connections are closed, not just forgotten
+            return optuna.storages.get_storage(storage)
         except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError) as error:
             chances -= 1
             if not chances:

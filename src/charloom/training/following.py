@@ -8,6 +8,7 @@ from charloom.data.corpus import Corpus
 from charloom.data.text_sources import is_there, reopen
 from charloom.data.vocabulary import Vocabulary
 from charloom.errors import CharloomError, DivergedError, FolderError, ProcessesError, shown
+from charloom.errors.options import option
 from charloom.interruption import Interruption
 from charloom.machine.hardware import choose_device, prepare_processor
 from charloom.settings import CorpusConfig
@@ -51,7 +52,8 @@ def _ended(processes: Processes, interruption: Interruption, error: CharloomErro
         return 128 + interruption.waiting
     if processes.speaks():
         complain(
-            f"{processes.name}: {error}; what the run saved last is intact, so resume it with --resume on every machine"
+            f"{processes.name}: {error}; what the run saved last is intact, so resume it with {option('resume')} on "
+            "every machine"
         )
     return 2
 
@@ -125,7 +127,7 @@ class Follower:
             if not (copy.exists() if described.source == "copy" else is_there(described.source)):
                 raise FolderError(
                     f"the run's text is not at {shown(described.source)} on this machine; put it there, or name where "
-                    "it is with --text"
+                    f"it is with {option('text')}"
                 )
             corpus = reopen(described.source, copy, config, described.name)
         if corpus.text.sha256 != described.sha256:
