@@ -123,7 +123,7 @@ def rotating(lasting: bool) -> Iterator[tuple[int, bool]]:
     return ((number, lasting) for number in itertools.cycle(ERRORS.values()))
 
 
-@pytest.mark.parametrize("lasting", LASTING.values(), ids=LASTING)
+@pytest.mark.parametrize("lasting", [False, pytest.param(True, marks=pytest.mark.slow)], ids=LASTING)
 def test_whatever_operation_fails_a_sentence_says_so_and_the_run_goes_on_as_if_nothing_had_been(
     lasting: bool, tmp_path: Path, unbroken: Path
 ) -> None:
