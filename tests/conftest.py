@@ -154,3 +154,15 @@ def postgres() -> str:
         pytest.skip("there is no PostgreSQL: CHARLOOM_TEST_POSTGRES is not set (.ci/run starts one)")
     pytest.importorskip("psycopg", reason="PostgreSQL needs the extra tune")
     return address
+
+
+@pytest.fixture
+def released_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty cache for this test, of which nothing is in use afterwards."""
+    from charloom.places import cache, cache_entries
+
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "cache"))
+    cache._SUBSTITUTES.clear()
+    yield tmp_path / "cache"
+    for folder in list(cache_entries._USED):
+        cache_entries.release(folder)

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from charloom.data import file_bytes, sections
-from charloom.data.corpus import Corpus, Text, corpus_of
+from charloom.data.corpus import Corpus, corpus_of
 from charloom.data.large_texts import large_text
+from charloom.data.text import Text
 from charloom.places import cache
 from charloom.settings import CorpusConfig
 

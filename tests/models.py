@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from charloom.data.corpus import Text
 from charloom.data.ends import ends_at
+from charloom.data.text import Text
 from charloom.data.vocabulary import Vocabulary
 from charloom.models.language_model import LanguageModel
 from charloom.models.model_folder import ModelConfig, VocabularyRecord

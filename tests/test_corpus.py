@@ -15,8 +15,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from charloom.data import blocks
-from charloom.data import corpus as module
-from charloom.data.corpus import PIECE, Corpus, Text, make_corpus, read_file, read_folder
+from charloom.data import text as module
+from charloom.data.blocks import PIECE
+from charloom.data.corpus import Corpus, make_corpus, read_file, read_folder
+from charloom.data.text import Text
 from charloom.errors import SettingsError, TextError
 from charloom.settings import CorpusConfig
 from models import several_texts
@@ -238,13 +240,13 @@ def test_where_many_characters_begin_is_where_each_of_them_begins(text: str, dat
 def test_many_slices_of_a_long_text_search_less_of_it_than_all(monkeypatch: pytest.MonkeyPatch) -> None:
     text = Text.of("é" * 100_000)
     text.slice(1, 2)  # counts the characters
-    searched, starts = [0], module._starts
+    searched, starts = [0], module.heads
 
     def counted(data: memoryview) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
         searched[0] += len(data)
         return starts(data)
 
-    monkeypatch.setattr(module, "_starts", counted)
+    monkeypatch.setattr(module, "heads", counted)
     for place in range(0, 100_000, 5_000):
         assert str(text.slice(place, place + 1)) == "é"
     assert searched[0] < text.bytes

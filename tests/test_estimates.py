@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charloom.data.corpus import Text
+from charloom.data.text import Text
 from charloom.evaluation.score import evaluate, evaluate_folded, evaluate_pieces
 from charloom.training.estimates import FEWEST, MOST, evaluate_estimate, spread, standard_error
 from charloom.training.session import Validation, how_measured

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from charloom.data import large_texts, text_survey
 from charloom.data.batches import Streams, spans
-from charloom.data.corpus import Text
 from charloom.data.file_bytes import FileBytes, OpenFile
 from charloom.data.stored_ids import StoredIds
+from charloom.data.text import Text
 from charloom.data.text_ids import encode, ids_of, is_large, vocabulary_of
 from charloom.data.text_sources import open_text
 from charloom.data.vocabulary import Vocabulary

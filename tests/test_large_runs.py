@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from charloom.data import text_survey
 from charloom.data.batches import IGNORED
-from charloom.data.corpus import Text, corpus_of
+from charloom.data.corpus import corpus_of
 from charloom.data.sections import Sections
 from charloom.data.stored_ids import StoredIds
+from charloom.data.text import Text
 from charloom.data.text_ids import encode, ids_of
 from charloom.data.text_sources import STANDARD_INPUT, open_text, string_corpus
 from charloom.data.vocabulary import Vocabulary

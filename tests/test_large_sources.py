@@ -30,12 +30,8 @@ ROWS = [{"text": "one\r\ntwo"}, {"text": ""}, {"text": "drei ü\n"}, {"other": 1
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "cache"))
-    cache._SUBSTITUTES.clear()
-    yield tmp_path / "cache"
-    for folder in list(cache_entries._USED):
-        cache_entries.release(folder)
+def own_cache(released_cache: Path) -> Path:
+    return released_cache
 
 
 def folder_of(path: Path, *data: bytes) -> list[Path]:

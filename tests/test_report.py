@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charloom.data.corpus import Text
+from charloom.data.text import Text
 from charloom.errors import TextError
 from charloom.evaluation.score import evaluate, surprisal
 from charloom.generation.batched_generation import generate_many

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from charloom.data.corpus import Text
+from charloom.data.text import Text
 from charloom.errors import TextError
 from charloom.evaluation.score import (
     Score,

@@ -12,7 +12,7 @@ import pytest
 
 import charloom
 from charloom.data import text_ids
-from charloom.data.corpus import Text
+from charloom.data.text import Text
 from charloom.errors import CharloomError, NotFiniteError, SettingsError, TextError
 from charloom.evaluation.surprisal import Surprises
 from charloom.generation.writer import Writer

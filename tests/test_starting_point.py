@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import charloom as library
-from charloom.data.corpus import Text
+from charloom.data.text import Text
 from charloom.places import ready_made
 from charloom.places.ready_made import READY_MADE
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig

@@ -18,7 +18,7 @@ from charloom.classify.n_gram_sizes import NGramSizes
 from charloom.classify.runs import ClassifierPlan, ClassifierRunConfig
 from charloom.data.large_sources import CopyRecord
 from charloom.data.sections import Layout
-from charloom.data.text_survey import Header
+from charloom.data.text_bytes import Header
 from charloom.errors import CharloomError, FolderError
 from charloom.export.web_page import ExportRecord
 from charloom.models.model_folder import ModelConfig, VocabularyRecord

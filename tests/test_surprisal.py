@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charloom.data.corpus import Text
+from charloom.data.text import Text
 from charloom.errors import CharloomError, SettingsError, TextError
 from charloom.evaluation.score import evaluate, surprisal
 from charloom.evaluation.surprisal import Surprise, Surprises

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charloom.data.corpus import Text
+from charloom.data.text import Text
 from charloom.data.text_ids import encode, newline_id, predicts_end
 from charloom.data.vocabulary import Vocabulary
 from charloom.errors import TextError

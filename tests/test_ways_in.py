@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,10 +17,10 @@ import pytest
 from charloom.data import file_bytes
 from charloom.data.copies import copy_of
 from charloom.data.corpus import Corpus
+from charloom.data.text_bytes import TextBytes
 from charloom.data.text_sources import open_text, reopen, string_corpus
-from charloom.data.text_survey import TextBytes
 from charloom.errors import CharloomError, SettingsError, TextError
-from charloom.places import cache, cache_entries
+from charloom.places import cache_entries
 from charloom.settings import CorpusConfig
 from conftest import Standard
 
@@ -32,12 +32,8 @@ POSTS = [{"post": {"text": text}} for text in (*TEXT.splitlines(keepends=True), 
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "cache"))
-    cache._SUBSTITUTES.clear()
-    yield tmp_path / "cache"
-    for folder in list(cache_entries._USED):
-        cache_entries.release(folder)
+def own_cache(released_cache: Path) -> Path:
+    return released_cache
 
 
 def plays(folder: Path) -> Path:

@@ -41,8 +41,9 @@ if TYPE_CHECKING:
     from charloom.complete.mixed import MixedCompleter
     from charloom.complete.word_counts import WordCounts
     from charloom.data.batches import Batch, Streams
-    from charloom.data.corpus import Corpus, Text
+    from charloom.data.corpus import Corpus
     from charloom.data.documents import Documents
+    from charloom.data.text import Text
     from charloom.data.vocabulary import Vocabulary
     from charloom.errors import CharloomError
     from charloom.evaluation.score import Score, evaluate, surprisal
@@ -88,7 +89,8 @@ _get, _names = _public(
         "complete.mixed": ("MixedCompleter",),
         "complete.word_counts": ("WordCounts",),
         "data.batches": ("Batch", "Streams"),
-        "data.corpus": ("Corpus", "Text"),
+        "data.corpus": ("Corpus",),
+        "data.text": ("Text",),
         "data.documents": ("Documents",),
         "data.vocabulary": ("Vocabulary",),
         "errors": ("CharloomError",),

@@ -23,15 +23,15 @@ def compress_folder(
     run: str, folder: Path, output: Path | None, workers: int | None, *, adaptive: bool, force: bool, json: bool
 ) -> None:
     """Compress each file below a folder that has no compressed file yet; with `force`, each file."""
+    from charloom.data.corpus import files_of
     from charloom.many.archives import Archiver
-    from charloom.many.folders import files_below
     from charloom.many.groups import Group, answered
     from charloom.many.model_place import lasting_place
 
     ManyOptions(workers).check()
     if str(output) == HYPHEN:
         raise SettingsError("several files cannot be written to standard output; name a folder with --output")
-    found = files_below(folder, ending=ENDING)
+    found = files_of(folder, ending=ENDING)
     targets = {path: _target(path, folder, output) for path in found}
     made = {} if force else {path: target for path, target in targets.items() if target.exists()}
     missing = [path for path in found if path not in made]

@@ -59,11 +59,11 @@ def correct_passages(correcting: "Correcting", source: Path, each: "Each", many:
 
 def correct_folder(correcting: "Correcting", folder: Path, many: ManyOptions, *, json: bool) -> None:
     """Correct each file below a folder that has no corrected copy yet; with --force, each file."""
+    from charloom.data.corpus import files_of
     from charloom.many.corrections import Passage
-    from charloom.many.folders import files_below
     from charloom.many.groups import Group, answered
 
-    targets = {path: _target(path, folder, many.output, json=json) for path in files_below(folder)}
+    targets = {path: _target(path, folder, many.output, json=json) for path in files_of(folder)}
     there = targets if not many.force else {}
     made = {path: target for path, target in there.items() if target is not None and target.exists()}
     missing = [path for path in targets if path not in made]

@@ -42,13 +42,13 @@ def measure_folder(
     json: bool,
 ) -> None:
     """Print a line for each file and one for all. `names`: how the carried and the fresh score are called in JSON."""
-    from charloom.many.folders import files_below
+    from charloom.data.corpus import files_of
     from charloom.many.groups import answered, groups
     from charloom.many.model_place import lasting_place
     from charloom.many.scores import Scorer
 
     many.check()
-    found = files_below(folder)
+    found = files_of(folder)
     total = _Total(folder, names)
     place = lasting_place(run)
     prepare = Scorer(place, context=context, encoding=encoding)

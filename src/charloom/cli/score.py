@@ -76,7 +76,7 @@ def score(
         Print one JSON value.
     """
     from charloom.cli.measure_folder import folder_of, measure_folder
-    from charloom.data.corpus import Text
+    from charloom.data.text import Text
     from charloom.data.text_sources import open_text
     from charloom.evaluation.score import evaluate
     from charloom.evaluation.surprisal import Surprises

@@ -3,7 +3,7 @@
 import math
 
 from charloom.compress.codec import Codec
-from charloom.data.corpus import Text
+from charloom.data.text import Text
 from charloom.evaluation.score import Score, evaluate
 from charloom.models.language_model import LanguageModel
 

@@ -5,9 +5,10 @@ from charloom import _public
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from charloom.data.batches import Batch, Streams
-    from charloom.data.corpus import Corpus, Text, make_corpus
+    from charloom.data.corpus import Corpus, make_corpus
     from charloom.data.datasets import DATASETS, Dataset, dataset
     from charloom.data.documents import Documents
+    from charloom.data.text import Text
     from charloom.data.text_sources import open_text, string_corpus
     from charloom.data.vocabulary import Vocabulary
 

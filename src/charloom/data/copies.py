@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from charloom.data.corpus import Corpus, Text
+from charloom.data.corpus import Corpus
+from charloom.data.text import Text
 from charloom.settings import CorpusConfig
 
 

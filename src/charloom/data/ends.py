@@ -43,19 +43,25 @@ def written(ends: Ends) -> Iterator[bytes]:
     yield b",)" if len(ends) == 1 else b")"
 
 
+def heads(data: "bytes | memoryview") -> NDArray[np.bool_]:
+    """A mask of the bytes of UTF-8 that begin a character."""
+    found: NDArray[np.bool_] = np.frombuffer(data, np.int8) >= -0x40
+    return found
+
+
 def bytes_at(
-    places: Ends, counts: NDArray[np.int64], block: int, heads: Callable[[int], NDArray[np.bool_]], size: int
+    places: Ends, counts: NDArray[np.int64], block: int, heads_of: Callable[[int], NDArray[np.bool_]], size: int
 ) -> Ends:
     """The bytes at which characters begin, of a text of `size` bytes.
 
     `places` are ascending numbers of characters; `counts` how many characters begin before each block of `block`
-    bytes, and at last how many there are; `heads` gives a mask of the bytes of a block that begin a character.
+    bytes, and at last how many there are; `heads_of` gives a mask of the bytes of a block that begin a character.
     """
     found = np.full(len(places), size, np.int64)
     owners = np.searchsorted(counts, places, side="right") - 1
     numbers, firsts = np.unique(owners, return_index=True)
     for number, (first, last) in zip(numbers.tolist(), itertools.pairwise([*firsts, len(places)]), strict=True):
         if number < len(counts) - 1:
-            begins = np.flatnonzero(heads(number))
+            begins = np.flatnonzero(heads_of(number))
             found[first:last] = number * block + begins[places[first:last] - counts[number]]
     return found

@@ -9,7 +9,6 @@ import numpy as np
 from charloom.data import file_bytes
 from charloom.data.cleaning import is_utf8
 from charloom.data.compressed import FORMATS
-from charloom.data.corpus import Text
 from charloom.data.ends import NO_ENDS, Ends, unchangeable
 from charloom.data.file_kinds import ARCHIVES, BINARIES, ROWS, SAMPLE, is_wide
 from charloom.data.large_sources import (
@@ -20,7 +19,9 @@ from charloom.data.large_sources import (
     is_cleaned,
     or_elsewhere,
 )
-from charloom.data.text_survey import TextBytes, surveyed
+from charloom.data.text import Text
+from charloom.data.text_bytes import TextBytes
+from charloom.data.text_survey import surveyed
 from charloom.errors import StorageError
 from charloom.settings import CorpusConfig
 

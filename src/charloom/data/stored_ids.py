@@ -14,10 +14,10 @@ from typing import Any, Union, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from charloom.data.corpus import Text
 from charloom.data.ends import NO_ENDS, Ends
 from charloom.data.file_bytes import FileBytes
-from charloom.data.text_survey import TextBytes
+from charloom.data.text import Text
+from charloom.data.text_bytes import TextBytes
 from charloom.data.vocabulary import UNSEEN, Ids, Vocabulary
 from charloom.errors import TextError, shown
 

@@ -3,9 +3,9 @@
 import numpy as np
 
 from charloom.data import file_bytes
-from charloom.data.corpus import Text
 from charloom.data.stored_ids import StoredIds
-from charloom.data.text_survey import TextBytes
+from charloom.data.text import Text
+from charloom.data.text_bytes import TextBytes
 from charloom.data.vocabulary import Ids, Vocabulary
 from charloom.settings import DocumentKind, VocabularyKind
 

@@ -12,10 +12,11 @@ from typing import BinaryIO, Union
 from charloom.data import file_bytes
 from charloom.data.blocks import peeked, stream_pieces, unreadable
 from charloom.data.cleaning import TooLarge
-from charloom.data.corpus import Corpus, Text, corpus_in_memory, corpus_of, files_of, make_corpus, read_file
+from charloom.data.corpus import Corpus, corpus_in_memory, corpus_of, files_of, make_corpus, read_file
 from charloom.data.datasets import DATASETS, dataset
 from charloom.data.large_texts import text_of_files, text_of_stream
 from charloom.data.shuffled import check
+from charloom.data.text import Text
 from charloom.errors import SettingsError, TextError, shown
 from charloom.errors.options import option
 from charloom.settings import CorpusConfig

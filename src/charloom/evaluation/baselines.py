@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from charloom.data.corpus import Text
+from charloom.data.text import Text
 from charloom.data.vocabulary import Ids
 from charloom.evaluation.predictive_compressors import predictive_sizes
 

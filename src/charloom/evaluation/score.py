@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charloom.data.batches import IGNORED, spans
-from charloom.data.corpus import Text, in_memory
+from charloom.data.ends import heads
 from charloom.data.stored_ids import AnyIds
+from charloom.data.text import Text, in_memory
 from charloom.data.text_sources import AnyText, as_text
 from charloom.data.vocabulary import Ids
 from charloom.errors import NotFiniteError, SettingsError, TextError, arguments
@@ -112,10 +113,15 @@ def evaluate(model: AnyModel, text: AnyText, *, context: int | None = None, chun
     ids = model.ids(text)
     if context is None:
         return _score(read(model, carried_batches(model, ids, chunk)), text)
+    check_context(context)
+    return _score(read(model, window_batches(model, ids, context, chunk)), text)
+
+
+def check_context(context: int) -> None:
+    """Raise `SettingsError` for a context below 1, and for what is no whole number."""
     arguments.whole("context", context)
     if context < 1:
         raise SettingsError(f"context is {context}; it must be at least 1")
-    return _score(read(model, window_batches(model, ids, context, chunk)), text)
 
 
 def evaluate_dynamic(
@@ -212,7 +218,7 @@ def surprisal(model: AnyModel, text: AnyText) -> NDArray[np.float64]:
     ]
     nats = np.concatenate(parts) if parts else np.zeros(0)
     if model.vocabulary.kind == "bytes":
-        starts = np.flatnonzero((np.frombuffer(in_memory(text.data), np.uint8) & 0xC0) != 0x80)
+        starts = np.flatnonzero(heads(in_memory(text.data)))
         return np.add.reduceat(nats, starts) if len(starts) else nats
     return nats
 

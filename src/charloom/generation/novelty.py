@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from charloom.data.corpus import Text
+from charloom.data.text import Text
 from charloom.generation.batched_generation import ROWS, Sample, write_samples
 from charloom.generation.writer import Model, Writer
 from charloom.settings import SamplingConfig

@@ -108,11 +108,6 @@ class CompiledRows:
         """How many rows there are."""
         return len(self._sums)
 
-    @property
-    def outputs(self) -> int:
-        """V"""
-        return len(self._bias)
-
     def advance(self, symbols: Array) -> None:
         """Read symbols (T, B) with the first B rows, T for each; the boundary begins a new text."""
         self._run(symbols)

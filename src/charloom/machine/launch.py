@@ -1,7 +1,6 @@
 """What a launcher such as torchrun tells each of the processes that it starts; read without torch."""
 
 import os
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +36,8 @@ class Launch:
     @property
     def mark(self) -> str:
         """The same for all starts by one launcher process, and for no other launcher."""
+        import socket  # a command that trains alone does without
+
         parent = os.getppid()
         try:  # numbers of processes are used again, so the moment of its start belongs to it
             began = Path(f"/proc/{parent}/stat").read_text().rsplit(")", 1)[1].split()[19]

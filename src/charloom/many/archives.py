@@ -7,8 +7,8 @@ from os import PathLike
 from pathlib import Path
 
 from charloom.compress.codec import Codec, Compressed
-from charloom.errors import TextError, shown
 from charloom.machine.workers import check
+from charloom.many.folders import unreadable
 from charloom.many.groups import Group, answered, groups
 from charloom.many.model_place import lasting_place
 from charloom.models.model_folder import ModelPlace
@@ -69,6 +69,4 @@ def _pieces(file: bytes | Path, size: int = 1 << 16) -> Iterator[bytes]:
         with file.open("rb") as source:
             yield from iter(lambda: source.read(size), b"")
     except OSError as error:
-        raise TextError(
-            f"{shown(file)} cannot be read: {(error.strerror or str(error)).lower()}; check it, or move it elsewhere"
-        ) from None
+        raise unreadable(file, error) from None

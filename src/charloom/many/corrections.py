@@ -12,6 +12,7 @@ from charloom.data.lines import LONGEST, Lines
 from charloom.errors import SettingsError, TextError, arguments, shown
 from charloom.generation.writer import Writer
 from charloom.machine.workers import check
+from charloom.many.folders import unreadable
 from charloom.many.groups import Group, answered, groups, strings
 from charloom.many.model_place import lasting_place
 from charloom.models.model_folder import ModelPlace
@@ -123,9 +124,7 @@ def read_whole(path: Path) -> str:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise TextError(
-            f"{shown(path)} cannot be read: {(error.strerror or str(error)).lower()}; check it, or move it elsewhere"
-        ) from None
+        raise unreadable(path, error) from None
     try:
         return data.decode()
     except UnicodeDecodeError as error:

@@ -2,24 +2,10 @@
 
 from pathlib import Path
 
-from charloom.data.corpus import Text, make_corpus, read_file
+from charloom.data.corpus import make_corpus, read_file
+from charloom.data.text import Text
 from charloom.errors import TextError, shown
 from charloom.settings import CorpusConfig
-
-
-def files_below(folder: Path, *, ending: str = "") -> list[Path]:
-    """The files below `folder`, sorted by path, except those with this ending and those whose names begin with a dot.
-
-    Raises `TextError` if there are none.
-    """
-    try:
-        found = sorted(path for path in folder.rglob("*") if path.is_file() and not _hidden(path.relative_to(folder)))
-    except OSError as error:
-        raise TextError(f"{shown(folder)} cannot be read: {(error.strerror or str(error)).lower()}; check it") from None
-    kept = [path for path in found if not (ending and path.name.endswith(ending))]
-    if not kept:
-        raise TextError(f"{shown(folder)} holds no files; put the texts in it, or name a file")
-    return kept
 
 
 def read_text(path: Path, encoding: str) -> Text | None:
@@ -37,5 +23,7 @@ def about(path: Path, error: TextError) -> TextError:
     return error if str(path) in text else TextError(f"{shown(path)}: {text}")
 
 
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+def unreadable(path: Path, error: OSError) -> TextError:
+    """The sentence about a file among many that the system refused to read."""
+    reason = (error.strerror or str(error)).lower()
+    return TextError(f"{shown(path)} cannot be read: {reason}; check it, or move it elsewhere")

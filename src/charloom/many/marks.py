@@ -8,8 +8,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from charloom.data.corpus import files_of
 from charloom.errors import FolderError, TextError, shown
-from charloom.many.folders import files_below
 from charloom.models.model_folder import ModelPlace, model_folder
 from charloom.storage import strict_json
 from charloom.storage.line_files import Mark
@@ -53,7 +53,7 @@ def _of_source(source: Path | str | None) -> str:
         if not path.is_dir():
             return _of_file(path.stat())
         digest = hashlib.sha256()
-        for each in files_below(path):
+        for each in files_of(path):
             digest.update(os.fsencode(each.relative_to(path)) + b"\0" + _of_file(each.stat()).encode() + b"\0")
         return digest.hexdigest()
     except (OSError, ValueError) as error:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from charloom.errors import SettingsError, TextError, arguments
-from charloom.evaluation.score import Score
+from charloom.errors import TextError, arguments
+from charloom.evaluation.score import Score, check_context
 from charloom.evaluation.score import evaluate as score
 from charloom.machine.workers import check
 from charloom.many.folders import about, read_text
@@ -25,7 +25,8 @@ def evaluate(
     the texts. Raises `TextError` for an empty text or an unseen character, `FolderError`, `SettingsError`.
     """
     check(workers)
-    _check_context(context)
+    if context is not None:
+        check_context(context)
     prepare = Scorer(lasting_place(model), carried=context is None, context=context)
     asked = groups(_strings(texts), together=1)
     found = (each for _, some in answered(prepare, asked, workers=workers) for each in some)
@@ -62,13 +63,6 @@ class Scorer:
             return carried, None if self.context is None else score(model, read, context=self.context), kind
         except TextError as error:
             raise (TextError(f"text {number:,}: {error}") if isinstance(text, str) else about(text, error)) from None
-
-
-def _check_context(context: int | None) -> None:
-    if context is not None:
-        arguments.whole("context", context)
-        if context < 1:
-            raise SettingsError(f"context is {context}; it must be at least 1")
 
 
 def _one(number: int, found: Score | None) -> Score:

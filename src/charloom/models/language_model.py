@@ -8,8 +8,8 @@ from typing import Any, Union
 import safetensors.torch
 import torch
 
-from charloom.data.corpus import Text
 from charloom.data.stored_ids import AnyIds
+from charloom.data.text import Text
 from charloom.data.text_ids import remembered
 from charloom.data.vocabulary import Ids, Vocabulary
 from charloom.errors import FolderError, arguments

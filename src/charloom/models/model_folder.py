@@ -11,8 +11,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, Protocol, Union
 
-from charloom.data.corpus import Text
 from charloom.data.stored_ids import AnyIds
+from charloom.data.text import Text
 from charloom.data.text_ids import encode, ids_of
 from charloom.data.vocabulary import Ids, Vocabulary
 from charloom.errors import CharloomError, FolderError, arguments, shown

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from charloom.data.ends import heads
 from charloom.errors import MissingExtraError
 
 SIZES = (8, 16, 32)
@@ -84,8 +85,7 @@ def _shared(order: Any, common: Any, train: int) -> Integers:
 
 
 def _copying(text: str, data: bytes, shared: Integers, most: int) -> Copying:
-    raw = np.frombuffer(data, np.uint8)
-    starts = np.append(np.flatnonzero((raw & 0xC0) != 0x80), len(raw))
+    starts = np.append(np.flatnonzero(heads(data)), len(data))
     size = len(starts) - 1
     lengths = np.searchsorted(starts, starts[:-1] + shared[starts[:-1]], side="right") - 1 - np.arange(size)
     novel = {count: float(np.mean(lengths[: size - count + 1] < count)) for count in SIZES if size >= count}

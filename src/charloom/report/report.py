@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from charloom.data.corpus import Text
+from charloom.data.text import Text
 from charloom.data.text_sources import AnyText, as_text
 from charloom.errors import MissingExtraError
 from charloom.evaluation.score import text_to_score

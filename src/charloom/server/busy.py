@@ -14,6 +14,7 @@ from charloom.server.access import KnownHosts, NeedsKey
 from charloom.server.batching.jobs import ServerBusy
 from charloom.server.logs import log_request
 from charloom.server.metrics import Metrics
+from charloom.server.refusals import whole
 from charloom.server.routes.errors import RETRY, described
 from charloom.server.served import Registry, Served
 
@@ -60,11 +61,8 @@ class BusyAnswers:
         self._counts.requests["POST", PATH, 503] += 1
         log_request(scope, 503, 0.0)
         status, content = described(busy)
-        text = json.dumps(content).encode()
-        fields = {"content-type": "application/json", "content-length": str(len(text)), **RETRY}
-        fields |= {"connection": "close"} if ends else {}
-        lines = [f"HTTP/1.1 {status} Service Unavailable", *(f"{name}: {value}" for name, value in fields.items())]
-        return "\r\n".join(lines).encode() + b"\r\n\r\n" + text, ends
+        more = RETRY | ({"connection": "close"} if ends else {})
+        return whole(status, json.dumps(content).encode(), more), ends
 
     def _any_busy(self) -> bool:
         return any(self._busy(self._registry.get(name)) is not None for name in self._registry.names())

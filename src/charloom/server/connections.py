@@ -1,13 +1,13 @@
 """Connections, bounded in number, in the size of their headers, and in how long they may take to send them."""
 
 import asyncio
-from http import HTTPStatus
+from collections.abc import Mapping
 from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from charloom.server.refusals import refusal
+from charloom.server.refusals import refusal, whole
 
 HEADER_BYTES = 32 << 10
 """Most bytes of a request's first line and headers."""
@@ -66,7 +66,7 @@ class BoundedConnection(H11Protocol):
         """Start to wait for the first request, or refuse the connection."""
         super().connection_made(transport)
         if len(self.connections) > self.most:
-            self._end(503, "this server has too many connections; try again", "retry-after: 1\r\n")
+            self._end(503, "this server has too many connections; try again", {"retry-after": "1"})
             return
         self._look()
 
@@ -117,11 +117,9 @@ class BoundedConnection(H11Protocol):
         self._cancel()
         super().connection_lost(exc)
 
-    def _end(self, status: int, message: str, fields: str = "") -> None:
+    def _end(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         """Send an error and close the connection."""
-        body = refusal(status, message)
-        head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json\r\n{fields}"
-        self.transport.write(f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode() + body)
+        self.transport.write(whole(status, refusal(status, message), {**(headers or {}), "connection": "close"}))
         self.transport.close()
 
     def _look(self) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from http import HTTPStatus
 
 from starlette.types import Message, Send
 
@@ -22,6 +23,13 @@ def start(status: int, body: bytes, headers: Mapping[str, str] | None = None) ->
     fields = {"content-type": "application/json", "content-length": str(len(body)), **(headers or {})}
     raw = [(name.encode(), value.encode()) for name, value in fields.items()]
     return {"type": "http.response.start", "status": status, "headers": raw}
+
+
+def whole(status: int, body: bytes, headers: Mapping[str, str]) -> bytes:
+    """Such an answer as it is sent, for those who have only a connection."""
+    fields = {"content-type": "application/json", "content-length": str(len(body)), **headers}
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {value}" for name, value in fields.items())]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
 def refusal(status: int, message: str, code: str | None = None) -> bytes:

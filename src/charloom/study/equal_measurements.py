@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from charloom.data.corpus import Corpus, Text
+from charloom.data.corpus import Corpus
+from charloom.data.text import Text
 from charloom.errors import NotFiniteError
 from charloom.evaluation.score import evaluate_folded
 from charloom.generation.generate import generate

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from charloom.data.batches import Streams
-from charloom.data.corpus import Text
+from charloom.data.text import Text
 from charloom.evaluation.reading import carried_batches
 from charloom.evaluation.score import evaluate_folded
 from charloom.machine.hardware import Choice

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charloom.data.corpus import Text
+from charloom.data.text import Text
 from charloom.evaluation.score import Score, evaluate_folded, evaluate_pieces
 from charloom.models.language_model import LanguageModel
 

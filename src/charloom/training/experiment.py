@@ -80,7 +80,7 @@ def begin(
         charloom=__version__,
     )
     assign(processes, prepared.task(corpus, config, steps=plan.steps, precision=plan.precision))
-    trainer = prepared.trainer(config, processes)
+    trainer = prepared.trainer(config.training, config.plan, processes)
     files, text = prepared.files(config, trainer), run_text.copied(corpus, request.corpus)
     opened = create(disk or Disk(), run, corpus.name, text=text, config=config, trainer=trainer, model=files)
     send_state(processes, trainer, opened.path)
@@ -130,7 +130,7 @@ def resume(
         config = extended(config, length, len(prepared.batches))
         copy, plan = str((run / "text.txt").resolve()), config.plan
         assign(processes, prepared.task(corpus, config, steps=plan.steps, precision=plan.precision, copy=copy))
-        trainer = prepared.trainer(config, processes)
+        trainer = prepared.trainer(config.training, config.plan, processes)
         opened = reopen(disk, run, lock, trainer, lambda: prepared.files(config, trainer))
         if config != before:
             atomic_files.replace(disk, run / "config.json", strict_json.dump(config))

@@ -101,15 +101,7 @@ class Follower:
         demand_device(self._processes, device.name)
         if task.text is None:
             return practice(task, self._processes)
-        prepared = self._prepare(task, task.text)
-        return Trainer(
-            prepared.model.network,
-            prepared.batches,
-            task.training,
-            steps=task.steps,
-            precision=task.precision,
-            processes=self._processes,
-        )
+        return self._prepare(task, task.text).trainer(task.training, task, self._processes)
 
     def _prepare(self, task: Task, described: SharedText) -> Prepared:
         known = self._text

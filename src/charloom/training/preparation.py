@@ -27,7 +27,7 @@ from charloom.training import checkpoints
 from charloom.training.card import model_card
 from charloom.training.processes import Processes
 from charloom.training.request import RunRequest
-from charloom.training.runs import Run, RunConfig, load
+from charloom.training.runs import Plan, Run, RunConfig, load
 from charloom.training.tasks import SharedText, Task
 from charloom.training.trainer import Trainer
 
@@ -41,15 +41,14 @@ class Prepared:
     ids: AnyIds
     "(T,): the training text."
 
-    def trainer(self, config: RunConfig, processes: Processes | None = None) -> Trainer:
-        """A trainer at its first step."""
-        plan = config.plan
+    def trainer(self, training: TrainingConfig, length: Plan | Task, processes: Processes | None = None) -> Trainer:
+        """A trainer at its first step; `length` says for how many, and with which precision."""
         return Trainer(
             self.model.network,
             self.batches,
-            config.training,
-            steps=plan.steps,
-            precision=plan.precision,
+            training,
+            steps=length.steps,
+            precision=length.precision,
             processes=processes,
         )
 

@@ -166,26 +166,16 @@ class Processes:
     def heard(self) -> tuple[int, bytes]:
         """In a follower: the next order, and what comes with it."""
         while True:
-            header = torch.zeros(2, dtype=torch.int64)
-            self._broadcast(header)
-            order, length = (int(value) for value in header)
-            content = torch.zeros(length, dtype=torch.uint8)
-            if length:
-                self._broadcast(content)
+            order, content = self._hear()
             if order != WAIT:
-                return order, content.numpy().tobytes()
+                return order, content
 
     def tell(self, data: bytes = b"") -> bytes:
         """Within an order: the leader's data, in every process."""
         if self.leads:
             self._say(WAIT, data)
             return data
-        header = torch.zeros(2, dtype=torch.int64)
-        self._broadcast(header)
-        content = torch.zeros(int(header[1]), dtype=torch.uint8)
-        if len(content):
-            self._broadcast(content)
-        return content.numpy().tobytes()
+        return self._hear()[1]
 
     # the end
 
@@ -249,6 +239,15 @@ class Processes:
         if content:
             self._broadcast(torch.frombuffer(bytearray(content), dtype=torch.uint8))
         self._spoke = time.monotonic()
+
+    def _hear(self) -> tuple[int, bytes]:
+        header = torch.zeros(2, dtype=torch.int64)
+        self._broadcast(header)
+        order, length = (int(value) for value in header)
+        content = torch.zeros(length, dtype=torch.uint8)
+        if length:
+            self._broadcast(content)
+        return order, content.numpy().tobytes()
 
     def _broadcast(self, tensor: torch.Tensor) -> None:
         with self._lost():

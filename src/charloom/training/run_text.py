@@ -6,8 +6,9 @@ from os import PathLike
 from pathlib import Path
 
 from charloom.data.copies import copy_of
-from charloom.data.corpus import Corpus, Text
+from charloom.data.corpus import Corpus
 from charloom.data.large_texts import is_from_damaged_copy
+from charloom.data.text import Text
 from charloom.data.text_sources import STANDARD_INPUT, STRING, is_there, open_text, reopen
 from charloom.data.vocabulary import Vocabulary
 from charloom.errors import CharloomError, FolderError, shown

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from charloom.data.corpus import Text
+from charloom.data.text import Text
 from charloom.evaluation.score import Score, evaluate
 from charloom.models.language_model import LanguageModel, load_folder
 from charloom.storage import strict_json

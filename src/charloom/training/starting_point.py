@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from charloom.data.corpus import Text
+from charloom.data.text import Text
 from charloom.errors import FolderError
 from charloom.evaluation.score import evaluate_side_by_side
 from charloom.models.language_model import LanguageModel, load_folder

@@ -22,6 +22,7 @@ class Steps:
 
     def __init__(self, rows: Rows, draws: Draws) -> None:
         self.rows, self._draws = rows, draws
+        self._writing = rows if isinstance(rows, WritingRows) else None
 
     def step(self, texts: Sequence[Text], most: int) -> tuple[int, dict[int, News | NotFiniteError]]:
         """Let text i read what is next with row i, up to `most` symbols if all are within their prompts.
@@ -29,8 +30,8 @@ class Steps:
         If all only go on writing, up to `most` too. Returns how many symbols each has read, and what is new, by the
         number of the text.
         """
-        if most > 1 and isinstance(self.rows, WritingRows) and all(text.goes_on for text in texts):
-            return self._write(self.rows, texts, min(most, max(text.missing for text in texts)))
+        if most > 1 and self._writing is not None and all(text.goes_on for text in texts):
+            return self._write(self._writing, texts, min(most, max(text.missing for text in texts)))
         count = max(1, min(most, *(text.unread for text in texts)))
         self.rows.advance(np.array([text.upcoming(count) for text in texts], np.int64).T)
         asking = [number for number, text in enumerate(texts) if text.asks]
