@@ -204,6 +204,29 @@ def test_a_signal_to_one_process_stops_all_of_them_at_the_same_step(
     assert ", all saved; resume with: " in ends(team.wait(), code)
 
 
+def test_a_launcher_that_is_killed_takes_its_processes_with_it(forge: Forge, folder: Path) -> None:
+    settings = {"--steps": 300, "--save-every": 1000, "--training.validations": 1}
+    ends(train(forge, folder, 2, "whole", settings), 0)
+    launcher = Forge()
+    team = launcher.start(2, folder, *words("run", settings), TEST_PATIENCE="2")
+    until_step(0, folder / "run")
+    launcher.kill()
+    end = time.monotonic() + 60
+    while any(map(lives, team.pids)):
+        assert time.monotonic() < end, "the processes outlive their launcher"
+        time.sleep(0.02)
+    assert re.search(r"stopped at step \d+ of 300, all saved; resume with: ", team.said(0))
+    ends(forge.run(2, folder, "train", "--resume", "--run", "run", "--device", "cpu"), 0)
+    assert differences(folder / "run", folder / "whole") == []
+
+
+def lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 GONE = r"another of the 2 processes has ended or can no longer be reached \([^\n]+\); "
 
 

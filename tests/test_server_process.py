@@ -31,6 +31,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that takes far longer than these tests for the longest text that the server allows."""
+    return write_folder(small_model(LETTERS, hidden_size=400), tmp_path_factory.mktemp("runs") / "slow")
+
+
+@pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[ServeProcess]:
     with serving(folder, "languages") as running:
         ready(running)
@@ -271,8 +277,8 @@ def test_ctrl_c_lets_a_running_text_end_and_takes_no_new_one(folder: Path) -> No
         assert server.code() == 130
 
 
-def test_a_second_ctrl_c_ends_it_at_once(folder: Path) -> None:
-    with serving(folder) as server:
+def test_a_second_ctrl_c_ends_it_at_once(slow: Path) -> None:
+    with serving(slow) as server:
         ready(server)
         with server.stream(100_000):
             server.signal(signal.SIGINT)
@@ -283,8 +289,8 @@ def test_a_second_ctrl_c_ends_it_at_once(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_text_without_end_is_closed_after_five_seconds(folder: Path) -> None:
-    with serving(folder) as server:
+def test_a_text_without_end_is_closed_after_five_seconds(slow: Path) -> None:
+    with serving(slow) as server:
         ready(server)
         with server.stream(100_000):
             server.signal(signal.SIGTERM)

@@ -41,6 +41,10 @@ class Team:
         for rank in ranks or range(len(self.pids)):
             os.kill(self.pids[rank], number)
 
+    def said(self, rank: int) -> str:
+        """What a process has written to its standard error so far."""
+        return Path(f"{self._outputs[rank]}.err").read_text()
+
     def wait(self) -> list[Ended]:
         """Wait until all have ended. Raises `TimeoutError`, and leaves none behind."""
         statuses = self._forge.ask({"wait": self.pids})
@@ -99,6 +103,12 @@ class Forge:
         assert self._server.stdin is not None and self._server.stdout is not None
         print(json.dumps(question), file=self._server.stdin, flush=True)
         return json.loads(self._server.stdout.readline())
+
+    def kill(self) -> None:
+        """End without a word to the processes that were started."""
+        self._server.kill()
+        self._server.wait()
+        self.close()
 
     def close(self) -> None:
         assert self._server.stdin is not None and self._server.stdout is not None

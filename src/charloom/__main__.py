@@ -8,6 +8,10 @@ for _name in ("SIGINT", "SIGTERM", "SIGHUP"):
     if _number is not None and (_signal.getsignal(_number) != _signal.SIG_IGN or _name != "SIGHUP"):
         _signal.signal(_number, lambda number, frame: os._exit(128 + number))
 
+from charloom.machine.collector import collect_later  # noqa: E402
+
+collect_later()
+
 from charloom.interruption import end_on_signals, ignore_signals  # noqa: E402
 
 

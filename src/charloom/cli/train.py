@@ -12,7 +12,7 @@ from charloom.cli.sources import HYPHEN, Chosen
 from charloom.durations import seconds
 from charloom.errors import SettingsError
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
-from charloom.training.restarts import demand_name, is_ours, mark
+from charloom.training.restarts import demand_name, is_ours
 
 if TYPE_CHECKING:
     from charloom.interruption import Interruption
@@ -78,8 +78,6 @@ def train(
             session = _resume(options, length if options.resume else Length(), moved, processes)
         else:
             session = _begin(options, length, text, moved, corpus, network, training, chosen, processes)
-        if processes is not None:
-            mark(session.run.path, processes.launch)
         _introduce(session, automatic=options.automatic)
         try:
             show_training(session, interruption, _again(session), between=_Samples(session, sampling).due)

@@ -82,7 +82,10 @@ def begin(
     assign(processes, prepared.task(corpus, config, steps=plan.steps, precision=plan.precision))
     trainer = prepared.trainer(config.training, config.plan, processes)
     files, text = prepared.files(config, trainer), run_text.copied(corpus, request.corpus)
-    opened = create(disk or Disk(), run, corpus.name, text=text, config=config, trainer=trainer, model=files)
+    launch = None if processes is None else processes.launch
+    opened = create(
+        disk or Disk(), run, corpus.name, text=text, config=config, trainer=trainer, model=files, launch=launch
+    )
     send_state(processes, trainer, opened.path)
     return Session(opened, config, trainer, prepared.model, corpus.validation, save_every, deadline)
 

@@ -9,11 +9,13 @@ import filelock
 import torch
 
 from charloom.machine.hardware import Choice, choose_device
+from charloom.machine.launch import Launch
 from charloom.settings import Device
 from charloom.storage import atomic_files, strict_json
 from charloom.storage.atomic_files import Disk
 from charloom.training import checkpoints
 from charloom.training.checkpoints import FIRST, Position
+from charloom.training.restarts import mark
 from charloom.training.runs import new_run, read_lines
 from charloom.training.trainer import BaseTrainer
 
@@ -49,13 +51,17 @@ def create(
     config: object,
     trainer: AnyTrainer,
     model: Files,
+    launch: Launch | None = None,
 ) -> Opened:
     """Create a run directory (see `new_directory`) with its configuration, model folder and checkpoint of step 0.
 
-    `text` is the copy that the run keeps, if any; `model` holds the files of its model folder. If anything fails, no
-    directory is left behind. Raises `FolderError`, `StorageError`.
+    `text` is the copy that the run keeps, if any; `model` holds the files of its model folder; `launch` is how its
+    processes were started, if there are several. If anything fails, no directory is left behind. Raises `FolderError`,
+    `StorageError`.
     """
     with new_run(disk, wanted, name) as (path, lock):
+        if launch is not None:
+            mark(disk, path, launch)
         if text is not None:
             atomic_files.replace(disk, path / "text.txt", text)
         atomic_files.replace(disk, path / "config.json", strict_json.dump(config))

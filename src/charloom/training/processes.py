@@ -10,6 +10,7 @@ seconds, a machine or its network is gone.
 
 import json
 import os
+import signal
 import socket
 import sys
 import threading
@@ -62,6 +63,7 @@ class Processes:
         "Where this process keeps a signal back, if it follows."
         self._listening, self._spoke = True, time.monotonic()
         self._speaking, self._over = threading.Lock(), threading.Event()
+        threading.Thread(target=self._stay, args=(os.getppid(),), name="charloom-launcher", daemon=True).start()
         self._store = _meet(launch)
         if torch.cuda.is_available():
             torch.cuda.set_device(min(launch.local_rank, torch.cuda.device_count() - 1))
@@ -226,6 +228,13 @@ class Processes:
                         f"process {rank} has {what} {shown(version)} and process 0 has {everyone[0][what]}; install "
                         "the same version on every machine"
                     )
+
+    def _stay(self, launcher: int) -> None:
+        """Stop, as after a signal, if the launcher has ended without one: nobody could end this training any more."""
+        while not self._over.wait(BEAT / 4):
+            if os.getppid() != launcher:
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
 
     def _stay_alive(self) -> None:
         """Tell the others now and then that the leader is busy with something in which they have no part."""

@@ -9,7 +9,7 @@ from charloom.storage import atomic_files
 from charloom.storage.atomic_files import Disk
 
 MARK = "launch.txt"
-"""The file that says which launcher made a run, or resumed it last."""
+"""The file that says which launcher made a run; it is there before the run has a configuration."""
 
 
 def demand_name(launch: Launch, run: Path | None) -> None:
@@ -20,15 +20,15 @@ def demand_name(launch: Launch, run: Path | None) -> None:
         )
 
 
-def mark(run: Path, launch: Launch, disk: Disk | None = None) -> None:
-    """Record that this launcher trains the run. Raises `StorageError`."""
+def mark(disk: Disk, run: Path, launch: Launch) -> None:
+    """Record that this launcher makes the run. Raises `StorageError`."""
     if launch.may_restart:
-        atomic_files.replace(disk or Disk(), run / MARK, f"{launch.mark}\n".encode())
+        atomic_files.replace(disk, run / MARK, f"{launch.mark}\n".encode())
 
 
 def is_ours(run: Path | None, launch: Launch | None) -> bool:
-    """Whether this training was started again by the launcher that made the run."""
-    if run is None or launch is None or not launch.restarts:
+    """Whether this training was started again by the launcher that made the run, which has a configuration."""
+    if run is None or launch is None or not launch.restarts or not (run / "config.json").exists():
         return False
     try:
         return (run / MARK).read_text().strip() == launch.mark

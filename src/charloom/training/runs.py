@@ -31,12 +31,14 @@ from charloom.storage import atomic_files, strict_json
 from charloom.storage.atomic_files import Disk
 from charloom.training.kept import kept
 from charloom.training.recipes import Recipe
+from charloom.training.restarts import MARK
 
 if TYPE_CHECKING:
     from charloom.models.language_model import LanguageModel
 
 LARGEST_METRICS = 1 << 30
-_BEFORE_CONFIG = {"lock", "text.txt", f"text.txt{atomic_files.TEMPORARY}", f"config.json{atomic_files.TEMPORARY}"}
+_EARLY = ("text.txt", "config.json", MARK)
+_BEFORE_CONFIG = {"lock", "text.txt", MARK, *(f"{name}{atomic_files.TEMPORARY}" for name in _EARLY)}
 
 
 @dataclass(frozen=True)

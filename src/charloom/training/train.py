@@ -19,7 +19,7 @@ from charloom.training.following import OwnText, follow
 from charloom.training.loop import Event
 from charloom.training.processes import Processes, joined
 from charloom.training.request import AUTO, Length, RunRequest
-from charloom.training.restarts import demand_name, is_ours, mark
+from charloom.training.restarts import demand_name, is_ours
 from charloom.training.runs import Run
 from charloom.training.session import Session, Validation
 
@@ -105,8 +105,6 @@ def train(
             opened = open_text(text, request.corpus) if isinstance(text, Path) else _string(text, request.corpus)
             where = None if run is None else Path(run)
             session = experiment.begin(opened, request, run=where, started=started, processes=processes)
-        if processes is not None:
-            mark(session.run.path, processes.launch)
         _train(session, interruption, callback, progress)
     return session.run
 
