@@ -1,5 +1,6 @@
-"""The garbage collector, which a command that is starting does without: imports leave little to collect, and looking for
-it is a tenth of their time.
+"""The garbage collector, which a command that is starting does without.
+
+Imports leave little to collect, and looking for it is a tenth of their time.
 """
 
 import gc
