@@ -1,4 +1,4 @@
-"""Break the main lesson on purpose: run as a program, it prints a JSON line for each mutation, with what noticed it.
+"""Break the main lesson on purpose: run with the names of mutations, it prints a JSON line for each: what noticed it.
 
 The chapters run in one process, in fast mode, as in the notebook. At a cell that a mutation changes, the changed cell
 and the cells of the same section after it run first, until one raises; then the original cell, and so on. Where the
@@ -116,13 +116,13 @@ def cell_of(cells: list[Cell], text: str, section: str = "") -> int:
     sys.exit(f"no cell under {section or 'any heading'} has: {text}")
 
 
-def places(cells: list[Cell]) -> dict[int, list[tuple[Mutation, list[str]]]]:
+def places(cells: list[Cell], mutations: list[Mutation]) -> dict[int, list[tuple[Mutation, list[str]]]]:
     """Before which cell each mutation is tried, and the cells to run for it: the changed one and those that may notice.
 
     Raises `SystemExit` if the lesson no longer has a line.
     """
     found = dict[int, list[tuple[Mutation, list[str]]]]()
-    for mutation in MUTATIONS:
+    for mutation in mutations:
         number = cell_of(cells, mutation.right, mutation.section)
         changed = cells[number].source.replace(mutation.right, mutation.wrong)
         if mutation.check is None:
@@ -164,7 +164,7 @@ def main() -> None:
 
     plt.show = lambda *_, **__: plt.close("all")
     cells = code_cells()
-    mutated = places(cells)
+    mutated = places(cells, [each for each in MUTATIONS if each.name in sys.argv[1:]])
     names: dict[str, Any] = {"__name__": "__main__"}
     for number, cell in enumerate(cells[: max(mutated) + 1]):
         for mutation, sources in mutated.get(number, ()):

@@ -273,17 +273,27 @@ def asks_something(cell: Any) -> bool:
 
 
 @pytest.fixture(scope="session")
-def noticed() -> dict[str, str | None]:
-    """What notices each mutation of the lesson, by the mutation's name."""
-    done = subprocess.run(
-        [sys.executable, Path(__file__).with_name("course_mutations.py")], capture_output=True, text=True, timeout=300
-    )
+def noticed(request: pytest.FixtureRequest) -> dict[str, str | None]:
+    """What notices each mutation that is tested, by the mutation's name."""
+    parameters = [getattr(item, "callspec", None) for item in request.session.items]
+    names = [each.params["mutation"].name for each in parameters if each is not None and "mutation" in each.params]
+    command = [sys.executable, Path(__file__).with_name("course_mutations.py"), *names]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     return {line["mutation"]: line["noticed"] for line in lines}
 
 
-@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name.replace(" ", "-"))
+def of_a_study(mutation: Mutation) -> bool:
+    """Whether only a study notices, which takes longer than all others together."""
+    return "compare_with_study" in (mutation.check or "")
+
+
+@pytest.mark.parametrize(
+    "mutation",
+    [pytest.param(each, marks=pytest.mark.slow) if of_a_study(each) else each for each in MUTATIONS],
+    ids=lambda mutation: mutation.name.replace(" ", "-"),
+)
 def test_a_wrong_line_in_the_program_by_hand_is_noticed(mutation: Mutation, noticed: dict[str, str | None]) -> None:
     assert noticed[mutation.name] is not None, f"{mutation.section} {mutation.right!r} can become {mutation.wrong!r}"
 

@@ -18,6 +18,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import PIPE
 
 import pyarrow as arrow
 import pytest
@@ -37,8 +38,13 @@ GIVEN = {
     "many-machines.md": "runs/my",
     "many-texts.md": "runs/my",
     "share.md": "runs/my",
+    "speed.md": "runs/my",
 }
 """The run that a page takes for granted."""
+
+FORGED = Path(__file__).with_name("forged.py")
+COMMAND: list[str] = []
+"""How a shell starts charloom."""
 
 NEEDS_ITS_COMMANDS = ("export.md",)
 """Pages whose Python lines read what their commands write."""
@@ -47,6 +53,7 @@ SHORTER = (
     (r"(charloom train (?!.*--from).*?)--time-budget", r"\1--from none --time-budget"),  # english needs longer
     (r"--time-budget \w+", "--time-budget 8s"),
     (r"--budget \w+", "--characters 20000"),
+    (r"--hidden-sizes 32,128 --seeds 2", "--hidden-sizes 32"),
     (r"--search 30 --characters \d+ --seeds 2 --storage", "--search 1 --characters 20000 --storage"),
     (r"--(storage|worker) postgresql://me@host/searches", rf"--\1 '{os.environ.get('CHARLOOM_TEST_POSTGRES', '')}'"),
     (r"--name my-search", f"--name my-search-{os.getpid()}"),
@@ -58,7 +65,7 @@ SHORTER = (
     ),
     (r"--steps (\d+)00\b", r"--steps \1"),
     (r"--epochs \d+", "--steps 5"),
-    (r"charloom bench$", "charloom bench --seconds 0.05"),
+    (r"charloom bench$", "charloom bench runs/my --seconds 0.05"),  # of all sizes: test_cli
     (r"(charloom (?:classify )?train (?!.*(?:--time-budget|--steps|--resume)).*)", r"\1 --steps 20"),
     (r"(charloom train (?!.*(?:--resume|--from|--time-budget)).*)", r"\1 --network.hidden-size 48"),
     (r"(charloom train python-library .*)", r"\1 --split 0.997,0.003,0"),
@@ -98,7 +105,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, docs_text: str) -> Path:
     folder, draw = tmp_path_factory.mktemp("world"), random.Random(1)
     for name, start, characters in (
         ("my.txt", 0, 60_000),
-        ("letters.txt", 60_000, 20_000),
+        ("letters.txt", 60_000, 5_000),
         ("other.txt", 80_000, 2_000),
         ("letter.txt", 90_000, 600),
         ("chapter.txt", 100_000, 3_000),
@@ -132,6 +139,22 @@ def world(tmp_path_factory: pytest.TempPathFactory, docs_text: str) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What the commands are forked from."""
+    address = tmp_path_factory.mktemp("forge") / "socket"
+    environment = os.environ | {"MPLBACKEND": "agg"}
+    with subprocess.Popen(
+        [sys.executable, FORGED, "--serve", address], stdin=PIPE, stdout=PIPE, env=environment
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        COMMAND[:] = [sys.executable, "-S", "-E", str(FORGED), str(address)]
+        yield
+        COMMAND.clear()
+        process.stdin.close()
+
+
 def serve(command: str, cwd: Path) -> None:
     """Start a server that never ends, look at its page, and end it with Ctrl-C."""
     arguments = [sys.executable, "-m", *shlex.split(command), "--port", "0"]
@@ -155,7 +178,7 @@ def run(command: str, cwd: Path) -> None:
     if command.startswith("charloom serve "):
         serve(command, cwd)
         return
-    function = f'charloom() {{ "{sys.executable}" -m charloom "$@"; }}\n'
+    function = f'charloom() {{ {shlex.join(COMMAND)} "$@"; }}\n'
     environment = os.environ | {"MPLBACKEND": "agg"}
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", function + command],

@@ -1,0 +1,117 @@
+"""`charloom` as a shell function would call it, in a process forked from one that has imported everything already.
+
+Importing takes longer than most commands of the documentation work. Each command still has a process, a folder, an
+environment, standard streams and an exit of its own.
+
+Usage: python -S -E tests/forged.py SOCKET ARGUMENT ...   what the shell calls
+       python tests/forged.py --serve SOCKET              the process that it is forked from
+"""
+
+import os
+import socket
+import sys
+
+HEADER = 1 << 20
+"""Bytes of a request at most."""
+
+
+def call(address: str, arguments: list[str]) -> int:
+    """Have a command run with this process's folder, environment and standard streams; returns its exit code."""
+    words = [
+        os.getcwd(),  # noqa: PTH109  (pathlib takes time to import)
+        str(len(arguments)),
+        *arguments,
+        *(f"{name}={value}" for name, value in os.environ.items()),
+    ]
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(address)
+        socket.send_fds(connection, [b"\0".join(word.encode() for word in words)], [0, 1, 2])
+        connection.shutdown(socket.SHUT_WR)
+        return int(connection.recv(16) or b"70")
+
+
+def serve(address: str) -> None:
+    """Fork commands for those who call, until the standard input ends."""
+    import importlib
+    import select
+    import signal
+
+    from charloom.cli.main import VERBS
+
+    for module in (*(f"charloom.cli.{verb}" for verb in VERBS), *IMPORTED):
+        importlib.import_module(module)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(address)
+        listening.listen()
+        print("ready", flush=True)
+        while True:
+            ready, _, _ = select.select([listening, 0], [], [])
+            if listening not in ready:
+                return
+            connection, _ = listening.accept()
+            with connection:
+                if os.fork() == 0:
+                    listening.close()
+                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                    answer(connection)
+                    os._exit(0)
+
+
+def answer(connection: socket.socket) -> None:
+    """Run the command that a caller asks for, and tell its exit code."""
+    data, streams, _, _ = socket.recv_fds(connection, HEADER, 3)
+    while piece := connection.recv(HEADER):
+        data += piece
+    child = os.fork()
+    if child == 0:
+        connection.close()
+        run([word.decode() for word in data.split(b"\0")], streams)
+    for stream in streams:
+        os.close(stream)
+    _, status = os.waitpid(child, 0)
+    connection.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+
+
+def run(words: list[str], streams: list[int]) -> None:
+    """Be that command, to the end of this process."""
+    import runpy
+    import time
+
+    import charloom.cli.main
+
+    charloom.cli.main.STARTED, code = time.monotonic(), 1
+    try:
+        folder, count, *rest = words
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
+            os.close(stream)
+        os.chdir(folder)
+        os.environ.clear()
+        os.environ.update(word.split("=", 1) for word in rest[int(count) :])
+        sys.argv = ["charloom", *rest[: int(count)]]
+        runpy.run_module("charloom", run_name="__main__", alter_sys=True)
+        code = 0
+    except SystemExit as end:
+        code = int(end.code or 0)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
+
+
+IMPORTED = (
+    *("torch._dynamo", "matplotlib.pyplot", "charloom.training.experiment", "charloom.classify.experiment"),
+    *("charloom.correct.corrector", "charloom.complete.completer", "charloom.models.language_model"),
+)
+"""What commands import while they work."""
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--serve":
+        serve(sys.argv[2])
+    else:
+        sys.exit(call(sys.argv[1], sys.argv[2:]))
