@@ -215,7 +215,8 @@ for place in np.argsort(-recall):
 pairs = np.triu(confusion + confusion.T, 1)
 first, second = np.unravel_index(pairs.argmax(), pairs.shape)
 say(
-    f"**The two that are mixed up most are {languages[first]} and {languages[second]}**: {pairs.max()} times, both directions together."
+    f"**The two that are mixed up most are {languages[first]} and {languages[second]}**: {pairs.max()} times, "
+    "both directions together."
 )
 
 # %% [markdown]

@@ -173,6 +173,8 @@ def gradient_in_the_slice_before(detach):
 cut_norm, cut_logits = gradient_in_the_slice_before(detach=True)
 whole_norm, whole_logits = gradient_in_the_slice_before(detach=False)
 assert cut_norm == 0 < whole_norm and torch.equal(cut_logits, whole_logits)
+
+# %%
 late_losses, state = {"carried": [], "emptied": []}, zero_state(model, STREAMS)
 LATE = LENGTH // 4  # the last places of a slice, which have LENGTH - LATE characters of it before them
 with torch.no_grad():
@@ -196,7 +198,8 @@ say(
     )
     + ". **No gradient ever crosses a border"
     + (
-        f", yet the network uses, on text that it was trained on, {'a little of ' * (gain.mean < 0.01)}what is carried across.**"
+        ", yet the network uses, on text that it was trained on, "
+        f"{'a little of ' * (gain.mean < 0.01)}what is carried across.**"
         if gain.clear and gain.mean > 0
         else "; that the network uses what is carried across is not shown here.**"
     )
