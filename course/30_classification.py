@@ -187,8 +187,8 @@ for way, column in zip(WAYS, results.T, strict=True):
     print(f"{way:<13}", *(f"{share:5.1f}%" for share in column), f"  {column.mean():.1f} ± {column.std(ddof=1):.1f}")
 network, counts, both = results.T
 say(f"* Alone against alone: {compared('the network', 'the counting', network, counts)}.")
-say(f"* Are the counts worth adding? {compared('both together', 'the network alone', both, network)}.")
-say(f"* Is the network worth adding? {compared('both together', 'the counting alone', both, counts)}.")
+say(f"* Are the counts worth adding? {compared('“both”', 'the network alone', both, network)}.")
+say(f"* Is the network worth adding? {compared('“both”', 'the counting alone', both, counts)}.")
 larger = (1 + len(splits) * len(test) / len(train)) ** 0.5
 answers = [paired(*pair) for pair in ((network, counts), (both, network), (both, counts))]
 lost = sum(each.clear and abs(each.mean) <= larger * each.margin for each in answers)
