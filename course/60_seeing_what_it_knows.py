@@ -176,7 +176,7 @@ def account(piece, each, claim):
 ROWS = (
     "the surprises, computed by PyTorch",
     "a small share kept for characters that the model does not know",
-    "the same surprises, computed symbol by symbol, are rounded differently",
+    "computed symbol by symbol: rounded differently, and at most 24 bits each",
     "the coder: it ends on a whole 32-bit word, and rounds probabilities",
     "header and checksum",
 )
