@@ -38,7 +38,9 @@ FOLDER = Path(tempfile.mkdtemp(prefix="charloom-course-"))
 print("a fast run" if FAST else "a full run")
 
 # %% [markdown]
-# First we train a model on nine tenths of a text; everything below is measured on the last tenth.
+# First we train a model on nine tenths of a text; everything below is measured on the last tenth. The validation loss in the line of
+# progress is an estimate in nats, from pieces spread over the last tenth, each read from an empty state. The figure below that line is
+# in bits, with the whole tenth read in order.
 
 # %%
 import charloom
@@ -60,7 +62,7 @@ print(f"{score.bits_per_character:.3f} bits per character, {score.accuracy:.0%} 
 # ## The surprise of each character
 #
 # `charloom score RUN --text F` shows it in colours; here are the numbers behind them. Surprise is measured in bits: at 1 bit the model
-# gave the character an even chance; at 10 bits, one in a thousand.
+# gave the character an even chance; at 10 bits, one in a thousand. Rank 1: no other character was more probable.
 
 # %%
 from charloom.evaluation import Surprises
@@ -92,8 +94,9 @@ show(
 # ## The report
 #
 # `charloom report RUN` looks from several sides: where the loss comes from, how much the context helps, which mistakes are common,
-# whether the probabilities can be trusted, which hidden units follow something, and whether the model copies. Each section
-# starts with its finding:
+# whether the probabilities can be trusted, which hidden units follow something, and whether the model copies. (The *expected calibration
+# error* is the mean distance between how sure the model was and how often it was right, over groups of characters of which it was
+# about equally sure.) Each section starts with its finding:
 
 # %%
 from charloom import Text
@@ -125,8 +128,8 @@ for name, data in report.page.files("report").items():
 # ## The proof
 #
 # Anyone who claims 2 bits per character can be held to it: an entropy coder turns a model's probabilities into a file, and the size
-# of the file is the sum of all surprises. **No figure that is due to a bug survives this**: if the model had seen a character before
-# predicting it, the decoder, which has not, could not follow.
+# of the file is the sum of all surprises. **No figure that comes from looking ahead survives this**: if the model had seen a character
+# before predicting it, the decoder, which has not, could not follow.
 #
 # We compress three pieces of the held-out text, and decode them.
 
@@ -173,7 +176,7 @@ def account(piece, each, claim):
 ROWS = (
     "the surprises, computed by PyTorch",
     "a small share kept for characters that the model does not know",
-    "the same surprises, computed symbol by symbol, are rounded differently",
+    "computed symbol by symbol: rounded differently, and at most 24 bits each",
     "the coder: it ends on a whole 32-bit word, and rounds probabilities",
     "header and checksum",
 )
@@ -198,8 +201,9 @@ display(
 )
 
 # %% [markdown]
-# If a text contains a character that the model does not know, that character is sent as it is: an *escape* of 16 bits, and 21 bits for
-# its number in Unicode. And a file in which one bit is wrong is refused:
+# If a text contains a character that the model does not know, that character is sent as it is: an *escape* of 16 bits, and about 20
+# bits for its number in Unicode. The code ends on a whole 32-bit word, so the file grows by a multiple of 4 bytes: here by 4 or 8. And a
+# file in which one bit is wrong is refused:
 
 # %%
 from charloom.errors import CharloomError
@@ -219,8 +223,8 @@ else:
 # ### Compared with two compressors that come with Python
 # (Lesson 20 also has PPMd and zpaq, which predict each symbol as a model does, and do better than these two.)
 # General compressors know no text in advance. So we give them the training text first and count only what the piece adds to the
-# file: then both sides have seen the same. Ours still has an advantage that this comparison hides: the model itself has to be kept
-# somewhere.
+# file: then both sides have seen the same. Their headers cancel in that difference, so ours is left out too. Ours still has an advantage
+# that this comparison hides: the model itself has to be kept somewhere.
 
 
 # %%
@@ -237,11 +241,12 @@ COMPRESSORS = {
     "bz2": lambda data: bz2.compress(data, 9),
     "xz": lambda data: lzma.compress(data, preset=9 | lzma.PRESET_EXTREME),
 }
-bits = {"this model": np.array([8 * len(each.data) / len(piece) for piece, each in zip(pieces, packed, strict=True)])}
+code = [len(each.data) - OVERHEAD for each in packed]
+bits = {"this model": np.array([8 * size / len(piece) for piece, size in zip(pieces, code, strict=True)])}
 for name, compress in COMPRESSORS.items():
     bits[name] = np.array([8 * added(compress, piece) / len(piece) for piece in pieces])
 for name, values in bits.items():
-    print(f"{name:<12} {values.mean():.3f} ± {values.std(ddof=1):.3f} bits per character, header included")
+    print(f"{name:<12} {values.mean():.3f} ± {values.std(ddof=1):.3f} bits per character, without header")
 
 best = min(COMPRESSORS, key=lambda name: bits[name].mean())
 said = paired(bits["this model"], bits[best]).sentence(
@@ -262,7 +267,7 @@ display(
 #
 # <details><summary>What to expect</summary>
 #
-# Many more bits than 8 if the text has characters that the model does not know or never expects; but the file still has exactly as many
-# bits as the surprises add up to. A claim may be bad news and still be true.
+# Many more bits than 8 if the text has characters that the model does not know or never expects; but the file still has as many bits
+# as the surprises and escapes add up to, and the few bytes accounted for above. A claim may be bad news and still be true.
 #
 # </details>

@@ -64,7 +64,7 @@ def in_one_piece(raw: bytes, encoding: str, compression: str | None = None) -> O
         pairs = text.count("\r\n")
         singles, newlines = text.count("\r") - pairs, text.count("\n") - pairs
         kinds = " and ".join(f"{count} {kind}" for count, kind in ((pairs, "CRLF"), (singles, "CR")) if count)
-        mixed = f" (mixed with {newlines} newlines)" if newlines else ""
+        mixed = f" (mixed with {newlines} newline{'s' * (newlines != 1)})" if newlines else ""
         notes.append(f"read {kinds} line ends as newlines{mixed}")
         text = io.StringIO(text, newline=None).read()
     return text.encode(), len(text), notes

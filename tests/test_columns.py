@@ -102,8 +102,9 @@ def test_what_was_left_out_and_changed_is_noted_and_counted() -> None:
     )
 
 
-def test_empty_lines_are_no_rows_and_line_ends_of_the_file_are_not_noted() -> None:
-    made = corpus(b'{"text": "one"}\r\n\r\n  \r\n{"text": "two"}')
+@pytest.mark.parametrize("more", [b"", b"\n", b"\n\n"])  # newlines among the other line ends: none, one, two
+def test_empty_lines_are_no_rows_and_line_ends_of_the_file_are_not_noted(more: bytes) -> None:
+    made = corpus(b'{"text": "one"}\r\n\r\n  \r\n' + more + b'{"text": "two"}')
     assert (str(made.text), made.notes) == ("onetwo", ())
 
 

@@ -68,7 +68,7 @@ def test_reading_again_what_was_read_changes_nothing(text: str) -> None:
         (b"a\r\nb\r\n", "read 2 CRLF line ends as newlines"),
         (b"a\rb", "read 1 CR line ends as newlines"),
         (b"a\r\nb\nc\nd", "read 1 CRLF line ends as newlines (mixed with 2 newlines)"),
-        (b"a\r\nb\rc\rd\n", "read 1 CRLF and 2 CR line ends as newlines (mixed with 1 newlines)"),
+        (b"a\r\nb\rc\rd\n", "read 1 CRLF and 2 CR line ends as newlines (mixed with 1 newline)"),
         (b"a\r\r\nb", "read 1 CRLF and 1 CR line ends as newlines"),
     ],
 )

@@ -7,7 +7,8 @@
 # This notebook answers **thirty-one questions** about such networks with code that runs. Every answer has two depths:
 #
 # * **By hand**: plain PyTorch, a few lines that you can make your own. Put together they are a complete program, `by_hand.py`, which lies
-#   next to this notebook in the repository and trains on any text file of 10,000 characters or more: `python by_hand.py my.txt`.
+#   next to this notebook in the repository and trains on any text file of 10,000 characters or more: `python by_hand.py my.txt`, in
+#   that folder.
 # * **With charloom**: the same with the library, and a cell marked ✔ that **checks that both agree**. It stops the notebook if they do
 #   not.
 #
@@ -16,7 +17,7 @@
 #
 # **Prerequisites.** Python (functions, loops, classes), and a little PyTorch: what a tensor is, and that `loss.backward()` computes
 # gradients. You know what a matrix times a vector is, what a logarithm and a probability are, and, for chapter 6, the chain rule.
-# Chapters 7 to 9 use means and standard deviations. Nothing about recurrent networks or language models is assumed.
+# From chapter 4 on, you need means and standard deviations. Nothing about recurrent networks or language models is assumed.
 #
 # **How to run it.** You can read everything here without running it. To run it, you need a laptop, no GPU. Nothing is downloaded, apart
 # from the packages that the next cell installs if they are missing and one text in chapter 10, which is skipped when there is no network:

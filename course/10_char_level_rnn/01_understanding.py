@@ -30,7 +30,7 @@
 # | $p_t$ | prediction | V | the scores as probabilities |
 # | $W_{xh}$, $W_{hh}$, $W_{hy}$ | weights | H × E, H × H, V × H | what is learned, together with the table and $b_h$, $b_y$ |
 #
-# Each letter keeps its meaning in the whole notebook; chapter 5 adds the gates.
+# The letters of this table keep their meaning in chapters 5 and 6; chapter 5 adds the gates.
 #
 # **The second equation is the idea of a recurrent network**: the new state is computed from the character *and from the previous state*.
 # tanh keeps each of its numbers between -1 and 1. The same weights are used at every step, so a network of fixed size reads a text of any
@@ -60,7 +60,8 @@ print("✔ PyTorch's own step computes the same four states")
 # %% [markdown]
 # The same as a picture: the network *unrolled* over "hello". It is one network, drawn once for each character that it reads. From the
 # bottom up, a column shows the character, its embedding x, the state h, the four probabilities, and the **target**: the character that really
-# comes next. The arrows between the states are the memory.
+# comes next. The arrows between the states are the memory. A blue square is a positive number, a red one a negative number, and the
+# darker it is, the further from zero. The green figure is the *surprise*, which is explained below the picture.
 
 # %% jupyter={"source_hidden": true}
 from matplotlib import colormaps
@@ -204,9 +205,10 @@ show(
 # network does not learn what happened that long ago. If it grows a little each time, it *explodes*, and one step can ruin the weights.
 # Bengio, Simard and Frasconi described this in 1994 ("Learning long-term dependencies with gradient descent is difficult").
 #
-# Exploding has a simple remedy, *clipping* the gradient (Q19). Against vanishing, the **LSTM** (Hochreiter and Schmidhuber, 1997) and the
-# **GRU** (Cho et al., 2014) add a path on which the state is multiplied by *gates* that can stay near 1, instead of by a matrix and a slope. Gates are numbers between 0 and 1 that
-# decide what is kept, written and shown. Chapter 5 builds both cells from their equations; chapter 6 measures how much of the gradient is
+# Exploding has a simple remedy, *clipping* the gradient (Q19). Against vanishing, the **LSTM** (Hochreiter and Schmidhuber, 1997; its
+# forget gate: Gers, Schmidhuber and Cummins, 2000) and the **GRU** (Cho et al., 2014) add a path on which the state is multiplied by
+# *gates* that can stay near 1, instead of by a matrix and a slope. Gates are numbers between 0 and 1 that decide what is kept, written
+# and shown. Chapter 5 builds both cells from their equations; chapter 6 measures how much of the gradient is
 # left over distance for each.
 #
 # ### Advantages and limitations, in a sentence each

@@ -141,7 +141,8 @@ for name, seed in (("seed 1", 1), ("again 1", 1), ("seed 2", 2)):
 
 # %% [markdown]
 # **With charloom.** `TrainingConfig(seed=1)`, or `--training.seed 1`. It must draw the same first weights, and so reach the same
-# losses. If it ignored the seed, or drew one number too many, all of them would differ.
+# losses. If it ignored the seed, or drew one number too many, all of them would differ. (While it trains, charloom shows a line of
+# progress. Its loss is the mean over the steps since the line last changed, so it need not be the loss of the last step.)
 
 # %%
 from charloom import TrainingConfig

@@ -126,7 +126,7 @@ axes.tick_params(axis="x", labelsize=8)
 axes.set_ylabel("share of the text")
 axes.set_title(
     headline(
-        f"The commonest character makes {most[0][1] / len(text):.0%} of the text, the ten commonest "
+        f"The commonest character makes up {most[0][1] / len(text):.0%} of the text, the ten commonest "
         f"{sum(count for _, count in most[:10]) / len(text):.0%}"
     )
 )

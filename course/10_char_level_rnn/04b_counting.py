@@ -1,7 +1,8 @@
 # %% [markdown]
 # ### From counting to a network
 #
-# *About 25 minutes. You need Q7 to Q10, logarithms, and what a probability is.*
+# *About 25 minutes. You need Q7 to Q10, logarithms, probabilities, means and standard deviations, and one PyTorch training step; Q17
+# explains Adam.*
 #
 # Before we build a recurrent network, we should know what the simplest models can do, and where they stop. The simplest model that
 # looks at the text at all is the **bigram**: it predicts each character from the one before it, by counting how often one follows
@@ -73,7 +74,7 @@ show(
 
 # %% [markdown]
 # **Smoothing.** A pair that never occurred has probability 0, so the first one in a new text costs -log 0, an infinite loss. The
-# remedy is as old as Laplace: pretend that each pair was seen *a* times more than it was,
+# remedy is as old as Laplace: pretend that each pair was seen *a* more times than it was,
 #
 # $$P(\text{next} \mid \text{this}) = \frac{\text{count}(\text{this}, \text{next}) + a}{\text{count}(\text{this}) + a V}.$$
 #
@@ -145,7 +146,7 @@ print("✔ one-hot vectors times W are the rows of W")
 # %% [markdown]
 # The loss is the mean of -log P over all pairs, as in Q16. Equal pairs have equal losses, so we may sum over the *table* instead
 # of the text: each entry counts as often as its pair occurs. This is the same loss, with one term for each pair instead of one for
-# each character. For the smoothing we add *a* to each count here too: the network then sees each pair *a* times more.
+# each character. For the smoothing we add *a* to each count here too: the network then sees each pair *a* more times.
 
 # %%
 over_the_text = F.cross_entropy(W[this], following).item()
@@ -189,7 +190,7 @@ frequent = pairs.sum(1) > 0
 panels[1].plot(table[frequent].flatten(), learned[frequent].flatten(), ".", markersize=3, color=COLOURS[0])
 panels[1].set(xscale="log", yscale="log", xlabel="probability, counted", ylabel="probability, learned")
 largest = (table - learned).abs().max().item()
-near = next(step for step, loss in enumerate(losses, start=1) if loss < floor_of_counting + 0.001)
+near = next(step for step, loss in enumerate(losses) if loss < floor_of_counting + 0.001)
 figure.suptitle(
     headline(
         f"Gradient descent finds the table of counts: after {near} steps its loss is within 0.001 nats, after {STEPS} no "

@@ -8,7 +8,8 @@
 # the same numbers as PyTorch and charloom, at every step.
 #
 # All cells have the same signature: the input x_t and the state go in, the new state comes out. x_t is the embedding of the
-# character that was read, as in chapter 1. PyTorch calls $W_{xh}$ W_ih; its two biases together are $b_h$. A layer's weights are two matrices and two biases:
+# character that was read, as in chapter 1. What chapter 1 calls $W_{xh}$ is W_ih in PyTorch; its two
+# biases together are $b_h$. A layer's weights are two matrices and two biases:
 #
 # | | shape | what it multiplies |
 # |---|---|---|
@@ -198,7 +199,7 @@ TO = (11.9, -0.1, "h goes to the next step and to the output layer")
 # %% [markdown]
 # The diagram of the LSTM shows the memory c as a line along the top, on which there is a multiplication by the forget gate and an
 # addition, and nothing else. Coloured blocks have weights; circles work unit by unit. The blue wires carry the input x_t, the
-# black ones the state.
+# black ones the state and what is computed from it.
 
 # %% jupyter={"source_hidden": true}
 draw_cell(
@@ -442,7 +443,7 @@ for extra, gates in opened.items():
     )
 
 # %% [markdown]
-# To remember is something that a gated cell has to *learn*; chapter 6 measures what that means for the gradient.
+# Remembering is something that a gated cell has to *learn*; chapter 6 measures what that means for the gradient.
 #
 # **Exercise. Predict first:** at which forget gate is half of the memory left after 50 characters? And after 1,000? First guess,
 # then solve f^t = 1/2.
@@ -469,8 +470,8 @@ for steps in (50, 1000):
 # <details><summary>Solution</summary>
 #
 # Nothing: the units have no order, only names, so the same network can be written down in H! ways. This is why unit 17 of one
-# training has nothing to do with unit 17 of another. Without the columns of W_hh, some units listen to the wrong neighbour, and the
-# logits change.
+# training has nothing to do with unit 17 of another. Without the columns of W_hh, every unit takes units 3 and 8 for each other, and
+# the logits change.
 # </details>
 
 # %% tags=["solution"] jupyter={"source_hidden": true}

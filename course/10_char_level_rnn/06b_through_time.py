@@ -150,7 +150,7 @@ show(
 )
 
 # %% [markdown]
-# Both halves of that sentence can be measured. We ask how the loss of slice 1 depends on the embeddings that were read in slice 0:
+# Both halves of the picture's title can be measured. We ask how the loss of slice 1 depends on the embeddings that were read in slice 0:
 # once with the state detached, once without.
 
 # %%
@@ -173,6 +173,8 @@ def gradient_in_the_slice_before(detach):
 cut_norm, cut_logits = gradient_in_the_slice_before(detach=True)
 whole_norm, whole_logits = gradient_in_the_slice_before(detach=False)
 assert cut_norm == 0 < whole_norm and torch.equal(cut_logits, whole_logits)
+
+# %%
 late_losses, state = {"carried": [], "emptied": []}, zero_state(model, STREAMS)
 LATE = LENGTH // 4  # the last places of a slice, which have LENGTH - LATE characters of it before them
 with torch.no_grad():
@@ -194,11 +196,12 @@ say(
         "an empty state at the beginning and the carried one",
         digits=4,
     )
-    + f". **Training never sees a gradient over more than {LENGTH} steps"
+    + ". **No gradient ever crosses a border"
     + (
-        ", yet the network uses what it carries from before.**"
+        ", yet the network uses, on text that it was trained on, "
+        f"{'a little of ' * (gain.mean < 0.01)}what is carried across.**"
         if gain.clear and gain.mean > 0
-        else "; that it uses what came before is not shown here.**"
+        else "; that the network uses what is carried across is not shown here.**"
     )
 )
 
@@ -207,8 +210,9 @@ say(
 #
 # On its way back the gradient is multiplied, at each step, by the slope of tanh and by W_hh: `from_later = da @ W_hh`. Where these
 # factors are smaller than 1, it shrinks exponentially with the distance; where they are larger, it explodes. Bengio, Simard and
-# Frasconi (1994) described this; Hochreiter and Schmidhuber's **LSTM** (1997) and Cho et al.'s **GRU** (2014) keep a memory that is
-# multiplied, unit by unit, by a gate that can stay near 1, instead of by a matrix and the slope of tanh.
+# Frasconi (1994) described this; Hochreiter and Schmidhuber's **LSTM** (1997; its forget gate: Gers, Schmidhuber and Cummins 2000) and
+# Cho et al.'s **GRU** (2014) keep a memory that is multiplied, unit by unit, by a gate that can stay near 1, instead of by a matrix and
+# the slope of tanh.
 #
 # We measure it: the loss of one prediction, and its gradient with respect to the embedding of each character before. The norm, as a
 # share of that at distance 0, says how much a character *d* steps back can still teach. Four cells, before and after training,
@@ -246,7 +250,7 @@ for name, make in FOUR_CELLS.items():
                     pass
                 reached.setdefault(name, []).append(round(record["loss"], 2))
             norms = gradient_by_distance(network, DISTANCE)
-            shares[when][name].append((norms / norms[0]).clamp(min=1e-60))
+            shares[when][name].append((norms / norms[0]).double().clamp(min=1e-60))
         if name == "LSTM":
             trained_lstms.append(network)
 print("last training loss of each seed, nats:", reached)
@@ -274,7 +278,7 @@ for axes, (when, of_cell) in zip(panels, shares.items()):
         )
     axes.axvline(FAR, color="black", linestyle=":", linewidth=1)
     axes.set_yscale("log")
-    axes.set_ylim(1e-12, 3)
+    axes.set_ylim(1e-16, 3)
     axes.set_xlabel("characters back")
     axes.set_title(when)
 panels[0].set_ylabel("norm of the gradient,\nas a share of that at distance 0")
@@ -332,12 +336,52 @@ say(
     "**What training changes**, in powers of ten: "
     + "; ".join(f"{name} {change.mean:+.1f} ± {change.margin:.1f}" for name, change in changes.items())
     + f". Those that clearly keep more of the gradient once they are trained: {', '.join(grown) or 'none'}. "
-    + ("To remember is something that a network has to *learn*." if grown else "")
+    + ("Remembering is something that a network has to *learn*." if grown else "")
 )
 
 # %% [markdown]
-# **Why is so little left in an untrained LSTM?** Its memory c is multiplied by the forget gate f at each step, and f is a sigmoid of
-# numbers near 0, so about 1/2: after n steps about 0.5^n. Let us look at the gates themselves:
+# **Why is so little left in an untrained LSTM?** Two ways lead back. One runs along the memory c, which is multiplied by the forget gate
+# f at each step; f is a sigmoid of numbers near 0, so about 1/2. The other runs through h and the weights of all gates. To see what each
+# is worth, we close the second one: the cell of chapter 5, with h detached before each step.
+
+# %%
+
+
+def gradient_along_c(network, length):
+    """As `gradient_by_distance` for an LSTM, but along the memory c alone."""
+    starts = torch.linspace(0, len(validation_ids) - length - 1, 64).long()
+    passages = validation_ids[starts + torch.arange(length + 1)[:, None]].to(device)
+    embedded = network.embedding(passages[:-1]).detach().requires_grad_()
+    h, c = (part[0] for part in zero_state(network, 64))
+    for x in embedded:
+        h, c = lstm_step(x, (h.detach(), c), weights_of(network.recurrent))
+    loss = F.cross_entropy(network.output(h), passages[-1], reduction="sum")
+    (gradient,) = torch.autograd.grad(loss, embedded)
+    return gradient.norm(dim=2).mean(dim=1).flip(0).cpu()
+
+
+ways = {"both ways": [], "along c": []}
+for seed in CELL_SEEDS:
+    torch.manual_seed(seed)
+    untrained = lstm_network(choose(128, 32))
+    for way, measure in zip(ways, (gradient_by_distance, gradient_along_c)):
+        norms = measure(untrained, DISTANCE)
+        ways[way].append(float(norms[FAR] / norms[0]) ** (1 / FAR))  # the factor of one step, if all were alike
+for way, factors in ways.items():
+    print(f"{way:<10} the gradient is multiplied by {min(factors):.2f} to {max(factors):.2f} a step")
+say(
+    "In an untrained LSTM, "
+    + paired(ways["both ways"], ways["along c"]).sentence(
+        "both ways together keep more in a step than c alone",
+        "both ways together keep less in a step than c alone",
+        "what both ways together keep in a step and what c alone keeps",
+        "",
+    )
+    + "."
+)
+
+# %% [markdown]
+# The gates of the first way can be *opened*, and that is what training can do to let a memory last. Let us look at them:
 
 # %%
 
@@ -378,8 +422,8 @@ axes.set_title(
     headline(
         "A network's most open forget gate: "
         + ", ".join(f"{found[0]:.2f} to {found[-1]:.2f} {when}" for when, found in most_open.items())
-        + f". Over {FAR} steps that keeps at most "
-        + ", ".join(f"{found[0] ** FAR:.0e} to {found[-1] ** FAR:.0e}" for found in most_open.values())
+        + f". In that unit, the path along c alone keeps over {FAR} steps about "
+        + ", ".join(f"{found[0] ** FAR:.0e} to {found[-1] ** FAR:.0e} {when}" for when, found in most_open.items())
     )
 )
 show("Histograms of the mean forget gate of each unit, before and after training.")

@@ -145,7 +145,7 @@ class Cleaning:
             newlines = self._newlines - self._pairs
             kinds = ((self._pairs, "CRLF"), (self._returns - self._pairs, "CR"))
             told = " and ".join(f"{count:,} {kind}" for count, kind in kinds if count)
-            mixed = f" (mixed with {newlines:,} newlines)" if newlines else ""
+            mixed = f" (mixed with {newlines:,} newline{'s' * (newlines != 1)})" if newlines else ""
             self.notes.append(f"read {told} line ends as newlines{mixed}")
 
 

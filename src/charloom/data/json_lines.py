@@ -49,7 +49,7 @@ def json_lines(pieces: Iterable[bytes], file: RowFile, notes: list[str]) -> Iter
         raise file.missing(names)
 
 
-_ENDS = ("line ends as newlines", " newlines)")
+_ENDS = ("line ends as newlines", " newline)", " newlines)")
 """Ends of the note about line ends."""
 
 
