@@ -254,7 +254,7 @@ def test_if_one_process_is_gone_the_others_end_with_a_sentence(
 
 
 def test_whoever_is_killed_nothing_is_lost(forge: Forge, folder: Path) -> None:
-    assert kill(forge, folder, 10, seed=0) == 10
+    assert kill(forge, folder, 20, seed=0) == 20
 
 
 @pytest.mark.slow
