@@ -1,6 +1,7 @@
 """Is training in two processes of one thread faster than in one process of two threads, and what do they send?
 
-Usage: python benchmarks/processes.py [--steps 40] [--rounds 3] [--units 512] [--output FILE.json]
+Usage: python benchmarks/processes.py [--steps 40] [--rounds 3] [--units 512] [--batch 32]
+                                       [--output FILE.json]
 
 Both train the same network on the same batches (a 1xUNITS LSTM on the embedded corpus, Muon), in turns. A round's
 figure is the time of the second half of the steps, so starting, planning and saving do not count. The bytes are those
@@ -22,12 +23,12 @@ from machine import machine, title
 TEXT = "python-docs"
 
 
-def arguments(steps: int, units: int, run: Path) -> list[str]:
+def arguments(steps: int, units: int, run: Path, *, batch: int = 32) -> list[str]:
     """The arguments of one training."""
     return [
         *("train", TEXT, "--steps", str(steps), "--run", str(run), "--json", "--from", "none"),
         *("--network.hidden-size", str(units), "--network.embedding-size", "128"),
-        *("--training.batch-size", "32", "--training.sequence-length", "128", "--training.optimizer", "muon"),
+        *("--training.batch-size", str(batch), "--training.sequence-length", "128", "--training.optimizer", "muon"),
         *("--training.validations", "1", "--save-every", "1h", "--device", "cpu"),
     ]
 
@@ -53,12 +54,12 @@ def sent() -> int:
     return int(line.split(":")[1].split()[8])
 
 
-def train(processes: int, threads: int, steps: int, units: int) -> tuple[float, int, dict[str, object]]:
+def train(processes: int, threads: int, steps: int, units: int, batch: int) -> tuple[float, int, dict[str, object]]:
     """Seconds per step, bytes sent over the loopback device, and the figures of one training."""
     with tempfile.TemporaryDirectory() as folder:
         run, before = Path(folder) / "run", sent()
         done = subprocess.run(
-            [*command(processes), *arguments(steps, units, run)],
+            [*command(processes), *arguments(steps, units, run, batch=batch)],
             env=os.environ | {"OMP_NUM_THREADS": str(threads)},
             capture_output=True,
             text=True,
@@ -79,14 +80,15 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--units", type=int, default=512)
+    parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--output", type=Path, default=None)
     options = parser.parse_args()
     one, two, figures = [], [], {}
     for _ in range(options.rounds):
-        one.append(train(1, 2, options.steps, options.units)[0])
-        seconds, many_bytes, figures = train(2, 1, options.steps, options.units)
+        one.append(train(1, 2, options.steps, options.units, options.batch)[0])
+        seconds, many_bytes, figures = train(2, 1, options.steps, options.units, options.batch)
         two.append(seconds)
-    few_bytes = train(2, 1, options.steps // 2, options.units)[1]
+    few_bytes = train(2, 1, options.steps // 2, options.units, options.batch)[1]
     counted = (many_bytes - few_bytes) / (options.steps - options.steps // 2)
     matrices = 4 * options.units * (128 + options.units)
     bfloat16 = "bfloat16" in str(machine()["extensions"]) or any("bf16" in name for name in machine()["extensions"])
