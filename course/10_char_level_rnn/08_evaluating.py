@@ -258,7 +258,9 @@ figure, axes = plt.subplots(figsize=(9, 0.5 + 0.27 * len(ranked)), dpi=110)
 for row, name in enumerate(ranked):
     axes.barh(row, floor[name] / math.log(2), color=COLOURS[kinds.get(name.split()[0], 0)], height=0.7)
     after = 2 * noise / math.log(2) if name == "our network, by hand" else 0  # the thin line
-    axes.text(floor[name] / math.log(2) + after + 0.05, row, f"{floor[name] / math.log(2):.2f}", va="center", fontsize=8)
+    axes.text(
+        floor[name] / math.log(2) + after + 0.05, row, f"{floor[name] / math.log(2):.2f}", va="center", fontsize=8
+    )
 row = ranked.index("our network, by hand")
 axes.errorbar(nats / math.log(2), row, xerr=2 * noise / math.log(2), color="black", linewidth=1)
 axes.set_yticks(range(len(ranked)), ranked, fontsize=8)

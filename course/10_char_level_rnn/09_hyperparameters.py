@@ -724,7 +724,9 @@ for reach, kind in REACHES.items():
     logits[-1].max().backward()
     reached = int((short.embedding.weight.grad.abs().sum(dim=1) > 0).sum())  # each symbol has its own row
     assert reached == (len(different) - 1) % reach + 1
-    print(f"reach {reach:>2}: the same predictions; from the last one, the gradient reaches {reached} character{'s' * (reached > 1)}")
+    print(
+        f"reach {reach:>2}: the same predictions; from the last one, the gradient reaches {reached} character{'s' * (reached > 1)}"
+    )
 
 # %% [markdown]
 # **Predict first:** at the same number of updates, how much does it cost if the gradient reaches only 1, 8 or 16 characters instead

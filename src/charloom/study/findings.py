@@ -81,7 +81,9 @@ def _ordered(curve: Curve, points: list[Point], noise: float | None, budget: str
     helps = f"{_capital(more)} up to {points[low].label} {within}"
     if low == 0:
         smallest = (
-            f"{points[0].label} is enough" if high == 0 else f"{points[0].label} to {points[high].label} cannot be told apart"
+            f"{points[0].label} is enough"
+            if high == 0
+            else f"{points[0].label} to {points[high].label} cannot be told apart"
         )
         no = _capital(more.replace(" helps", " does not help"))
         return f"{no} {within}: {smallest}, {_cost(best, points[-1])}"
