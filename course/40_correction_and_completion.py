@@ -464,22 +464,24 @@ CERTAINTIES = (0.5, 0.7, 0.9, 0.97, 0.99)
 curves = {}
 figure, axes = plt.subplots(figsize=(7, 4), dpi=100)
 for number, known in enumerate(correctors):
-    curve = np.array(
-        [of_passages(made["the novel", known], sure) for sure in CERTAINTIES]
-    )  # (certainties, passages, 2)
+    curve = [of_passages(made["the novel", known], sure) for sure in CERTAINTIES]
+    curve = np.array(curve)  # (certainties, passages, 2)
     curves[known] = curve.mean(1)
     (repaired, spoilt), spreads = curve.mean(1).T, curve.std(1, ddof=1).T
     style = {"color": COLOURS[number], "marker": MARKERS[number], "capsize": 2, "label": f"known: {known}"}
-    axes.errorbar(spoilt, repaired, xerr=spreads[1], yerr=spreads[0], **style)
+    down, up = np.minimum(spreads, (repaired, spoilt)), np.minimum(spreads, (100 - repaired, 100 - spoilt))
+    axes.errorbar(spoilt, repaired, xerr=(down[1], up[1]), yerr=(down[0], up[0]), **style)  # between 0 and 100
     side = ((4, 5), (4, -12), (-26, 5))[number % 3]  # so that the labels of two lines do not lie on each other
     for sure, x, y in zip(CERTAINTIES, spoilt, repaired, strict=True):
         if sure in (0.5, 0.9, 0.99):
             axes.annotate(f"{sure:.0%}", (x, y), side, textcoords="offset points", fontsize=8, color=COLOURS[number])
 axes.set(xlabel="right words spoilt (%)", ylabel="slips repaired (%)")
-(repaired, spoilt), (fewer, safer) = (curves["the training text"][at] for at in (0, 2))
+most = max(curves, key=lambda known: curves[known][0, 1])  # the corrector that spoils most
+(repaired, spoilt), (fewer, safer) = (curves[most][at] for at in (0, 2))
 axes.set_title(
-    f"Known: the training text. A certainty of {CERTAINTIES[2]:.0%} instead of {CERTAINTIES[0]:.0%}: {fewer:.0f}% of the slips\n"
-    f"repaired instead of {repaired:.0f}%, {safer:.1f}% of the right words spoilt instead of {spoilt:.1f}%",
+    f"Known: {most}. A certainty of {CERTAINTIES[2]:.0%} instead of\n"
+    f"{CERTAINTIES[0]:.0%}: {fewer:.0f}% of the slips repaired instead of {repaired:.0f}%, {safer:.1f}% of the right words spoilt\n"
+    f"instead of {spoilt:.1f}%",
     loc="left",
     fontsize=10,
 )
