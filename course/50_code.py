@@ -239,7 +239,14 @@ for number, way in enumerate(dict.fromkeys(way for way, _ in shares)):
     label = way if "compiles" in way else f"{way}, parses"
     line = "--" if "compiles" in way else "-"
     below = np.minimum(spreads, means)  # a share is not below 0, and not above 1
-    style = {"color": COLOURS[number], "ls": line, "capsize": 3, "label": label, "marker": MARKERS[number]}
+    style = {
+        "color": COLOURS[number],
+        "ls": line,
+        "capsize": 3,
+        "label": label,
+        "marker": MARKERS[number],
+        "elinewidth": 1.5,
+    }
     style |= (
         {"alpha": 0.9} if "compiles" in way else {"alpha": 0.35, "lw": 5, "ms": 10}
     )  # thick and pale, below the other
@@ -248,7 +255,7 @@ axes.set(xlabel="characters written", ylabel="share of the texts", ylim=(-0.05, 
 longest = LENGTHS[-1]
 refused = 1 - shares["constrained, compiles", longest].mean()
 axes.set_title(
-    f"Of the texts of {longest} characters, {shares['free', longest].mean():.0%} parse when written freely, "
+    f"Of the texts of {longest} characters, {shares['free', longest].mean():.0%} parse when written freely,\n"
     f"{shares['constrained', longest].mean():.0%} under the constraint",
     loc="left",
     fontsize=11,

@@ -144,8 +144,10 @@ show("How much of the way to held-out text is gone, by training step, for letter
 def when_reached(steps):
     """In words, when most of the way was gone."""
     steps = sorted(steps)
+    if steps[0] == math.inf:
+        return f"with no seed by step {SNAPSHOTS[-1]:,}"
     if steps[-1] == math.inf:
-        return f"not yet by step {SNAPSHOTS[-1]:,} with {'any' if steps[0] == math.inf else 'every'} seed"
+        return f"only with some seeds by step {SNAPSHOTS[-1]:,}"
     return f"by step {steps[0]:,}" + (f" to {steps[-1]:,}, depending on the seed" if steps[0] != steps[-1] else "")
 
 
