@@ -266,6 +266,8 @@ figure.tight_layout()
 show(
     "The share of texts that parse by their length, written freely and under the constraint, and of those that compile."
 )
+
+# %%
 say(
     f"The bars show how much the {len(PROMPTS)} beginnings differ, each with {SEEDS} seeds. "
     + (

@@ -512,6 +512,7 @@ def with_charloom_lines(seed):
     return charloom.load(run.path)
 
 
+# %%
 def train_across_words(model, ids, steps, peak, streams=16, length=32):
     """The wrong way: the state is carried from each word to the next, as in a long text."""
     optimizer, slices = make_optimizer(model), len(ids) // (streams * length)
@@ -573,6 +574,8 @@ distances = {
 print(f"distance from the words of the text, mean of {len(WORD_SEEDS)} seeds (lowest to highest)")
 for (name, what), values in distances.items():
     print(f"{what:<13} {name:<26} {np.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})")
+
+# %%
 for what in features:
     ways = {name: distances[name, what] for name in written_words}
     say(

@@ -115,6 +115,8 @@ axes.set_title(
 show(
     "What missing context costs, by the number n of characters: one line for the mean over windows of n, one for characters that have n/2 to n before them."
 )
+
+# %%
 context_cost = dict(zip(windows, costs_of_context))
 small = [cost.mean + cost.margin <= 0.01 for cost in costs_of_context]
 enough = next((size for place, size in enumerate(windows) if all(small[place:])), None)

@@ -386,6 +386,7 @@ def measure_words(results):
             one["words"] = 100 * sum(word in words_of_our_text for word in words) / max(1, len(words))
 
 
+# %%
 TURNS, STEPS_OF_A_TURN = choose(50, 3), 3
 
 

@@ -474,6 +474,8 @@ axes.set_title(
 show(
     "Slips undone against right words spoilt, one line for known words and one for words never seen, a point for each cost of a slip."
 )
+
+# %%
 say(
     f"With SLIP = {SLIP:g}: "
     + compared(
@@ -793,6 +795,8 @@ axes.set_title(
     )
 )
 show("The share of written lines of code that Python accepts, by temperature, with a dashed line for real lines.")
+
+# %%
 say(
     "**"
     + compared(
@@ -805,6 +809,8 @@ say(
     + ".** A right line is a small thing: a whole function needs all of its lines, and names that exist. Lesson 50 lets a parser watch while "
     "the model writes, so that everything it writes is Python."
 )
+
+# %%
 say(
     "| temperature | lines in 20 texts | spaces among the characters |\n|---|---|---|\n"
     + "\n".join(
