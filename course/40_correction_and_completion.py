@@ -84,31 +84,46 @@ runs = {
 writers = {name: Writer.load(run.path) for name, run in runs.items()}
 writer = writers["from english"]
 print(f"{len(text):,} characters; {runs['from english'].config().plan.recipe.reason}")
+for name, run in runs.items():
+    print(f"{name}: {run.step():,} steps of {run.config().plan.steps:,} planned")
 
 # %% [markdown]
-# And here is the other text, from the first page of *The Virginian* (Owen Wister, 1902). It is English, but the manual has no horses in it.
-# Nor has `english` read it: this novel was left out of its texts, so that it can be tested on something.
+# And here is the other text, the first pages of *Riders of the Purple Sage* (Zane Grey, 1912). It is English, but the manual has no
+# horses in it. Nor has `english` read it: this novel was left out of its texts, and no setting of the corrector was chosen by looking
+# at it, so that there is something to test on.
 
 # %%
-NOVEL = """Some notable sight was drawing the passengers, both men and women, to the window; and therefore I rose and crossed the
-car to see what it was. I saw near the track an enclosure, and round it some laughing men, and inside it some whirling
-dust, and amid the dust some horses, plunging, huddling, and dodging. They were cow ponies in a corral, and one of
-them would not be caught, no matter who threw the rope. We were also six hours late, and starving for entertainment.
-The pony in the corral was wise, and rapid of limb. Have you seen a skilful boxer watch his antagonist with a quiet,
-incessant eye? Such an eye as this did the pony keep upon whatever man took the rope. The man might pretend to look at
-the weather, which was fine; or he might affect earnest conversation with a bystander: it was bootless. The pony saw
-through it. No feint hoodwinked him. This animal was thoroughly a man of the world. His undistracted eye stayed fixed
-upon the dissembling foe, and the gravity of his horse-expression made the matter one of high comedy. Then the rope
-would sail out at him, but he was already elsewhere; and if horses laugh, gayety must have abounded in that corral.
-Sometimes the pony took a turn alone; next he had slid in a flash among his brothers, and the whole of them like a
-school of playful fish whipped round the corral, kicking up the fine dust, and (I take it) roaring with laughter.
-Through the window-glass of our Pullman the thud of their mischievous hoofs reached us, and the strong, humorous
-curses of the cow-boys. Then for the first time I noticed a man who sat on the high gate of the corral, looking on.
-For he now climbed down with the undulations of a tiger, smooth and easy, as if his muscles flowed beneath his skin.
-The others had all visibly whirled the rope, some of them even shoulder high. I did not see his arm lift or move. He
-appeared to hold the rope down low, by his leg. But like a sudden snake I saw the noose go out its length and fall
-true; and the thing was done. As the captured pony walked in with a sweet, church-door expression, our train moved
-slowly on to the station, and a passenger remarked, "That man knows his business."
+NOVEL = """A sharp clip-crop of iron-shod hoofs deadened and died away, and clouds of yellow dust drifted from under the
+cottonwoods out over the sage.
+Jane Withersteen gazed down the wide purple slope with dreamy and troubled eyes. A rider had just left her and it
+was his message that held her thoughtful and almost sad, awaiting the churchmen who were coming to resent and attack
+her right to befriend a Gentile.
+She wondered if the unrest and strife that had lately come to the little village of Cottonwoods was to involve her.
+And then she sighed, remembering that her father had founded this remotest border settlement of southern Utah and
+that he had left it to her. She owned all the ground and many of the cottages. Withersteen House was hers, and the
+great ranch, with its thousands of cattle, and the swiftest horses of the sage. To her belonged Amber Spring, the
+water which gave verdure and beauty to the village and made living possible on that wild purple upland waste. She
+could not escape being involved by whatever befell Cottonwoods.
+That year, 1871, had marked a change which had been gradually coming in the lives of the peace-loving Mormons of the
+border. Glaze--Stone Bridge--Sterling, villages to the north, had risen against the invasion of Gentile settlers and
+the forays of rustlers. There had been opposition to the one and fighting with the other. And now Cottonwoods had
+begun to wake and bestir itself and grown hard.
+Jane prayed that the tranquillity and sweetness of her life would not be permanently disrupted. She meant to do so
+much more for her people than she had done. She wanted the sleepy quiet pastoral days to last always. Trouble
+between the Mormons and the Gentiles of the community would make her unhappy. She was Mormon-born, and she was a
+friend to poor and unfortunate Gentiles. She wished only to go on doing good and being happy. And she thought of
+what that great ranch meant to her. She loved it all--the grove of cottonwoods, the old stone house, the
+amber-tinted water, and the droves of shaggy, dusty horses and mustangs, the sleek, clean-limbed, blooded racers,
+and the browsing herds of cattle and the lean, sun-browned riders of the sage.
+While she waited there she forgot the prospect of untoward change. The bray of a lazy burro broke the afternoon
+quiet, and it was comfortingly suggestive of the drowsy farmyard, and the open corrals, and the green alfalfa
+fields. Her clear sight intensified the purple sage-slope as it rolled before her. Low swells of prairie-like ground
+sloped up to the west. Dark, lonely cedar-trees, few and far between, stood out strikingly, and at long distances
+ruins of red rocks. Farther on, up the gradual slope, rose a broken wall, a huge monument, looming dark purple and
+stretching its solitary, mystic way, a wavering line that faded in the north. Here to the westward was the light and
+color and beauty. Northward the slope descended to a dim line of canyons from which rose an up-flinging of the
+earth, not mountainous, but a vast heave of purple uplands, with ribbed and fan-shaped walls, castle-crowned cliffs,
+and gray escarpments. Over it all crept the lengthening, waning afternoon shadows.
 """
 
 # %%
@@ -142,7 +157,7 @@ assert total <= 1.0001
 
 # %% [markdown]
 # `Completer.type` reads one more key and remembers everything before it: a keystroke costs one step of the network and the beam.
-# That is fast enough to run at each key.
+# Is that fast enough to run at each key? A fast typist presses one every 100 milliseconds or so.
 
 # %%
 typed, times = Completer(writer), []
@@ -152,13 +167,19 @@ for key in "An exception is rai":
     suggestions = [typed.begun + completion.text for completion in typed.suggest(3)]
     times.append(time.perf_counter() - began)
     print(f"{typed.typed!r:24} {', '.join(suggestions)}")
-print(f"the slowest of {len(times)} keys took {1000 * max(times):.0f} ms")
+quick = sum(each < 0.1 for each in times)
+print(f"half of the keys took at most {1000 * np.median(times):.0f} ms, the slowest {1000 * max(times):.0f} ms")
+print(f"{quick} of {len(times)} took less than 100 ms")
 
 # %% [markdown]
 # ### How many keys does it save?
 # A typist sees five suggestions and takes the right one with a single key, which also types the space. The rival is as simple as can
 # be: it proposes the five commonest words of the training text that begin as typed, and looks at nothing else. Predict first: how many
 # keys does each save, on the manual and on the novel?
+#
+# The figure after ± is the standard deviation over the passages. Below, two ways are compared in pairs, passage by passage: their mean
+# difference has a margin, Student's t for 95 % times the standard error, and where the difference is no larger than its margin, the two
+# cannot be told apart.
 
 
 # %%
@@ -212,7 +233,7 @@ def keys_saved(passage, helper):
 
 
 # %%
-SIZE, PASSAGES = choose(500, 150), choose(4, 2)
+SIZE, PASSAGES = choose(500, 60), choose(4, 2)
 TEXTS = {"the manual": held_out, "the novel": NOVEL}
 HELPERS = {
     "from english": lambda: OurModel(Completer(writers["from english"])),
@@ -239,9 +260,6 @@ for name in TEXTS:
         say(f"* On {name}, {said}.")
 
 # %% [markdown]
-# Two figures are compared in pairs, here passage by passage. Their mean difference has a margin, Student's t for 95 % times the standard
-# error, and where the difference is no larger than its margin, the two cannot be told apart.
-#
 # A completer is as good as its model knows your subject. If you mean to write letters, train on letters.
 #
 # ## Correction
@@ -271,8 +289,8 @@ print(", ".join(f"{name}: {len(lexicon):,} words" for name, lexicon in lexicons.
 
 correctors = {name: Corrector(writer, lexicon) for name, lexicon in lexicons.items()}
 corrector = correctors["the training text"]
-correctors["the training text*"] = Corrector(writers["from nothing"], lexicons["the training text"])
-print("* with the network that started from nothing")
+FROM_NOTHING = "training text, network from nothing"
+correctors[FROM_NOTHING] = Corrector(writers["from nothing"], lexicons["the training text"])
 for before, after in [("The name", "the module is"), ("This is called", "each item in the list")]:
     state = corrector.context.read(before + " ", corrector.context.begin())
     found = corrector.candidates("fo", " " + after, state, belief=-50)[:3]  # "fo" itself is surely no word
@@ -300,8 +318,9 @@ assert "http://docs.pyhton.org/" in corrected and "`objcet.py`" in corrected
 # ## Good words spoilt
 #
 # So much for the demonstration. Now the question that matters: how many slips are repaired, and how many right words are changed? We take
-# texts that the model has not seen, and put slips into them: each word of four letters or more gets one with a probability of 1 in 10.
-# The slips are drawn four times.
+# four passages of each text that the model has not seen, and put slips into them: each word of four or more small letters, with no mark
+# next to it, gets one with a probability of 1 in 10. The novel's passages are short, so into each of them slips are drawn twice, and the
+# mean counts. The figure after ± is the standard deviation over the passages.
 
 
 # %%
@@ -333,34 +352,49 @@ def rates(pairs, changes, sure=0.5):
     words = [(typed, meant, after) for (typed, meant), after in zip(pairs, result, strict=True) if meant.strip()]
     repaired = [after == meant for typed, meant, after in words if typed != meant]
     spoilt = [after != meant for typed, meant, after in words if typed == meant]
-    return 100 * sum(repaired) / max(1, len(repaired)), 100 * sum(spoilt) / len(spoilt)
+    return 100 * sum(repaired) / max(1, len(repaired)), 100 * sum(spoilt) / max(1, len(spoilt))
+
+
+def of_passages(tested, sure=0.5):
+    """The two shares of each passage, means over its draws, from (typed and meant, changes) of each draw: (passages, 2)."""
+    return np.array([np.mean([rates(*draw, sure) for draw in draws], axis=0) for draws in tested])
 
 
 # %%
-LETTERS = choose(2_000, 400)
-DRAWS = choose(4, 2)
-sources = {
-    "the manual": [held_out[draw * LETTERS :][:LETTERS] for draw in range(DRAWS)],
-    "the novel": [NOVEL[:LETTERS]] * DRAWS,
-}
+LETTERS = {"the manual": choose(2_000, 150), "the novel": choose(len(NOVEL) // PASSAGES - 10, 150)}
+DRAWS = {"the manual": 1, "the novel": choose(2, 1)}
+sources = {}  # passages that end with a word
+for name, source in TEXTS.items():
+    ends = [0]
+    for _ in range(PASSAGES):
+        ends.append(source.index(" ", ends[-1] + LETTERS[name]))
+    sources[name] = [source[start:end] for start, end in itertools.pairwise(ends)]
 drawn = {
-    name: [with_slips(each, random.Random(draw)) for draw, each in enumerate(all_)] for name, all_ in sources.items()
+    name: [
+        [with_slips(each, random.Random(10 * number + draw)) for draw in range(DRAWS[name])]
+        for number, each in enumerate(all_)
+    ]
+    for name, all_ in sources.items()
 }
-made, outcome = {}, {}
-print(f"{'':<12}{'known words':<20}{'slips repaired':>18}{'right words spoilt':>22}")
-for name, known in itertools.product(sources, correctors):
-    typed = ["".join(word for word, _ in pairs) for pairs in drawn[name]]
-    made[name, known] = [correctors[known].changes(each) for each in typed]
-    outcome[name, known] = np.array([rates(*each) for each in zip(drawn[name], made[name, known], strict=True)])
-    repaired, spoilt = outcome[name, known].T
-    print(f"{name:<12}{known:<20}{spread(repaired) + ' %':>18}{spread(spoilt, 1) + ' %':>22}")
 
 # %%
-FROM, LISTS = ("the training text", "the training text*"), ("a word list, too", "the training text")
+made, outcome = {}, {}
+print(f"{'':<12}{'known words':<38}{'slips repaired':>18}{'right words spoilt':>22}")
+for name, known in itertools.product(sources, correctors):
+    made[name, known] = [
+        [(pairs, correctors[known].changes("".join(word for word, _ in pairs))) for pairs in draws]
+        for draws in drawn[name]
+    ]
+    outcome[name, known] = of_passages(made[name, known])
+    repaired, spoilt = outcome[name, known].T
+    print(f"{name:<12}{known:<38}{spread(repaired) + ' %':>18}{spread(spoilt, 1) + ' %':>22}")
+
+# %%
+FROM, LISTS = ("the training text", FROM_NOTHING), ("a word list, too", "the training text")
 
 
 def compared(name, column, one, other, what):
-    """A sentence about slips repaired (column 0) or right words spoilt (column 1), draw by draw."""
+    """A sentence about slips repaired (column 0) or right words spoilt (column 1), passage by passage."""
     found = paired(outcome[name, one][:, column], outcome[name, other][:, column])
     things, done = what
     return found.sentence(
@@ -395,20 +429,29 @@ for (name, known), shares in outcome.items():
     if (
         not spoilt.any()
     ):  # the rule of three: an event that did not happen in n trials has a probability below 3 / n, 95 % sure
-        count = sum(len(each.split()) for each in set(sources[name]))
+        count = len("".join(sources[name]).split())
         say(f"  None in {count:,} words is not never: it may still be up to {3000 / count:.0f} in 1,000.")
 
 # %% [markdown]
 # In a careful text the corrector should do better than that: it estimates from the text itself how common slips are, and a word that
-# it would change in a careless text may stay in a clean one. Does it? Here are the texts without any slip. Compare with the table above.
+# it would change in a careless text may stay in a clean one. Does it? Here are the same passages without any slip, read as one text.
 
 # %%
-for name in sources:
-    clean = "".join(sources[name]) if name == "the manual" else NOVEL
-    for known, corrector in correctors.items():
-        spoilt = corrector.correct(clean)[1]
-        shown = ", ".join(f"{change.before} -> {change.after}" for change in spoilt[:6])
-        print(f"{name}, {known}: {len(spoilt)} of {len(clean.split())} right words were changed: {shown}")
+for name, known in itertools.product(sources, correctors):
+    clean = "".join(sources[name])
+    changed = correctors[known].correct(clean)[1]
+    ends = np.cumsum([len(each) for each in sources[name]])
+    inside = np.bincount([int(np.searchsorted(ends, each.start, side="right")) for each in changed], minlength=PASSAGES)
+    of_clean = 100 * inside / [len(each.split()) for each in sources[name]]
+    said = paired(of_clean, outcome[name, known][:, 1]).sentence(
+        "**more than with slips**", "**fewer than with slips**", "the shares with and without slips", "points", 1
+    )
+    shown = ", ".join(f"{change.before} -> {change.after}" for change in changed[:6])
+    say(
+        f"* {name[0].upper()}{name[1:]}, known: {known}. {len(changed)} of {len(clean.split()):,} right words are changed, "
+        f"{spread(of_clean, 1)} %; with slips {spread(outcome[name, known][:, 1], 1)} %: {said}."
+        + (f" Changed: {shown}." if changed else "")
+    )
 
 # %% [markdown]
 # False alarms are right words that the corrector does not know and that look like one it knows. So there are two remedies: let it
@@ -421,19 +464,24 @@ CERTAINTIES = (0.5, 0.7, 0.9, 0.97, 0.99)
 curves = {}
 figure, axes = plt.subplots(figsize=(7, 4), dpi=100)
 for number, known in enumerate(correctors):
-    both = list(zip(drawn["the novel"], made["the novel", known], strict=True))
-    curve = np.array([[rates(*each, sure) for each in both] for sure in CERTAINTIES])  # (certainties, draws, 2)
+    curve = [of_passages(made["the novel", known], sure) for sure in CERTAINTIES]
+    curve = np.array(curve)  # (certainties, passages, 2)
     curves[known] = curve.mean(1)
     (repaired, spoilt), spreads = curve.mean(1).T, curve.std(1, ddof=1).T
     style = {"color": COLOURS[number], "marker": MARKERS[number], "capsize": 2, "label": f"known: {known}"}
-    axes.errorbar(spoilt, repaired, xerr=spreads[1], yerr=spreads[0], **style)
+    down, up = np.minimum(spreads, (repaired, spoilt)), np.minimum(spreads, (100 - repaired, 100 - spoilt))
+    axes.errorbar(spoilt, repaired, xerr=(down[1], up[1]), yerr=(down[0], up[0]), **style)  # between 0 and 100
+    side = ((4, 5), (4, -12), (-26, 5))[number % 3]  # so that the labels of two lines do not lie on each other
     for sure, x, y in zip(CERTAINTIES, spoilt, repaired, strict=True):
-        axes.annotate(f"{sure:.0%}", (x, y), (4, 5), textcoords="offset points", fontsize=8, color=COLOURS[number])
+        if sure in (0.5, 0.9, 0.99):
+            axes.annotate(f"{sure:.0%}", (x, y), side, textcoords="offset points", fontsize=8, color=COLOURS[number])
 axes.set(xlabel="right words spoilt (%)", ylabel="slips repaired (%)")
-(repaired, spoilt), (fewer, safer) = (curves["the training text"][at] for at in (0, 2))
+most = max(curves, key=lambda known: curves[known][0, 1])  # the corrector that spoils most
+(repaired, spoilt), (fewer, safer) = (curves[most][at] for at in (0, 2))
 axes.set_title(
-    f"Known: the training text. A certainty of {CERTAINTIES[2]:.0%} instead of {CERTAINTIES[0]:.0%}: {fewer:.0f}% of the slips\n"
-    f"repaired instead of {repaired:.0f}%, {safer:.1f}% of the right words spoilt instead of {spoilt:.1f}%",
+    f"Known: {most}. A certainty of {CERTAINTIES[2]:.0%} instead of\n"
+    f"{CERTAINTIES[0]:.0%}: {fewer:.0f}% of the slips repaired instead of {repaired:.0f}%, {safer:.1f}% of the right words spoilt\n"
+    f"instead of {spoilt:.1f}%",
     loc="left",
     fontsize=10,
 )
@@ -452,12 +500,12 @@ show("Slips repaired against right words spoilt on the novel, one line for each 
 #
 # 1. Correct a text of your own with `aggressive=True` (`--aggressive`), which also checks known words (*form* for *from*). What happens
 #    to the false alarms?
-# 2. Train on a novel (as a plain text file) instead of the manual, and run the lesson again. Which of the two tables
-#    changes more?
+# 2. Train on a novel (as a plain text file) instead of the manual, and run the lesson again. What changes more: the share of the keys
+#    saved, or that of the slips repaired?
 #
 # <details><summary>Hints</summary>
 #
 # 1. Now each word is a suspect, not only the unknown ones. How many right words does a text have for each wrong one?
-# 2. What does each table depend on: on the words that are known, on the model, or on the kinds of slips? Which of these changes?
+# 2. What does each share depend on: on the words that are known, on the model, or on the kinds of slips? Which of these changes?
 #
 # </details>

@@ -75,6 +75,7 @@ for number, text in enumerate(kept[: choose(None, 40)]):
 run = charloom.train(folder / "source", run=folder / "run", time_budget=choose("90s", "8s"), origin=None)
 writer, model = Writer.load(run.path), charloom.load(run.path)
 bits = [charloom.evaluate(model, text[:5000]).bits_per_character for text in held_out[:5]]
+print(f"{run.step():,} steps of {run.config().plan.steps:,} planned")
 print(f"{np.mean(bits):.2f} ± {np.std(bits, ddof=1):.2f} bits per character on five files that it has not seen")
 
 # %% [markdown]
@@ -150,7 +151,7 @@ assert stage("def f(x, x=1): pass").startswith("parses; refused by the compiler:
 # %% [markdown]
 # The constraint of this lesson is the first stage. It promises text that parses: no more, and that much for certain.
 #
-# It must also never reject what a real parser accepts. So the library itself is the test: each prefix of each file.
+# It must also never reject what a real parser accepts. So the library itself is the test: each prefix of twelve held-out files.
 
 # %%
 began, characters = time.perf_counter(), 0
@@ -166,9 +167,12 @@ print(
 # %% [markdown]
 # ## Writing under the constraint
 #
-# An impossible character is never drawn: its probability is set to zero. An impossible *line* is drawn again from its beginning, from
-# the network's state at that point. So lines come with the probabilities that the model gives them, given that they are possible:
-# nothing is patched up afterwards.
+# An impossible character is never drawn: its probability is set to zero, and the others share what it had. An impossible *line* is
+# drawn again from its beginning, from the network's state at that point; after eight refusals more cautiously, and in the end the
+# statement is closed. So what is written is close to what the model would write, but not exactly its distribution among possible texts
+# (where the only possible character is an improbable one, it is written all the same).
+#
+# In what follows, ▮ marks where the model stops and `finish` begins.
 
 # %%
 for seed in range(3, choose(30, 4)):  # the first text with redrawn lines that is not one long string
@@ -234,13 +238,24 @@ for number, way in enumerate(dict.fromkeys(way for way, _ in shares)):
     spreads = np.array([shares[way, length].std(ddof=1) for length in LENGTHS])
     label = way if "compiles" in way else f"{way}, parses"
     line = "--" if "compiles" in way else "-"
-    axes.errorbar(
-        LENGTHS, means, spreads, color=COLOURS[number], marker=MARKERS[number], ls=line, capsize=3, label=label
-    )
-axes.set(xlabel="characters written", ylabel="share of the texts", ylim=(-0.1, 1.15))
+    below = np.minimum(spreads, means)  # a share is not below 0, and not above 1
+    style = {
+        "color": COLOURS[number],
+        "ls": line,
+        "capsize": 3,
+        "label": label,
+        "marker": MARKERS[number],
+        "elinewidth": 1.5,
+    }
+    style |= (
+        {"alpha": 0.9} if "compiles" in way else {"alpha": 0.35, "lw": 5, "ms": 10}
+    )  # thick and pale, below the other
+    axes.errorbar(LENGTHS, means, (below, np.minimum(spreads, 1 - means)), **style)
+axes.set(xlabel="characters written", ylabel="share of the texts", ylim=(-0.05, 1.1))
 longest = LENGTHS[-1]
+refused = 1 - shares["constrained, compiles", longest].mean()
 axes.set_title(
-    f"Of {longest} characters, {shares['free', longest].mean():.0%} parse when written freely, "
+    f"Of the texts of {longest} characters, {shares['free', longest].mean():.0%} parse when written freely,\n"
     f"{shares['constrained', longest].mean():.0%} under the constraint",
     loc="left",
     fontsize=11,
@@ -251,10 +266,16 @@ figure.tight_layout()
 show(
     "The share of texts that parse by their length, written freely and under the constraint, and of those that compile."
 )
+
+# %%
 say(
-    f"The bars show how much the {len(PROMPTS)} beginnings differ, each with {SEEDS} seeds. Of the constrained texts of {longest} characters, "
-    f"{1 - shares['constrained, compiles', longest].mean():.0%} parse but do not compile: names and `return`s in the wrong place "
-    "are the compiler's business."
+    f"The bars show how much the {len(PROMPTS)} beginnings differ, each with {SEEDS} seeds. "
+    + (
+        f"Of the constrained texts of {longest} characters, {refused:.0%} parse but do not compile: names and `return`s in the "
+        "wrong place are the compiler's business."
+        if refused
+        else f"All constrained texts of {longest} characters also compile; the constraint does not promise that."
+    )
 )
 
 # %% [markdown]
@@ -359,9 +380,9 @@ for hint in find_hints(writer, BUG, 3):
 # %% [markdown]
 # `!=` for `==`: the parser has no opinion on it, and a reader's eye slides over it. The model has seen that line in many files, nearly always the other way round.
 #
-# That was an example chosen to stand out. What about mistakes in general? We put one into each of several held-out files: in a third of
-# them a name is misspelled in one place, in a third `and` and `or` are exchanged, in a third an operator is turned (`<` for `>`, `-`
-# for `+`). Predict first: which kind does it find, and which not?
+# That was an example chosen to stand out. What about mistakes in general? We put in mistakes of three kinds, each in twelve held-out
+# files, one in a file: a name that is misspelled in one place; `and` and `or` exchanged; an operator turned (`<` for `>`, `-` for `+`).
+# Predict first: which kind does it find, and which not?
 
 
 # %%

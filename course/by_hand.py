@@ -113,15 +113,13 @@ def draw(logits, temperature, uniform):
 
 
 @torch.no_grad()
-def generate(model, seed_text, length, temperature=1.0, seed=0, end=None):
-    """New characters after `seed_text`, one at a time: `length` of them, or until the index `end` is drawn."""
+def generate(model, seed_text, length, temperature=1.0, seed=0):
+    """New characters after `seed_text`, one at a time."""
     random = np.random.Generator(np.random.PCG64(seed))
     ids = torch.cat([torch.tensor([BOUNDARY]), encode(seed_text)])[:, None].to(device)
     logits, state = model(ids, zero_state(model, 1))  # the whole seed is read, from the boundary on
     for _ in range(length):
         index = draw(logits[-1, 0], temperature, random.random())
-        if index == end:
-            return
         yield characters[index]
         logits, state = model(torch.tensor([[index]], device=device), state)
 

@@ -42,14 +42,14 @@ SIZES = {"hidden_sizes": (64, 256, 512)}
         ({"64": 1.7, "centre": 1.8, "256": 1.9, "512": 2.0},
          "A larger hidden size does not help in 20 s: 64 is enough, 512 costs 0.300 nats"),
         ({"64": 1.7, "centre": 1.7, "256": 1.9, "512": 2.0},
-         "A larger hidden size does not help in 20 s: 64 to 128 are equal, 512 costs 0.300 nats"),
+         "A larger hidden size does not help in 20 s: 64 to 128 cannot be told apart, 512 costs 0.300 nats"),
         ({"64": 1.7, "centre": 1.7005, "256": 1.7003, "512": 1.7001},
          "The hidden size makes no difference beyond the seeds' spread from 64 to 512 in 20 s"),
         ({"64": 2.0, "centre": 1.8, "256": 1.7002, "512": 1.7},
          "A larger hidden size helps up to 256 in 20 s; "
          "from there to 512 it makes no difference beyond the seeds' spread"),
         ({"64": 2.0, "centre": 1.7, "256": 1.7002, "512": 1.9},
-         "A larger hidden size helps up to 128 in 20 s, 128 to 256 are equal, 512 costs 0.200 nats"),
+         "A larger hidden size helps up to 128 in 20 s, 128 to 256 cannot be told apart, 512 costs 0.200 nats"),
         ({"64": 1.8, "centre": 2.0, "256": 1.7, "512": 1.9},
          "256 is the best hidden size in 20 s, but the loss follows no order; "
          "the others cost 0.100 (64) to 0.300 nats (128)"),
@@ -70,7 +70,7 @@ def test_values_without_an_order_are_named() -> None:
     better = said({"centre": 1.7, "gru": 1.8, "rnn-relu": 2.1}, **cells)
     assert better == "lstm is the best cell in 20 s; the others cost 0.100 (gru) to 0.400 nats (rnn-relu)"
     alike = said({"centre": 1.7, "gru": 1.7002, "rnn-relu": 2.1}, **cells)
-    assert alike == "lstm and gru are equal in 20 s; rnn-relu costs 0.400 nats"
+    assert alike == "lstm and gru cannot be told apart in 20 s; rnn-relu costs 0.400 nats"
     assert "no difference beyond the seeds' spread" in said({"centre": 1.7, "gru": 1.7002, "rnn-relu": 1.7001}, **cells)
 
 

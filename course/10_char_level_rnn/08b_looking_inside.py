@@ -28,8 +28,7 @@ ahead = nats - first_score.nats_per_character
 say(
     f"In {first_seconds:.0f} seconds a network with {first.network.parameter_count():,} numbers read the training part {passes} "
     f"times. It needs {first_score.nats_per_character:.3f} nats on the validation text; our own program reached {nats:.3f}. "
-    + f"That is one run each, {ahead:+.3f} nats apart, so it decides nothing: smaller networks spread by {noise:.3f} from seed to "
-    "seed (question 25)."
+    + f"They are {abs(ahead):.3f} nats apart. One run each decides nothing by the rule of chapter 4."
 )
 
 # %% [markdown]
@@ -261,7 +260,9 @@ print(f"that is more at quotation marks than {more_than} of {len(cut_out)} other
 #
 # Each character is a row of the embedding, and the first layer sees it through its input weights: W_xh e. Characters that are
 # alike to the layer have nearly the same effect on the state. We project these vectors onto the two directions in which
-# they differ most (principal components), and colour them by class. The network was never told the classes.
+# they differ most (principal components), and colour them by class. The network was never told the classes. The plane shows only a
+# part of the differences, so whether a character's nearest neighbour is of its class is counted by the angle between the whole vectors
+# (their cosine) and not on the map.
 
 # %%
 counts_in_training = Counter(train_text)
@@ -300,32 +301,28 @@ random = np.random.Generator(np.random.PCG64(1))
 if_shuffled = [share_with_neighbours(random.permutation(kinds_of_mapped)) for _ in range(1000)]
 
 # %%
-figure, axes = plt.subplots(figsize=(9, 6), dpi=120)
-for kind, colour, marker in zip(sorted(set(kinds_of_mapped)), COLOURS, MARKERS):
+figure, axes = plt.subplots(figsize=(11, 8), dpi=110)
+for kind, colour in zip(sorted(set(kinds_of_mapped)), COLOURS):
     here = [place for place, other in enumerate(kinds_of_mapped) if other == kind]
-    axes.scatter(*places[here].T, s=12, color=colour, marker=marker, alpha=0.4, label=kind)
-    for place in here:
+    axes.scatter(*places[here].T, s=0)  # so that the axes fit
+    axes.plot([], [], "s", color=colour, label=kind)
+    for place in here:  # the character stands in its own place
         name = VISIBLE.get(characters[mapped[place]], characters[mapped[place]])
-        axes.annotate(
-            name,
-            places[place],
-            (3, 2),
-            textcoords="offset points",
-            color=colour,
-            family="DejaVu Sans Mono",
-            parse_math=False,
-        )
+        style = {"ha": "center", "va": "center", "fontsize": 9, "family": "DejaVu Sans Mono", "parse_math": False}
+        axes.text(*places[place], name, color=colour, **style)
 axes.set_xlabel(f"first principal component (this plane has {explained:.0%} of the variance)")
 axes.set_ylabel("second principal component")
 axes.legend(fontsize=8)
 axes.set_title(
     headline(
-        f"{together:.0%} of the characters have one of their own class as nearest neighbour; with shuffled classes "
+        f"{together:.0%} of the characters have one of their own class as nearest neighbour (by cosine); with shuffled classes "
         f"{np.mean(if_shuffled):.0%}, at most {max(if_shuffled):.0%} in 1,000 shuffles",
         80,
     )
 )
-show("A map of the characters by the first two principal components of their embeddings, coloured by class.")
+show(
+    "A map of the characters by the first two principal components of what the first layer makes of their embeddings, coloured by class."
+)
 
 # %% [markdown]
 # **With charloom.** `charloom report` has such a map too. The check compares the share of the variance and the places, up to
@@ -336,7 +333,8 @@ from charloom.report import plane
 
 theirs = plane(first.arrays(), np.array(mapped))
 agree("share of the variance in the plane", explained, theirs.share, 1e-4)
-largest = max(np.abs(np.abs(places) - np.abs(theirs.places)).max(), 0)
+signs = np.sign((places * theirs.places).sum(axis=0))  # one for each axis
+largest = np.abs(places - signs * theirs.places).max()
 assert largest < 1e-3 * np.abs(places).max(), f"places differ by up to {largest}"
 print(f"✔ the places of {len(mapped)} characters: the same by hand and with charloom, up to {at_most(largest)}")
 
@@ -450,7 +448,8 @@ for distance_back, with_it, without, found in measured:
 #
 # The state has a fixed size, so **a step costs the same after ten characters and after ten million**. Attention, the other way
 # to use context, looks at all previous characters at each step, so its cost and memory grow with the context. We time both at
-# the same width, in three rounds. The picture shows the time of one step against the number of characters before it.
+# the same width, in several rounds, and take the shortest, because other work on the machine can only slow a step down. The picture
+# shows the time of one step against the number of characters before it.
 
 # %%
 COST_WIDTH = 256
@@ -478,24 +477,23 @@ def attend(keys, values):
     return F.scaled_dot_product_attention(query, keys, values)
 
 
-step_times = np.zeros((2, len(contexts), 3))  # recurrent and attention, contexts, rounds
+ROUNDS = choose(5, 2)
+step_times = np.zeros((2, len(contexts), ROUNDS))  # recurrent and attention, contexts, rounds
 with torch.inference_mode():
-    for repeat in range(3):
-        for column, context in enumerate(contexts):
-            keys, values = (
-                torch.randn(1, context, COST_WIDTH),
-                torch.randn(1, context, COST_WIDTH),
-            )  # attention stores them
+    for repeat in range(ROUNDS):
+        for column in range(len(contexts)):  # a state of the same size, however much was read
             step_times[0, column, repeat] = microseconds(lambda: step_cell(one_character, empty))
+        for column, context in enumerate(contexts):
+            keys, values = (torch.randn(1, context, COST_WIDTH) for _ in range(2))  # attention stores them
             step_times[1, column, repeat] = microseconds(lambda k=keys, v=values: attend(k, v))
 
 # %%
-growth = step_times[:, -1] / step_times[:, 0]  # of each round
-slower = [[f"{float(f'{value:.2g}'):g}" for value in (row.min(), row.max())] for row in growth]  # two digits
+shortest_steps = step_times.min(axis=2)
+growth = shortest_steps[:, -1] / shortest_steps[:, 0]
+slower = [f"{float(f'{value:.2g}'):g}" for value in growth]  # two digits
 figure, axes = plt.subplots(figsize=(9, 4), dpi=110)
 for row, name in ((1, "one layer of attention"), (0, "one layer of LSTM")):
-    axes.plot(contexts, step_times[row].mean(axis=1), marker=MARKERS[row], color=COLOURS[row], label=name)
-    axes.fill_between(contexts, step_times[row].min(axis=1), step_times[row].max(axis=1), color=COLOURS[row], alpha=0.2)
+    axes.plot(contexts, shortest_steps[row], marker=MARKERS[row], color=COLOURS[row], label=name)
 axes.set_xscale("log", base=2)
 axes.set_xticks(contexts, [f"{context:,}" for context in contexts])
 axes.set_yscale("log")
@@ -505,13 +503,24 @@ axes.legend()
 axes.set_title(
     headline(
         f"From {contexts[0]} to {contexts[-1]:,} characters of context, a step of attention takes "
-        f"{slower[1][0]} to {slower[1][1]} times as long, one of the LSTM {slower[0][0]} to {slower[0][1]} times",
+        f"{slower[1]} times as long, one of the LSTM "
+        + ("about as long as before" if 0.8 < growth[0] < 1.25 else f"{slower[0]} times as long"),
         85,
     )
 )
-show("The time of one step by the number of characters before it: flat for the LSTM, rising for attention.")
+show("The time of one step by the number of characters before it, one line for the LSTM and one for attention.")
 say(
-    f"And the memory: the LSTM keeps {2 * COST_WIDTH:,} numbers, whatever came before; attention keeps "
+    (
+        "**The time of the LSTM's step hardly changes**"
+        if 0.8 < growth[0] < 1.25
+        else "**The time of the LSTM's step changes, though it computes the same: other work on the machine may have disturbed the timing**"
+    )
+    + (
+        ", that of attention grows with the context. "
+        if growth[1] > 1.25
+        else ", and that of attention does not grow within these contexts. "
+    )
+    + f"And the memory: the LSTM keeps {2 * COST_WIDTH:,} numbers, whatever came before; attention keeps "
     f"{2 * COST_WIDTH * contexts[-1]:,} at {contexts[-1]:,} characters. **The same fact is the weakness: everything that the "
     f"LSTM knows of the past must fit into those {2 * COST_WIDTH} numbers.**"
 )

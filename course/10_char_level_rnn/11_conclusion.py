@@ -16,7 +16,9 @@ learned = [
     f"{perplexity:.2f}, and its first guess is right for {accuracy:.0%} of the characters of a text that it never saw.",
     "**A figure needs others next to it.** Of all methods that predict text, in chapter 8, the best on this text are "
     + ", ".join(f"*{name}* ({floor[name]:.2f})" for name in ranked[:4])
-    + f"; ours is number {1 + ranked.index('our network, by hand')} of {len(ranked)}.",
+    + f"; ours is number {1 + ranked.index('our network, by hand')} of {len(ranked)}"
+    + (f", and {len(alike)} of the others cannot be told apart from it" if alike else "")
+    + ".",
     f"**By hand and with the library, the results are the same**: perplexity {perplexity:.3f} and {score.perplexity:.3f}, and the same text from the "
     "same seed.",
     f"**Gradients fade with distance.** Of the gradient {FAR} characters back, after training, this is left: "
@@ -25,7 +27,7 @@ learned = [
     "**A figure needs the way in which it was measured.** The same network has "
     f"{fresh[windows.index(short_window)]:.2f} nats if the text is cut into windows of {short_window} characters, and {score.nats_per_character:.2f} "
     f"with the state carried: a difference of {steady:.2f}, with not one weight changed.",
-    "**A difference counts if it is larger than that between seeds.** Chapter 9 trains every setting several times, and says "
+    "**A difference counts if it is larger than its margin.** Chapter 9 trains every setting several times, and says "
     "which of its differences are no larger than chance.",
 ]
 say("\n".join(f"* {finding}" for finding in learned))

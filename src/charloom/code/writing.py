@@ -2,10 +2,11 @@
 
 The constraint works on two levels. A character that cannot stand in its place gets probability zero, and the others
 share what it had; so does a space that would indent a line too deeply for its block, even for a comment. A line that
-the parser refuses, at the token where it does, is drawn again from its beginning with the network's state restored, so
-lines follow the model's probabilities given that they are valid. After eight refusals a line is drawn at a lower
-temperature; after four more the whole statement is restarted, because the mistake may be a bracket that an earlier line
-left open. In the third round the statement is closed as it is, or replaced by `pass` if there is nothing to close.
+the parser refuses, at the token where it does, is drawn again from its beginning with the network's state restored.
+After eight refusals a line is drawn at a lower temperature; after four more the whole statement is restarted, because
+the mistake may be a bracket that an earlier line left open. In the third round the statement is closed as it is, or
+replaced by `pass` if there is nothing to close. So texts are close to what the model would write, not exactly its
+distribution among valid texts: where the only possible character is an improbable one, it is written all the same.
 
 Each character uses one uniform number from `PCG64(seed)`, including those of refused lines. So a text in which the
 model makes no mistake is the one that it writes without the constraint.

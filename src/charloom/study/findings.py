@@ -62,7 +62,7 @@ def _named(curve: Curve, points: list[Point], noise: float | None, budget: str) 
     worse = [point for point in others if point not in equal]
     costs = _costs(best, worse)
     if equal:
-        return f"{_listed([best.label, *(point.label for point in equal)])} are equal in {budget}; {costs}"
+        return f"{_listed([best.label, *(point.label for point in equal)])} cannot be told apart in {budget}; {costs}"
     return f"{best.label} is the best {curve.factor.words} in {budget}; {costs}"
 
 
@@ -81,7 +81,9 @@ def _ordered(curve: Curve, points: list[Point], noise: float | None, budget: str
     helps = f"{_capital(more)} up to {points[low].label} {within}"
     if low == 0:
         smallest = (
-            f"{points[0].label} is enough" if high == 0 else f"{points[0].label} to {points[high].label} are equal"
+            f"{points[0].label} is enough"
+            if high == 0
+            else f"{points[0].label} to {points[high].label} cannot be told apart"
         )
         no = _capital(more.replace(" helps", " does not help"))
         return f"{no} {within}: {smallest}, {_cost(best, points[-1])}"
@@ -90,7 +92,7 @@ def _ordered(curve: Curve, points: list[Point], noise: float | None, budget: str
             return f"{helps}, the most that was tried: {_gain(best, points[0])}"
         return f"{helps}; from there to {points[-1].label} it makes no difference beyond the seeds' spread"
     if low < high:
-        return f"{helps}, {points[low].label} to {points[high].label} are equal, {_cost(best, points[-1])}"
+        return f"{helps}, {points[low].label} to {points[high].label} cannot be told apart, {_cost(best, points[-1])}"
     return f"{helps}, and {_cost(best, points[-1])}"
 
 
