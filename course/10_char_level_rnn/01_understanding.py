@@ -8,7 +8,7 @@
 #
 # A language model guesses what comes next in a text. Next *what*? A model of words needs a list of all words, and no list is complete:
 # names, misspellings, identifiers in code and new words are missing from it. A model of characters needs about a hundred symbols, and
-# with them it can read and write anything.
+# with them it can read and write any word that is spelled with them.
 #
 # The price: a sentence becomes five or six times as many steps, because an English word has about five letters and a space. The model has
 # to learn spelling before it can learn anything else, and whatever two words have to do with each other is five times as far apart.

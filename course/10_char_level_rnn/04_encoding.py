@@ -60,7 +60,7 @@ same("all characters decoded", decode(range(BOUNDARY)), vocabulary.decode(range(
 # %% [markdown]
 # ### Q10: How do you encode the entire text dataset into numerical format using the character-to-index mapping?
 #
-# **By hand.** Look each character up and keep the numbers in a tensor. Embeddings and losses in PyTorch expect `int64`.
+# **By hand.** Look each character up and keep the numbers in a tensor. The loss in PyTorch expects `int64`, and embeddings take it too.
 
 # %% tags=["by-hand"]
 

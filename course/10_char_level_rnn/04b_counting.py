@@ -344,7 +344,8 @@ for n in ORDERS:
 #
 # $$d \pm t \cdot \frac{\text{standard deviation of the differences}}{\sqrt{n}},$$
 #
-# where n is the number of pairs, and t, Student's, is such that the margin contains the true difference in 95 of 100 experiments: 2.26 for
+# where n is the number of pairs, the standard deviation of the differences is what the sentences below call their *spread*, and t,
+# Student's, is such that the margin contains the true difference in 95 of 100 experiments: 2.26 for
 # ten pairs, 4.30 for three. **A difference that is no larger than its margin is not a result: the two cannot be told apart.** This is the
 # one rule for all comparisons in this notebook. Where networks are trained for the comparison, a pair is a seed.
 

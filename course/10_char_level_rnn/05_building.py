@@ -128,7 +128,7 @@ print(f"largest difference with the state carried:  {(in_one_piece[100:] - with_
 print(f"largest difference with the state at zero:  {(in_one_piece[100:] - from_zero).abs().max():.1e}")
 
 # %% [markdown]
-# **With charloom.** `network.zero_state(streams)`; omitting the state means the same. `model.read(text)` returns the state after a
+# **With charloom.** `network.zero_state(streams)`; omitting the state means the same. A charloom model's `read(text)` returns the state after a
 # text. We check the values and the shapes for each cell, and then that a text read in two pieces with the state carried ends in
 # the state of the text read in one.
 

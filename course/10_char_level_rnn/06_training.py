@@ -700,7 +700,8 @@ say(
 #
 # While it trains, charloom only *estimates* the validation loss, in the line of progress and in the curve of the picture: from pieces
 # spread evenly over the validation text, each read from an empty state. At the end it reads the whole in order, as we do. The picture
-# shows that figure as a second dot, and it is the one to trust.
+# shows that figure as a second dot, and it is the one to trust. (The run's validation text begins a little earlier than ours, where the
+# last full slice ends, so the figure in the picture differs slightly from the one that the check compares.)
 
 # %%
 from charloom import CorpusConfig
@@ -918,7 +919,7 @@ print(f"✔ the weights of both models, loaded again: largest difference {apart:
 
 # %% [markdown]
 # **On a GPU** nothing changes. Three places name a device, and the program above has them all: the model is moved once
-# (`.to(device)`), each batch is moved, and the zero state is created where the weights are. This cell trains a few steps on each
+# (`.to(device)`), the slices are moved, and the zero state is created where the weights are. This cell trains a few steps on each
 # kind of device that this machine has, with the very same functions:
 
 # %%

@@ -181,8 +181,8 @@ say(
 )
 
 # %% [markdown]
-# **With charloom.** `for piece in charloom.generate(model, "class "): print(piece, end="")`, or `charloom generate RUN --prompt
-# "class "` in a terminal (with a beginning of your own text). If you use a beginning often, read it once: `model.read` returns the state after it. The check compares that
+# **With charloom.** `for piece in charloom.generate(library, "class "): print(piece, end="")`, or `charloom generate RUN --prompt
+# "class "` in a terminal (with a beginning of your own text). If you use a beginning often, read it once: `library.read` returns the state after it. The check compares that
 # state with ours, and then the text that is written from it.
 
 # %%

@@ -35,7 +35,7 @@ nats, accuracy = evaluate(model, validation_ids)
 say(f"**{nats:.4f} nats per character, and {accuracy:.1%} of the characters were the first guess.**")
 
 # %% [markdown]
-# **With charloom.** `charloom.evaluate(model, text)`, or `charloom evaluate RUN`, which adds n-grams and compressors to compare
+# **With charloom.** `charloom.evaluate(library, validation_text)`, or `charloom evaluate RUN`, which adds n-grams and compressors to compare
 # with (`--baselines`).
 
 # %%
@@ -210,7 +210,7 @@ agree("perplexity", perplexity, score.perplexity, 1e-3)
 #
 # A figure means little alone. We take everything at hand that predicts text: a model that knows nothing; one that counts letters;
 # n-grams, which count sequences of up to twelve characters; and compressors, which are predictors too: to compress a text to *b*
-# bits per character is to be surprised by *b* bits at each. Every compressor gets the training text first (zlib, whose memory is short, its last 32 KiB) and is charged only
+# bits per character is to be surprised by *b* bits at each, on average. Every compressor gets the training text first (zlib, whose memory is short, its last 32 KiB) and is charged only
 # for what the validation text adds. PPMd and zpaq are included where they are installed.
 
 # %%

@@ -5,7 +5,7 @@
 #
 # What does a network know that lets it predict? Four looks: units that follow something a reader can name; a map of its
 # characters; what a bracket does to everything after it; and what it costs to remember. For the first three we train one more
-# network, this time with charloom's defaults, in one call.
+# network, of the size of ours, this time with charloom's own optimizer, learning rate and first weights, in one call.
 
 # %%
 whole, cut = text, len(train_text)
@@ -344,8 +344,9 @@ print(f"✔ the places of {len(mapped)} characters: the same by hand and with ch
 #
 # <details><summary>Solution</summary>
 #
-# Near each other are characters that change the state in the same way, so that the network expects the same after them. That need
-# not be the class a reader would choose: the cell also counts how many capitals are nearest to their own small letter.
+# Vectors that point the same way change the state in the same way. The cosines that the cell prints are far from 1, so even nearest
+# neighbours are only somewhat alike, and they need not be of the class a reader would choose: the cell also counts how many capitals are
+# nearest to their own small letter.
 #
 # </details>
 
@@ -448,8 +449,9 @@ for distance_back, with_it, without, found in measured:
 #
 # The state has a fixed size, so **a step costs the same after ten characters and after ten million**. Attention, the other way
 # to use context, looks at all previous characters at each step, so its cost and memory grow with the context. We time both at
-# the same width, in several rounds, and take the shortest, because other work on the machine can only slow a step down. The picture
-# shows the time of one step against the number of characters before it.
+# the same width, in several rounds, and take the shortest, because other work on the machine can only slow a step down. For the LSTM
+# there is nothing to vary: its state has the same size, whatever was read, so the same step is timed again for each context, and its line
+# only shows how steady the clock is. The picture shows the time of one step against the number of characters before it.
 
 # %%
 COST_WIDTH = 256

@@ -11,7 +11,8 @@
 #   opposite answers.
 # * **Several seeds, in pairs.** Every setting is trained with the same seeds. Two settings are compared seed by seed, by the rule of
 #   chapter 4: **a difference that is no larger than its margin is not a result**, and the sentences below say so themselves,
-#   because they are chosen by the outcome.
+#   because they are chosen by the outcome. (They compare before rounding, so a difference and its margin may look equal in print and
+#   still be told apart.)
 # * **Nothing is compared that did not train**, except in Q28, where failing to train is the result. A network that still predicts no better than letter frequencies says nothing about
 #   its setting, other than that it did not train.
 #
@@ -252,7 +253,8 @@ say(
 # magnify.
 #
 # Its sentences follow a rule of their own, so they need not agree with ours. It does not pair the seeds: two settings cannot be told
-# apart if their means are no further apart than twice the standard error, estimated from the spread of the seeds in the whole study.
+# apart if their means are no further apart than twice the standard error, estimated from the spread of the seeds in the whole study; a
+# setting with a larger spread uses its own.
 
 # %%
 import json

@@ -13,8 +13,9 @@
 # | **classification** | which class makes this text the most probable? | lesson 30 |
 # | **code** | all of these, for program source | lesson 50 |
 #
-# So two small functions are enough for the whole chapter: `read_beginning` reads a beginning, and `surprise_of_each` computes the surprise of many ways to go
-# on from there, side by side. They work with our own network and with charloom's, which are called in the same way.
+# So two small functions are enough for completion and correction: `read_beginning` reads a beginning, and `surprise_of_each` computes the
+# surprise of many ways to go on from there, side by side. They work with our own network and with charloom's, which are called in the same
+# way. (The other sections write with `charloom.generate_many`, or have a network that adds up its surprises itself.)
 
 # %%
 import numpy as np
@@ -64,7 +65,8 @@ agree(
 
 # %% [markdown]
 # Where two things are compared below, each model is trained several times, with different seeds. (The prose model is one training: our
-# own network of chapter 6.) This function does it with charloom:
+# own network of chapter 6. In the sections on completion and correction it makes the printed examples; the charts and the figures there
+# come from smaller networks with a shorter training, so the examples look better than the figures.) This function does it with charloom:
 
 # %%
 TRAININGS = choose((1, 2, 3), (1, 2))  # seeds
@@ -211,7 +213,8 @@ if verse:
 
 # %% [markdown]
 # And does it count? A line has a *usual* length if it is neither among the shortest twentieth nor among the longest twentieth of those
-# that were read. How many of the lines that were written have one?
+# that were read. How many of the lines that were written have one? For verse a pair is a training. The prose model is one training, so
+# there, and where the sentence above compares it with verse, its three figures are three texts that it wrote.
 
 # %%
 
@@ -237,7 +240,7 @@ for name, real, ours in (("verse", verse, written_verse), ("prose", text, writte
             usual,
             usual_read,
             "**its lines keep to the usual lengths even more often**",
-            "**it has not learned to count: its lines keep to the usual lengths less often**",
+            "**its lines keep to the usual lengths less often than those that were read**",
             "the two shares",
         )
         + f". The middle half of the written lines has {middle[0]:.0f} to {middle[1]:.0f} characters; {too_long:.0%} have more "
@@ -363,7 +366,7 @@ say(
         "After four letters, more of the words never seen are right",
         "After four letters, known words and words never seen",
     )
-    + ".** What it completes of the others, it has put together from common endings."
+    + ".** Of the others, it completes what it can spell without having seen it."
 )
 
 # %% [markdown]
@@ -839,7 +842,8 @@ say(
 # %% [markdown]
 # ### Advantages and limitations, in figures
 #
-# Chapter 1 named them; now each has a figure that this notebook measured. Two are still missing. What does it cost that **each step waits
+# Chapter 1 named most of them; here they have figures. Nearly all were measured in this notebook; the size of the state follows from the
+# settings, and sense, as the table will say, has no figure. Two measurements are still missing. What does it cost that **each step waits
 # for the one before**? We give the recurrent layer 1,024 characters one after the other, and as many at once. And how much **sense** is
 # in what it writes? We count how many of its words, and of its sequences of two and of three words, occur in the training text, next to
 # the same shares of the validation text.

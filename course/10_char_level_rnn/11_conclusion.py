@@ -67,8 +67,8 @@ else:
     )
     say(
         f"charloom: perplexity {carried['perplexity']:.2f} per character, {carried['accuracy']:.1%} of the characters "
-        f"guessed, {record['parameters']:,} parameters, one seed. nanoGPT is judged on random windows of 256 characters, so "
-        "the fresh figure is the one to compare with it. Compressors and n-grams were given the training text first (zlib its last 32 KiB). "
+        f"guessed, {record['parameters']:,} parameters, one seed. nanoGPT is judged on random windows, of 256 characters in "
+        "its first row, so the fresh figure is the one to compare with that; its recipe for a CPU has windows of 64. Compressors and n-grams were given the training text first (zlib its last 32 KiB). "
         "charloom's default settings, and in this run the step that was kept, were chosen on this validation text, which "
         "flatters its figures slightly."
     )
