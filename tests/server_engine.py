@@ -24,8 +24,8 @@ class PlainEngine:
         self.failure: Exception | None = None
         "What the next step raises."
 
-    def busy(self, arriving: int = 0) -> ServerBusy | None:
-        if self.running + self.waiting + arriving < self._most:
+    def busy(self) -> ServerBusy | None:
+        if self.running + self.waiting < self._most:
             return None
         return ServerBusy("all rows are taken and the queue is full; try again in a second")
 

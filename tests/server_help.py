@@ -108,8 +108,8 @@ class StandInEngine:
         self.go_on.set()
         self.streams: set[_StandInStream] = set()
 
-    def busy(self, arriving: int = 0) -> ServerBusy | None:
-        return ServerBusy("all rows are taken") if self.running + arriving >= self.places else None
+    def busy(self) -> ServerBusy | None:
+        return ServerBusy("all rows are taken") if self.running >= self.places else None
 
     def submit(self, job: Job) -> "_StandInStream":
         if self.closed or self.busy():

@@ -9,14 +9,14 @@ PROGRAM = f"""
 import gc
 
 def collections():
-    return gc.get_stats()[0]["collections"]
+    return sum(generation["collections"] for generation in gc.get_stats())
 
 gc.collect()
 import charloom.__main__
 
 assert gc.get_threshold()[0] == {STARTING}
 before = collections()
-import charloom.training.experiment
+import charloom.training.experiment, charloom.study.search_loop, charloom.classify.experiment
 
 assert collections() == before
 kept = [[number] for number in range({STARTING})]

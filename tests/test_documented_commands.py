@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -140,9 +141,13 @@ def world(tmp_path_factory: pytest.TempPathFactory, docs_text: str) -> Path:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What the commands are forked from."""
-    address = tmp_path_factory.mktemp("forge") / "socket"
+def forge() -> Iterator[None]:
+    """What the commands are forked from, where processes can fork."""
+    if not hasattr(os, "fork"):
+        COMMAND[:] = [sys.executable, "-m", "charloom"]
+        yield
+        return
+    address = Path(tempfile.mkdtemp()) / "socket"  # its name may have only a hundred characters
     environment = os.environ | {"MPLBACKEND": "agg"}
     with subprocess.Popen(
         [sys.executable, FORGED, "--serve", address], stdin=PIPE, stdout=PIPE, env=environment
@@ -153,6 +158,7 @@ def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
         COMMAND.clear()
         process.stdin.close()
+    shutil.rmtree(address.parent)
 
 
 def serve(command: str, cwd: Path) -> None:

@@ -148,14 +148,3 @@ def test_two_requests_in_one_packet_are_both_answered(folders: list[str]) -> Non
         got = b""
         while got.count(b"server_busy") < 2:
             got += client.recv(4096) or pytest.fail(f"closed after {got!r}")
-
-
-def test_texts_on_their_way_in_have_their_places_already(folders: list[str]) -> None:
-    service = make(folders)
-    engine = service.busy._registry.get("a").engine.engine  # type: ignore[union-attr]
-    engine.running = engine.places - 2
-    assert service.at_once(request(), *ADDRESSES) is None
-    service.busy._turns.waiting = 2
-    assert service.at_once(request(), *ADDRESSES) is not None
-    service.busy._turns.waiting = 1
-    assert service.at_once(request(), *ADDRESSES) is None

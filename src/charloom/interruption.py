@@ -31,6 +31,13 @@ _AGAIN = 0.05
 
 Handler = Callable[[int, FrameType | None], object]
 
+_came = threading.Event()
+
+
+def signal_came() -> bool:
+    """Whether this process has been asked to end, by a signal that one of the handlers here received."""
+    return _came.is_set()
+
 
 class Interrupted(KeyboardInterrupt):
     """The user or the system asked the process to end."""
@@ -96,6 +103,7 @@ class Interruption:
         self._first = self._first or time.monotonic()
 
     def _insists(self) -> bool:
+        _came.set()
         if self._first is None:
             self._first = time.monotonic()
             return False

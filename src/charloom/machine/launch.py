@@ -1,7 +1,7 @@
 """What a launcher such as torchrun tells each of the processes that it starts; read without torch."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from charloom.errors import SettingsError
@@ -25,6 +25,8 @@ class Launch:
     "How often the launcher has started all of them again."
     may_restart: bool
     "Whether the launcher starts them again if one of them fails."
+    parent: int = field(default_factory=os.getppid)
+    "The launcher's process."
 
     @property
     def command(self) -> str:
@@ -38,12 +40,11 @@ class Launch:
         """The same for all starts by one launcher process, and for no other launcher."""
         import socket  # a command that trains alone does without
 
-        parent = os.getppid()
         try:  # numbers of processes are used again, so the moment of its start belongs to it
-            began = Path(f"/proc/{parent}/stat").read_text().rsplit(")", 1)[1].split()[19]
+            began = Path(f"/proc/{self.parent}/stat").read_text().rsplit(")", 1)[1].split()[19]
         except (OSError, IndexError):
             began = ""
-        return f"{os.environ.get('TORCHELASTIC_RUN_ID', '')} {socket.gethostname()} {parent} {began}".strip()
+        return f"{os.environ.get('TORCHELASTIC_RUN_ID', '')} {socket.gethostname()} {self.parent} {began}".strip()
 
 
 def launch() -> Launch | None:

@@ -17,7 +17,6 @@ from charloom.server.metrics import Metrics
 from charloom.server.refusals import whole
 from charloom.server.routes.errors import RETRY, described
 from charloom.server.served import Registry, Served
-from charloom.server.turns import Turns
 
 PATH = "/v1/completions"
 _BEGINS = b"POST /v1/completions HTTP/1.1\r\n"
@@ -33,10 +32,8 @@ Address = tuple[str, int | None] | None
 class BusyAnswers:
     """Answers requests for texts that no engine can take now."""
 
-    def __init__(
-        self, registry: Registry, counts: Metrics, hosts: KnownHosts, keys: NeedsKey | None, turns: Turns
-    ) -> None:
-        self._registry, self._counts, self._hosts, self._keys, self._turns = registry, counts, hosts, keys, turns
+    def __init__(self, registry: Registry, counts: Metrics, hosts: KnownHosts, keys: NeedsKey | None) -> None:
+        self._registry, self._counts, self._hosts, self._keys = registry, counts, hosts, keys
 
     def answer(self, data: bytes, server: Address, client: Address) -> tuple[bytes, bool] | None:
         """The whole answer to a request that has arrived as `data`, and whether the connection ends with it; None if it
@@ -71,8 +68,8 @@ class BusyAnswers:
         return any(self._busy(self._registry.get(name)) is not None for name in self._registry.names())
 
     def _busy(self, served: Served | None) -> ServerBusy | None:
-        """Why a model takes no text after those that are on their way in; None if it takes one, or never does."""
-        return None if served is None or served.engine is None else served.engine.busy(self._turns.waiting)
+        """Why a model takes no text now; None if it takes one, or never does."""
+        return None if served is None or served.engine is None else served.engine.busy()
 
     def _asked(self, body: bytes) -> Served | None:
         """The model that the body of a request names."""

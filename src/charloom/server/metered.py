@@ -23,9 +23,9 @@ class MeteredEngine:
         """Jobs that have no row yet."""
         return self.engine.waiting
 
-    def busy(self, arriving: int = 0) -> ServerBusy | None:
-        """What `submit` would raise after so many other jobs because there is no place; None if there is one."""
-        return self.engine.busy(arriving)
+    def busy(self) -> ServerBusy | None:
+        """What `submit` would raise now because there is no place; None if there is one."""
+        return self.engine.busy()
 
     def submit(self, job: Job) -> Stream:
         """Queue a job, from within an event loop. Raises `ServerBusy` at once if there is no place."""

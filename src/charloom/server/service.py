@@ -11,7 +11,6 @@ from charloom.server import metrics, static
 from charloom.server.access import KnownHosts, NeedsKey
 from charloom.server.answered import Answered
 from charloom.server.bodies import BoundedBodies
-from charloom.server.busy import PATH as TEXTS
 from charloom.server.busy import Address, BusyAnswers
 from charloom.server.health import Health
 from charloom.server.logs import log_request
@@ -21,7 +20,6 @@ from charloom.server.routes import applications
 from charloom.server.routes.workers import Workers
 from charloom.server.served import Limits, Registry
 from charloom.server.static import StaticFile, static_files
-from charloom.server.turns import Turns
 
 HEALTH, METRICS = "/health", "/metrics"
 
@@ -57,13 +55,12 @@ class Service:
         self.running = 0
         "Requests that are being answered."
         self._add_routes(registry)
-        turns = Turns(api, TEXTS)
-        app: ASGIApp = BoundedBodies(turns, limits.body_bytes)
+        app: ASGIApp = BoundedBodies(api, limits.body_bytes)
         app = _NoNewRequests(app, self)
         keys = None if access.key is None else NeedsKey(app, access.key, {HEALTH, *self.files})
         hosts = KnownHosts(keys or app, access.hosts, any_address=access.any_address)
         self._app = Answered(hosts, counts.count_request, log_request)
-        self.busy = BusyAnswers(registry, counts, hosts, keys, turns)
+        self.busy = BusyAnswers(registry, counts, hosts, keys)
 
     def at_once(self, data: bytes, server: Address, client: Address) -> tuple[bytes, bool] | None:
         """The answer that the queue is full, to a request that has arrived as `data`, and whether the connection ends

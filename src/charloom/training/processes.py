@@ -24,7 +24,7 @@ import torch
 import torch.distributed as dist
 
 from charloom.errors import CharloomError, ProcessesError, SettingsError, shown
-from charloom.interruption import SIGNALS, Interrupted, Interruption
+from charloom.interruption import SIGNALS, Interrupted, Interruption, signal_came
 from charloom.machine.launch import Launch
 from charloom.version import __version__
 
@@ -63,7 +63,6 @@ class Processes:
         "Where this process keeps a signal back, if it follows."
         self._listening, self._spoke = True, time.monotonic()
         self._speaking, self._over = threading.Lock(), threading.Event()
-        threading.Thread(target=self._stay, args=(os.getppid(),), name="charloom-launcher", daemon=True).start()
         self._store = _meet(launch)
         if torch.cuda.is_available():
             torch.cuda.set_device(min(launch.local_rank, torch.cuda.device_count() - 1))
@@ -73,6 +72,7 @@ class Processes:
                 backend, store=self._store, rank=self.rank, world_size=self.count, timeout=timedelta(seconds=PATIENCE)
             )
         self._same_versions()
+        threading.Thread(target=self._stay, name="charloom-launcher", daemon=True).start()
         if self.leads:
             threading.Thread(target=self._stay_alive, name="charloom-leader", daemon=True).start()
 
@@ -229,10 +229,10 @@ class Processes:
                         "the same version on every machine"
                     )
 
-    def _stay(self, launcher: int) -> None:
+    def _stay(self) -> None:
         """Stop, as after a signal, if the launcher has ended without one: nobody could end this training any more."""
-        while not self._over.wait(BEAT / 4):
-            if os.getppid() != launcher:
+        while not self._over.wait(BEAT / 4) and not signal_came():  # another one would count as impatience
+            if os.getppid() != self.launch.parent:
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
 

@@ -28,9 +28,9 @@ def mark(disk: Disk, run: Path, launch: Launch) -> None:
 
 def is_ours(run: Path | None, launch: Launch | None) -> bool:
     """Whether this training was started again by the launcher that made the run, which has a configuration."""
-    if run is None or launch is None or not launch.restarts or not (run / "config.json").exists():
+    if run is None or launch is None or not launch.restarts:
         return False
     try:
-        return (run / MARK).read_text().strip() == launch.mark
+        return (run / "config.json").exists() and (run / MARK).read_text().strip() == launch.mark
     except (OSError, UnicodeDecodeError):
         return False

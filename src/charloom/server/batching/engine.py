@@ -79,9 +79,9 @@ class ModelEngine:
         """Jobs that have no row yet."""
         return len(self._queue)
 
-    def busy(self, arriving: int = 0) -> ServerBusy | None:
-        """What `submit` would raise after so many other jobs because there is no place; None if there is one."""
-        running, waiting = len(self._running), len(self._queue) + arriving
+    def busy(self) -> ServerBusy | None:
+        """What `submit` would raise now because there is no place; None if there is one."""
+        running, waiting = len(self._running), len(self._queue)
         if running + waiting < self._capacity + self._places:
             return None
         return ServerBusy(f"{running} texts are being written and {waiting} wait; try again later")

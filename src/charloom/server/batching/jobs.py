@@ -80,8 +80,8 @@ class Engine(Protocol):
         """Queue a job, from within an event loop. Raises `ServerBusy` at once if there is no place."""
         ...
 
-    def busy(self, arriving: int = 0) -> ServerBusy | None:
-        """What `submit` would raise after so many other jobs because there is no place; None if there is one."""
+    def busy(self) -> ServerBusy | None:
+        """What `submit` would raise now because there is no place; None if there is one."""
         ...
 
     @property
