@@ -191,8 +191,8 @@ if best_gram in loses:
 display(Markdown(" ".join(sentences)))
 
 # %% [markdown]
-# **Exercise.** All compressors above were primed with the training text. *Predict first:* how many bits per character does each need
-# for the held-out text alone, as you would pack a single file?
+# **Exercise.** All compressors above were primed with the training text. *Predict first:* how many bits per character do the three that
+# come with Python (xz, bz2, zlib) need for the held-out text alone, as you would pack a single file?
 #
 # <details><summary>Solution</summary>
 #

@@ -97,7 +97,7 @@ for language, table in named.items():
 # %% [markdown]
 # ## What is held out
 # A quarter of the names are held out: the classifier never sees them. We hold out **things**, not names: if Greece is held out, it is
-# held out in all ten languages. Otherwise the classifier could learn from *Grecia* what *Grecja* is, and the test would be easier than
+# held out in all ten languages. Otherwise the classifier could learn from *Grecia* what *Grecja* is, and the test might be easier than
 # the question that we mean to ask.
 #
 # One such split can be lucky. We draw several, and say later how much they differ.

@@ -471,11 +471,14 @@ for number, known in enumerate(correctors):
     style = {"color": COLOURS[number], "marker": MARKERS[number], "capsize": 2, "label": f"known: {known}"}
     down, up = np.minimum(spreads, (repaired, spoilt)), np.minimum(spreads, (100 - repaired, 100 - spoilt))
     axes.errorbar(spoilt, repaired, xerr=(down[1], up[1]), yerr=(down[0], up[0]), **style)  # between 0 and 100
-    side = ((4, 5), (4, -12), (-26, 5))[number % 3]  # so that the labels of two lines do not lie on each other
+    side = ((4, 5), (4, -12), (4, -12))[number % 3]  # so that the labels of two lines do not lie on each other
     for sure, x, y in zip(CERTAINTIES, spoilt, repaired, strict=True):
-        if sure in (0.5, 0.9, 0.99):
+        if sure in (CERTAINTIES[0], CERTAINTIES[-1]):
             axes.annotate(f"{sure:.0%}", (x, y), side, textcoords="offset points", fontsize=8, color=COLOURS[number])
-axes.set(xlabel="right words spoilt (%)", ylabel="slips repaired (%)")
+axes.set(
+    xlabel="right words spoilt (%)\n(points along a line: certainties of 50, 70, 90, 97 and 99%)",
+    ylabel="slips repaired (%)",
+)
 most = max(curves, key=lambda known: curves[known][0, 1])  # the corrector that spoils most
 (repaired, spoilt), (fewer, safer) = (curves[most][at] for at in (0, 2))
 axes.set_title(

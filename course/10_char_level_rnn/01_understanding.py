@@ -215,7 +215,7 @@ show(
 #
 # **For:** any word, with about a hundred symbols for English, in a small network whose steps cost the same however long the
 # text is. **Against:** many steps to a sentence, one after the other; a memory of fixed size; and texts that look right long before they
-# make sense. Chapter 10 ties each of these to a figure that this notebook measured.
+# make sense. Chapter 10 ties nearly all of these to a figure that this notebook measured.
 #
 # **Exercise. Predict first:** in the first picture, cut the arrows $W_{hh}$, so that every state sees only its own character. You may
 # train as long as you like. Which of the four targets can the network no longer learn to predict with certainty, and what is the best

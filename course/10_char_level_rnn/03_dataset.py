@@ -107,7 +107,9 @@ print(f"{len(lines):,} lines, the longest of {max(map(len, lines)):,} characters
 print("rarest:", [character for character, _ in counts.most_common()[-12:]])
 
 # %% [markdown]
-# The figure shows the share of each of the 40 commonest characters.
+# The figure shows the share of each of the 40 commonest characters. The first number below it is the *entropy* of the shares of all
+# characters: the mean of −log2 of the share over all characters of the text, which is how surprising a character is on average to
+# somebody who knows only how common each is.
 
 # %%
 most = counts.most_common(40)

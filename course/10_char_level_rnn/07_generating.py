@@ -546,7 +546,7 @@ for seed in WORD_SEEDS:
     by_hand, carried = (as_charloom(each, word_vocabulary, predicts_end=True) for each in (right, wrong))
     writers = (by_hand, with_charloom, carried)
     for name, writer in zip(written_words, writers, strict=True):
-        samples = charloom.generate_many(writer, [""] * WRITTEN, length=40, seed=seed)
+        samples = charloom.generate_many(writer, [""] * WRITTEN, length=40, seed=1000 * seed)
         written_words[name].append([sample.text for sample in samples])
 
 # %%

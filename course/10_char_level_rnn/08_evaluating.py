@@ -45,7 +45,7 @@ agree("accuracy", accuracy, score.accuracy, 2e-4)
 
 # %% [markdown]
 # **A hidden assumption: how much context does a prediction get?** *Carried*: everything before it. *Fresh*: the text is cut into
-# windows, and each starts with an empty state, as models with a fixed window have to be evaluated. Two different questions are
+# windows, and each starts with an empty state, as models with a fixed window often are evaluated. Two different questions are
 # easily confused here:
 #
 # * *What is the loss in windows of n characters?* The mean over all places of a window. The first places have hardly any

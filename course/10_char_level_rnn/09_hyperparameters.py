@@ -9,7 +9,8 @@
 # * **One thing at a time.** Everything else stays as in the shared *centre*, a small network that trains in seconds.
 # * **A stated budget.** Networks are compared after an equal number of characters, after an equal time, or both. The two can give
 #   opposite answers.
-# * **Several seeds, in pairs.** Every setting is trained with the same seeds. Two settings are compared seed by seed, by the rule of
+# * **Several seeds, in pairs.** Every setting is trained with the same seeds; only the search for each depth's learning rate in Q30 has
+#   one seed, its own. Two settings are compared seed by seed, by the rule of
 #   chapter 4: **a difference that is no larger than its margin is not a result**, and the sentences below say so themselves,
 #   because they are chosen by the outcome. (They compare before rounding, so a difference and its margin may look equal in print and
 #   still be told apart.)

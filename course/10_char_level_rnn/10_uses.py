@@ -171,7 +171,7 @@ def share_of_capitals(written):
 
 def written_by(writer, seed):
     """A long text by a model."""
-    samples = charloom.generate_many(writer, ["\n"] * 8, length=choose(2000, 200), temperature=0.8, seed=seed)
+    samples = charloom.generate_many(writer, ["\n"] * 8, length=choose(2000, 200), temperature=0.8, seed=1000 * seed)
     return "\n\n".join(sample.text for sample in samples)
 
 
@@ -757,7 +757,9 @@ def accepted_lines(source):
 
 def written_code(writer, temperature, seed):
     """Functions by a model."""
-    samples = charloom.generate_many(writer, ["def "] * 20, length=choose(600, 80), temperature=temperature, seed=seed)
+    samples = charloom.generate_many(
+        writer, ["def "] * 20, length=choose(600, 80), temperature=temperature, seed=1000 * seed
+    )
     return "\n".join("def " + sample.text for sample in samples)
 
 
