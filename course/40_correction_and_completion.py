@@ -494,15 +494,15 @@ figure.tight_layout()
 show("Slips repaired against right words spoilt on the novel, one line for each corrector, a point for each certainty.")
 
 # %% [markdown]
-# The same on the command line:
+# The same on the command line (without `--model-only`, `complete` also counts the words of the training text):
 #
-#     charloom complete RUN "The return value of this func"
+#     charloom complete RUN "The return value of this func" --model-only
 #     charloom correct RUN --text letter.txt > corrected.txt
 #
 # **Try, and predict first:**
 #
-# 1. Correct a text of your own with `aggressive=True` (`--aggressive`), which also checks known words (*form* for *from*). What happens
-#    to the false alarms?
+# 1. Correct a text of your own with `Corrector(writer, lexicons["the training text"], aggressive=True)` (`--aggressive`), which also
+#    checks known words (*form* for *from*). What happens to the false alarms?
 # 2. Train on a novel (as a plain text file) instead of the manual, and run the lesson again. What changes more: the share of the keys
 #    saved, or that of the slips repaired?
 #
