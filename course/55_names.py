@@ -238,7 +238,7 @@ figure, axes = plt.subplots(figsize=(7.5, 4.2), dpi=100)
 for number, label in enumerate(LABELS):
     style = {"color": COLOURS[number], "marker": MARKERS[number], "lw": 2.5 if number == 2 else 1.2}
     axes.errorbar(temperatures, 100 * means[:, number], 100 * spreads[:, number], label=label, capsize=2, **style)
-axes.axhline(90, color="#888888", lw=1, ls=":", label="held-out real names (all new): 90% pass")
+axes.axhline(90, color="#888888", lw=1, ls=":", label="held-out real names: 90% pass")
 axes.set(xlabel="temperature", ylabel="share of the written names (%)", ylim=(0, 104))
 axes.set_title(
     f"At {temperatures[-1]}, {means[-1, 0]:.0%} are new, but only {means[-1, 2]:.0%} are new and pass for names",
