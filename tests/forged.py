@@ -79,28 +79,17 @@ def run(words: list[str], streams: list[int]) -> None:
     import time
 
     import charloom.cli.main
+    from forked import become
 
-    charloom.cli.main.STARTED, code = time.monotonic(), 1
-    try:
-        folder, count, *rest = words
-        for number, stream in enumerate(streams):
-            os.dup2(stream, number)
-            os.close(stream)
-        os.chdir(folder)
-        os.environ.clear()
-        os.environ.update(word.split("=", 1) for word in rest[int(count) :])
-        sys.argv = ["charloom", *rest[: int(count)]]
+    folder, count, *rest = words
+    arguments, environment = rest[: int(count)], dict(word.split("=", 1) for word in rest[int(count) :])
+
+    def work() -> None:
+        charloom.cli.main.STARTED = time.monotonic()
+        sys.argv = ["charloom", *arguments]
         runpy.run_module("charloom", run_name="__main__", alter_sys=True)
-        code = 0
-    except SystemExit as end:
-        code = int(end.code or 0)
-    except BaseException:
-        import traceback
 
-        traceback.print_exc()
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    os._exit(code)
+    become(work, streams=streams, folder=folder, environment=environment)
 
 
 IMPORTED = (

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,14 +31,21 @@ def make(disk: WatchedDisk, path: Path, session: Session, launch: Launch | None 
     return create(disk, path, "text", text=b"a text", config=config, trainer=trainer, model={"a": b"b"}, launch=launch)
 
 
-def test_wherever_the_making_of_a_run_is_killed_the_launcher_makes_it_or_goes_on_with_it(tmp_path: Path) -> None:
-    session = TinyRun(hidden_size=4, steps=3, characters=600).begin(tmp_path / "another")
-    path, ways = tmp_path / "run", list[bool]()
+def killed_everywhere(folder: Path) -> Iterator[tuple[Path, Session]]:
+    """A run's directory and session, where a launcher's first start was killed after 0, 1, 2, … operations."""
+    session = TinyRun(hidden_size=4, steps=3, characters=600).begin(folder / "another")
+    path = folder / "run"
     for operations in itertools.count():
         shutil.rmtree(path, ignore_errors=True)
         with contextlib.suppress(Crash):
             make(CrashingDisk(operations), path, session).lock.release()
-            break
+            return
+        yield path, session
+
+
+def test_wherever_the_making_of_a_run_is_killed_the_launcher_makes_it_or_goes_on_with_it(tmp_path: Path) -> None:
+    ways = list[bool]()
+    for path, session in killed_everywhere(tmp_path):
         ways.append(is_ours(path, AGAIN))
         assert ways[-1] == (path / "config.json").exists()
         assert not is_ours(path, FIRST), "the launcher's first start resumes nothing"
@@ -48,13 +56,8 @@ def test_wherever_the_making_of_a_run_is_killed_the_launcher_makes_it_or_goes_on
 
 
 def test_a_run_that_another_command_makes_where_a_launcher_was_killed_is_not_the_launchers(tmp_path: Path) -> None:
-    session = TinyRun(hidden_size=4, steps=3, characters=600).begin(tmp_path / "another")
-    path, left = tmp_path / "run", list[bool]()
-    for operations in itertools.count():
-        shutil.rmtree(path, ignore_errors=True)
-        with contextlib.suppress(Crash):
-            make(CrashingDisk(operations), path, session).lock.release()
-            break
+    left = list[bool]()
+    for path, session in killed_everywhere(tmp_path):
         if not (path / "config.json").exists():
             left.append((path / MARK).exists())
             make(WatchedDisk(), path, session, None).lock.release()
@@ -74,8 +77,8 @@ def test_a_launcher_that_ends_after_a_signal_sends_no_second_one(monkeypatch: py
     monkeypatch.setattr(interruption, "_came", threading.Event())
     process = object.__new__(training_processes.Processes)
     process.launch, process._over = replace(AGAIN, parent=os.getppid() + 1), threading.Event()
-    process._stay()
+    process._watch_launcher()
     assert sent == [(os.getpid(), signal.SIGTERM)]
     interruption.Interruption()._insists()
-    process._stay()
+    process._watch_launcher()
     assert len(sent) == 1

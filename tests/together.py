@@ -11,10 +11,11 @@ import socket
 import subprocess
 import sys
 import time
-import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from forked import become
 
 PATIENCE = 120.0
 """Seconds after which a process counts as hanging."""
@@ -133,32 +134,26 @@ def _serve() -> None:
 
 def _fork(start: dict[str, Any]) -> int:
     pid = os.fork()
-    if pid:
-        return pid
-    code = 70
-    try:
-        os.environ |= start["environment"]
-        os.chdir(start["folder"])
-        for file, name in ((0, os.devnull), (1, start["output"] + ".out"), (2, start["output"] + ".err")):
-            os.dup2(os.open(name, os.O_RDWR | os.O_CREAT, 0o644), file)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        _hurry()
-        from charloom.cli.main import run
+    if pid == 0:
+        files = (os.devnull, start["output"] + ".out", start["output"] + ".err")
+        become(
+            lambda: _work(start["arguments"]),
+            streams=(os.open(name, os.O_RDWR | os.O_CREAT, 0o644) for name in files),
+            folder=start["folder"],
+            environment=os.environ | start["environment"],
+        )
+    return pid
 
-        try:
-            if "SCRIPT" in os.environ:
-                runpy.run_path(start["arguments"][0])
-                code = 0
-            else:
-                code = run(start["arguments"])
-        except SystemExit as end:
-            code = int(end.code or 0)
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+
+def _work(arguments: list[str]) -> int:
+    from charloom.cli.main import run
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    _hurry()
+    if "SCRIPT" not in os.environ:
+        return run(arguments)
+    runpy.run_path(arguments[0])
+    return 0
 
 
 def _hurry() -> None:

@@ -72,7 +72,7 @@ class Processes:
                 backend, store=self._store, rank=self.rank, world_size=self.count, timeout=timedelta(seconds=PATIENCE)
             )
         self._same_versions()
-        threading.Thread(target=self._stay, name="charloom-launcher", daemon=True).start()
+        threading.Thread(target=self._watch_launcher, name="charloom-launcher", daemon=True).start()
         if self.leads:
             threading.Thread(target=self._stay_alive, name="charloom-leader", daemon=True).start()
 
@@ -229,7 +229,7 @@ class Processes:
                         "the same version on every machine"
                     )
 
-    def _stay(self) -> None:
+    def _watch_launcher(self) -> None:
         """Stop, as after a signal, if the launcher has ended without one: nobody could end this training any more."""
         while not self._over.wait(BEAT / 4) and not signal_came():  # another one would count as impatience
             if os.getppid() != self.launch.parent:

@@ -1,0 +1,32 @@
+"""What a forked child does to be a command: its own streams, folder and environment, and an exit code at the end."""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from typing import NoReturn
+
+
+def become(
+    work: Callable[[], int | None], *, streams: Iterable[int], folder: str, environment: Mapping[str, str]
+) -> NoReturn:
+    """Do `work` and exit with its code, 0 for None, or with that of `SystemExit`; 70 after any other exception.
+
+    `streams`: descriptors for standard input, output and error.
+    """
+    code = 70
+    try:
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
+        os.chdir(folder)
+        os.environ.clear()
+        os.environ.update(environment)
+        code = work() or 0
+    except SystemExit as end:
+        code = int(end.code or 0)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
