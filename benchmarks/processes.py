@@ -69,10 +69,13 @@ def train(processes: int, threads: int, steps: int, units: int, batch: int) -> t
         return seconds_per_step(run), sent() - before, json.loads(done.stdout.splitlines()[-1])
 
 
-def volume(parameters: int, matrices: int, processes: int, bytes_of_update: int) -> float:
-    """Bytes that all processes send together in a step: gradients are added up around a ring, which costs each process
-    2 (N - 1) / N times their size; the updates of Muon's matrices go from the process that made them to each other."""
-    return 2 * (processes - 1) * 4 * parameters + (processes - 1) * bytes_of_update * matrices
+def volume(parameters: int, matrices: int, processes: int, width: int) -> float:
+    """Bytes that all processes send together in a step.
+
+    Gradients are added up around a ring, which costs each process 2 (N - 1) / N times their size. Those of Muon's
+    matrices go to the processes that own their blocks, and the updates back, `width` bytes a number.
+    """
+    return 2 * (processes - 1) * (4 * (parameters - matrices) + width * matrices)
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """What does a network between two machines cost? Two network namespaces on one machine stand for them.
 
-Usage (Linux, as root): python benchmarks/two_nodes.py [--steps 40] [--rounds 3] [--rate 1gbit] [--delay 1ms]
+Usage (Linux, as root): python benchmarks/two_nodes.py [--steps 40] [--rounds 3] [--batch 32] [--rate 1gbit]
+                                       [--delay 1ms]
 
 Both ends of the link are limited to the rate (tc tbf) and delayed by half of the delay (tc netem), if the kernel has
 these; the report says what it has. In turns, two processes train through the link and over the loopback device. With
@@ -59,12 +60,13 @@ def _limited(node: str, limit: str) -> bool:
     return subprocess.run(words, capture_output=True).returncode == 0
 
 
-def start(node: str, rank: int, steps: int, folder: Path) -> subprocess.Popen[str]:
+def start(node: str, rank: int, steps: int, batch: int, folder: Path) -> subprocess.Popen[str]:
     """Start the launcher of one node."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--node-rank", str(rank)]
     launcher += ["--nproc-per-node", "1", "--master-addr", NODES["charloom-a"], "--master-port", "29612"]
+    training = arguments(steps, 512, folder / "run", batch=batch)
     return subprocess.Popen(
-        ["ip", "netns", "exec", node, *launcher, "-m", "charloom", "--", *arguments(steps, 512, folder / "run")],
+        ["ip", "netns", "exec", node, *launcher, "-m", "charloom", "--", *training],
         env=os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "eth0"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -78,23 +80,23 @@ def received(node: str) -> int:
     return int(subprocess.run(["ip", "netns", "exec", node, "cat", file], capture_output=True, text=True).stdout)
 
 
-def over_the_link(steps: int) -> tuple[float, float]:
+def over_the_link(steps: int, batch: int) -> tuple[float, float]:
     """Seconds and received megabytes per step and node."""
     with tempfile.TemporaryDirectory() as folder:
         before = received("charloom-b")
-        launchers = [start(node, rank, steps, Path(folder)) for rank, node in enumerate(NODES)]
+        launchers = [start(node, rank, steps, batch, Path(folder)) for rank, node in enumerate(NODES)]
         said = [launcher.communicate(timeout=600)[1] for launcher in launchers]
         if any(launcher.returncode for launcher in launchers):
             raise SystemExit("\n".join(said))
         return seconds_per_step(Path(folder) / "run"), (received("charloom-b") - before) / steps / 1e6
 
 
-def over_loopback(steps: int) -> float:
+def over_loopback(steps: int, batch: int) -> float:
     """Seconds per step of the same two processes on one machine."""
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         subprocess.run(
-            [*command(2), *arguments(steps, 512, run)],
+            [*command(2), *arguments(steps, 512, run, batch=batch)],
             env=os.environ | {"OMP_NUM_THREADS": "1"},
             check=True,
             capture_output=True,
@@ -105,7 +107,7 @@ def over_loopback(steps: int) -> float:
 def cut() -> None:
     """Cut the link during training, and show how both nodes end."""
     with tempfile.TemporaryDirectory() as folder:
-        launchers = [start(node, rank, 100_000, Path(folder)) for rank, node in enumerate(NODES)]
+        launchers = [start(node, rank, 100_000, 32, Path(folder)) for rank, node in enumerate(NODES)]
         while not (Path(folder) / "run" / "checkpoint.json").exists() and all(
             node.poll() is None for node in launchers
         ):
@@ -123,6 +125,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Two machines as two network namespaces.")
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", default="1gbit")
     parser.add_argument("--delay", default="1ms")
     parser.add_argument("--cut", action="store_true")
@@ -135,10 +138,10 @@ def main() -> None:
             return
         apart, megabytes, together = [], [], []
         for _ in range(options.rounds):
-            seconds, received = over_the_link(options.steps)
+            seconds, received = over_the_link(options.steps, options.batch)
             apart.append(seconds)
             megabytes.append(received)
-            together.append(over_loopback(options.steps))
+            together.append(over_loopback(options.steps, options.batch))
         ratios = [near / far for near, far in zip(together, apart, strict=True)]
         print(f"one machine  {statistics.median(together) * 1e3:8.1f} ms a step")
         print(f"two machines {statistics.median(apart) * 1e3:8.1f} ms a step, {megabytes[-1]:.2f} MB received by each")

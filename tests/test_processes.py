@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from charloom.data.batches import IGNORED, Streams
 from charloom.data.documents import Documents
 from charloom.data.shares import share_of
-from charloom.training.optimizers import dealt
+from charloom.training.shared_blocks import dealt
 from tiny_runs import differences, sample_text
 from together import Ended, Forge
 
@@ -106,6 +106,7 @@ def ends(ended: list[Ended], code: int) -> str:
         (2, {"--network.cell": "lstm", "--network.dropout": 0.3, "--network.weight-dropout": 0.2}),
         (2, {"--network.cell": "rnn-relu", "--training.optimizer": "muon"}),
         (2, {"--documents": "lines", "--training.optimizer": "muon", "--network.layers": 2}),
+        (3, {"--network.cell": "lstm", "--training.optimizer": "muon", "--training.clip": 0.05}),  # some own two gates
         (2, {"--network.cell": "rnn-relu", "--documents": "lines", "--network.dropout": 0.3}),
         (3, {"--documents": "lines", "--training.batch-size": 3, "--training.sequence-length": 16}),  # some have no row
     ],

@@ -10,7 +10,7 @@ its compiler as soon as they get a parameter, which would add a useless second t
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch.optim.adam import adam
@@ -19,6 +19,7 @@ from torch.optim.sgd import sgd
 
 from charloom.settings import TrainingConfig
 from charloom.training.processes import Processes
+from charloom.training.shared_blocks import SharedBlocks
 
 ROUNDS = 5
 """Newton-Schulz iterations: afterwards every singular value lies between about 0.7 and 1.2."""
@@ -48,6 +49,17 @@ class Optimizer(ABC):
     @abstractmethod
     def quantities(self, parameter: torch.nn.Parameter) -> tuple[str, ...]:
         """The keys of `state[parameter]` after the first step: "step" is a number, the rest have its shape."""
+
+    @property
+    def shared(self) -> list[torch.nn.Parameter]:
+        """Parameters of which each of several processes needs the gradient only in part."""
+        return []
+
+    def add_up(self) -> None:  # noqa: B027  (most have nothing to add up)
+        """Sum the gradients of the shared parameters over all processes: each gets its part, and 0 elsewhere."""
+
+    def make_whole(self) -> None:  # noqa: B027
+        """Give every process the whole state, of which each keeps only a part up to date."""
 
     def _due(self) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         """The parameters that have a gradient, and their gradients."""
@@ -204,7 +216,7 @@ class Muon(Optimizer):
         W <- (1 - lr decay) W - lr 0.2 sqrt(max(N, M)) u
 
     The factor makes updates as large as AdamW's, so that one learning rate serves both (Liu et al. 2025, arXiv
-    2502.16982). Several processes share the blocks: each orthogonalizes some of them, then all exchange them.
+    2502.16982). Several processes share the blocks: each sums, remembers and orthogonalizes those that it owns.
     """
 
     def __init__(
@@ -219,71 +231,61 @@ class Muon(Optimizer):
     ) -> None:
         super().__init__(matrices)
         self._gates, self._momentum, self._decay, self._bfloat16 = gates, momentum, weight_decay, bfloat16
-        self._processes = processes
+        shapes = [self._blocks(matrix).shape for matrix in self.parameters]
+        self._shared = SharedBlocks(shapes, processes) if processes and shapes else None
+        self._own = self._shared.own if self._shared else [slice(None)] * len(shapes)
+        self._sent = torch.bfloat16 if bfloat16 else torch.float32
+        "The numbers that processes send: the products' own, in which an update is exact."
 
     @torch.no_grad()
     def step(self, rate: float) -> None:
-        """Update every matrix that has a gradient, at a learning rate of `rate`."""
+        """Update every matrix that has a gradient; with several processes, all must have one."""
         matrices, gradients = self._due()
-        buffers = self._remembered(matrices, "momentum_buffer")
         mixed = []
-        for gradient, buffer in zip(gradients, buffers, strict=True):
-            buffer.lerp_(gradient, 1 - self._momentum)
-            mixed.append(gradient.lerp(buffer, self._momentum).unflatten(0, (self._gates, -1)))  # type: ignore[no-untyped-call]
-        for matrix, blocks, update in zip(matrices, mixed, self._updates(mixed), strict=True):
-            update = update.flatten(0, 1)
-            matrix.mul_(1 - rate * self._decay).add_(update, alpha=-rate * 0.2 * max(blocks.shape[1:]) ** 0.5)
+        for gradient, momentum in zip(self._mine(gradients), self._momenta(matrices), strict=True):
+            momentum.lerp_(gradient, 1 - self._momentum)
+            mixed.append(gradient.lerp(momentum, self._momentum))
+        updates: Iterable[torch.Tensor] = (orthogonalized(blocks, bfloat16=self._bfloat16) for blocks in mixed)
+        if self._shared:
+            updates = self._shared.whole(list(updates), self._sent)
+        for matrix, update in zip(matrices, updates, strict=True):
+            size = 0.2 * max(update.shape[1:]) ** 0.5
+            matrix.mul_(1 - rate * self._decay).add_(update.flatten(0, 1), alpha=-rate * size)
 
-    def _updates(self, matrices: Sequence[torch.Tensor]) -> Iterable[torch.Tensor]:
-        """Matrices as blocks (gates, N, M) -> the same, orthogonalized."""
-        if self._processes is None:
-            return (orthogonalized(blocks, bfloat16=self._bfloat16) for blocks in matrices)
-        owners = dealt([blocks.shape for blocks in matrices], self._processes.count)
-        kind = torch.bfloat16 if self._bfloat16 else torch.float32  # an update is exact in the type of its products
-        sizes = [0] * self._processes.count
-        for blocks, of_blocks in zip(matrices, owners, strict=True):
-            for owner in of_blocks:
-                sizes[owner] += blocks[0].numel()
-        mine = torch.zeros(max(sizes), dtype=kind, device=matrices[0].device)
-        done = 0
-        for blocks, of_blocks in zip(matrices, owners, strict=True):
-            own = [block for block, owner in enumerate(of_blocks) if owner == self._processes.rank]
-            if own:
-                update = orthogonalized(blocks[own], bfloat16=self._bfloat16).flatten()
-                mine[done : done + len(update)] = update
-                done += len(update)
-        return _assembled(matrices, owners, self._processes.exchange(mine))
+    @property
+    def shared(self) -> list[torch.nn.Parameter]:
+        """All matrices, if there are several processes."""
+        return self.parameters if self._shared else []
+
+    def add_up(self) -> None:
+        """Sum the gradients of the own blocks over all processes."""
+        if self._shared:
+            _, gradients = self._due()
+            sums = self._shared.sums([self._blocks(gradient) for gradient in gradients], self._sent)
+            for matrix, total in zip(self.parameters, sums, strict=True):
+                matrix.grad = total.flatten(0, 1)
+
+    def make_whole(self) -> None:
+        """Give every process the momentum of all blocks."""
+        if self._shared:
+            momenta = self._shared.whole(self._momenta(list(self.parameters)), torch.float32)
+            for matrix, momentum in zip(self.parameters, momenta, strict=True):
+                self.state[matrix]["momentum_buffer"] = momentum.flatten(0, 1)
+
+    def _blocks(self, matrix: torch.Tensor) -> torch.Tensor:
+        """(gates * N, M) -> (gates, N, M), of the same numbers"""
+        return matrix.unflatten(0, (self._gates, -1))  # type: ignore[no-untyped-call, no-any-return]
+
+    def _mine(self, matrices: list[torch.Tensor]) -> list[torch.Tensor]:
+        """The blocks of each matrix that this process owns, of the same numbers."""
+        return [self._blocks(matrix)[own] for matrix, own in zip(matrices, self._own, strict=False)]
+
+    def _momenta(self, matrices: list[torch.Tensor]) -> list[torch.Tensor]:
+        return self._mine(self._remembered(matrices, "momentum_buffer"))
 
     def quantities(self, parameter: torch.nn.Parameter) -> tuple[str, ...]:
         """The momentum."""
         return ("momentum_buffer",)
-
-
-def dealt(shapes: Sequence[Sequence[int]], count: int) -> list[list[int]]:
-    """For matrices of blocks (gates, N, M), the process of each block: the costliest first, each to the process that
-    has least to do."""
-    loads, owners = [0.0] * count, [[0] * shape[0] for shape in shapes]
-    costs = [max(shape[1:]) * min(shape[1:]) ** 2 for shape in shapes]
-    for matrix in sorted(range(len(shapes)), key=lambda matrix: -costs[matrix]):
-        for block in range(shapes[matrix][0]):
-            owner = min(range(count), key=lambda process: (loads[process], process))
-            owners[matrix][block] = owner
-            loads[owner] += costs[matrix]
-    return owners
-
-
-def _assembled(
-    matrices: Sequence[torch.Tensor], owners: Sequence[Sequence[int]], everyone: torch.Tensor
-) -> Iterable[torch.Tensor]:
-    """The updates of all matrices, from what each process computed of them, block after block."""
-    taken = [0] * len(everyone)
-    for blocks, of_blocks in zip(matrices, owners, strict=True):
-        update = torch.empty_like(blocks)
-        for block, owner in enumerate(of_blocks):
-            size = blocks[block].numel()
-            update[block] = everyone[owner, taken[owner] : taken[owner] + size].view(blocks[block].shape)
-            taken[owner] += size
-        yield update
 
 
 class Together(Optimizer):
@@ -305,6 +307,21 @@ class Together(Optimizer):
         """The keys that the parameter's own optimizer uses."""
         return self._owners[parameter].quantities(parameter)
 
+    @property
+    def shared(self) -> list[torch.nn.Parameter]:
+        """Those of all of them."""
+        return [parameter for optimizer in self._optimizers for parameter in optimizer.shared]
+
+    def add_up(self) -> None:
+        """Let each optimizer sum its gradients."""
+        for optimizer in self._optimizers:
+            optimizer.add_up()
+
+    def make_whole(self) -> None:
+        """Let each optimizer make its state whole."""
+        for optimizer in self._optimizers:
+            optimizer.make_whole()
+
 
 def make_optimizer(
     parameters: Mapping[str, torch.nn.Parameter],
@@ -317,7 +334,7 @@ def make_optimizer(
     """The optimizer that `config` names, in torch's fused form if there is one.
 
     `gates` is the number of row blocks in a recurrent layer's matrices: 4 for an LSTM, 3 for a GRU, otherwise 1.
-    `processes` have equal parameters and gradients, and share the costly part of the work.
+    `processes` have equal parameters, and share the costly part of the work.
     """
     values = list(parameters.values())
     betas, decay = (config.beta1, config.beta2), config.weight_decay

@@ -95,6 +95,16 @@ class Processes:
         self.signal = next((SIGNALS[place] for place, sent in enumerate(received.tolist()) if sent), 0)
         return [total.view(part.shape) for total, part in zip(sums, parts, strict=True)]
 
+    def deal(self, parts: Sequence[torch.Tensor]) -> torch.Tensor:
+        """A part for each process, (K_p,) for process p -> (processes, K): what every process has for this one."""
+        mine = parts[self.rank]
+        received = mine.new_empty((self.count, len(mine)))
+        with self._lost():
+            dist.all_to_all_single(
+                received.view(-1), torch.cat(list(parts)), [len(mine)] * self.count, [len(part) for part in parts]
+            )
+        return received
+
     def union(self, mine: torch.Tensor) -> torch.Tensor:
         """What the processes hold together: float32, zero wherever a process holds nothing. Exact to the bit."""
         whole = mine.clone()

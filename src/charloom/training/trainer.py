@@ -8,7 +8,7 @@ stream changes the weights.
 import copy
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
@@ -126,7 +126,7 @@ class BaseTrainer(ABC, Generic[Network, BatchType]):
         self.average = copy.deepcopy(network).eval() if config.average else network
         self._state: State | None = None
         self._whole_at = 0
-        "The step at which every process was given the carried state of all rows."
+        "The step at which every process was given the whole state."
         self._random = {"cpu": torch.Generator().manual_seed(config.seed).get_state()}
         self.whole = True
         "Whether weights, optimizer, average, carried state, random state and counts belong to the same step."
@@ -152,8 +152,8 @@ class BaseTrainer(ABC, Generic[Network, BatchType]):
         loss, weight, symbols, state = self._loss(self.batches[self.step])
         self.optimizer.zero_grad()
         (loss * weight).backward()  # type: ignore[no-untyped-call]
-        loss, state = self._over_processes(loss, state)
-        norm = torch.nn.utils.clip_grad_norm_(self._parameters.values(), self.config.clip or math.inf)
+        loss, state, norm = self._over_processes(loss, state)
+        torch.nn.utils.clip_grads_with_norm_(self._parameters.values(), self.config.clip or math.inf, norm)
         loss_nats, gradient_norm = loss.item(), norm.item()
         if not (math.isfinite(loss_nats) and math.isfinite(gradient_norm)):
             raise self.diverged("loss", self.step + 1)
@@ -179,12 +179,16 @@ class BaseTrainer(ABC, Generic[Network, BatchType]):
             clipped=0 < self.config.clip < gradient_norm,
         )
 
-    def _over_processes(self, loss: torch.Tensor, state: State | None) -> tuple[torch.Tensor, State | None]:
-        """The loss of the whole batch, and the state as this process carries it on; adds up the gradients."""
-        return loss, state
+    def _over_processes(
+        self, loss: torch.Tensor, state: State | None
+    ) -> tuple[torch.Tensor, State | None, torch.Tensor]:
+        """The loss of the whole batch, the state as this process carries it on, and the norm of the gradients, which
+        are added up."""
+        return loss, state, torch.nn.utils.get_total_norm(_gradients(self._parameters.values()))
 
     def gathered(self) -> State | None:
-        """The carried state of all rows. In the leader this has the other processes take part."""
+        """The carried state of all rows; makes the optimizer's state whole. In the leader the other processes take
+        part."""
         return self._state
 
     def _require_whole(self) -> None:
@@ -215,13 +219,13 @@ class BaseTrainer(ABC, Generic[Network, BatchType]):
     def state(self) -> TrainerState:
         """A copy of everything needed to continue from here. Raises `UnfinishedStepError`."""
         self._require_whole()
+        whole = self.gathered()
         names: dict[torch.Tensor, str] = {parameter: name for name, parameter in self._parameters.items()}
         optimizer = {
             f"{names[parameter]}/{quantity}": torch.as_tensor(value)
             for parameter, values in self.optimizer.state.items()
             for quantity, value in values.items()
         }
-        whole = self.gathered()
         carried = {} if whole is None else dict(zip("hc", whole, strict=False))
         average = {} if self.average is self.network else self.average.state_dict()
         state = TrainerState(
@@ -316,24 +320,34 @@ class Trainer(BaseTrainer[CharRNN, Batch]):
             whole[:, share.after] = part
         return loss / batch.symbols, batch.weight, batch.symbols, carried
 
-    def _over_processes(self, loss: torch.Tensor, state: State | None) -> tuple[torch.Tensor, State | None]:
+    def _over_processes(
+        self, loss: torch.Tensor, state: State | None
+    ) -> tuple[torch.Tensor, State | None, torch.Tensor]:
         """Rows that stay where they are stay with their process; others may move, so every process gets them all."""
         if self.processes is None:
-            return loss, state
+            return super()._over_processes(loss, state)
+        assert len(_gradients(self._parameters.values())) == len(self._parameters), "every parameter has a gradient"
         moving = () if state is None or self._in_place else state
-        gradients = [parameter.grad for parameter in self._parameters.values() if parameter.grad is not None]
-        assert len(gradients) == len(self._parameters), "every parameter has a gradient"
-        *sums, loss = self.processes.add([*gradients, *moving], loss.detach())
-        for parameter, total in zip(self._parameters.values(), sums, strict=False):
+        shared = self.optimizer.shared
+        others = [parameter for parameter in self._parameters.values() if not any(parameter is each for each in shared)]
+        self.optimizer.add_up()
+        norms = torch.zeros(self.processes.count, device=loss.device)
+        norms[self.processes.rank] = torch.nn.utils.get_total_norm(_gradients(shared))
+        *sums, norms, loss = self.processes.add([*_gradients(others), *moving], norms, loss.detach())
+        for parameter, total in zip(others, sums, strict=False):
             parameter.grad = total
-        return loss, tuple(sums[len(gradients) :]) if moving else state
+        norm = torch.nn.utils.get_total_norm([*_gradients(others), norms])
+        return loss, tuple(sums[len(others) :]) if moving else state, norm
 
     def gathered(self) -> State | None:
-        """The carried state of all rows. In the leader this has the other processes take part."""
-        scattered = self.processes is not None and self._in_place and self.step != self._whole_at
-        if self.processes is None or self._state is None or not scattered:
+        """The carried state of all rows; makes the optimizer's state whole. In the leader the other processes take
+        part."""
+        if self.processes is None or self.step == self._whole_at:
             return self._state
         with self.processes.ordered(GATHER):
+            self.optimizer.make_whole()
+            if self._state is None or not self._in_place:
+                return self._state
             return tuple(self.processes.union(part) for part in self._state)
 
     def _read(self, batch: Batch, before: State | None) -> tuple[torch.Tensor, torch.Tensor, State | None]:
@@ -363,6 +377,10 @@ class Trainer(BaseTrainer[CharRNN, Batch]):
         with reading(self.average):
             logits: torch.Tensor = self.average(few.to(self.average.device))[0]
         return logits
+
+
+def _gradients(parameters: Iterable[torch.nn.Parameter]) -> list[torch.Tensor]:
+    return [parameter.grad for parameter in parameters if parameter.grad is not None]
 
 
 @contextmanager
