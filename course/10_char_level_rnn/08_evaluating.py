@@ -229,8 +229,8 @@ for order in range(1, choose(13, 7)):
     longest_counts[order] = total / len(validation_ids)
     floor[f"{order}-gram"] = longest_counts[order]
 best_by_counting = best_order(train_ids.numpy(), OUTPUT_SIZE)  # chosen on training text alone
-OURS, LEARNING = "our network, by hand", "our network, learning while it reads"
-floor[OURS], floor[LEARNING] = nats, evaluate_dynamic(library, validation_text).nats_per_character
+FROZEN, LEARNING = "our network, by hand", "our network, learning while it reads"
+floor[FROZEN], floor[LEARNING] = nats, evaluate_dynamic(library, validation_text).nats_per_character
 
 # %% [markdown]
 # The check works out two of the baselines by hand: xz with Python's own `lzma`, and the shares of single characters, by counting.
@@ -265,7 +265,7 @@ kinds = {"our": 1, "uniform": 6, "zlib": 2, "bz2": 2, "xz": 2, "PPMd": 2, "zpaq"
 figure, axes = plt.subplots(figsize=(9, 0.5 + 0.27 * len(ranked)), dpi=110)
 for row, name in enumerate(ranked):
     axes.barh(row, floor[name] / math.log(2), color=COLOURS[kinds.get(name.split()[0], 0)], height=0.7)
-    after = 2 * noise / math.log(2) if name in (OURS, LEARNING) else 0  # the thin line
+    after = 2 * noise / math.log(2) if name in (FROZEN, LEARNING) else 0  # the thin line
     axes.text(
         floor[name] / math.log(2) + after + 0.05, row, f"{floor[name] / math.log(2):.2f}", va="center", fontsize=8
     )
@@ -276,12 +276,12 @@ axes.set_xlabel(
     "bits per character of validation text\n(orange: our network, blue: counting, green: compressors, black: knowing nothing)"
 )
 fixed = [name for name in ranked if name == "uniform" or name.endswith("-gram")]
-rivals = {OURS: fixed, LEARNING: [name for name in ranked if name not in (OURS, LEARNING, *fixed)]}
+rivals = {FROZEN: fixed, LEARNING: [name for name in ranked if name not in (FROZEN, LEARNING, *fixed)]}
 better = {ours: [name for name in others if floor[name] < floor[ours] - 2 * noise] for ours, others in rivals.items()}
 alike = {ours: [name for name in each if abs(floor[name] - floor[ours]) <= 2 * noise] for ours, each in rivals.items()}
 axes.set_title(
     headline(
-        f"Better than our network: {len(better[OURS])} of {len(fixed)} that are fixed; better than our network while "
+        f"Better than our network: {len(better[FROZEN])} of {len(fixed)} that are fixed; better than our network while "
         f"it learns: {len(better[LEARNING])} of {len(rivals[LEARNING])} compressors",
         85,
     )
@@ -300,7 +300,7 @@ say(
     )
 )
 for ours, what, others in (
-    (OURS, "our network", "methods that are fixed before the validation text"),
+    (FROZEN, "our network", "methods that are fixed before the validation text"),
     (LEARNING, "our network while it learns", "compressors"),
 ):
     say(
@@ -310,7 +310,7 @@ for ours, what, others in (
         + (f" Not to be told apart from it: {', '.join(alike[ours])}." if alike[ours] else "")
     )
 say(
-    f"Learning while it reads changes our figure by {(floor[LEARNING] - floor[OURS]) / math.log(2):+.2f} bits. The "
+    f"Learning while it reads changes our figure by {(floor[LEARNING] - floor[FROZEN]) / math.log(2):+.2f} bits. The "
     f"best n-gram by the training text alone has order {best_by_counting}."
 )
 say(

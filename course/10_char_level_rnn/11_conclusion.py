@@ -16,11 +16,11 @@ learned = [
     f"{perplexity:.2f}, and its first guess is right for {accuracy:.0%} of the characters of a text that it never saw.",
     "**A figure needs others next to it.** Of all methods that predict text, in chapter 8, the best on this text are "
     + ", ".join(f"*{name}* ({floor[name]:.2f})" for name in ranked[:4])
-    + f"; ours is number {1 + ranked.index(OURS)} of {len(ranked)}, and number {1 + ranked.index(LEARNING)} if it "
+    + f"; ours is number {1 + ranked.index(FROZEN)} of {len(ranked)}, and number {1 + ranked.index(LEARNING)} if it "
     "keeps learning from what it reads, as compressors do."
     + (
-        f" By its rough guide, {len(alike[OURS])} of those that are fixed cannot be told apart from ours."
-        if alike[OURS]
+        f" By its rough guide, {len(alike[FROZEN])} of those that are fixed cannot be told apart from ours."
+        if alike[FROZEN]
         else ""
     ),
     f"**By hand and with the library, the results are the same**: perplexity {perplexity:.3f} and {score.perplexity:.3f}, and the same text from the "
