@@ -188,12 +188,9 @@ sentences = [
     f"Of the held-out text, in pieces of {PIECE} characters, {repeated.mean():.0%} stood word for word somewhere before, "
     f"{from_training.mean():.0%} in the training text and the rest in the held-out text itself.",
 ]
-for where, part in (("there", repeated), ("elsewhere", ~repeated)):
+for needs, part in (("There, the model as it is needs", repeated), ("Elsewhere, the model needs", ~repeated)):
     if part.any():
-        sentences.append(
-            f"As it is, the model needs {read[part].mean():.2f} bits {where}, the {order}-gram "
-            f"{counted[part].mean():.2f}."
-        )
+        sentences.append(f"{needs} {read[part].mean():.2f} bits, the {order}-gram {counted[part].mean():.2f}.")
 change = figures[LEARNING] - figures[FIXED]
 sentences.append(f"Learning while it reads changes the model's figure by {change:+.2f} bits.")
 if ranking[0] not in ours:
