@@ -269,7 +269,8 @@ for row, name in enumerate(ranked):
     axes.text(
         floor[name] / math.log(2) + after + 0.05, row, f"{floor[name] / math.log(2):.2f}", va="center", fontsize=8
     )
-    axes.errorbar(floor[name] / math.log(2), row, xerr=after, color="black", linewidth=1)
+    if after:
+        axes.errorbar(floor[name] / math.log(2), row, xerr=after, color="black", linewidth=1)
 axes.set_yticks(range(len(ranked)), ranked, fontsize=8)
 axes.invert_yaxis()
 axes.set_xlabel(
@@ -281,8 +282,8 @@ better = {ours: [name for name in others if floor[name] < floor[ours] - 2 * nois
 alike = {ours: [name for name in each if abs(floor[name] - floor[ours]) <= 2 * noise] for ours, each in rivals.items()}
 axes.set_title(
     headline(
-        f"Better than our network: {len(better[FROZEN])} of {len(fixed)} that are fixed; better than our network while "
-        f"it learns: {len(better[LEARNING])} of {len(rivals[LEARNING])} compressors",
+        f"Better than our network: {len(better[FROZEN])} of the {len(fixed)} fixed methods; better than our network while "
+        f"it learns: {len(better[LEARNING])} of the {len(rivals[LEARNING])} compressors",
         85,
     )
 )
