@@ -214,7 +214,7 @@ class OurModel:
         return [each.text for each in self.completer.suggest(5)]
 
 
-COMMON = words.most_common()
+COMMON = Counter(word for word in train.replace("_", " ").split() if word.isalpha()).most_common()  # spelled as there
 
 
 def keys_saved(passage, helper):

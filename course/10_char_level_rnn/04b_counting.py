@@ -347,7 +347,8 @@ for n in ORDERS:
 # where n is the number of pairs, the standard deviation of the differences is what the sentences below call their *spread*, and t,
 # Student's, is such that the margin contains the true difference in 95 of 100 experiments: 2.26 for
 # ten pairs, 4.30 for three. **A difference that is no larger than its margin is not a result: the two cannot be told apart.** This is the
-# one rule for all comparisons in this notebook. Where networks are trained for the comparison, a pair is a seed.
+# one rule for comparisons in this notebook; where it cannot be used, the text says so. Where networks are trained for
+# the comparison, a pair is a seed.
 
 # %%
 from charloom.evaluation import paired

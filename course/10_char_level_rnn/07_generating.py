@@ -463,7 +463,8 @@ print(f"loss {word_loss:.2f} nats per symbol; it writes:", ", ".join(invented))
 from charloom import Text
 
 for length in (1, 10, 100):
-    same(f"a length of {length}", length, len("".join(charloom.generate(library, OPENING, length=length))))
+    by_hand = len("".join(generate(model, OPENING, length)))
+    same(f"a length of {length}", by_hand, len("".join(charloom.generate(library, OPENING, length=length))))
 word_vocabulary = charloom.Vocabulary.of("".join(letters))
 namer_library = as_charloom(namer, word_vocabulary, predicts_end=True)
 same(
@@ -626,41 +627,56 @@ show(
 )
 
 # %% [markdown]
-# **Exercise.** Write a paragraph: a text that stops before the first blank line and has at most 600 characters. *Predict first*: will most
-# of them end by themselves, or be cut at 600?
+# **Exercise.** Write a paragraph: a text that stops at the first blank line and has at most 600 characters with it. *Predict first*: will
+# most of them end by themselves, or be cut at 600? Does the temperature matter?
 #
 # <details><summary>Solution</summary>
 #
-# Look for the blank line after each character, and stop there. How many paragraphs end by themselves depends on how long those of
-# the text are: the cell counts both.
+# Look for the blank line after each character, and stop there. How many paragraphs end by themselves depends on three things: how long those
+# of the text are, how well the network has learned where they end, and the temperature, since a low one makes an unlikely end still less
+# likely and keeps the network in a circle once it is in one. So the cell counts at two temperatures and in the text.
 #
 # </details>
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 
 
-def write_paragraph(seed):
+def write_paragraph(seed, temperature=0.5):
     """A text that stops before the first blank line, or at 600 characters."""
     paragraph = ""
-    for character in generate(model, OPENING, length=600, temperature=0.5, seed=seed):
+    for character in generate(model, OPENING, length=600, temperature=temperature, seed=seed):
         paragraph += character
         if paragraph.endswith("\n\n"):
             break
     return paragraph.removesuffix("\n\n")
 
 
-paragraphs = [write_paragraph(seed) for seed in range(5, 5 + choose(10, 3))]
+def is_short(paragraph):
+    """Whether it fits into 600 characters, its blank line included."""
+    return len(paragraph) + 2 <= 600
+
+
+paragraphs = {each: [write_paragraph(seed, each) for seed in range(5, 5 + choose(10, 3))] for each in (0.5, 1.0)}
 same(
     "the first paragraph",
-    paragraphs[0],
+    paragraphs[0.5][0],
     "".join(charloom.generate(library, OPENING, length=600, temperature=0.5, seed=5, stop=["\n\n"])),
 )
-show_text(OPENING + paragraphs[0])
-short = sum(len(paragraph) <= 600 for paragraph in train_text.split("\n\n")) / len(train_text.split("\n\n"))
-print(
-    f"{sum(len(paragraph) < 600 for paragraph in paragraphs)} of {len(paragraphs)} ended before 600 characters; of the "
-    f"paragraphs of the training text {short:.0%} do"
-)
+show_text(OPENING + paragraphs[0.5][0])
+short = np.mean([is_short(paragraph) for paragraph in train_text.split("\n\n")])
+print(f"of the paragraphs of the training text, {short:.0%} end within 600 characters")
+for each, ones in paragraphs.items():
+    count, ended = len(ones), sum(map(is_short, ones))
+    luck = sum(math.comb(count, k) * short**k * (1 - short) ** (count - k) for k in range(ended + 1))
+    print(
+        f"temperature {each}: {ended} of {count} do; with the text's share, {ended} or fewer have a probability of "
+        f"{luck:.1g}, so "
+        + (
+            "the length of the text's paragraphs is not the only reason"
+            if luck < 0.05
+            else "this does not show that they end less often than those of the text"
+        )
+    )
 
 # %% [markdown]
 # **That is a whole program.** The functions *by hand* from Q10 to Q21 encode a text, define a network, train it and let it

@@ -282,7 +282,7 @@ def kind_of(character):
         return "digit"
     if character.isalpha():
         return "capital" if character.isupper() else "vowel" if character in "aeiou" else "consonant"
-    return "bracket or quote" if character in "()[]{}<>\"'`" else "other mark"
+    return "bracket or quote" if character in "()[]{}<>\"'`‘’“”" else "other mark"
 
 
 kinds_of_mapped = [kind_of(characters[index]) for index in mapped]

@@ -534,7 +534,7 @@ for one, double in zip(list(sizes)[:-1], list(sizes)[1:]):
 # %%
 SEARCH_SEED = 11
 DEEP_STEPS = 2 * BUDGET // (CENTRE["streams"] * CENTRE["length"])
-TRIED = {1: [1.6e-2, 3.2e-2, 6.4e-2], 2: [8e-3, 1.6e-2, 3.2e-2], 3: [2e-3, 4e-3, 8e-3]}
+TRIED = {1: [1.6e-2, 3.2e-2, 6.4e-2], 2: [8e-3, 1.6e-2, 3.2e-2], 3: [4e-3, 8e-3, 1.6e-2]}
 searched = {
     depth: {rate: [experiment(SEARCH_SEED, layers=depth, peak=rate, steps=DEEP_STEPS)] for rate in tried}
     for depth, tried in TRIED.items()
@@ -630,8 +630,15 @@ for depth in (1, 3):
 
 # %%
 fewer_words = difference(depths[3], depths[1], "words")
+at_an_end = [depth for depth, rate in own_rate.items() if rate in (min(TRIED[depth]), max(TRIED[depth]))]
+beyond = (
+    f"; for depth {listed(at_an_end)} it is at an end of what was tried, so a better one may lie beyond"
+    if at_an_end
+    else ""
+)
 say(
-    f"**Each depth with its own learning rate{'' if late else ', all of them trained'}.** At equal characters ({characters_each:,}): "
+    f"**Each depth with the best learning rate of its search{'' if late else ', all of them trained'}{beyond}.** "
+    f"At equal characters ({characters_each:,}): "
     f"{which_is_better('depth 2', depths[2], 'depth 1', depths[1])}; "
     f"{which_is_better('depth 3', depths[3], 'depth 1', depths[1])}. "
     f"At equal time: {which_is_better('depth 2', depths_in_time[2], 'depth 1', depths_in_time[1])}; "
@@ -651,9 +658,6 @@ if late:
         f"At depth {listed(late)}, at least one network did not get well below letter frequencies in what it was given. "
         "What is said about that depth above then says that a network had not started yet, not what depth is worth."
     )
-at_an_end = [depth for depth, rate in own_rate.items() if rate in (min(TRIED[depth]), max(TRIED[depth]))]
-if at_an_end:
-    say(f"For depth {listed(at_an_end)} the best rate is at an end of what was tried, so a better one may lie beyond.")
 
 # %% [markdown]
 # **Another text, another optimizer, the same question.** The project's study of *Moby-Dick* (`docs/studies/moby-dick`) trained one,
@@ -669,7 +673,11 @@ say(
 agreeing = [depth for depth, (here, there) in costs_of_depth.items() if here.clear and here.mean * there > 0]
 opposed = [depth for depth, (here, there) in costs_of_depth.items() if here.clear and here.mean * there < 0]
 say(
-    (f"**Both say the same about {listed(agreeing)} layers.** " if agreeing else "")
+    (
+        f"**With the rates that were tried here, both say the same about {listed(agreeing)} layers.** "
+        if agreeing
+        else ""
+    )
     + (
         f"**They differ about {listed(opposed)} layers**, so the answer depends on text, size and optimizer. "
         if opposed

@@ -16,9 +16,13 @@ learned = [
     f"{perplexity:.2f}, and its first guess is right for {accuracy:.0%} of the characters of a text that it never saw.",
     "**A figure needs others next to it.** Of all methods that predict text, in chapter 8, the best on this text are "
     + ", ".join(f"*{name}* ({floor[name]:.2f})" for name in ranked[:4])
-    + f"; ours is number {1 + ranked.index('our network, by hand')} of {len(ranked)}"
-    + (f", and {len(alike)} of the others cannot be told apart from it" if alike else "")
-    + ".",
+    + f"; ours is number {1 + ranked.index(FROZEN)} of {len(ranked)}, and number {1 + ranked.index(LEARNING)} if it "
+    "keeps learning from what it reads, as compressors do."
+    + (
+        f" By its rough guide, {len(alike[FROZEN])} of those that are fixed cannot be told apart from ours."
+        if alike[FROZEN]
+        else ""
+    ),
     f"**By hand and with the library, the results are the same**: perplexity {perplexity:.3f} and {score.perplexity:.3f}, and the same text from the "
     "same seed.",
     f"**Gradients fade with distance.** Of the gradient {FAR} characters back, after training, this is left: "
@@ -68,7 +72,8 @@ else:
     say(
         f"charloom: perplexity {carried['perplexity']:.2f} per character, {carried['accuracy']:.1%} of the characters "
         f"guessed, {record['parameters']:,} parameters, one seed. nanoGPT is judged on random windows, of 256 characters in "
-        "its first row, so the fresh figure is the one to compare with that; its recipe for a CPU has windows of 64. Compressors and n-grams were given the training text first (zlib its last 32 KiB). "
+        "its first row, so the fresh figure is the one to compare with that; its recipe for a CPU has windows of 64. Compressors and n-grams were given the training text first (zlib its last 32 KiB), and compressors also use what they have already read of the "
+        "validation text. "
         "charloom's default settings, and in this run the step that was kept, were chosen on this validation text, which "
         "flatters its figures slightly."
     )
