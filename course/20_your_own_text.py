@@ -105,9 +105,9 @@ for temperature in (0.4, 0.8):
 # Python (xz, bz2, zlib), and PPMd and zpaq if they are installed. All are primed with the training text.
 #
 # Like must be compared with like. N-grams are fixed before the held-out text begins, as this model is. Compressors are not: PPMd and
-# zpaq keep learning from the held-out text while they code it, and xz, bz2 and zlib copy from what they have already read of it. So the
-# model is also scored while it keeps learning (*dynamic evaluation*: it predicts 64 characters, then learns from them), and compressors
-# are compared with that figure.
+# zpaq keep learning from the held-out text while they code it, xz and zlib copy from what they have already read of it, and bz2 sorts it
+# together with the training text, in one block. So the model is also scored while it keeps learning (*dynamic evaluation*: it predicts
+# 64 characters, then learns from them), and compressors are compared with that figure.
 #
 # *The figure: bits per character of each, the lowest at the top.*
 

@@ -74,7 +74,7 @@ def spread(values, digits=0):
 
 # %%
 text = "".join(data.decode() for _, data in dataset("python-docs").read())
-cut = int(0.9 * len(text))
+cut = text.index(" ", int(0.9 * len(text))) + 1  # no word is torn in two
 train, held_out = text[:cut], text[cut:]
 folder, budget = Path(tempfile.mkdtemp()), choose("60s", "4s")
 runs = {

@@ -182,7 +182,7 @@ for seed in range(3, choose(30, 4)):  # the first text with redrawn lines that i
         break
 added = finish(PROMPT, text, writing.more)
 print(PROMPT + text + "▮" + added)
-print(f"\n{writing.redrawn} lines were drawn again, {writing.replaced} statements ended or replaced")
+print(f"\nLines drawn again: {writing.redrawn}; statements ended or replaced: {writing.replaced}")
 print("parses:", parses(PROMPT + text + added))
 
 # %% [markdown]

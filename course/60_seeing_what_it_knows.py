@@ -14,8 +14,8 @@
 # # Seeing what it knows
 #
 # For each character of a text, a model can say how much it was surprised. This one number leads to a picture of what it knows, a
-# report, and a proof: **a text can be compressed to as many bits as the model claims**, up to a few bytes that we will account for one by
-# one.
+# report, and a proof: **a text can be compressed to as many bits as the model claims**, up to a header of 93 bytes and a few
+# more, which we will account for one by one.
 #
 # **Time:** 15 minutes to read; about two minutes to run on two cores. **You need:** Python, and chapter 8 of the main lesson (nats,
 # bits, held-out text). The environment variable `CHARLOOM_COURSE` is `full` (the default) or `fast` (seconds: it shows that everything
@@ -111,8 +111,8 @@ display(Markdown("\n".join(f"* **{finding}**" for finding in report.findings)))
 # Three of its pictures: the loss by class of character; the loss by length of context; and what some hidden units follow.
 #
 # The second answers one of two questions that chapter 8 of the main lesson tells apart: what is the loss of *a character that has* about
-# *n* characters before it? The other one, the mean loss *in windows of n*, is higher, because most characters of a short window have fewer
-# than *n* before them. So "n characters are enough" here and "windows of n cost more" there are both true.
+# *n* characters before it? The other one, the mean loss *in windows of n*, is higher, because the first characters of
+# each window have hardly any before them. So "n characters are enough" here and "windows of n cost more" there are both true.
 
 # %%
 SHOWN = {
@@ -268,6 +268,6 @@ display(
 # <details><summary>What to expect</summary>
 #
 # Many more bits than 8 if the text has characters that the model does not know or never expects; but the file still has as many bits
-# as the surprises and escapes add up to, and the few bytes accounted for above. A claim may be bad news and still be true.
+# as the surprises and escapes add up to, and the bytes accounted for above. A claim may be bad news and still be true.
 #
 # </details>

@@ -213,10 +213,10 @@ agree("perplexity", perplexity, score.perplexity, 1e-3)
 # bits per character is to be surprised by *b* bits at each, on average. Every compressor gets the training text first (zlib, whose memory is short, its last 32 KiB) and is charged only
 # for what the validation text adds. PPMd and zpaq are included where they are installed.
 #
-# **Like with like.** Counts are fixed before the validation text begins, and so is our network. A compressor is not: xz, bz2 and
-# zlib copy from what they have already read of the validation text, and PPMd and zpaq keep learning from it while they code. So our
-# network gets a second figure: it predicts 64 characters, then learns from them (*dynamic evaluation*). The n-grams are compared with
-# the first figure, the compressors with the second.
+# **Like with like.** Counts are fixed before the validation text begins, and so is our network. A compressor is not: xz and
+# zlib copy from what they have already read of the validation text, bz2 sorts it together with the training text, in one block, and
+# PPMd and zpaq keep learning from it while they code. So our network gets a second figure: it predicts 64 characters, then learns
+# from them (*dynamic evaluation*). The n-grams are compared with the first figure, the compressors with the second.
 
 # %%
 from charloom.evaluation import NGram, best_order, compare, evaluate_dynamic

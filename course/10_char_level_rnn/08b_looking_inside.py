@@ -258,7 +258,7 @@ print(f"that is more at quotation marks than {more_than} of {len(cut_out)} other
 # %% [markdown]
 # #### A map of the characters
 #
-# Each character is a row of the embedding, and the first layer sees it through its input weights: W_xh e. Characters that are
+# Each character is a row of the embedding, and the first layer sees it through its input weights, $W_{xh}\,x$. Characters that are
 # alike to the layer have nearly the same effect on the state. We project these vectors onto the two directions in which
 # they differ most (principal components), and colour them by class. The network was never told the classes. The plane shows only a
 # part of the differences, so whether a character's nearest neighbour is of its class is counted by the angle between the whole vectors
