@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from charloom.data.batches import IGNORED, Streams
 from charloom.data.documents import Documents
 from charloom.data.shares import share_of
-from charloom.training.shared_blocks import dealt
 from tiny_runs import differences, sample_text
 from together import Ended, Forge
 
@@ -108,6 +107,7 @@ def ends(ended: list[Ended], code: int) -> str:
         (2, {"--documents": "lines", "--training.optimizer": "muon", "--network.layers": 2}),
         (3, {"--network.cell": "lstm", "--training.optimizer": "muon", "--training.clip": 0.05}),  # some own two gates
         (2, {"--network.cell": "rnn-relu", "--documents": "lines", "--network.dropout": 0.3}),
+        (3, {"--network.cell": "rnn-tanh", "--training.optimizer": "muon"}),  # one owns nothing
         (3, {"--documents": "lines", "--training.batch-size": 3, "--training.sequence-length": 16}),  # some have no row
     ],
     ids=lambda value: " ".join(map(str, value.values())) if isinstance(value, dict) else value,
@@ -149,15 +149,11 @@ def test_the_shares_of_a_batch_are_the_batch(lengths: list[int], count: int, lin
     assert sorted(going_on) == list(enumerate(batch.going_on.tolist()))
 
 
-def test_muon_shares_its_blocks_out_evenly() -> None:
-    shapes = [(4, 512, 512), (4, 512, 128), (4, 512, 512), (4, 512, 512)]
-    owners = dealt(shapes, 4)
-    assert [sorted(of_blocks) for of_blocks in owners] == [[0, 1, 2, 3]] * 4
-    assert {owner for of_blocks in dealt(shapes, 3) for owner in of_blocks} == {0, 1, 2}
-
-
-def test_a_stopped_run_of_two_processes_resumes_as_if_it_had_never_stopped(forge: Forge, folder: Path) -> None:
-    settings = {"--network.dropout": 0.3, "--steps": 60}
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_stopped_run_of_two_processes_resumes_as_if_it_had_never_stopped(
+    forge: Forge, folder: Path, precision: str
+) -> None:
+    settings = {"--network.dropout": 0.3, "--network.weight-dropout": 0.2, "--steps": 60, "--precision": precision}
     ends(train(forge, folder, 2, "whole", settings), 0)
     team = forge.start(2, folder, *words("stopped", settings))
     until_step(2, folder / "stopped")

@@ -152,7 +152,7 @@ class TrainingLoop(ABC, Generic[Found]):
 
         There are three exceptions, which leave the last checkpoint: a second, insistent signal
         (`charloom.interruption`), a `CharloomError` such as a full disk or a diverged loss, and any other error that
-        interrupts a step halfway. Raises `CharloomError`.
+        interrupts a step halfway, or at any place if several processes share it. Raises `CharloomError`.
         """
         interruption = interruption or Interruption()
         self._take_lock()

@@ -41,8 +41,8 @@ _SHORT = 2.0
 """Seconds of one attempt to meet."""
 
 STEP, GATHER, TASK, STATE, WAIT, END = range(6)
-"""The orders: train a step; put the carried states together; build a trainer; take over its state; go on waiting; end
-with the exit code that follows."""
+"""The orders: train a step; put carried states and momentum together; build a trainer; take over its state; go on
+waiting; end with the exit code that follows."""
 
 _REPORT = 1024
 """Bytes of a process's report about its work."""
@@ -97,13 +97,18 @@ class Processes:
 
     def deal(self, parts: Sequence[torch.Tensor]) -> torch.Tensor:
         """A part for each process, (K_p,) for process p -> (processes, K): what every process has for this one."""
-        mine = parts[self.rank]
-        received = mine.new_empty((self.count, len(mine)))
+        sent, own = torch.cat(list(parts)), len(parts[self.rank])
+        received = sent.new_empty(self.count * own)
         with self._lost():
-            dist.all_to_all_single(
-                received.view(-1), torch.cat(list(parts)), [len(mine)] * self.count, [len(part) for part in parts]
-            )
-        return received
+            dist.all_to_all_single(received, sent, [own] * self.count, [len(part) for part in parts])
+        return received.view(self.count, own)
+
+    def collect(self, mine: torch.Tensor, sizes: Sequence[int]) -> list[torch.Tensor]:
+        """(K_p,) of each process p, as long as `sizes` says -> all of them"""
+        sent, received = mine.repeat(self.count), mine.new_empty(sum(sizes))
+        with self._lost():
+            dist.all_to_all_single(received, sent, list(sizes), [len(mine)] * self.count)
+        return list(torch.split(received, list(sizes)))
 
     def union(self, mine: torch.Tensor) -> torch.Tensor:
         """What the processes hold together: float32, zero wherever a process holds nothing. Exact to the bit."""
@@ -164,11 +169,16 @@ class Processes:
 
     @contextmanager
     def ordered(self, order: int, content: bytes = b"") -> Iterator[None]:
-        """In the leader: order the others to do what the block does, together with it. In the others: nothing."""
+        """In the leader: order the others to do what the block does, together with it. In the others: nothing.
+
+        Raises `ProcessesError` if an error has broken off an earlier order: the others still wait in the middle of it.
+        """
         if not self.leads:
             yield
             return
         with self._speaking:
+            if not self._listening:
+                raise ProcessesError("the other processes are in the middle of a step that was broken off")
             self._listening = False
             self._say(order, content)
         yield

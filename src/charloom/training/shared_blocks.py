@@ -46,10 +46,9 @@ class SharedBlocks:
     def whole(self, mine: Sequence[torch.Tensor], kind: torch.dtype) -> list[torch.Tensor]:
         """The own blocks of each process -> (gates, N, M) in every process; sent as numbers of `kind`."""
         sent = torch.cat([blocks.flatten() for blocks in mine]).to(kind)
-        longest = max(map(self._numbers, self._owned))
-        everyone = self._processes.exchange(torch.nn.functional.pad(sent, (0, longest - len(sent))))
         whole = [sent.new_empty(shape, dtype=mine[0].dtype) for shape in self._shapes]
-        for owned, part in zip(self._owned, everyone, strict=True):
+        sizes = [self._numbers(owned) for owned in self._owned]
+        for owned, part in zip(self._owned, self._processes.collect(sent, sizes), strict=True):
             _fill(whole, owned, part)
         return whole
 

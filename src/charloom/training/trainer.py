@@ -342,13 +342,12 @@ class Trainer(BaseTrainer[CharRNN, Batch]):
     def gathered(self) -> State | None:
         """The carried state of all rows; makes the optimizer's state whole. In the leader the other processes take
         part."""
-        if self.processes is None or self.step == self._whole_at:
+        scattered = self._in_place and self._state is not None
+        if self.processes is None or self.step == self._whole_at or not (scattered or self.optimizer.shared):
             return self._state
         with self.processes.ordered(GATHER):
             self.optimizer.make_whole()
-            if self._state is None or not self._in_place:
-                return self._state
-            return tuple(self.processes.union(part) for part in self._state)
+            return tuple(self.processes.union(part) for part in self._state or ()) if scattered else self._state
 
     def _read(self, batch: Batch, before: State | None) -> tuple[torch.Tensor, torch.Tensor, State | None]:
         """The logits and targets of a batch, and the state that its rows carry on, from the state `before` it."""
