@@ -172,10 +172,10 @@ print(
 # statement is closed. So what is written is close to what the model would write, but not exactly its distribution among possible texts
 # (where the only possible character is an improbable one, it is written all the same).
 #
-# In what follows, ▮ marks where the model stops and `finish` begins.
+# In what follows, ▮ marks where the 400 characters end. After it the model finishes its statement, and `finish` closes what is still open.
 
 # %%
-for seed in range(3, choose(30, 4)):  # the first text with redrawn lines that is not one long string
+for seed in range(3, choose(30, 4)):  # the first with redrawn lines and without triple quotes
     writing = Writing(writer, PROMPT, SamplingConfig(temperature=0.7), length=400, seed=seed)
     text = "".join(piece.text for piece in writing.pieces())
     if writing.redrawn and '"""' not in text:

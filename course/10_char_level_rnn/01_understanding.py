@@ -194,8 +194,8 @@ show(
 # earlier characters and looks at each of them at every step, which costs more the longer the text is. Chapter 8 times both, and looks
 # inside the state for units that follow something that we have a word for, such as quotation marks.
 #
-# When does the state go back to zero? Where a text begins. Within a text it is *carried* from one piece to the next, in training (Q11,
-# Q18) and in evaluation (Q25).
+# When does the state go back to zero? Where a text (in training, a stream of it) begins. From there on it is *carried* from one piece
+# to the next, in training (Q11, Q18) and in evaluation (Q25).
 #
 # ### Long-range dependencies, and gradients that vanish
 #

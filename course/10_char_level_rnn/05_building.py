@@ -113,9 +113,9 @@ def zero_state(model, streams):
 print([tuple(part.shape) for part in zero_state(model, streams=32)])
 
 # %% [markdown]
-# **A hidden assumption: when is the state reset to zero?** Only at the beginning of the text. In between it is *carried*. To see
-# why, read a text in one piece, then in two pieces with the state carried, then in two pieces with the state reset in the
-# middle.
+# **A hidden assumption: when is the state reset to zero?** Only at the beginning of the text; in
+# training, where each stream begins, once an epoch. In between it is *carried*. To see why, read a text in one piece, then in two
+# pieces with the state carried, then in two pieces with the state reset in the middle.
 
 # %%
 with torch.no_grad():

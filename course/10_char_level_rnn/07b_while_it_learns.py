@@ -4,8 +4,8 @@
 # *Time*: ten minutes to read, one to run. *You need*: `train` (question 18) and `generate` (question 21).
 #
 # We stop the training of a small network after 1, 10, 30, 100, … steps, and each time let it continue the same seed text with
-# the same random numbers. All that changes is what it has learned. Above each text is its loss on the first 8,000 characters of the
-# held-out text (an easier passage: not to be compared with other losses here).
+# the same random numbers. All that changes is what it has learned. Three seeds are trained; the texts are those of
+# the first. Above each text is its loss on the first 8,000 characters of the held-out text (an easier passage: not to be compared with other losses here).
 
 # %%
 import itertools

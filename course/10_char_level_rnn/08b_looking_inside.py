@@ -365,8 +365,9 @@ print(f"{sum(own_small_letter)} of {len(own_small_letter)} capitals are nearest 
 #
 # An opened bracket must be closed, perhaps much later. Does the network remember it? We change one character: each passage with
 # an open bracket is read twice, once as it is and once with a space in place of the bracket. Everything else is the same, so
-# any difference in the probability of a closing bracket n characters later must come from memory. The picture shows
-# the mean probability in both readings, over the brackets that are still open at that distance.
+# any difference in the probability of a closing bracket n characters later must come from memory, but for n = 1, where the
+# network has just read the bracket (or the space) itself. The picture shows the mean probability in both readings, over the
+# brackets that are still open at that distance.
 
 # %%
 BEFORE, AFTER = choose(100, 40), choose(120, 40)

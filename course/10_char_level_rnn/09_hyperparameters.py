@@ -354,7 +354,8 @@ print(
 #
 # **By hand.** One argument. More units remember more, and cost more: the recurrent matrix grows with the square. So we compare
 # twice: after an equal number of characters, and after an *equal time*, in which a small network reads more. The number of its
-# steps is set beforehand from the time of a step, so that its learning rate still falls to the end.
+# steps is set beforehand from the time of a step, so that its learning rate still falls to the end. "Best" below means best of the
+# sizes that are tried; if that is the largest of them, a larger one may be better still.
 #
 # **A hidden assumption: that a clock measures the network.** It also measures whatever else the machine does. So all settings take
 # turns, a few steps each, and the shortest turn of each counts.
