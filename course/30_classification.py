@@ -321,11 +321,11 @@ say(
 #
 # ## Two ways to classify
 # So far the network learned what **tells the languages apart**; it is *discriminative* (with a small second task, predicting the next
-# character, which charloom adds). The other way is to learn **how each language is
-# spelled**: a *generative* network is a language model conditioned on the language, $P(\text{text} \mid \text{language})$, and Bayes'
-# rule turns its probabilities around. Which one is better, and does that depend on how many examples there are? Neither gets
-# any counts (`n_grams=0`), and each amount is drawn several times. All these networks take the same number of steps. Their figures
-# are lower than those above: they have fewer steps, fewer names and no counts.
+# character, which charloom adds). The other way is to learn **how each language is spelled**: a *generative* network is a language
+# model conditioned on the language, $P(\text{text} \mid \text{language})$, and Bayes' rule turns its probabilities around. Which
+# one is better, and does that depend on how many examples there are? Neither gets any counts (`n_grams=0`), and each amount is drawn
+# several times. All these networks take the same number of steps. Their figures are lower than those above: they have fewer steps,
+# fewer names and no counts.
 
 
 # %%
