@@ -12,9 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import torch  # noqa: F401
-
 from charloom.cli.main import main
+from forked import import_everything
 
 FULL = "/dev/full"
 
@@ -79,6 +78,7 @@ def tried(door: str, arguments: list[str], folder: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    import_everything()
     cases = json.load(sys.stdin)
     here = Path(sys.argv[1])
     os.chdir(here)

@@ -32,14 +32,12 @@ def call(address: str, arguments: list[str]) -> int:
 
 def serve(address: str) -> None:
     """Fork commands for those who call, until the standard input ends."""
-    import importlib
     import select
     import signal
 
-    from charloom.cli.main import VERBS
+    from forked import import_everything
 
-    for module in (*(f"charloom.cli.{verb}" for verb in VERBS), *IMPORTED):
-        importlib.import_module(module)
+    import_everything()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(address)
@@ -90,13 +88,6 @@ def run(words: list[str], streams: list[int]) -> None:
         runpy.run_module("charloom", run_name="__main__", alter_sys=True)
 
     become(work, streams=streams, folder=folder, environment=environment)
-
-
-IMPORTED = (
-    *("torch._dynamo", "matplotlib.pyplot", "charloom.training.experiment", "charloom.classify.experiment"),
-    *("charloom.correct.corrector", "charloom.complete.completer", "charloom.models.language_model"),
-)
-"""What commands import while they work."""
 
 
 if __name__ == "__main__":

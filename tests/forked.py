@@ -1,10 +1,25 @@
-"""What a forked child does to be a command: its own streams, folder and environment, and an exit code at the end."""
+"""A process from which commands are forked; a child has its own streams, folder and environment, and an exit code."""
 
+import importlib
 import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from typing import NoReturn
+
+IMPORTED = (
+    *("torch._dynamo", "matplotlib.pyplot", "charloom.training.experiment", "charloom.classify.experiment"),
+    *("charloom.correct.corrector", "charloom.complete.completer", "charloom.models.language_model"),
+)
+"""What commands import while they work."""
+
+
+def import_everything() -> None:
+    """Import what commands need, so that no child has to."""
+    from charloom.cli.main import VERBS
+
+    for module in (*(f"charloom.cli.{verb}" for verb in VERBS), *IMPORTED):
+        importlib.import_module(module)
 
 
 def become(

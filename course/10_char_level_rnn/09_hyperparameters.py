@@ -335,7 +335,8 @@ compare_with_study("learning-rate")
 # <details><summary>Solution</summary>
 #
 # Two things pull against each other: with few steps, small ones do not get far; but large ones overshoot, and there is less time to
-# recover. The next cell trains all five again with a quarter of the characters and prints what came out.
+# recover. Rates that are level after all steps may part, because one of them is ahead on the way. The next cell trains all five again
+# with a quarter of the characters and prints what came out, and which rates cannot be told from the best.
 #
 # </details>
 

@@ -41,7 +41,8 @@ say("\n".join(f"* {finding}" for finding in learned))
 #
 # The standard small text of the field is a megabyte of Shakespeare's plays; the first nine tenths are for training, the last tenth for
 # validation. A good model of it takes longer than this notebook should, so it was trained beforehand: the command
-# `python benchmarks/course_record.py --time-budget 462s` wrote the record that the next cell reads. It is one run with one seed.
+# `python benchmarks/course_record.py --time-budget 462s` wrote the record that the next cell reads. It is one run with one
+# seed; its time counts the whole command, with start and measuring.
 
 # %%
 import json
