@@ -70,9 +70,15 @@ SLOW = {"report", "study", "bench", "classify train"}
 """Verbs that take seconds are tried only at the first door; the doors are the same for all."""
 
 
+def tried_there(door: str, place: int, name: str) -> bool:
+    """The first door has every verb. The others, whose code is the same for all verbs, have a third of them each."""
+    number = DOORS.index(door)
+    return number == 0 or (name not in SLOW and (place + number) % 3 == 0)
+
+
 def tried_at(*doors: str) -> list[tuple[str, str]]:
     """Each door with each command tried at it."""
-    found = [(door, name) for door in doors for name in COMMANDS if door == DOORS[0] or name not in SLOW]
+    found = [(door, name) for door in doors for place, name in enumerate(COMMANDS) if tried_there(door, place, name)]
     return found + [(door, name) for door in doors for name in NO_VERB if door in DOORS[:2]]
 
 

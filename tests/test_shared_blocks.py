@@ -135,7 +135,7 @@ def test_the_costliest_blocks_are_dealt_first() -> None:
     assert owners[0] == [0, 1]
 
 
-def test_after_an_order_that_was_broken_off_there_is_no_other() -> None:
+def test_after_an_order_that_was_interrupted_there_is_no_other() -> None:
     """The other processes wait in the middle of it, so they would take the next order for something else."""
     processes = Processes.__new__(Processes)
     processes.rank, processes._listening, processes._spoke = 0, True, 0.0
@@ -146,6 +146,6 @@ def test_after_an_order_that_was_broken_off_there_is_no_other() -> None:
         pass
     with pytest.raises(MemoryError), processes.ordered(STEP):
         raise MemoryError
-    with pytest.raises(ProcessesError, match="broken off"), processes.ordered(STEP):
+    with pytest.raises(ProcessesError, match="was interrupted"), processes.ordered(STEP):
         pass
     assert said == [STEP, STEP]

@@ -267,17 +267,20 @@ def test_a_database_that_does_not_answer_is_told_in_one_sentence(tmp_path: Path)
     assert "\n" not in str(caught.value)
 
 
-def test_a_worker_that_is_killed_twenty_times_costs_no_finished_trial(postgres: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("count", "kills"), [(24, 8), pytest.param(60, 20, marks=pytest.mark.slow)])
+def test_a_worker_that_is_killed_again_and_again_costs_no_finished_trial(
+    count: int, kills: int, postgres: str, tmp_path: Path
+) -> None:
     script = Path(__file__).with_name("search_workers.py")
-    arguments = [sys.executable, str(script), postgres, f"killed-{os.getpid()}", "60", "20", str(tmp_path)]
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=300)
+    arguments = [sys.executable, script, postgres, f"killed-{os.getpid()}-{kills}", count, kills, tmp_path]
+    done = subprocess.run(list(map(str, arguments)), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     trials = found["trials"]
-    assert (found["status"], found["killed"]) == (0, 20)
+    assert (found["status"], found["killed"]) == (0, kills)
     assert {trial["state"] for trial in trials} == {"COMPLETE", "FAIL"}  # none is left running
     counted = [trial["run"] for trial in trials if trial["counts"]]
-    assert len(counted) == 60
+    assert len(counted) == count
     assert max(Counter(counted).values()) == 1  # none counted twice
     steady = {int(line.split()[1]) for line in found["logs"]["steady"] if line.startswith("trained")}
     assert steady <= {trial["number"] for trial in trials if trial["counts"]}  # none lost

@@ -171,14 +171,14 @@ class Processes:
     def ordered(self, order: int, content: bytes = b"") -> Iterator[None]:
         """In the leader: order the others to do what the block does, together with it. In the others: nothing.
 
-        Raises `ProcessesError` if an error has broken off an earlier order: the others still wait in the middle of it.
+        Raises `ProcessesError` if an error interrupted an earlier order: the others still wait in the middle of it.
         """
         if not self.leads:
             yield
             return
         with self._speaking:
             if not self._listening:
-                raise ProcessesError("the other processes are in the middle of a step that was broken off")
+                raise ProcessesError("the other processes are in the middle of a step that was interrupted")
             self._listening = False
             self._say(order, content)
         yield
