@@ -86,9 +86,11 @@ def test_predict_answers_each_line_before_the_next_is_sent(run: Path) -> None:
             watch.cancel()
 
 
-@given(
-    st.lists(st.text(st.characters(exclude_categories=["Cs"])).filter(lambda text: "\n" not in text)), st.integers(1, 9)
-)
+PRINTED = st.characters(exclude_categories=["Cs", "Cc"], include_characters="\t\r")
+"""Characters of a text: one that is full of control characters is refused as a whole."""
+
+
+@given(st.lists(st.text(PRINTED)), st.integers(1, 9))
 def test_lines_that_come_in_pieces_are_the_lines_of_the_whole(lines: list[str], size: int) -> None:
     data = "".join(f"{line}\n" for line in lines).encode()
 
