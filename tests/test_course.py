@@ -20,6 +20,7 @@ COURSE = ROOT / "course"
 sys.path.insert(0, str(COURSE))
 from assemble import PROGRAM, assembled  # noqa: E402
 from course_mutations import MUTATIONS, Mutation  # noqa: E402
+from selected import selected  # noqa: E402
 from sources import lessons, source  # noqa: E402
 
 LESSONS = lessons()
@@ -275,8 +276,7 @@ def asks_something(cell: Any) -> bool:
 @pytest.fixture(scope="session")
 def noticed(request: pytest.FixtureRequest) -> dict[str, str | None]:
     """What notices each mutation that is tested, by the mutation's name."""
-    parameters = [getattr(item, "callspec", None) for item in request.session.items]
-    names = [each.params["mutation"].name for each in parameters if each is not None and "mutation" in each.params]
+    names = [mutation.name for (mutation,) in selected(request, "mutation")]
     command = [sys.executable, Path(__file__).with_name("course_mutations.py"), *names]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]

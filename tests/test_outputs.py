@@ -14,6 +14,7 @@ import pytest
 from charloom.cli.main import GROUPS, VERBS
 from hub_server import hub
 from models import small_model, write_folder
+from selected import selected
 
 Call = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -70,16 +71,17 @@ SLOW = {"report", "study", "bench", "classify train"}
 """Verbs that take seconds are tried only at the first door; the doors are the same for all."""
 
 
-def tried_there(door: str, place: int, name: str) -> bool:
-    """The first door has every verb. The others, whose code is the same for all verbs, have a third of them each."""
-    number = DOORS.index(door)
-    return number == 0 or (name not in SLOW and (place + number) % 3 == 0)
-
-
-def tried_at(*doors: str) -> list[tuple[str, str]]:
-    """Each door with each command tried at it."""
-    found = [(door, name) for door in doors for place, name in enumerate(COMMANDS) if tried_there(door, place, name)]
-    return found + [(door, name) for door in doors for name in NO_VERB if door in DOORS[:2]]
+def tried_at(*doors: str) -> list[Any]:
+    """Each door with each command tried at it: every verb at the first, and at each of the others, whose code is the
+    same for all verbs, a third of them; the slow suite has the rest."""
+    found = []
+    for number, door in ((DOORS.index(door), door) for door in doors):
+        for place, name in enumerate(COMMANDS):
+            if number == 0 or name not in SLOW:
+                later = number > 0 and (place + number) % 3 != 0
+                found.append(pytest.param(door, name, marks=[pytest.mark.slow] * later))
+        found += [pytest.param(door, name) for name in NO_VERB if number < 2]
+    return found
 
 
 def verbs() -> set[str]:
@@ -98,8 +100,10 @@ def test_every_verb_is_among_those_that_are_tried() -> None:
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory, docs_text: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """How each command ended at each door."""
+def results(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, docs_text: str
+) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """How each command that is asked for ended at its door."""
     folder = tmp_path_factory.mktemp("doors")
     (folder / "text.txt").write_text(docs_text[20_000:24_000])
     (folder / "short.txt").write_text(docs_text[20_000:20_400])
@@ -115,7 +119,7 @@ def results(tmp_path_factory: pytest.TempPathFactory, docs_text: str) -> dict[tu
     ]
     asked = [("", list(words)) for words in preparing]
     commands = COMMANDS | NO_VERB
-    cases = tried_at(*DOORS)
+    cases = selected(request, "door", "name")
     asked += [(door, [*name.split(), *commands[name]]) for door, name in cases]
     with hub() as known:
         names = {"HF_ENDPOINT": known.address, "HF_TOKEN": "a", "HF_HUB_DISABLE_XET": "1"}
@@ -133,7 +137,7 @@ def results(tmp_path_factory: pytest.TempPathFactory, docs_text: str) -> dict[tu
     return dict(zip(cases, found[len(preparing) :], strict=True))
 
 
-def ended(results: dict[tuple[str, str], dict[str, Any]], door: str, name: str) -> dict[str, Any]:
+def ended(results: dict[tuple[Any, ...], dict[str, Any]], door: str, name: str) -> dict[str, Any]:
     found = results[door, name]
     assert "Traceback" not in found["err"], found["err"]
     assert "Exception ignored" not in found["err"], found["err"]
@@ -144,9 +148,9 @@ LOST = {"output full": "standard output cannot be written: no space left", "outp
 
 
 @needs_fork
-@pytest.mark.parametrize(("door", "name"), [pair for pair in tried_at(*DOORS) if pair[0] in LOST])
+@pytest.mark.parametrize(("door", "name"), tried_at(*(door for door in DOORS if door in LOST)))
 def test_results_that_cannot_be_written_are_an_error(
-    door: str, name: str, results: dict[tuple[str, str], dict[str, Any]]
+    door: str, name: str, results: dict[tuple[Any, ...], dict[str, Any]]
 ) -> None:
     found = ended(results, door, name)
     assert found["code"] == 2
@@ -158,7 +162,7 @@ def test_results_that_cannot_be_written_are_an_error(
 @needs_fork
 @pytest.mark.parametrize(("door", "name"), tried_at("nobody reads"))
 def test_results_that_nobody_reads_are_none(
-    door: str, name: str, results: dict[tuple[str, str], dict[str, Any]]
+    door: str, name: str, results: dict[tuple[Any, ...], dict[str, Any]]
 ) -> None:
     found = ended(results, door, name)
     assert found["code"] == 0
@@ -166,9 +170,9 @@ def test_results_that_nobody_reads_are_none(
 
 
 @needs_fork
-@pytest.mark.parametrize(("door", "name"), [pair for pair in tried_at(*DOORS) if "errors" in pair[0]])
+@pytest.mark.parametrize(("door", "name"), tried_at(*(door for door in DOORS if "errors" in door)))
 def test_messages_that_cannot_be_written_end_nothing(
-    door: str, name: str, results: dict[tuple[str, str], dict[str, Any]]
+    door: str, name: str, results: dict[tuple[Any, ...], dict[str, Any]]
 ) -> None:
     found = ended(results, door, name)
     assert found["code"] == 0
