@@ -29,9 +29,9 @@ class Thread:
         self._barrier.wait(20)
         return everyone
 
-    def deal(self, parts: Sequence[torch.Tensor]) -> torch.Tensor:
-        self.kinds |= {part.dtype for part in parts}
-        return torch.stack([theirs[self.rank] for theirs in self._everyone(list(parts))])
+    def deal(self, parts: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor:
+        self.kinds |= {parts.dtype}
+        return torch.stack([theirs.split(list(sizes))[self.rank] for theirs in self._everyone(parts)])
 
     def collect(self, mine: torch.Tensor, sizes: Sequence[int]) -> list[torch.Tensor]:
         self.kinds |= {mine.dtype}

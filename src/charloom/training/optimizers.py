@@ -233,7 +233,6 @@ class Muon(Optimizer):
         self._gates, self._momentum, self._decay, self._bfloat16 = gates, momentum, weight_decay, bfloat16
         shapes = [self._blocks(matrix).shape for matrix in self.parameters]
         self._shared = SharedBlocks(shapes, processes) if processes and shapes else None
-        self._own = self._shared.own if self._shared else []
         self._sent = torch.bfloat16 if bfloat16 else torch.float32
         "The numbers that processes send: the products' own, in which an update is exact."
 
@@ -278,8 +277,8 @@ class Muon(Optimizer):
 
     def _mine(self, matrices: list[torch.Tensor]) -> list[torch.Tensor]:
         """The blocks of each matrix that this process owns, of the same numbers."""
-        whole = zip(matrices, self._own if self._shared else [slice(None)] * len(matrices), strict=True)
-        return [self._blocks(matrix)[own] for matrix, own in whole]
+        owned = self._shared.own if self._shared else [slice(None)] * len(matrices)
+        return [self._blocks(matrix)[own] for matrix, own in zip(matrices, owned, strict=True)]
 
     def _momenta(self, matrices: list[torch.Tensor]) -> list[torch.Tensor]:
         return self._mine(self._remembered(matrices, "momentum_buffer"))

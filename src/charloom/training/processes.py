@@ -95,12 +95,12 @@ class Processes:
         self.signal = next((SIGNALS[place] for place, sent in enumerate(received.tolist()) if sent), 0)
         return [total.view(part.shape) for total, part in zip(sums, parts, strict=True)]
 
-    def deal(self, parts: Sequence[torch.Tensor]) -> torch.Tensor:
-        """A part for each process, (K_p,) for process p -> (processes, K): what every process has for this one."""
-        sent, own = torch.cat(list(parts)), len(parts[self.rank])
-        received = sent.new_empty(self.count * own)
+    def deal(self, parts: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor:
+        """A part of size K_p for each process p, one after the other -> (processes, K): what they have for this one."""
+        own = sizes[self.rank]
+        received = parts.new_empty(self.count * own)
         with self._lost():
-            dist.all_to_all_single(received, sent, [own] * self.count, [len(part) for part in parts])
+            dist.all_to_all_single(received, parts, [own] * self.count, list(sizes))
         return received.view(self.count, own)
 
     def collect(self, mine: torch.Tensor, sizes: Sequence[int]) -> list[torch.Tensor]:
@@ -120,7 +120,7 @@ class Processes:
         """(K,) of each process, equally long -> (processes, K)"""
         everyone = mine.new_empty((self.count, *mine.shape))
         with self._lost():
-            dist.all_gather(list(everyone.view(torch.uint8).unbind()), mine.view(torch.uint8))
+            dist.all_gather(list(everyone.unbind()), mine)
         return everyone
 
     def roll(self, work: Callable[[], Done]) -> Done:

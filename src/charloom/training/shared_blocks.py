@@ -22,6 +22,10 @@ class SharedBlocks:
             [slice(bisect_left(of_blocks, owner), bisect_right(of_blocks, owner)) for of_blocks in owners]
             for owner in range(processes.count)
         ]
+        self._sizes = [
+            sum((own.stop - own.start) * shape[1:].numel() for own, shape in zip(owned, shapes, strict=True))
+            for owned in self._owned
+        ]
 
     @property
     def own(self) -> list[slice]:
@@ -33,12 +37,11 @@ class SharedBlocks:
 
         They are sent as numbers of `kind`, and summed in float32.
         """
-        parts = [
-            torch.cat([gradient[own].flatten() for gradient, own in zip(gradients, owned, strict=True)])
-            for owned in self._owned
-        ]
-        received = self._processes.deal([part.to(kind) for part in parts]).float()
-        received[self._processes.rank] = parts[self._processes.rank]
+        pairs = [pair for owned in self._owned for pair in zip(gradients, owned, strict=True)]
+        mine = torch.cat([gradient[own].flatten() for gradient, own in pairs])
+        rank = self._processes.rank
+        received = self._processes.deal(mine.to(kind), self._sizes).float()
+        received[rank] = torch.split(mine, self._sizes)[rank]
         sums = [torch.zeros_like(gradient) for gradient in gradients]
         _fill(sums, self.own, received.sum(0))
         return sums
@@ -47,13 +50,9 @@ class SharedBlocks:
         """The own blocks of each process -> (gates, N, M) in every process; sent as numbers of `kind`."""
         sent = torch.cat([blocks.flatten() for blocks in mine]).to(kind)
         whole = [sent.new_empty(shape, dtype=mine[0].dtype) for shape in self._shapes]
-        sizes = [self._numbers(owned) for owned in self._owned]
-        for owned, part in zip(self._owned, self._processes.collect(sent, sizes), strict=True):
+        for owned, part in zip(self._owned, self._processes.collect(sent, self._sizes), strict=True):
             _fill(whole, owned, part)
         return whole
-
-    def _numbers(self, owned: Sequence[slice]) -> int:
-        return sum((own.stop - own.start) * shape[1:].numel() for own, shape in zip(owned, self._shapes, strict=True))
 
 
 def dealt(shapes: Sequence[Sequence[int]], count: int) -> list[list[int]]:
