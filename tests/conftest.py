@@ -137,6 +137,23 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
+def needs_bfloat16() -> None:
+    """Skips where the processor does not multiply bfloat16: torch refuses an LSTM of it there."""
+    from charloom.machine import hardware
+
+    if not hardware._processor_multiplies_bfloat16():
+        pytest.skip("this processor does not multiply bfloat16")
+
+
+@pytest.fixture(params=["float32", "bfloat16"])
+def precision(request: pytest.FixtureRequest) -> str:
+    """Each number format of training, where the processor has it."""
+    if request.param == "bfloat16":
+        request.getfixturevalue("needs_bfloat16")
+    return str(request.param)
+
+
+@pytest.fixture
 def slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine on which every recipe is the smallest."""
     from charloom.training import budget

@@ -26,6 +26,7 @@ from charloom.classify.session import ClassifierSession
 from charloom.classify.symbols import SymbolTable, vocabulary_of
 from charloom.classify.training import class_weights
 from charloom.errors import FolderError
+from charloom.machine import hardware
 from charloom.training.loop import SaveEvery
 from charloom.training.request import Length
 from classify_rows import begin, finish, small_rows
@@ -182,6 +183,20 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path, changes: d
     for name in files:
         if name.name not in ("clock.jsonl", "lock"):
             assert (whole / name).read_bytes() == (tmp_path / "broken" / name).read_bytes(), name
+
+
+def test_a_run_in_bfloat16_goes_on_in_float32_where_the_processor_does_not_have_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session: ClassifierSession = begin(small_rows(), tmp_path / "run")
+    next(events := session.events())
+    events.close()
+    del session
+    path = tmp_path / "run" / "config.json"
+    path.write_text(path.read_text().replace('"precision": "float32"', '"precision": "bfloat16"'))
+    monkeypatch.setattr(hardware, "_processor_multiplies_bfloat16", lambda: False)
+    finish(experiment.resume(tmp_path / "run"))
+    assert '"precision": "float32"' in path.read_text()
 
 
 def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import charloom
 from charloom.data.text_sources import open_text, string_corpus
 from charloom.errors import CharloomError, DivergedError, FolderError, SettingsError
 from charloom.evaluation.score import evaluate
+from charloom.machine import hardware
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
 from charloom.training import experiment
 from charloom.training.loop import SaveEvery
@@ -159,6 +160,28 @@ def test_resuming_a_finished_run_changes_nothing_and_gives_its_figure_again(smal
     finish(second)
     assert second.final_validation() == first.final_validation()
     assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+
+
+def test_a_run_in_bfloat16_goes_on_in_float32_where_the_processor_does_not_have_it(
+    small_text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish(begin(small_text, tmp_path / "plain", steps=6))
+    finish(experiment.resume(tmp_path / "plain", Length(steps=10)))
+    finish(begin(small_text, tmp_path / "moved", steps=6))
+    planned_in_bfloat16(tmp_path / "moved")
+    monkeypatch.setattr(hardware, "_processor_multiplies_bfloat16", lambda: False)
+    finish(experiment.resume(tmp_path / "moved"))
+    assert Run(tmp_path / "moved").config().plan.precision == "bfloat16"  # nothing was left to train
+    run = finish(experiment.resume(tmp_path / "moved", Length(steps=10)))
+    assert weights(run) == weights(Run(tmp_path / "plain"))
+    plan = run.config().plan
+    assert (plan.precision, plan.precision_reason) == ("float32", "this processor does not multiply bfloat16 itself")
+
+
+def planned_in_bfloat16(run: Path) -> None:
+    """As if the run had been started on another processor."""
+    path = run / "config.json"
+    path.write_text(path.read_text().replace('"precision": "float32"', '"precision": "bfloat16"'))
 
 
 def test_leaving_the_loop_early_saves_the_last_step(small_text: str, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def test_a_wrong_gradient_is_not_used(able: None, monkeypatch: pytest.MonkeyPatc
     assert asked == [2048, 2048]
 
 
-def test_the_gradient_is_looked_at_and_not_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_gradient_is_looked_at_and_not_listed(needs_bfloat16: None, monkeypatch: pytest.MonkeyPatch) -> None:
     assert hardware._gradient_is_right(24)
     before = torch.get_rng_state()
 

@@ -180,7 +180,7 @@ def test_rows_added_for_speed_change_neither_the_result_nor_the_gradient(
     assert seen == [rows, -(-rows // full_rows.FULL) * full_rows.FULL]
 
 
-def test_rows_are_added_in_bfloat16_only() -> None:
+def test_rows_are_added_in_bfloat16_only(needs_bfloat16: None) -> None:
     net, ids = network("lstm", hidden_size=16, layers=1).float(), torch.zeros(2, 41, dtype=torch.long)
     seen = []
     net.layers[0].register_forward_hook(lambda layer, given, result: seen.append(given[0].shape[1]))

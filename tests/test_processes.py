@@ -149,7 +149,6 @@ def test_the_shares_of_a_batch_are_the_batch(lengths: list[int], count: int, lin
     assert sorted(going_on) == list(enumerate(batch.going_on.tolist()))
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_stopped_run_of_two_processes_resumes_as_if_it_had_never_stopped(
     forge: Forge, folder: Path, precision: str
 ) -> None:

@@ -208,7 +208,6 @@ def trained(cell: Cell, precision: str, asleep: Callable[[int], bool]) -> list[n
 
 
 @needs_libgomp
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("cell", CELLS)
 def test_no_bit_of_a_training_depends_on_how_threads_wait(cell: Cell, precision: str, two_threads: None) -> None:
     quiet = trained(cell, precision, lambda step: False)

@@ -20,7 +20,7 @@ from charloom.storage import atomic_files, strict_json
 from charloom.storage.atomic_files import Disk
 from charloom.training import checkpoints
 from charloom.training.loop import SaveEvery
-from charloom.training.opening import create, reopen, same_device
+from charloom.training.opening import create, reopen, same_device, same_precision
 from charloom.training.request import Length
 from charloom.training.runs import Origin, load, locked
 from charloom.version import __version__
@@ -107,20 +107,25 @@ def resume(
     """
     prepare_processor()
     here, disk = ClassifierRun(run), disk or Disk()
-    config = here.classifier_config()
+    config = before = here.classifier_config()
     with locked(run) as lock:
         if data is not None:
             config = replace(config, rows=replace(config.rows, source=str(data.resolve())))
         rows, fresh = _same_rows(here, config), not checkpoints.exist(run)
         parent = load(config.origin.path) if fresh and config.origin else None
-        prepared = prepare(rows, config, parent, same_device(config.plan.device, device))
+        choice = same_device(config.plan.device, device)
+        prepared = prepare(rows, config, parent, choice)
         if not fresh and load_classifier(here.model).config != prepared.classifier.config:
             raise FolderError(
                 f"{here.model} does not hold the model in {run / 'config.json'}; restore them from a copy"
             )
-        trainer = prepared.trainer(config)
-        opened = reopen(disk, run, lock, trainer, lambda: prepared.files(config, trainer))
-        if data is not None:
+        precision = same_precision(config.plan, choice.name, config.network.cell, config.network.hidden_size)
+        possible = replace(config, plan=replace(config.plan, **precision))
+        trainer = prepared.trainer(possible)
+        opened = reopen(disk, run, lock, trainer, lambda: prepared.files(possible, trainer))
+        if opened.position.step < config.plan.steps:
+            config = possible
+        if config != before:
             atomic_files.replace(disk, run / "config.json", strict_json.dump(config))
         return ClassifierSession(opened, config, trainer, prepared, save_every)
 

@@ -16,7 +16,7 @@ from charloom.storage import atomic_files, strict_json
 from charloom.storage.atomic_files import Disk
 from charloom.training import run_text
 from charloom.training.loop import SaveEvery
-from charloom.training.opening import create, reopen, same_device
+from charloom.training.opening import create, reopen, same_device, same_precision
 from charloom.training.plan import extended, make_plan, with_recipe
 from charloom.training.preparation import prepare, prepare_again
 from charloom.training.processes import Processes
@@ -131,10 +131,13 @@ def resume(
         prepared = prepare_again(here, config, corpus, choice)
         demand_rows(processes, prepared.batches.streams)
         config = extended(config, length, len(prepared.batches))
-        copy, plan = str((run / "text.txt").resolve()), config.plan
+        precision = same_precision(config.plan, choice.name, config.network.cell, config.network.hidden_size)
+        copy, plan = str((run / "text.txt").resolve()), replace(config.plan, **precision)
         assign(processes, prepared.task(corpus, config, steps=plan.steps, precision=plan.precision, copy=copy))
-        trainer = prepared.trainer(config.training, config.plan, processes)
+        trainer = prepared.trainer(config.training, plan, processes)
         opened = reopen(disk, run, lock, trainer, lambda: prepared.files(config, trainer))
+        if opened.position.step < plan.steps:
+            config = replace(config, plan=plan)
         if config != before:
             atomic_files.replace(disk, run / "config.json", strict_json.dump(config))
         send_state(processes, trainer, run)

@@ -15,7 +15,7 @@ from charloom.settings import CorpusConfig
 from charloom.training.budget import practice
 from charloom.training.preparation import Prepared, prepare_as
 from charloom.training.processes import END, GATHER, STATE, STEP, TASK, Processes, complain
-from charloom.training.tasks import SharedText, Task, demand_device, read_task, receive_state
+from charloom.training.tasks import SharedText, Task, demand_device, demand_precision, read_task, receive_state
 from charloom.training.trainer import Trainer
 
 OwnText = Callable[[CorpusConfig], Corpus]
@@ -99,6 +99,7 @@ class Follower:
     def _prepared(self, task: Task) -> Trainer:
         device = choose_device(task.device)  # type: ignore[arg-type]
         demand_device(self._processes, device.name)
+        demand_precision(task)
         if task.text is None:
             return practice(task, self._processes)
         return self._prepare(task, task.text).trainer(task.training, task, self._processes)

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import filelock
 import torch
 
-from charloom.machine.hardware import Choice, choose_device
+from charloom.machine.hardware import Choice, choose_device, choose_precision
 from charloom.machine.launch import Launch
-from charloom.settings import Device
+from charloom.settings import Cell, Device
 from charloom.storage import atomic_files, strict_json
 from charloom.storage.atomic_files import Disk
 from charloom.training import checkpoints
@@ -26,6 +26,13 @@ Pieces = bytes | Iterable[bytes | memoryview]
 
 Files = Mapping[str, bytes]
 """Contents of files by their names."""
+
+
+class Planned(Protocol):
+    """What a plan says about the number format of a run."""
+
+    @property
+    def precision(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,14 @@ def same_device(planned: str, asked: Device) -> Choice:
     """The device on which to resume: the one asked for, or the planned one if it is available."""
     there = planned == "cpu" or (planned == "cuda" and torch.cuda.is_available())
     return choose_device(planned if asked == "auto" and there else asked)  # type: ignore[arg-type]
+
+
+def same_precision(plan: Planned, device: str, cell: Cell, hidden_size: int) -> dict[str, Any]:
+    """What changes in the plan of a run if this machine does not have the planned number format."""
+    if plan.precision == "float32":
+        return {}
+    here = choose_precision("auto", device, cell, hidden_size)
+    return {} if here.name == plan.precision else {"precision": here.name, "precision_reason": here.reason}
 
 
 def _first_commit(disk: Disk, path: Path, trainer: AnyTrainer, model: Files) -> None:

@@ -8,6 +8,7 @@ import torch
 
 from charloom.errors import SettingsError
 from charloom.errors.options import option
+from charloom.machine.hardware import choose_precision
 from charloom.models.language_model import as_tensors, pack
 from charloom.models.model_folder import VocabularyRecord
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
@@ -107,4 +108,13 @@ def demand_device(processes: Processes | None, device: str) -> None:
         raise SettingsError(
             f"this machine has {gpus} GPUs, too few for one for each process; start at most that many on a machine, or "
             f"use {option('device', 'cpu')}"
+        )
+
+
+def demand_precision(task: Task) -> None:
+    """Raise `SettingsError` if this process does not have the number format that the leader trains in."""
+    here = choose_precision("auto", task.device, task.network.cell, task.network.hidden_size)
+    if task.precision not in ("float32", here.name):
+        raise SettingsError(
+            f"{here.reason}, but process 0 trains in {task.precision}; use {option('precision', 'float32')}"
         )
