@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from charloom.generation.numba_cache import compiled
-from charloom.generation.numba_steps import Sampling, draw_symbol
+from charloom.generation.numba_sampling import Sampling, copy, draw_symbol, highest, log_of_sum, subtract
 from charloom.generation.sampling import REPETITION_WINDOW
 from charloom.models.step_weights import Floats
 from charloom.settings import SamplingConfig
@@ -86,7 +86,7 @@ def draw_row(logits: Any, never: Any, settings: Any, recent: Any, uniform: float
     """The symbol that follows the logits (V,) of one text; -1 where they are not finite."""
     penalty, temperature, top_p, min_p, top_k, greedy = settings
     sampling = Sampling(penalty, temperature, top_p, min_p, int(top_k), greedy != 0)
-    space.logits[:] = logits
+    copy(logits, space.logits)
     return draw_symbol(space, never, recent, sampling, uniform)
 
 
@@ -101,12 +101,9 @@ def _report_rows(
     logits: Any, symbols: Any, counts: Any, scores: Any, own: Any, ranks: Any, ids: Any, logs: Any
 ) -> None:
     for row in range(len(symbols)):
-        scores[:] = logits[row]
-        scores -= scores.max()
-        total = 0.0
-        for symbol in range(len(scores)):
-            total += np.exp(scores[symbol])
-        scores -= np.log(total)
+        copy(logits[row], scores)
+        subtract(scores, highest(scores))
+        subtract(scores, log_of_sum(scores))
         own[row] = scores[symbols[row]]
         found, count = 0, counts[row]
         for symbol in range(len(scores)):

@@ -18,6 +18,7 @@ from numba import njit, prange
 
 from charloom.errors import NotFiniteError
 from charloom.generation.numba_cache import compiled
+from charloom.generation.numba_sampling import Sampling, copy, draw_symbol, log_of_sum
 from charloom.generation.numpy_steps import Stepper
 from charloom.generation.sampling import REPETITION_WINDOW
 from charloom.machine.threads import shared, working
@@ -87,17 +88,6 @@ class _Scratch(NamedTuple):
     logits: Array
     ordered: Array
     "Probabilities in order."
-
-
-class Sampling(NamedTuple):
-    """`SamplingConfig` in types that never change: another type would trigger a new compilation."""
-
-    repetition_penalty: float
-    temperature: float
-    top_p: float
-    min_p: float
-    top_k: int
-    greedy: bool
 
 
 class Loop:
@@ -313,10 +303,11 @@ def _advance(weights: Any, memory: Any, scratch: Any, symbol: int, parts: int) -
     """Read one symbol."""
     for layer in range(len(memory.h)):
         if parts == 1:
-            _units(weights, memory, scratch, layer, symbol, 0, memory.h.shape[1])
+            zero: Any = np.int64(0)  # a plain 0 has a type of its own, for which everything would be compiled again
+            _units(weights, memory, scratch, layer, symbol, zero, memory.h.shape[1])
         else:
             _shared(weights, memory, scratch, layer, symbol, parts)
-        memory.h[layer] = scratch.new
+        copy(scratch.new, memory.h[layer])
 
 
 @compiled(error_model="numpy")
@@ -331,7 +322,8 @@ def _predict(output: Any, memory: Any, scratch: Any) -> None:
     """Write the logits of the next symbol into the scratch space."""
     logits = scratch.logits
     _dots(output.matrix, memory.h[len(memory.h) - 1], output.scale, logits, 0, 0, len(logits))
-    logits += output.bias
+    for symbol in range(len(logits)):
+        logits[symbol] += output.bias[symbol]
 
 
 @compiled(error_model="numpy")
@@ -341,71 +333,9 @@ def _nats(weights: Any, output: Any, memory: Any, scratch: Any, ids: Any, bounda
     for following in ids:
         _advance(weights, memory, scratch, symbol, parts)
         _predict(output, memory, scratch)
-        highest = logits.max()
-        nats += highest + np.log(np.exp(logits - highest).sum()) - logits[following]
+        nats += log_of_sum(logits) - logits[following]
         symbol = following
     return nats
-
-
-@njit(error_model="numpy")
-def draw_symbol(scratch: Any, never: Any, ring: Any, sampling: Any, uniform: float) -> int:
-    """The symbol that `charloom.generation.sampling` draws from the logits with this number; -1 where they are not
-    finite."""
-    logits, ordered, penalty, top_k = scratch.logits, scratch.ordered, sampling.repetition_penalty, sampling.top_k
-    symbols = len(logits)
-    for symbol in never:
-        logits[symbol] = -1e30
-    if not np.isfinite(logits.sum()):
-        return -1
-    if penalty != 1.0:
-        logits -= logits.max()
-        logits -= np.log(np.exp(logits).sum())
-        for place in range(len(ring)):
-            symbol = ring[place]
-            if symbol < 0 or (ring[:place] == symbol).any():
-                continue
-            logits[symbol] = logits[symbol] / penalty if logits[symbol] > 0 else logits[symbol] * penalty
-    if sampling.greedy:
-        return int(logits.argmax())
-    highest, total = logits.max(), 0.0
-    for symbol in range(symbols):
-        logits[symbol] = np.exp((logits[symbol] - highest) / sampling.temperature)
-        total += logits[symbol]
-    probabilities = logits
-    probabilities /= total
-    if 0 < top_k < symbols:
-        ordered[:] = np.sort(probabilities)
-        _keep(probabilities, ordered[symbols - top_k], top_k)
-    if sampling.top_p < 1:
-        ordered[:] = np.sort(probabilities)
-        held, count = 0.0, 0
-        while count < symbols and held < sampling.top_p:
-            count += 1
-            held += ordered[symbols - count]
-        _keep(probabilities, ordered[symbols - count], count)
-    if sampling.min_p > 0:
-        probabilities[probabilities < sampling.min_p * probabilities.max()] = 0
-        probabilities /= probabilities.sum()
-    cumulative, last = 0.0, 0
-    for symbol in range(symbols):
-        if probabilities[symbol] > 0:
-            cumulative += probabilities[symbol]
-            last = symbol
-            if cumulative > uniform:
-                break
-    return last
-
-
-@njit(error_model="numpy")
-def _keep(probabilities: Any, least: float, count: int) -> None:
-    """Keep the `count` largest (`least`: the smallest of them); of equal ones the first."""
-    equal = count - (probabilities > least).sum()
-    for symbol in range(len(probabilities)):
-        if probabilities[symbol] == least and equal > 0:
-            equal -= 1
-        elif probabilities[symbol] <= least:
-            probabilities[symbol] = 0
-    probabilities /= probabilities.sum()
 
 
 @compiled(fastmath=_FAST, error_model="numpy")
