@@ -67,7 +67,7 @@ import charloom
 
 file = FOLDER / "text.txt"
 file.write_text(text, encoding="utf-8", newline="\n")
-run = charloom.train(file, run=FOLDER / "run", time_budget="10s" if FAST else "75s")
+run = charloom.train(file, run=FOLDER / "run", time_budget="5s" if FAST else "75s")
 plan, network = run.config().plan, run.config().network
 print(
     f"{network.layers} layer{'s' * (network.layers > 1)} of {network.hidden_size} units, {plan.parameters:,} parameters"
@@ -276,7 +276,7 @@ for number in range(2 if FAST else 5):
     unseen = "".join(c for c in manual[number * 60_000 + PASSAGE :][: PASSAGE // 4] if c in known)
     trained = {"english as it is": charloom.load("english")}
     for name, origin in (("from english", "english"), ("from nothing", None)):
-        budget = "5s" if FAST else "30s"
+        budget = "2s" if FAST else "30s"
         made_of = charloom.train(passage, run=FOLDER / f"{name}-{number}", time_budget=budget, origin=origin)
         trained[name] = charloom.load(made_of.path)
     for name, each in trained.items():

@@ -76,7 +76,7 @@ def spread(values, digits=0):
 text = "".join(data.decode() for _, data in dataset("python-docs").read())
 cut = text.index(" ", int(0.9 * len(text))) + 1  # no word is torn in two
 train, held_out = text[:cut], text[cut:]
-folder, budget = Path(tempfile.mkdtemp()), choose("60s", "4s")
+folder, budget = Path(tempfile.mkdtemp()), choose("60s", "2s")
 runs = {
     "from english": charloom.train(train, run=folder / "run", time_budget=budget),
     "from nothing": charloom.train(train, run=folder / "from-nothing", time_budget=budget, origin=None),

@@ -107,8 +107,14 @@ def test_what_a_model_that_adapts_has_compressed_comes_back(kind: str, data: byt
     assert codec.decompress(made.data) == data
 
 
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("kind", ["characters", "lines", "bytes", "byte-lines"])
+@pytest.mark.parametrize(
+    ("cell", "kind"),
+    [
+        pytest.param(cell, kind, marks=() if number == place else pytest.mark.slow)
+        for number, cell in enumerate(CELLS)
+        for place, kind in enumerate(("characters", "lines", "bytes", "byte-lines"))
+    ],
+)
 def test_adapting_makes_the_file_as_small_as_dynamic_evaluation_says(cell: str, kind: str) -> None:
     model = model_of(kind, cell)
     text = "bad cafe\nhead 日 abba\n" * 40

@@ -19,7 +19,7 @@ from conftest import CELLS
 from tiny_runs import EVERY_OPERATION, TinyRun, differences, finish
 
 TINY = TinyRun("gru", hidden_size=4, steps=2, validations=1)
-KILLS, DOCUMENTS, EXTENDED = 40, 4, 4
+KILLS, DOCUMENTS, EXTENDED = 24, 4, 4
 CASES = [
     *(f"plain-{cell}-{number}" for number in range(KILLS // 4) for cell in CELLS),
     *(f"documents-{cell}-0" for cell in CELLS),

@@ -223,6 +223,18 @@ def test_an_existing_run_is_never_overwritten(small_text: str, tmp_path: Path) -
     assert weights(run) == before
 
 
+def test_that_a_run_exists_is_said_before_any_work(
+    small_text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish(begin(small_text, tmp_path / "run", steps=1))
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.setattr(experiment, "choose_device", None)  # what comes next
+    for name, said in (("run", "or resume it with"), ("file", "is not a run")):
+        with pytest.raises(FolderError, match=f"exists.*{said}|exists and {said}"):
+            begin(small_text, tmp_path / name)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_runs_without_a_name_get_the_name_of_the_text_and_a_number(
     small_text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,7 +42,9 @@ def test_a_folder_of_all_texts_trains_and_its_model_can_end_a_text(
     assert told["ends_texts"] is True
 
 
-@pytest.mark.parametrize("name", ["wikipedia-6mb.xml", "state-of-the-union-10mb.txt"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("wikipedia-6mb.xml", marks=pytest.mark.slow), "state-of-the-union-10mb.txt"]
+)
 @pytest.mark.skipif(sys.platform == "win32", reason="peak memory of a child is read with getrusage")
 def test_peak_memory_is_five_bytes_for_each_byte_of_text_and_700_mb(name: str, shared: Path, tmp_path: Path) -> None:
     path = shared / "text" / name

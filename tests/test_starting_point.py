@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ import pytest
 
 import charloom as library
 from charloom.data.text import Text
+from charloom.data.text_sources import string_corpus
+from charloom.machine.hardware import choose_device
 from charloom.places import ready_made
 from charloom.places.ready_made import READY_MADE
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
-from charloom.training import starting_point
+from charloom.training import budget, experiment, starting_point
 from charloom.training.request import Length, RunRequest
 from charloom.training.starting_point import MOST_BITS, SMALL, UNKNOWN_BITS, bits_per_character, may_choose
 
@@ -119,6 +122,42 @@ def test_others_start_from_nothing(
     assert done.returncode == 0, done.stderr
     assert json.loads((run / "config.json").read_text())["origin"] is None
     assert ("so it is not mostly English" in " ".join(done.stderr.split())) == (text == "python")
+
+
+@pytest.mark.parametrize(
+    ("bits", "from_english", "from_nothing", "starts"),
+    [
+        (2.5, 1_000, 40_000, None),  # nothing reads the text 5 times, english 0.1 times
+        (2.5, 1_000, 10_000, "english"),  # both too seldom
+        (2.5, 9_000, 300_000, "english"),  # both often
+        (1.9, 1_000, 40_000, "english"),  # near enough however little is read
+    ],
+)
+def test_a_text_that_is_not_near_starts_from_english_only_if_there_is_time_to_read_it(
+    bits: float,
+    from_english: float,
+    from_nothing: float,
+    starts: str | None,
+    tmp_path: Path,
+    docs_text: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def speed(device: Any, precision: Any, network: NetworkConfig, *more: Any) -> float:
+        return from_english if network.hidden_size == 768 else from_nothing
+
+    monkeypatch.setattr(budget, "characters_per_second", speed)
+    monkeypatch.setattr(starting_point, "bits_per_character", lambda *_: bits)
+    monkeypatch.setattr(time, "monotonic", lambda: 1000.0)  # nothing takes any time
+    request = RunRequest(automatic=True, chosen=(), length=Length(budget=1.5))
+    corpus = string_corpus(docs_text[:12_000], CorpusConfig())
+    filled, recipe, parent, why = experiment._choose(
+        request, corpus, started=1000.0, device=choose_device("cpu"), processes=None
+    )
+    assert (parent is None) == (starts is None) == (filled.origin is None)
+    assert recipe is not None
+    assert filled.network.hidden_size == (768 if starts else 128)
+    said = "but this machine reads it only 0.13 times from there in the time there is, so the run starts from nothing"
+    assert (said in why) == (starts is None)
 
 
 def test_a_large_text_is_not_even_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -168,7 +168,11 @@ def named(signals: tuple[signal.Signals, ...]) -> str:
     return "-".join(number.name for number in signals)
 
 
-@pytest.mark.parametrize("signals", WAYS, ids=named)
+@pytest.mark.parametrize(
+    "signals",
+    [way if way in WAYS[::2] + WAYS[-1:] else pytest.param(way, marks=pytest.mark.slow) for way in WAYS],
+    ids=named,
+)
 @pytest.mark.parametrize("moment", [pytest.param(started, marks=pytest.mark.slow), training])
 def test_no_trial_outlives_its_study(
     moment: Callable[[Path], bool], signals: tuple[signal.Signals, ...], tmp_path: Path, docs_text: str
@@ -185,8 +189,7 @@ def test_no_trial_outlives_its_study(
     "signals",
     [
         pytest.param((signal.SIGKILL,), id="SIGKILL"),
-        pytest.param((signal.SIGINT, signal.SIGTERM), id="SIGINT-SIGTERM"),
-        *(pytest.param(way, id=named(way), marks=pytest.mark.slow) for way in WAYS[:4]),
+        *(pytest.param(way, id=named(way), marks=pytest.mark.slow) for way in WAYS[:-1]),
     ],
 )
 def test_a_study_that_ended_again_and_again_comes_to_the_same_result(

@@ -22,7 +22,7 @@ from charloom.training import checkpoints
 from charloom.training.loop import SaveEvery
 from charloom.training.opening import create, reopen, same_device, same_precision
 from charloom.training.request import Length
-from charloom.training.runs import Origin, load, locked
+from charloom.training.runs import Origin, demand_free, load, locked
 from charloom.version import __version__
 
 READ = 80_000_000
@@ -51,6 +51,7 @@ def begin(
     `source` is the path that the rows can be read from again; without it the run keeps a copy.
     """
     prepare_processor()
+    demand_free(run)
     to_train(rows, name)
     parent = load(request.origin) if request.origin is not None else None
     if parent is not None:

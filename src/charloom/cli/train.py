@@ -133,6 +133,7 @@ def _begin(
     from charloom.data.text_sources import open_text
     from charloom.training.experiment import begin
     from charloom.training.request import RunRequest
+    from charloom.training.runs import demand_free
 
     if moved is not None:
         raise SettingsError("--text is only for --resume; give the text to train on without --text")
@@ -142,6 +143,7 @@ def _begin(
         demand_name(processes.launch, options.run)
         if text == HYPHEN:
             raise SettingsError("several processes cannot share standard input; give a file that each of them can read")
+    demand_free(options.run)  # before a large text is read
     request = RunRequest(
         *(corpus, network, training),
         length=length,

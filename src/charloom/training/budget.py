@@ -29,6 +29,9 @@ _SAVE_SECONDS, _SAVED_A_SECOND = 0.03, 10e6
 
 _PROBE = 4096
 
+_ENOUGH = 0.5
+"""Seconds of steps that measure a speed."""
+
 MANY = 1_000_000
 """Steps of a trainer that only measures."""
 
@@ -93,13 +96,15 @@ def practice(task: Task, processes: Processes | None) -> Trainer:
 def measure(trainer: Trainer, model: LanguageModel, validation: Text, budget: float) -> Speed:
     """Measure the speed of steps and of scoring with a few throw-away ones.
 
-    Takes about 1.5 % of the budget, but at least 0.5 and at most 5 seconds.
+    Takes about 1.5 % of the budget, but at least half a second and at most 5 seconds; three steps, if they take no more
+    than 5 % of it.
     """
     steps = iter(trainer.steps())
     next(steps, None)
     times: list[float] = []
-    end = time.monotonic() + min(5.0, max(0.5, 0.015 * budget))
-    while len(times) < 3 or time.monotonic() < end:
+    end = time.monotonic() + min(5.0, max(_ENOUGH, 0.015 * budget))
+    late = max(end, time.monotonic() + 0.05 * budget)
+    while not times or time.monotonic() < (late if len(times) < 3 else end):
         began = time.monotonic()
         if next(steps, None) is None:
             break
@@ -138,10 +143,10 @@ def allow(
 
 
 def _seconds(do: Callable[[], object], times: int = 1) -> float:
-    """The fastest of `times` calls, after one untimed call."""
+    """The fastest of `times` calls, after one untimed call; of fewer calls if they take more than half a second."""
     do()
-    durations = []
-    for _ in range(times):
+    durations: list[float] = []
+    while not durations or (len(durations) < times and sum(durations) < _ENOUGH):
         began = time.monotonic()
         do()
         durations.append(time.monotonic() - began)

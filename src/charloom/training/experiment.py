@@ -1,5 +1,6 @@
 """Starts a run from a text and settings, or resumes one: the only place where everything is wired together."""
 
+import math
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from charloom.data.corpus import Corpus
 from charloom.data.text_ids import vocabulary_of
 from charloom.data.text_sources import STANDARD_INPUT
 from charloom.errors.options import option
-from charloom.machine.hardware import choose_device, choose_precision, prepare_processor
+from charloom.machine.hardware import Choice, choose_device, choose_precision, prepare_processor
 from charloom.models.language_model import LanguageModel
 from charloom.places.ready_made import ready_made
 from charloom.settings import Device
@@ -17,13 +18,14 @@ from charloom.storage.atomic_files import Disk
 from charloom.training import run_text
 from charloom.training.loop import SaveEvery
 from charloom.training.opening import create, reopen, same_device, same_precision
-from charloom.training.plan import extended, make_plan, with_recipe
+from charloom.training.plan import epochs_in_time, extended, make_plan, with_recipe
 from charloom.training.preparation import prepare, prepare_again
 from charloom.training.processes import Processes
+from charloom.training.recipes import Recipe
 from charloom.training.request import Length, RunRequest
-from charloom.training.runs import Origin, Run, RunConfig, load, locked
+from charloom.training.runs import Origin, Run, RunConfig, demand_free, load, locked
 from charloom.training.session import Session
-from charloom.training.starting_point import PARENT, starting_point
+from charloom.training.starting_point import FROM_PARENT, PARENT, starting_point, too_slow, with_time
 from charloom.training.tasks import assign, demand_device, demand_rows, send_state
 from charloom.version import __version__
 
@@ -44,13 +46,11 @@ def begin(
     and the others follow (`charloom.training.following`). Raises `CharloomError`.
     """
     prepare_processor()
+    demand_free(run)
     started = time.monotonic() if started is None else started
-    request, parent, why = _with_parent(request, corpus)
     device = choose_device(request.device)
     demand_device(processes, device.name)
-    request, recipe = with_recipe(
-        request, characters=corpus.train.characters, started=started, device=device, processes=processes
-    )
+    request, recipe, parent, why = _choose(request, corpus, started=started, device=device, processes=processes)
     network = request.network
     precision = choose_precision(request.precision, device.name, network.cell, network.hidden_size)
     whole = vocabulary_of(corpus.text, request.corpus.vocabulary)
@@ -90,17 +90,32 @@ def begin(
     return Session(opened, config, trainer, prepared.model, corpus.validation, save_every, deadline)
 
 
-def _with_parent(request: RunRequest, corpus: Corpus) -> tuple[RunRequest, LanguageModel | None, str]:
-    """The request with its origin and the origin's sizes, the model there, and why it was chosen for the user."""
-    start = starting_point(corpus.train, request)
+def _choose(
+    request: RunRequest, corpus: Corpus, *, started: float, device: Choice, processes: Processes | None
+) -> tuple[RunRequest, Recipe | None, LanguageModel | None, str]:
+    """The request with what is chosen for the user, the recipe, the model to start from, and why it was chosen."""
+
+    def with_settings(request: RunRequest) -> tuple[RunRequest, Recipe | None, float]:
+        """With a recipe, and the number of epochs that the time allows for."""
+        filled, recipe = with_recipe(request, characters=size, started=started, device=device, processes=processes)
+        return filled, recipe, epochs_in_time(filled, recipe, size, started) if recipe is not None else math.inf
+
+    size, start = corpus.train.characters, starting_point(corpus.train, request)
     parent = load(request.origin) if request.origin is not None else start.parent if start else None
-    if parent is None:
-        return request, None, start.reason if start else ""
+    filled, recipe, epochs = with_settings(request if parent is None else _from_parent(request, parent))
+    if start is not None and not start.near and epochs < FROM_PARENT:
+        alone, own, more = with_settings(request)
+        if too_slow(epochs, more):
+            filled, recipe, parent, start = alone, own, None, with_time(start, epochs)
+    return filled, recipe, parent, start.reason if start else ""
+
+
+def _from_parent(request: RunRequest, parent: LanguageModel) -> RunRequest:
+    """The request with its origin and the origin's sizes."""
     asked = request.network
     shape = replace(parent.config.network, dropout=asked.dropout, weight_dropout=asked.weight_dropout)
     origin = ready_made(PARENT).folder if request.origin is None else request.origin
-    request = replace(request, network=shape, origin=origin)
-    return request, parent, start.reason if start else ""
+    return replace(request, network=shape, origin=origin)
 
 
 def resume(

@@ -32,7 +32,8 @@ class Planned(Protocol):
     """What a plan says about the number format of a run."""
 
     @property
-    def precision(self) -> str: ...
+    def precision(self) -> str:
+        """`float32` or `bfloat16`."""
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,12 @@ def with_recipe(
     return replace(request, network=network, training=training), recipe
 
 
+def epochs_in_time(request: RunRequest, recipe: Recipe, characters: int, started: float) -> float:
+    """How often a text of `characters` characters can be read in what is left of the time budget."""
+    left = (request.length.budget or 0.0) - (time.monotonic() - started)
+    return budget.SHARE * left * recipe.characters_per_second / max(1, characters)
+
+
 def make_plan(
     request: RunRequest,
     prepared: Prepared,

@@ -156,10 +156,10 @@ def reason(network: NetworkConfig, characters_per_second: float, epochs: float, 
     said = f"this machine trains a {name} on {characters_per_second:,.0f} characters a second"
     if epochs < 0.97 * most:
         return (
-            f"{said} and could read the text {_times(most)} in the time there is; more than {_times(epochs)} "
+            f"{said} and could read the text {times(most)} in the time there is; more than {times(epochs)} "
             "would not help a text this short, so the run ends sooner"
         )
-    return f"{said}, which reads the text {_times(epochs)} in the time there is"
+    return f"{said}, which reads the text {times(epochs)} in the time there is"
 
 
 def fill_in(
@@ -180,7 +180,8 @@ def fill_in(
     return replace(network, **parts["network"]), replace(training, **parts["training"]), tuple(sorted(left))
 
 
-def _times(epochs: float) -> str:
+def times(epochs: float) -> str:
+    """A number of epochs in words."""
     return f"{epochs:,.0f} times" if epochs >= 10 else f"{epochs:.2g} times"
 
 

@@ -11,7 +11,7 @@ lock               held while a process trains into this run
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -279,11 +279,23 @@ def new_directory(disk: Disk, wanted: Path | None, name: str) -> tuple[Path, fil
                 atomic_files.discard(disk, path / left)
             return path, held
         held.release()
-    last = candidates[-1]
-    if not (last / "config.json").is_file():
-        raise FolderError(f"{last} exists and is not a run; choose another {option('run')}")
-    raise FolderError(
-        f"{last} exists; choose another {option('run')}, or resume it with: charloom train --resume --run {last}"
+    raise _taken(candidates[-1])
+
+
+def demand_free(wanted: Path | None) -> None:
+    """Raise `FolderError` if there is something already, before any work is done for a run that could not be kept."""
+    taken = False
+    with suppress(OSError, ValueError):  # `new_directory` says what is wrong
+        taken = wanted is not None and wanted.exists() and not _never_begun(wanted)
+    if wanted is not None and taken:
+        raise _taken(wanted)
+
+
+def _taken(path: Path) -> FolderError:
+    if not (path / "config.json").is_file():
+        return FolderError(f"{path} exists and is not a run; choose another {option('run')}")
+    return FolderError(
+        f"{path} exists; choose another {option('run')}, or resume it with: charloom train --resume --run {path}"
     )
 
 

@@ -9,6 +9,7 @@ from charloom.errors import FolderError
 from charloom.evaluation.score import evaluate_side_by_side
 from charloom.models.language_model import LanguageModel, load_folder
 from charloom.places.ready_made import ready_made
+from charloom.training.recipes import times
 from charloom.training.request import RunRequest
 
 if TYPE_CHECKING:
@@ -21,6 +22,13 @@ SMALL = 1_000_000
 
 MOST_BITS = 2.8
 """Bits per character below which a text counts as mostly English."""
+
+NEAR_BITS = 2.2
+"""Bits per character below which the parent helps however little time there is."""
+
+FROM_PARENT, FROM_NOTHING = 1.0, 2.0
+"""Epochs: a text that is not so near is learned better from nothing if the time allows for less than one of the parent,
+a large network, but for at least two from nothing."""
 
 UNKNOWN_BITS = 16.0
 """What a character that the parent does not know costs."""
@@ -35,6 +43,8 @@ class StartingPoint:
 
     parent: LanguageModel | None
     reason: str
+    near: bool = True
+    "Whether the text is so near to what the parent knows that the time need not be looked at."
 
 
 def may_choose(request: RunRequest) -> bool:
@@ -59,7 +69,19 @@ def starting_point(train: Text, request: RunRequest) -> StartingPoint | None:
     said = f"the ready-made model {PARENT!r} reads this text at {bits:.2f} bits per character"
     if bits > MOST_BITS:
         return StartingPoint(None, f"{said}, so it is not mostly English and the run starts from nothing")
-    return StartingPoint(parent, f"{said}, so the run starts from it")
+    return StartingPoint(parent, f"{said}, so the run starts from it", bits <= NEAR_BITS)
+
+
+def too_slow(from_parent: float, from_nothing: float) -> bool:
+    """Whether a text that is not near is learned better from nothing, given the epochs that the time allows for."""
+    return from_parent < FROM_PARENT and from_nothing >= FROM_NOTHING
+
+
+def with_time(start: StartingPoint, from_parent: float) -> StartingPoint:
+    """From nothing after all, because the time allows for so few epochs from the parent."""
+    said = start.reason.removesuffix(", so the run starts from it")
+    read = f"only {times(from_parent)} from there in the time there is"
+    return StartingPoint(None, f"{said}, but this machine reads it {read}, so the run starts from nothing")
 
 
 def bits_per_character(model: LanguageModel, text: Text) -> float:
