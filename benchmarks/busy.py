@@ -57,7 +57,9 @@ def seconds(arguments: list[str]) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as run:
         more = ["--run", str(Path(run) / "run")] if arguments[0] == "train" else []
         began, used, own = time.perf_counter(), _used(), os.times()
-        subprocess.run([sys.executable, "-m", "charloom", *arguments, *more], check=True, capture_output=True)
+        done = subprocess.run([sys.executable, "-m", "charloom", *arguments, *more], capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"busy.py: charloom {' '.join(arguments)} failed: {done.stderr}")
         taken, now = time.perf_counter() - began, os.times()
     ours = now.children_user + now.children_system - own.children_user - own.children_system
     return taken, max(0.0, (_used() - used - ours) / taken)

@@ -4,12 +4,15 @@ Importing takes longer than most commands of the documentation work. Each comman
 environment, standard streams and an exit of its own.
 
 Usage: python -S -E tests/forged.py SOCKET ARGUMENT ...   what the shell calls
+       python -S -E tests/forged.py SOCKET --script FILE  the same for a program in Python
        python tests/forged.py --serve SOCKET              the process that it is forked from
 """
 
 import os
 import socket
 import sys
+
+SCRIPT = "--script"
 
 HEADER = 1 << 20
 """Bytes of a request at most."""
@@ -84,6 +87,10 @@ def run(words: list[str], streams: list[int]) -> None:
 
     def work() -> None:
         charloom.cli.main.STARTED = time.monotonic()
+        if arguments[0] == SCRIPT:
+            sys.argv = arguments[1:]
+            runpy.run_path(arguments[1], run_name="__main__")
+            return
         sys.argv = ["charloom", *arguments]
         runpy.run_module("charloom", run_name="__main__", alter_sys=True)
 

@@ -5,7 +5,6 @@ time is shortened: budgets, steps, epochs, the network, the validation part of a
 """
 
 import gzip
-import itertools
 import json
 import os
 import random
@@ -25,6 +24,7 @@ import pyarrow as arrow
 import pytest
 from pyarrow import parquet
 
+from forged import SCRIPT
 from hub_server import hub
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,7 +52,7 @@ NEEDS_ITS_COMMANDS = ("export.md",)
 
 SHORTER = (
     (r"(charloom train (?!.*--from).*?)--time-budget", r"\1--from none --time-budget"),  # english needs longer
-    (r"--time-budget \w+", "--time-budget 8s"),
+    (r"--time-budget \w+", "--time-budget 4s"),
     (r"--budget \w+", "--characters 20000"),
     (r"--hidden-sizes 32,128 --seeds 2", "--hidden-sizes 32"),
     (r"--search 30 --characters \d+ --seeds 2 --storage", "--search 1 --characters 20000 --storage"),
@@ -70,7 +70,7 @@ SHORTER = (
     (r"(charloom (?:classify )?train (?!.*(?:--time-budget|--steps|--resume)).*)", r"\1 --steps 20"),
     (r"(charloom train (?!.*(?:--resume|--from|--time-budget)).*)", r"\1 --network.hidden-size 48"),
     (r"(charloom train python-library .*)", r"\1 --split 0.997,0.003,0"),
-    (r'time_budget="\w+"', "steps=12, origin=None"),
+    (r'time_budget="\w+"', "steps=12, origin=None, network=charloom.NetworkConfig(hidden_size=48)"),
     (r"steps=5000\b", "steps=16"),
 )
 
@@ -136,7 +136,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, docs_text: str) -> Path:
     (folder / "sentences.tsv").write_text("\n".join(lines[:400]) + "\n")
     (folder / "test.tsv").write_text("\n".join(lines[400:460]) + "\n")
     (folder / "new.txt").write_text("\n".join(message for _, message in spam[460:480]) + "\n")
-    run("charloom train my.txt --run runs/my --from none --time-budget 8s", folder)
+    run("charloom train my.txt --run runs/my --from none --time-budget 4s", folder)
     return folder
 
 
@@ -166,8 +166,12 @@ def serve(command: str, cwd: Path) -> None:
     arguments = [sys.executable, "-m", *shlex.split(command), "--port", "0"]
     process = subprocess.Popen(arguments, cwd=cwd, stderr=subprocess.PIPE, text=True)
     try:
-        lines = list(itertools.islice(process.stderr or (), 2))
-        address = re.search(r"http://[\d.:]+/$", lines[-1].strip()) if lines else None
+        lines, address = list[str](), None
+        for line in process.stderr or ():  # where it is, perhaps after a word on what it prepares
+            lines.append(line)
+            address = re.search(r"http://[\d.:]+/$", line.strip())
+            if address:
+                break
         assert address, f"{command}\n{''.join(lines)}"
         with urllib.request.urlopen(address[0], timeout=60) as answer:
             assert answer.status == 200
@@ -235,4 +239,4 @@ def test_the_python_lines_of_a_page_run(page: Path, folder: Path) -> None:
         run(command, folder)
     script = folder / "page.py"
     script.write_text(given + program(page), "utf-8")
-    run(f'"{sys.executable}" page.py', folder)
+    run(f"charloom {SCRIPT} page.py" if str(FORGED) in COMMAND else f'"{sys.executable}" page.py', folder)

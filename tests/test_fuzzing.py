@@ -31,13 +31,13 @@ def fuzz(*arguments: str) -> dict[str, Any]:
     return found
 
 
-def test_of_1000_damaged_folders_each_loads_or_gives_one_sentence_and_nothing_else_happens() -> None:
-    found = fuzz("--folders", "1000", "--seed", "0")
+def test_of_400_damaged_folders_each_loads_or_gives_one_sentence_and_nothing_else_happens() -> None:
+    found = fuzz("--folders", "400", "--seed", "0")
     assert found["findings"] == []
-    assert found["folders"] == 1000
-    least = {"loaded": 200, "refused": 300, "resumed": 50, "trained": 3}
+    assert found["folders"] == 400
+    least = {"loaded": 80, "refused": 120, "resumed": 20, "trained": 1}
     assert {name: found[name] for name in least if found[name] < least[name]} == {}
-    assert len(found["sentences"]) > 100, "many different things are wrong with them"
+    assert len(found["sentences"]) > 60, "many different things are wrong with them"
 
 
 @pytest.mark.slow

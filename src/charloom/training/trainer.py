@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from charloom.data.batches import IGNORED, Batch
 from charloom.data.shares import Share, share_of
@@ -162,8 +161,8 @@ class BaseTrainer(ABC, Generic[Network, BatchType]):
         if self.average is not self.network:
             decay = min(self.config.average, (1 + self.step) / (10 + self.step))
             with torch.no_grad():
-                update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-                update(list(self.average.parameters()), list(self.network.parameters()), None)
+                for average, parameter in zip(self.average.parameters(), self.network.parameters(), strict=True):
+                    average.lerp_(parameter, 1 - decay)
         self._state = state
         self.step += 1
         self.characters_seen += symbols
