@@ -63,9 +63,7 @@ def test_peak_memory_is_five_bytes_for_each_byte_of_text_what_torch_takes_and_47
         "run",
     ]
     peak, torch = peak_memory(tmp_path, *arguments), peak_memory(tmp_path, "-c", "import torch")
-    assert (
-        torch < peak < 5 * path.stat().st_size + torch + 475e6
-    )  # importing a torch for GPUs takes three times as much
+    assert torch < peak < 5 * path.stat().st_size + torch + 475e6  # a torch for GPUs takes three times as much
 
 
 def peak_memory(folder: Path, *arguments: str) -> int:

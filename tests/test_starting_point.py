@@ -138,7 +138,6 @@ def test_a_text_that_is_not_near_starts_from_english_only_if_there_is_time_to_re
     from_english: float,
     from_nothing: float,
     starts: str | None,
-    tmp_path: Path,
     docs_text: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

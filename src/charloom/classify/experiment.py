@@ -120,7 +120,7 @@ def resume(
             raise FolderError(
                 f"{here.model} does not hold the model in {run / 'config.json'}; restore them from a copy"
             )
-        precision = same_precision(config.plan, choice.name, config.network.cell, config.network.hidden_size)
+        precision = same_precision(config.plan.precision, choice.name, config.network.cell, config.network.hidden_size)
         possible = replace(config, plan=replace(config.plan, **precision))
         trainer = prepared.trainer(possible)
         opened = reopen(disk, run, lock, trainer, lambda: prepared.files(possible, trainer))

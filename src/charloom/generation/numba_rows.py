@@ -20,6 +20,7 @@ from numba import njit, prange
 from charloom.generation.numba_cache import compiled
 from charloom.generation.numba_draws import Space, draw_row, numbers
 from charloom.generation.numba_products import COLUMNS, multiply, tiles
+from charloom.generation.numba_sampling import copy
 from charloom.generation.numba_steps import BYTES_A_THREAD, CELLS, computing, tanh
 from charloom.generation.numpy_steps import Stepper
 from charloom.generation.sampling import REPETITION_WINDOW
@@ -194,7 +195,7 @@ def _units(weights: Any, memory: Any, layer: int, symbols: Any, block: int) -> N
             if layer:
                 _add(below[row, gate, lo:hi], added)
             else:
-                _copy(added, below[row, gate, lo:hi])
+                copy(added, below[row, gate, lo:hi])
         inputs, recurrent, fresh = below[row], before[row], new[row, lo:hi]
         if weights.cell == 0:
             _lstm(inputs, recurrent, lo, hi, c[layer, row, lo:hi], fresh)
@@ -264,12 +265,6 @@ def _add(out: Any, added: Any) -> None:
 
 
 @njit(error_model="numpy", nogil=True)
-def _copy(values: Any, out: Any) -> None:
-    for unit in range(len(out)):
-        out[unit] = values[unit]
-
-
-@njit(error_model="numpy", nogil=True)
 def _multiply(out: Any, factor: Any) -> None:
     for unit in range(len(out)):
         out[unit] *= factor[unit]
@@ -295,7 +290,7 @@ def _advance(weights: Any, memory: Any, symbols: Any, parts: int) -> None:
     for layer in range(len(memory.h)):
         _shared(weights, memory, layer, symbols, parts)
         for row in range(rows):
-            _copy(memory.new[row], memory.h[layer, row])
+            copy(memory.new[row], memory.h[layer, row])
 
 
 @njit(error_model="numpy", nogil=True)

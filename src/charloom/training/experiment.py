@@ -25,7 +25,7 @@ from charloom.training.recipes import Recipe
 from charloom.training.request import Length, RunRequest
 from charloom.training.runs import Origin, Run, RunConfig, demand_free, load, locked
 from charloom.training.session import Session
-from charloom.training.starting_point import FROM_PARENT, PARENT, starting_point, too_slow, with_time
+from charloom.training.starting_point import FROM_NOTHING, FROM_PARENT, PARENT, starting_point
 from charloom.training.tasks import assign, demand_device, demand_rows, send_state
 from charloom.version import __version__
 
@@ -103,10 +103,10 @@ def _choose(
     size, start = corpus.train.characters, starting_point(corpus.train, request)
     parent = load(request.origin) if request.origin is not None else start.parent if start else None
     filled, recipe, epochs = with_settings(request if parent is None else _from_parent(request, parent))
-    if start is not None and not start.near and epochs < FROM_PARENT:
+    if parent is not None and start is not None and not start.near and epochs < FROM_PARENT:
         alone, own, more = with_settings(request)
-        if too_slow(epochs, more):
-            filled, recipe, parent, start = alone, own, None, with_time(start, epochs)
+        if more >= FROM_NOTHING:
+            filled, recipe, parent, start = alone, own, None, start.without_time(epochs)
     return filled, recipe, parent, start.reason if start else ""
 
 
@@ -146,13 +146,14 @@ def resume(
         prepared = prepare_again(here, config, corpus, choice)
         demand_rows(processes, prepared.batches.streams)
         config = extended(config, length, len(prepared.batches))
-        precision = same_precision(config.plan, choice.name, config.network.cell, config.network.hidden_size)
-        copy, plan = str((run / "text.txt").resolve()), replace(config.plan, **precision)
+        precision = same_precision(config.plan.precision, choice.name, config.network.cell, config.network.hidden_size)
+        possible = replace(config, plan=replace(config.plan, **precision))
+        copy, plan = str((run / "text.txt").resolve()), possible.plan
         assign(processes, prepared.task(corpus, config, steps=plan.steps, precision=plan.precision, copy=copy))
         trainer = prepared.trainer(config.training, plan, processes)
-        opened = reopen(disk, run, lock, trainer, lambda: prepared.files(config, trainer))
+        opened = reopen(disk, run, lock, trainer, lambda: prepared.files(possible, trainer))
         if opened.position.step < plan.steps:
-            config = replace(config, plan=plan)
+            config = possible
         if config != before:
             atomic_files.replace(disk, run / "config.json", strict_json.dump(config))
         send_state(processes, trainer, run)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import filelock
 import torch
@@ -26,14 +26,6 @@ Pieces = bytes | Iterable[bytes | memoryview]
 
 Files = Mapping[str, bytes]
 """Contents of files by their names."""
-
-
-class Planned(Protocol):
-    """What a plan says about the number format of a run."""
-
-    @property
-    def precision(self) -> str:
-        """`float32` or `bfloat16`."""
 
 
 @dataclass(frozen=True)
@@ -108,12 +100,12 @@ def same_device(planned: str, asked: Device) -> Choice:
     return choose_device(planned if asked == "auto" and there else asked)  # type: ignore[arg-type]
 
 
-def same_precision(plan: Planned, device: str, cell: Cell, hidden_size: int) -> dict[str, Any]:
+def same_precision(planned: str, device: str, cell: Cell, hidden_size: int) -> dict[str, Any]:
     """What changes in the plan of a run if this machine does not have the planned number format."""
-    if plan.precision == "float32":
+    if planned == "float32":
         return {}
     here = choose_precision("auto", device, cell, hidden_size)
-    return {} if here.name == plan.precision else {"precision": here.name, "precision_reason": here.reason}
+    return {} if here.name == planned else {"precision": here.name, "precision_reason": here.reason}
 
 
 def _first_commit(disk: Disk, path: Path, trainer: AnyTrainer, model: Files) -> None:

@@ -67,7 +67,7 @@ def by_recipe(
         network, training, names = fill_in(network, training, settings, chosen)
         filled.update(names)
     pace = measured(network, training)
-    could = budget.SHARE * seconds * pace / max(1, characters)
+    could = _epochs(seconds, pace, characters)
     most = recipes.most_epochs(characters, tuning=tuning)
     epochs = min(could, most)
     settings = recipes.tuning(characters) if tuning else recipes.restraint(network, characters, epochs)
@@ -106,7 +106,11 @@ def with_recipe(
 def epochs_in_time(request: RunRequest, recipe: Recipe, characters: int, started: float) -> float:
     """How often a text of `characters` characters can be read in what is left of the time budget."""
     left = (request.length.budget or 0.0) - (time.monotonic() - started)
-    return budget.SHARE * left * recipe.characters_per_second / max(1, characters)
+    return _epochs(left, recipe.characters_per_second, characters)
+
+
+def _epochs(seconds: float, characters_per_second: float, characters: int) -> float:
+    return budget.SHARE * seconds * characters_per_second / max(1, characters)
 
 
 def make_plan(

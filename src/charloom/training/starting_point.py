@@ -43,8 +43,18 @@ class StartingPoint:
 
     parent: LanguageModel | None
     reason: str
-    near: bool = True
-    "Whether the text is so near to what the parent knows that the time need not be looked at."
+    bits: float = 0.0
+    "What the text costs the parent, per character."
+
+    @property
+    def near(self) -> bool:
+        """Whether the text is so near to what the parent knows that the time need not be looked at."""
+        return self.bits <= NEAR_BITS
+
+    def without_time(self, epochs: float) -> "StartingPoint":
+        """From nothing after all, because the time allows for so few epochs from the parent."""
+        read = f"but this machine reads it only {times(epochs)} from there in the time there is"
+        return StartingPoint(None, f"{_said(self.bits)}, {read}, so the run starts from nothing", self.bits)
 
 
 def may_choose(request: RunRequest) -> bool:
@@ -66,22 +76,14 @@ def starting_point(train: Text, request: RunRequest) -> StartingPoint | None:
     except FolderError as error:  # nobody asked for it
         return StartingPoint(None, f"the run starts from nothing, because {error}")
     bits = bits_per_character(parent, train)
-    said = f"the ready-made model {PARENT!r} reads this text at {bits:.2f} bits per character"
     if bits > MOST_BITS:
-        return StartingPoint(None, f"{said}, so it is not mostly English and the run starts from nothing")
-    return StartingPoint(parent, f"{said}, so the run starts from it", bits <= NEAR_BITS)
+        why = "so it is not mostly English and the run starts from nothing"
+        return StartingPoint(None, f"{_said(bits)}, {why}", bits)
+    return StartingPoint(parent, f"{_said(bits)}, so the run starts from it", bits)
 
 
-def too_slow(from_parent: float, from_nothing: float) -> bool:
-    """Whether a text that is not near is learned better from nothing, given the epochs that the time allows for."""
-    return from_parent < FROM_PARENT and from_nothing >= FROM_NOTHING
-
-
-def with_time(start: StartingPoint, from_parent: float) -> StartingPoint:
-    """From nothing after all, because the time allows for so few epochs from the parent."""
-    said = start.reason.removesuffix(", so the run starts from it")
-    read = f"only {times(from_parent)} from there in the time there is"
-    return StartingPoint(None, f"{said}, but this machine reads it {read}, so the run starts from nothing")
+def _said(bits: float) -> str:
+    return f"the ready-made model {PARENT!r} reads this text at {bits:.2f} bits per character"
 
 
 def bits_per_character(model: LanguageModel, text: Text) -> float:

@@ -113,8 +113,10 @@ def demand_device(processes: Processes | None, device: str) -> None:
 
 def demand_precision(task: Task) -> None:
     """Raise `SettingsError` if this process does not have the number format that the leader trains in."""
+    if task.precision == "float32":
+        return
     here = choose_precision("auto", task.device, task.network.cell, task.network.hidden_size)
-    if task.precision not in ("float32", here.name):
+    if here.name != task.precision:
         raise SettingsError(
             f"{here.reason}, but process 0 trains in {task.precision}; use {option('precision', 'float32')}"
         )
