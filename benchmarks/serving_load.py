@@ -51,30 +51,38 @@ print(json.dumps(found))
 """
 
 
-async def speed(server: Server, place: str, length: int = 1000, streams: int = 64) -> dict[str, float]:
-    """Characters a second of one stream and of many, as shares of what the commands write; the first character."""
+async def rates(server: Server, length: int, streams: int, **more: Any) -> dict[str, float]:
+    """Characters a second of one stream and of many, and the milliseconds to the first character."""
     firsts = []
     for seed in range(30):
-        call = await server.finished(prompt=PROMPT, max_tokens=2, seed=seed)
-        firsts.append(call.texts_at[0] - call.sent)
-    rates = {}
-    for name, count in (("one", 1), ("many", streams)):
+        call = await server.finished(prompt=PROMPT, max_tokens=2, seed=seed, **more)
+        firsts.append(1000 * (call.texts_at[0] - call.sent))
+    written = []
+    for count in (1, streams):
         began = time.perf_counter()
         calls = await asyncio.gather(
-            *(server.finished(prompt=PROMPT, max_tokens=length, seed=seed) for seed in range(count))
+            *(server.finished(prompt=PROMPT, max_tokens=length, seed=seed, **more) for seed in range(count))
         )
         assert all(call.status == 200 and call.is_complete for call in calls)
-        rates[name] = count * length / (time.perf_counter() - began)
+        written.append(sum(len(call.text) for call in calls) / (time.perf_counter() - began))
+    return {
+        "one stream, characters a second": written[0],
+        f"{streams} streams, characters a second": written[1],
+        "first character, median ms": share(firsts, 0.5),
+        "first character, p99 ms": share(firsts, 0.99),
+    }
+
+
+async def speed(server: Server, place: str, length: int = 1000, streams: int = 64) -> dict[str, float]:
+    """The rates, and as shares of what the commands write."""
+    found = await rates(server, length, streams)
     command = [sys.executable, "-c", BASELINE, place, PROMPT, str(length), str(streams)]
     done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True)
     best = json.loads(done.stdout)
-    return {
-        "one stream, characters a second": rates["one"],
-        "one stream, share of generate": rates["one"] / best["one"],
-        f"{streams} streams, characters a second": rates["many"],
-        f"{streams} streams, share of --samples {streams}": rates["many"] / best["many"],
-        "first character, median ms": 1000 * share(firsts, 0.5),
-        "first character, p99 ms": 1000 * share(firsts, 0.99),
+    one, many = found["one stream, characters a second"], found[f"{streams} streams, characters a second"]
+    return found | {
+        "one stream, share of generate": one / best["one"],
+        f"{streams} streams, share of --samples {streams}": many / best["many"],
     }
 
 

@@ -20,6 +20,7 @@ class Thread:
 
     def __init__(self, rank: int, count: int, table: dict[int, Any], barrier: threading.Barrier) -> None:
         self.rank, self.count, self.kinds = rank, count, set[torch.dtype]()
+        self.collected = list[int]()
         self._table, self._barrier = table, barrier
 
     def _everyone(self, mine: Any) -> list[Any]:
@@ -33,11 +34,12 @@ class Thread:
         self.kinds |= {parts.dtype}
         return torch.stack([theirs.split(list(sizes))[self.rank] for theirs in self._everyone(parts)])
 
-    def collect(self, mine: torch.Tensor, sizes: Sequence[int]) -> list[torch.Tensor]:
+    def collect(self, mine: torch.Tensor, sizes: Sequence[int]) -> Callable[[], list[torch.Tensor]]:
         self.kinds |= {mine.dtype}
         everyone: list[torch.Tensor] = self._everyone(mine)
         assert [len(part) for part in everyone] == list(sizes)
-        return everyone
+        self.collected.append(max(sizes))
+        return lambda: everyone
 
 
 def together(count: int, work: Callable[[Thread], Any]) -> list[Any]:
@@ -53,6 +55,23 @@ def together(count: int, work: Callable[[Thread], Any]) -> list[Any]:
     for each in threads:
         each.join(20)
     return [found[rank] for rank in range(count)]
+
+
+def test_a_block_is_sent_before_the_next_is_computed_and_the_largest_come_first() -> None:
+    def work(thread: Thread) -> Any:
+        blocks, sent = SharedBlocks(SHAPES, thread), list[int]()  # type: ignore[arg-type]
+
+        def after_sending(block: torch.Tensor) -> torch.Tensor:
+            sent.append(len(thread.collected))
+            return 2 * block
+
+        mine = [part[own] for part, own in zip(drawn(0), blocks.own, strict=True)]
+        return blocks.whole(mine, torch.float32, after_sending), sent, thread.collected
+
+    for whole, sent, sizes in together(2, work):
+        assert sent == [0, 1, 2, 3, 4, 5]
+        assert sizes == [36, 36, 36, 36, 12, 12]
+        assert all(torch.equal(found, 2 * part) for found, part in zip(whole, drawn(0), strict=True))
 
 
 def drawn(rank: int) -> list[torch.Tensor]:

@@ -28,8 +28,14 @@ _VECTORS = 4
 COLUMNS = _LANES * _VECTORS
 """Columns of a tile."""
 
-_MOST = 6 if _HOST.get("avx512f") or not _HOST.get("sse2") else 3
-"""Rows whose sums fit into the registers, 32 with AVX-512 and on ARM, 16 otherwise."""
+_MOST = 6
+"""Rows that share what is read of a tile."""
+
+_PARTS = 1 if _HOST.get("avx512f") or not _HOST.get("sse2") else 2
+"""Parts of a tile that more than two rows read one after the other, so that the sums fit into the registers: there are
+32 with AVX-512 and on ARM, otherwise 16."""
+
+_PART = COLUMNS // _PARTS
 
 
 def tiles(matrix: Floats) -> Floats:
@@ -45,7 +51,8 @@ def tiles(matrix: Floats) -> Floats:
 
 
 def _rows(rows: int) -> Any:
-    """A compiled function that multiplies `rows` rows by a tile."""
+    """A compiled function that multiplies `rows` rows by a tile, or by a part of it if there are more than two."""
+    vectors = _VECTORS if rows <= 2 else _VECTORS // _PARTS
 
     @intrinsic
     def multiply(
@@ -62,12 +69,14 @@ def _rows(rows: int) -> Any:
     ) -> Any:
         whole = types.intp
         signature = types.void(tiles, whole, inputs, whole, whole, sums, whole, whole, whole)
-        return signature, lambda target, builder, kinds, values: _emit(rows, target, builder, kinds.args, values)
+        return signature, lambda target, builder, kinds, values: _emit(
+            rows, vectors, target, builder, kinds.args, values
+        )
 
     return multiply
 
 
-def _emit(rows: int, target: Any, builder: ir.IRBuilder, kinds: Any, values: Any) -> Any:
+def _emit(rows: int, vectors: int, target: Any, builder: ir.IRBuilder, kinds: Any, values: Any) -> Any:
     """The loop: sums[place + row step + column] = sum over k of inputs[first + row stride + k] times
     tiles[tile + k COLUMNS + column]."""
     data = [target.make_array(kinds[number])(target, builder, values[number]).data for number in (0, 2, 5)]
@@ -94,9 +103,9 @@ def _emit(rows: int, target: Any, builder: ir.IRBuilder, kinds: Any, values: Any
     builder.position_at_end(loop)
     k = builder.phi(whole)
     k.add_incoming(ir.Constant(whole, 0), before)
-    running = [[builder.phi(vector) for _ in range(_VECTORS)] for _ in range(rows)]
+    running = [[builder.phi(vector) for _ in range(vectors)] for _ in range(rows)]
     line = plus(tile, times(k, COLUMNS))
-    columns = [builder.load(vector_at(weights, plus(line, v * _LANES)), align=4) for v in range(_VECTORS)]
+    columns = [builder.load(vector_at(weights, plus(line, v * _LANES)), align=4) for v in range(vectors)]
     for row in range(rows):
         value = builder.load(builder.gep(inputs, [plus(first, times(stride, row), k)]))
         spread = _spread(builder, value, vector)
@@ -137,10 +146,11 @@ def multiply(
     """
     row = 0
     while row + _MOST <= rows:
-        if _MOST == 6:
-            _six(tiles, tile, inputs, first + row * stride, stride, sums, place + row * step, step, size)
-        else:
-            _three(tiles, tile, inputs, first + row * stride, stride, sums, place + row * step, step, size)
+        for part in range(_PARTS):
+            _six(
+                *(tiles, tile + part * _PART, inputs, first + row * stride, stride),
+                *(sums, place + row * step + part * _PART, step, size),
+            )
         row += _MOST
     rest = rows - row
     first, place = first + row * stride, place + row * step
@@ -149,8 +159,11 @@ def multiply(
     elif rest == 2:
         _two(tiles, tile, inputs, first, stride, sums, place, step, size)
     elif rest == 3:
-        _three(tiles, tile, inputs, first, stride, sums, place, step, size)
+        for part in range(_PARTS):
+            _three(tiles, tile + part * _PART, inputs, first, stride, sums, place + part * _PART, step, size)
     elif rest == 4:
-        _four(tiles, tile, inputs, first, stride, sums, place, step, size)
+        for part in range(_PARTS):
+            _four(tiles, tile + part * _PART, inputs, first, stride, sums, place + part * _PART, step, size)
     elif rest == 5:
-        _five(tiles, tile, inputs, first, stride, sums, place, step, size)
+        for part in range(_PARTS):
+            _five(tiles, tile + part * _PART, inputs, first, stride, sums, place + part * _PART, step, size)

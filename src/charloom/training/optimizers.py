@@ -11,6 +11,7 @@ its compiler as soon as they get a parameter, which would add a useless second t
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 import torch
 from torch.optim.adam import adam
@@ -244,9 +245,8 @@ class Muon(Optimizer):
         for gradient, momentum in zip(self._mine(gradients), self._momenta(matrices), strict=True):
             momentum.lerp_(gradient, 1 - self._momentum)
             mixed.append(gradient.lerp(momentum, self._momentum))
-        updates: Iterable[torch.Tensor] = (orthogonalized(blocks, bfloat16=self._bfloat16) for blocks in mixed)
-        if self._shared:
-            updates = self._shared.whole(list(updates), self._sent)
+        work = partial(orthogonalized, bfloat16=self._bfloat16)
+        updates = self._shared.whole(mixed, self._sent, work) if self._shared else map(work, mixed)
         for matrix, update in zip(matrices, updates, strict=True):
             size = 0.2 * max(update.shape[1:]) ** 0.5
             matrix.mul_(1 - rate * self._decay).add_(update.flatten(0, 1), alpha=-rate * size)

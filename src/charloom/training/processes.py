@@ -103,12 +103,21 @@ class Processes:
             dist.all_to_all_single(received, parts, [own] * self.count, list(sizes))
         return received.view(self.count, own)
 
-    def collect(self, mine: torch.Tensor, sizes: Sequence[int]) -> list[torch.Tensor]:
-        """(K_p,) of each process p, as long as `sizes` says -> all of them"""
+    def collect(self, mine: torch.Tensor, sizes: Sequence[int]) -> Callable[[], list[torch.Tensor]]:
+        """Begin to send (K_p,) of each process p, as long as `sizes` says; what is returned waits and gives all of
+        them."""
         sent, received = mine.repeat(self.count), mine.new_empty(sum(sizes))
         with self._lost():
-            dist.all_to_all_single(received, sent, list(sizes), [len(mine)] * self.count)
-        return list(torch.split(received, list(sizes)))
+            sending: Any = dist.all_to_all_single(
+                received, sent, list(sizes), [len(mine)] * self.count, async_op=True
+            )  # while this process goes on computing
+
+        def collected() -> list[torch.Tensor]:
+            with self._lost():
+                sending.wait()
+            return list(torch.split(received, list(sizes)))
+
+        return collected
 
     def union(self, mine: torch.Tensor) -> torch.Tensor:
         """What the processes hold together: float32, zero wherever a process holds nothing. Exact to the bit."""

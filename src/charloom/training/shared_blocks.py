@@ -2,10 +2,12 @@
 
 The owner alone gets the sum of the block's gradients, keeps its momentum and computes its update, which it then sends
 to the others. So nothing is summed for a process that does not need it, and the costly part of the work is shared out.
+A block is on its way to the others while its owner computes the next one.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
 
 import torch
 
@@ -26,6 +28,8 @@ class SharedBlocks:
             sum((own.stop - own.start) * shape[1:].numel() for own, shape in zip(owned, shapes, strict=True))
             for owned in self._owned
         ]
+        self._rounds = list(zip_longest(*(_costliest_first(owned, shapes) for owned in self._owned)))
+        "In each round, the block of each process that is sent: its matrix and its number there; None if none is left."
 
     @property
     def own(self) -> list[slice]:
@@ -46,12 +50,30 @@ class SharedBlocks:
         _fill(sums, self.own, received.sum(0))
         return sums
 
-    def whole(self, mine: Sequence[torch.Tensor], kind: torch.dtype) -> list[torch.Tensor]:
-        """The own blocks of each process -> (gates, N, M) in every process; sent as numbers of `kind`."""
-        sent = torch.cat([blocks.flatten() for blocks in mine]).to(kind)
-        whole = [sent.new_empty(shape, dtype=mine[0].dtype) for shape in self._shapes]
-        for owned, part in zip(self._owned, self._processes.collect(sent, self._sizes), strict=True):
-            _fill(whole, owned, part)
+    def whole(
+        self,
+        mine: Sequence[torch.Tensor],
+        kind: torch.dtype,
+        work: Callable[[torch.Tensor], torch.Tensor] = torch.Tensor.detach,
+    ) -> list[torch.Tensor]:
+        """What `work` makes of the own blocks of each process -> (gates, N, M) in every process; sent as `kind`.
+
+        `work` is called with (1, N, M), once for each block that this process owns.
+        """
+        rank, sendings = self._processes.rank, []
+        for blocks in self._rounds:
+            done = mine[0].new_empty(0)
+            if (own := blocks[rank]) is not None:
+                matrix, number = own
+                place = number - self.own[matrix].start
+                done = work(mine[matrix][place : place + 1])
+            sizes = [0 if block is None else self._shapes[block[0]][1:].numel() for block in blocks]
+            sendings.append(self._processes.collect(done.flatten().to(kind), sizes))
+        whole = [mine[0].new_empty(shape) for shape in self._shapes]
+        for blocks, collected in zip(self._rounds, sendings, strict=True):
+            for block, part in zip(blocks, collected(), strict=True):
+                if block is not None:
+                    whole[block[0]][block[1]] = part.view(self._shapes[block[0]][1:])
         return whole
 
 
@@ -61,13 +83,25 @@ def dealt(shapes: Sequence[Sequence[int]], count: int) -> list[list[int]]:
     The costliest are dealt first, each to the process that has least to do.
     """
     loads, owners = [0.0] * count, [[0] * shape[0] for shape in shapes]
-    costs = [max(shape[1:]) * min(shape[1:]) ** 2 for shape in shapes]
+    costs = [_cost(shape) for shape in shapes]
     for matrix in sorted(range(len(shapes)), key=lambda matrix: -costs[matrix]):
         for block in range(shapes[matrix][0]):
             owner = min(range(count), key=lambda process: (loads[process], process))
             owners[matrix][block] = owner
             loads[owner] += costs[matrix]
     return [sorted(of_blocks) for of_blocks in owners]
+
+
+def _costliest_first(owned: Sequence[slice], shapes: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
+    """The blocks that one process owns, each as its matrix and its number there: small ones are sent last, so that
+    little is left to wait for."""
+    blocks = [(matrix, number) for matrix, own in enumerate(owned) for number in range(own.start, own.stop)]
+    return sorted(blocks, key=lambda block: -_cost(shapes[block[0]]))
+
+
+def _cost(shape: Sequence[int]) -> int:
+    """How much work the update of one block is, in some unit."""
+    return max(shape[1:]) * min(shape[1:]) ** 2
 
 
 def _fill(matrices: Sequence[torch.Tensor], owned: Sequence[slice], numbers: torch.Tensor) -> None:
