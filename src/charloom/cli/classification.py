@@ -43,7 +43,7 @@ def introduce(session: "ClassifierSession") -> None:
         f"{path}: {kind.kind}, {network.cell} {ways}{network.layers}x{network.hidden_size}, "
         f"{plan.parameters:,} parameters, "
         f"{f'n-grams of up to {kind.n_grams} characters, ' if kind.n_grams else ''}"
-        f"{plan.steps:,} steps ({plan.steps / plan.steps_per_epoch:.1f} epochs), {plan.precision} on {plan.device}: "
+        f"{plan.steps:,} step{'s' * (plan.steps != 1)} ({plan.steps / plan.steps_per_epoch:.1f} epochs), {plan.precision} on {plan.device}: "
         f"{plan.precision_reason}"
     )
 
