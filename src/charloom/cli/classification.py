@@ -43,8 +43,8 @@ def introduce(session: "ClassifierSession") -> None:
         f"{path}: {kind.kind}, {network.cell} {ways}{network.layers}x{network.hidden_size}, "
         f"{plan.parameters:,} parameters, "
         f"{f'n-grams of up to {kind.n_grams} characters, ' if kind.n_grams else ''}"
-        f"{plan.steps:,} step{'s' * (plan.steps != 1)} ({plan.steps / plan.steps_per_epoch:.1f} epochs), {plan.precision} on {plan.device}: "
-        f"{plan.precision_reason}"
+        f"{plan.steps:,} step{'s' * (plan.steps != 1)} ({plan.steps / plan.steps_per_epoch:.1f} epochs), "
+        f"{plan.precision} on {plan.device}: {plan.precision_reason}"
     )
 
 

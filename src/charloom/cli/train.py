@@ -227,8 +227,8 @@ def _introduce(session: Any, *, automatic: bool) -> None:
             say(f"more than {most:g} epochs would not help a text this short, so the run may end before its time is up")
     say(
         f"{path}: {network.cell} {network.layers}x{network.hidden_size}, {plan.parameters:,} parameters, "
-        f"{plan.steps:,} step{'s' * (plan.steps != 1)} ({plan.steps / plan.steps_per_epoch:.1f} epochs){budget}, {plan.precision} on "
-        f"{plan.device}: {plan.precision_reason}"
+        f"{plan.steps:,} step{'s' * (plan.steps != 1)} ({plan.steps / plan.steps_per_epoch:.1f} epochs){budget}, "
+        f"{plan.precision} on {plan.device}: {plan.precision_reason}"
     )
 
 
