@@ -48,7 +48,7 @@ SPEED_TEXTS, SPEED_LENGTH = 7, 1000
 
 WRITE = """
 async (request) => {
-  const { LocalBackend } = await import(new URL("local_backend.js", document.baseURI).href);
+  const { LocalBackend } = await import(new URL("local/local_backend.js", document.baseURI).href);
   window.backend ??= new LocalBackend();
   const began = performance.now();
   let text = "", first = 0;

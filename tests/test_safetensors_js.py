@@ -19,7 +19,7 @@ SHAPES = {"matrix": [5, 3], "bias": [4]}
 
 READ = """
 import { readFile } from "node:fs/promises";
-const { readTensors } = await import(`${site}/safetensors.js`);
+const { readTensors } = await import(`${site}/local/safetensors.js`);
 const { BackendError } = await import(`${site}/backend_error.js`);
 const [paths, shapes] = given;
 const results = [];

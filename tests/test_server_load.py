@@ -57,3 +57,11 @@ def test_many_connections_and_many_requests_leave_nothing_behind(server: serving
     found = asyncio.run(serving_load.soak(server, 200, together=8))
     assert found["answers 200"] == 200 and found["incomplete"] == 0
     assert found["open files more"] <= 0
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_requests_leave_nothing_behind(server: serving_client.Server) -> None:
+    found = asyncio.run(serving_load.soak(server, 100_000, together=8))
+    assert found["answers 200"] == 100_000 and found["incomplete"] == 0
+    assert found["open files more"] <= 0
+    assert found["MiB more for 10,000 requests"] < 0.5

@@ -19,7 +19,7 @@ TEXT = "The quick brown fox; ünï — 😀 jumps over 13 lazy dogs.\nAnd again!
 
 ASK = """
 async ({ call, request, alone }) => {
-  const address = new URL("local_backend.js", document.baseURI).href;
+  const address = new URL("local/local_backend.js", document.baseURI).href;
   const { LocalBackend } = await import(address);
   if (alone) window.backend = undefined;
   const backend = (window.backend ??= new LocalBackend());
@@ -160,7 +160,7 @@ def test_the_worker_rests_after_a_request_was_given_up(opened: Callable[[Path], 
               this.addEventListener("message", () => (messages += 1));
             }
           };
-          const { LocalBackend } = await import(new URL("local_backend.js", document.baseURI).href);
+          const { LocalBackend } = await import(new URL("local/local_backend.js", document.baseURI).href);
           const [backend, leaving] = [new LocalBackend(), new AbortController()];
           const listeners = { signal: leaving.signal, onPiece: () => leaving.abort() };
           await backend.write({ prompt: "", length: 1e9 }, listeners).catch(() => {});
@@ -219,7 +219,7 @@ def test_a_damaged_folder_gets_a_sentence_and_is_read_again_when_it_is_whole(
         ("model.safetensors", None),
         ("model.safetensors", b""),
         ("model.safetensors", (site / "model" / "model.safetensors").read_bytes()[:-1]),
-        ("worker.js", b"this is no script"),
+        ("local/worker.js", b"this is no script"),
     ):
         path = site / ("" if name.endswith(".js") else "model") / name
         before = path.read_bytes()

@@ -25,7 +25,7 @@ TEXT = "The quick brown fox; ünï — 😀 jumps over 13 lazy dogs.\nAnd again!
 LOAD = """
 import { readFile } from "node:fs/promises";
 const [folder, ...rest] = given;
-const { LanguageModel } = await import(`${site}/language_model.js`);
+const { LanguageModel } = await import(`${site}/local/language_model.js`);
 const read = (name) => readFile(`${folder}/${name}`);
 const parsed = async (name) => JSON.parse(await read(name));
 const file = await read("model.safetensors");
@@ -36,9 +36,9 @@ const model = new LanguageModel(await parsed("config.json"), await parsed("vocab
 WRITE = (
     LOAD
     + """
-const { write } = await import(`${site}/writing.js`);
-const { checked } = await import(`${site}/request.js`);
-const { Lately } = await import(`${site}/lately.js`);
+const { write } = await import(`${site}/local/writing.js`);
+const { checked } = await import(`${site}/local/request.js`);
+const { Lately } = await import(`${site}/local/lately.js`);
 const lately = new Lately();
 const written = rest[0].map((request) => {
   const work = write(model, checked(request), lately);
@@ -139,7 +139,7 @@ def test_stop_strings_are_found_as_in_python_whatever_they_share() -> None:
 
     cases = [(word(30), [word(5) for _ in range(uniform.integers(0, 4))]) for _ in range(300)]
     script = """
-        const { StopGate } = await import(`${site}/stopping.js`);
+        const { StopGate } = await import(`${site}/local/stopping.js`);
         console.log(JSON.stringify(given[0].map(([text, stop]) => {
           const gate = new StopGate(stop);
           const told = [];
@@ -189,7 +189,7 @@ def test_the_surprise_is_that_of_python(tmp_path: Path) -> None:
             model = small_model(TEXT, kind=kind, documents=documents)  # type: ignore[arg-type]
             folder = write_folder(model, tmp_path / f"{kind}-{documents}")
             score = LOAD + (
-                "const { score } = await import(`${site}/scoring.js`);\n"
+                "const { score } = await import(`${site}/local/scoring.js`);\n"
                 "console.log(JSON.stringify([...score(model, { text: rest[0], top: 4 })].flat()));"
             )
             found = in_node(score, str(folder), TEXT)
@@ -207,7 +207,7 @@ def test_units_have_the_values_that_they_have_in_python(tmp_path: Path) -> None:
         model = with_biases(small_model(TEXT, cell))
         folder = write_folder(model, tmp_path / cell)
         activity = LOAD + (
-            "const { activity } = await import(`${site}/scoring.js`);\n"
+            "const { activity } = await import(`${site}/local/scoring.js`);\n"
             "const work = activity(model, rest[0]); let next; do next = work.next(); while (!next.done);\n"
             "const { units, values } = next.value;\n"
             "console.log(JSON.stringify({ units, values: values.map((row) => [...row]) }));"
@@ -234,7 +234,7 @@ def test_distributions_are_those_of_python_ties_included() -> None:
     settings = shares + [{name: value for name, value in one.items() if name != "greedy"} for one in SETTINGS]
     script = """
         const { distribution } = await import(`${site}/sampling.js`);
-        const { checked } = await import(`${site}/request.js`);
+        const { checked } = await import(`${site}/local/request.js`);
         const [logits, settings, recent] = given;
         console.log(JSON.stringify(logits.map((row) => settings.map((one) =>
             [...distribution(Float32Array.from(row), checked(one), recent.filter((id) => id < row.length))]))));
@@ -263,7 +263,7 @@ def test_bytes_become_text_when_python_says_so() -> None:
     several = [uniform.integers(0, 256, 40).tolist() for _ in range(50)]
     several += [list("\ufeffa😀é\ud7ff—".encode()), [0xE0, 0x80, 0x41, 0xF4, 0x90, 0xED, 0xA0, 0x80, 0xC2]]
     script = """
-        const { Vocabulary } = await import(`${site}/vocabulary.js`);
+        const { Vocabulary } = await import(`${site}/local/vocabulary.js`);
         console.log(JSON.stringify(given[0].map((bytes) => {
           const decoder = new Vocabulary("bytes", "").decoder();
           return [...bytes.map((byte) => decoder.push(byte)), decoder.finish()];

@@ -14,6 +14,6 @@ import { ServerBackend } from "./server_backend.js";
 export async function chooseBackend(hooks) {
   const exported = await fetch("./model/config.json", { method: "HEAD" }).catch(() => null);
   if (!exported?.ok) return new ServerBackend(hooks);
-  const { LocalBackend } = await import("./local_backend.js");
+  const { LocalBackend } = await import("./local/local_backend.js");
   return new LocalBackend(hooks);
 }

@@ -1,6 +1,6 @@
 /** Safetensors files, checked against the tensors that are expected before anything is built. */
 
-import { BackendError } from "./backend_error.js";
+import { BackendError } from "../backend_error.js";
 
 const LARGEST_HEADER = 1 << 20;
 const SCALE = ".scale";

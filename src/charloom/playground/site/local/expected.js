@@ -22,7 +22,7 @@ export class Characters {
    * The characters that this symbol completes.
    * @param {number} symbol
    * @param {Float64Array} logs  log p of all symbols in its place
-   * @returns {import("./backend.js").Character[]}
+   * @returns {import("../backend.js").Character[]}
    */
   push(symbol, logs) {
     const boundary = symbol === this.#model.vocabulary.boundary;

@@ -1,6 +1,6 @@
 /** The symbols that a model knows: characters in code point order, or the 256 bytes of UTF-8; then the boundary. */
 
-import { BackendError } from "./backend_error.js";
+import { BackendError } from "../backend_error.js";
 
 export class Vocabulary {
   #ids;

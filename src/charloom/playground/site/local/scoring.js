@@ -1,8 +1,8 @@
 /** What a model makes of a text: its surprise at each character, and the activity of its hidden units. */
 
-import { BackendError } from "./backend_error.js";
+import { BackendError } from "../backend_error.js";
 import { Characters } from "./expected.js";
-import { logProbabilities } from "./sampling.js";
+import { logProbabilities } from "../sampling.js";
 
 const MOST_UNITS = 64;
 

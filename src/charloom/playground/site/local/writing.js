@@ -1,8 +1,8 @@
 /** Writing a text: predict, draw a symbol, read it, repeat; as `charloom.generate` does. */
 
 import { Characters } from "./expected.js";
-import { Pcg64 } from "./random.js";
-import { REPETITION_WINDOW, distribution, draw, logProbabilities } from "./sampling.js";
+import { Pcg64 } from "../random.js";
+import { REPETITION_WINDOW, distribution, draw, logProbabilities } from "../sampling.js";
 import { Outlet } from "./stopping.js";
 
 /**
@@ -10,9 +10,9 @@ import { Outlet } from "./stopping.js";
  * between, and returns why the text ends.
  * @param {import("./language_model.js").LanguageModel} model
  * @param {{prompt: string, length: number | null, stop: string[], seed: number | bigint, draws: number, top: number}
- *   & import("./sampling.js").Settings} request
+ *   & import("../sampling.js").Settings} request
  * @param {import("./lately.js").Lately} lately
- * @returns {Generator<{text: string, characters: import("./backend.js").Character[], draws: number} | null,
+ * @returns {Generator<{text: string, characters: import("../backend.js").Character[], draws: number} | null,
  *   "length" | "stop" | "end">}
  */
 export function* write(model, request, lately) {

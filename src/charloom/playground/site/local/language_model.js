@@ -1,6 +1,6 @@
 /** The model of an exported folder: configuration, vocabulary and network, checked before they are believed. */
 
-import { BackendError } from "./backend_error.js";
+import { BackendError } from "../backend_error.js";
 import { Network } from "./network.js";
 import { readTensors } from "./safetensors.js";
 import { Vocabulary } from "./vocabulary.js";
@@ -55,7 +55,7 @@ export class LanguageModel {
     return this.#newlineEnds && id === this.vocabulary.newline ? "<0a>" : this.vocabulary.name(id);
   }
 
-  /** What the page wants to know. @returns {import("./backend.js").Model} */
+  /** What the page wants to know. @returns {import("../backend.js").Model} */
   describe(id) {
     const { cell, layers, hidden_size } = this.config.network;
     const { kind, boundary } = this.vocabulary;

@@ -1,6 +1,6 @@
 /** A request to write, checked: what charloom refuses on the command line is refused here too. */
 
-import { BackendError } from "./backend_error.js";
+import { BackendError } from "../backend_error.js";
 
 const MOST_LENGTH = 1e12;
 

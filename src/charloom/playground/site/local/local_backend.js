@@ -1,6 +1,6 @@
 /** The model of an exported folder: the network runs in a worker of this page, and nothing is asked of a server. */
 
-import { BackendError } from "./backend_error.js";
+import { BackendError } from "../backend_error.js";
 
 const BROKEN = "The network in this page could not be started; a newer browser, or loading the page again, may help.";
 
@@ -10,7 +10,7 @@ export class LocalBackend {
   #calls = 0;
 
   async models() {
-    const about = await fetch(new URL("./export.json", import.meta.url)).catch(() => null);
+    const about = await fetch(new URL("../export.json", import.meta.url)).catch(() => null);
     const { model = "model" } = about?.ok ? await about.json().catch(() => ({})) : {};
     return this.#ask("models", { id: model });
   }

@@ -1,6 +1,6 @@
 /** The network at work, apart from the page: several requests take turns, and each can be given up at any time. */
 
-import { BackendError } from "./backend_error.js";
+import { BackendError } from "../backend_error.js";
 import { Lately } from "./lately.js";
 import { loadModel } from "./language_model.js";
 import { activity, score } from "./scoring.js";
@@ -39,7 +39,7 @@ onmessage = async ({ data: { id, call, request } }) => {
 
 /** The model, loaded once; what failed is tried again at the next request. */
 function loaded() {
-  model ??= loadModel(new URL("./model/", import.meta.url)).catch((error) => {
+  model ??= loadModel(new URL("../model/", import.meta.url)).catch((error) => {
     model = null;
     throw error;
   });
