@@ -410,7 +410,9 @@ def test_what_cannot_be_explained_gets_a_sentence(charloom: Command, run: Path) 
 def test_a_run_that_exists_is_not_written_over(charloom: Command, run: Path, tmp_path: Path) -> None:
     as_tsv(small_rows(30), tmp_path / "data.tsv")
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
-    assert "exists" in refused(charloom("classify", "train", "data.tsv", "--run", run))
+    for rows in ("data.tsv", "missing.tsv"):  # before the rows are read
+        said = refused(charloom("classify", "train", rows, "--run", run))
+        assert f"{run} exists" in said and said.endswith(f"charloom classify train --resume --run {run}\n")
     assert before == {path: path.stat().st_mtime_ns for path in run.rglob("*")}
 
 

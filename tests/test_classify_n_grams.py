@@ -168,6 +168,18 @@ def test_what_knows_nothing_is_given_no_weight() -> None:
     assert best_pool(noise, knows, labels)[1] > 10
 
 
+def test_a_few_texts_that_the_network_gets_right_do_not_say_that_n_grams_are_worth_nothing() -> None:
+    draw = np.random.default_rng(0)
+    labels = np.arange(165) % 8 == 0
+    right = np.eye(2)[labels.astype(int)]
+    counts = 1.5 * right + 0.7 * draw.normal(size=right.shape)
+    logits = 6 * right + 0.8 * draw.normal(size=right.shape)
+    assert (logits.argmax(1) == labels).all() and (counts.argmax(1) == labels).mean() < 0.95
+    temperature, weight = best_pool(logits, counts, labels.astype(np.int64))
+    assert weight / temperature > 0.5  # 0.16 if nothing speaks for 1
+    assert 0.5 < 1 / temperature < 1.5
+
+
 def test_no_held_texts_leave_both_as_they_are() -> None:
     assert best_pool(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros(0, np.int64)) == (1.0, 1.0)
 

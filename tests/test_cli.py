@@ -578,3 +578,11 @@ def test_two_processes_cannot_train_into_one_run(docs_text: str, tmp_path: Path,
     refused(charloom("train", "--resume", "--run", "run"), "another process")
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
+
+
+def test_an_existing_run_is_reported_before_the_text_is_read(charloom: Call, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine.txt").write_text("mine")
+    done = charloom("train", "missing.txt", "--run", "run")
+    assert done.returncode == 2
+    assert done.stderr == "charloom: run exists and is not a run; choose another --run\n"

@@ -141,7 +141,7 @@ def fast(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Any]:
     def build(lesson: Path) -> Any:
         if lesson not in run:
             command = [sys.executable, COURSE / "build.py", "--mode", "fast", "--output", folder, lesson]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+            done = subprocess.run(command, capture_output=True, text=True, timeout=1200)
             assert done.returncode == 0, done.stdout + done.stderr
             run[lesson] = jupytext.read(folder / f"{lesson.stem}.ipynb")
         return run[lesson]
@@ -278,7 +278,7 @@ def noticed(request: pytest.FixtureRequest) -> dict[str, str | None]:
     """What notices each mutation that is tested, by the mutation's name."""
     names = [mutation.name for (mutation,) in selected(request, "mutation")]
     command = [sys.executable, Path(__file__).with_name("course_mutations.py"), *names]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stderr[-3000:]
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     return {line["mutation"]: line["noticed"] for line in lines}
@@ -323,7 +323,7 @@ def run_by_hand(*arguments: object) -> subprocess.CompletedProcess[str]:
         text=True,
         encoding="utf-8",
         env=os.environ | {"PYTHONUTF8": "1"},
-        timeout=300,
+        timeout=1200,
     )
 
 

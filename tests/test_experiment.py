@@ -170,12 +170,30 @@ def test_a_run_in_bfloat16_goes_on_in_float32_where_the_processor_does_not_have_
     finish(begin(small_text, tmp_path / "moved", steps=6))
     planned_in_bfloat16(tmp_path / "moved")
     monkeypatch.setattr(hardware, "_processor_multiplies_bfloat16", lambda: False)
-    finish(experiment.resume(tmp_path / "moved"))
-    assert Run(tmp_path / "moved").config().plan.precision == "bfloat16"  # nothing was left to train
-    run = finish(experiment.resume(tmp_path / "moved", Length(steps=10)))
+    done = experiment.resume(tmp_path / "moved")
+    finish(done)
+    assert done.config.plan.precision == Run(tmp_path / "moved").config().plan.precision == "bfloat16"
+    assert done.notices == ()  # nothing was left to train
+    session = experiment.resume(tmp_path / "moved", Length(steps=10))
+    why = "this processor does not multiply bfloat16 itself; until step 6 it was bfloat16"
+    assert session.notices == (f"training goes on in float32: {why}",)
+    run = finish(session)
     assert weights(run) == weights(Run(tmp_path / "plain"))
-    plan = run.config().plan
-    assert (plan.precision, plan.precision_reason) == ("float32", "this processor does not multiply bfloat16 itself")
+    assert (run.config().plan.precision, run.config().plan.precision_reason) == ("float32", why)
+
+
+def test_a_run_in_bfloat16_that_stopped_early_keeps_its_record_where_the_processor_does_not_have_it(
+    small_text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = TrainingConfig(batch_size=4, sequence_length=16, learning_rate=0.5, validations=20, patience=1)
+    session = begin(small_text, tmp_path / "run", steps=60, training=training)
+    finish(session)
+    assert session.stopped_early
+    planned_in_bfloat16(tmp_path / "run")
+    monkeypatch.setattr(hardware, "_processor_multiplies_bfloat16", lambda: False)
+    again = experiment.resume(tmp_path / "run")
+    finish(again)
+    assert again.notices == () and Run(tmp_path / "run").config().plan.precision == "bfloat16"
 
 
 def planned_in_bfloat16(run: Path) -> None:
@@ -298,7 +316,7 @@ def test_a_time_budget_is_kept_and_fixes_the_number_of_steps(docs_text: str, tmp
     config = run.config()
     in_steps = replace(request, length=Length(steps=config.plan.steps))
     again = experiment.begin(corpus, in_steps, run=tmp_path / "again")
-    if not session.out_of_time:
+    if not session.unfinished:
         assert weights(finish(again)) == weights(run)
 
 

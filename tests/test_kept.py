@@ -148,7 +148,7 @@ def test_a_run_ends_when_validation_has_not_improved_for_as_long_as_its_patience
     run = finish(session)
     best = session.kept()
     assert session.stopped_early
-    assert not session.out_of_time
+    assert not session.unfinished
     assert best is not None
     assert best.last_step == best.step + 4 * session.config.plan.validate_every < STEPS
     steps = best.last_step

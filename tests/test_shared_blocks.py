@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from charloom.errors import ProcessesError
+from charloom.training import processes
 from charloom.training.optimizers import Muon
 from charloom.training.processes import STEP, Processes
 from charloom.training.shared_blocks import SharedBlocks, dealt
@@ -168,3 +169,24 @@ def test_after_an_order_that_was_interrupted_there_is_no_other() -> None:
     with pytest.raises(ProcessesError, match="was interrupted"), processes.ordered(STEP):
         pass
     assert said == [STEP, STEP]
+
+
+def test_what_is_collected_is_on_its_way_while_the_process_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    happened = list[str]()
+
+    class Sending:
+        def wait(self) -> None:
+            happened.append("waited")
+
+    def all_to_all(received: torch.Tensor, sent: torch.Tensor, *_: Any, async_op: bool) -> Sending:
+        happened.append("sent" if async_op else "sent and waited")
+        received.copy_(torch.tensor([1.0, 2.0, 3.0]))
+        return Sending()
+
+    monkeypatch.setattr(processes.dist, "all_to_all_single", all_to_all)
+    one = Processes.__new__(Processes)
+    one.rank, one.count = 0, 2
+    collected = one.collect(torch.tensor([1.0]), [1, 2])
+    happened.append("computed")
+    assert [part.tolist() for part in collected()] == [[1.0], [2.0, 3.0]]
+    assert happened == ["sent", "computed", "waited"]

@@ -155,7 +155,7 @@ def test_a_text_that_is_not_near_starts_from_english_only_if_there_is_time_to_re
     assert (parent is None) == (starts is None) == (filled.origin is None)
     assert recipe is not None
     assert filled.network.hidden_size == (768 if starts else 128)
-    said = "but this machine reads it only 0.13 times from there in the time there is, so the run starts from nothing"
+    said = "could train on it only 0.13 times from there in the time available, so the run starts from nothing"
     assert (said in why) == (starts is None)
 
 

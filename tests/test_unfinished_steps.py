@@ -329,7 +329,7 @@ def test_a_run_whose_time_is_over_is_validated_once_more(tmp_path: Path) -> None
     for event in session.events():
         if event.progress.step == 4:
             session._deadline = 0.0
-    assert session.out_of_time
+    assert session.unfinished
     assert [line["step"] for line in session.run.metrics() if "validation" in line] == [3, 4]
 
 

@@ -14,6 +14,11 @@ from numpy.typing import NDArray
 from charloom.classify.model import Floats, softmax
 
 RANGE = (0.05, 100.0)
+
+PRIOR = 2.0
+"""How surprising it is, before any text is seen, that network or n-grams are worth something other than 1: the surprise
+grows with half of this times the squared logarithm, in nats for all texts together."""
+
 ROUNDS = 60
 BINS = 10
 
@@ -46,7 +51,8 @@ def best_pool(logits: Floats, counts: Floats, labels: NDArray[np.int64]) -> tupl
     """Temperature and count weight at which `labels` (N,) are least surprising; 1 and 1 if N is 0.
 
     `logits` (N, C) are the network's, `counts` (N, C) the n-grams'. As in `best_temperature`, one more text is assumed.
-    The surprise is convex in the inverse temperature and in its product with the count weight; both stay above 0.
+    The surprise is convex in the inverse temperature and in its product with the count weight; both stay above 0. A few
+    texts that are all right say little about either, so both stay near 1 (`PRIOR`) unless there are many.
     """
     import torch  # here, because reading calibrated probabilities needs none
 
@@ -62,6 +68,7 @@ def best_pool(logits: Floats, counts: Floats, labels: NDArray[np.int64]) -> tupl
         optimizer.zero_grad()
         logs = torch.einsum("k,knc->nc", shares.exp(), parts).log_softmax(-1)
         nats = -(1 - share) * logs.gather(1, right).mean() - share * logs.mean()
+        nats = nats + PRIOR / 2 * shares.square().sum() / len(labels)
         nats.backward()  # type: ignore[no-untyped-call]
         return nats
 

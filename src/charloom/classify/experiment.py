@@ -20,7 +20,7 @@ from charloom.storage import atomic_files, strict_json
 from charloom.storage.atomic_files import Disk
 from charloom.training import checkpoints
 from charloom.training.loop import SaveEvery
-from charloom.training.opening import create, reopen, same_device, same_precision
+from charloom.training.opening import create, going_on, reopen, same_device, same_precision
 from charloom.training.request import Length
 from charloom.training.runs import Origin, demand_free, load, locked
 from charloom.version import __version__
@@ -124,11 +124,13 @@ def resume(
         possible = replace(config, plan=replace(config.plan, **precision))
         trainer = prepared.trainer(possible)
         opened = reopen(disk, run, lock, trainer, lambda: prepared.files(possible, trainer))
-        if opened.position.step < config.plan.steps:
-            config = possible
+        session = ClassifierSession(opened, config, trainer, prepared, save_every)
+        if precision and session.unfinished:
+            config, notice = going_on(config, precision, opened.position.step)
+            session.config, session.notices = config, (*session.notices, notice)
         if config != before:
             atomic_files.replace(disk, run / "config.json", strict_json.dump(config))
-        return ClassifierSession(opened, config, trainer, prepared, save_every)
+        return session
 
 
 def rows_of(here: ClassifierRun, settings: ClassifierRunConfig) -> Rows:

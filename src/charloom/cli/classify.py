@@ -92,11 +92,13 @@ def _begin(
 ) -> "ClassifierSession":
     from charloom.classify.experiment import begin
     from charloom.cli.output import say
+    from charloom.training.runs import demand_free
 
     if moved is not None:
         raise SettingsError("--data is only for --resume; give the rows to train on without --data")
     if data is None:
         raise SettingsError("there are no rows to train on; give a file of label<TAB>text, or -")
+    demand_free(options.run)  # before a large file is read
     rows, name, source = _rows(data)
     session = begin(rows, request, name=name, source=source, run=options.run, save_every=options.saving)
     for note in rows.notes:

@@ -290,7 +290,7 @@ def _conclude(session: Any) -> None:
     step, total = session.trainer.step, session.trainer.total
     if session.stopped_early:
         say(f"stopped at step {step:,} of {total:,}: validation has not improved since step {session.best_step:,}")
-    elif session.out_of_time:
+    elif session.unfinished:
         again = "" if kept is not None and kept.overfits else f"; resume with: {_again(session)}"
         say(f"the time budget ended at step {step:,} of {total:,}{again}")
     _say_kept(session)

@@ -17,7 +17,7 @@ from charloom.storage import atomic_files, strict_json
 from charloom.storage.atomic_files import Disk
 from charloom.training import run_text
 from charloom.training.loop import SaveEvery
-from charloom.training.opening import create, reopen, same_device, same_precision
+from charloom.training.opening import create, going_on, reopen, same_device, same_precision
 from charloom.training.plan import epochs_in_time, extended, make_plan, with_recipe
 from charloom.training.preparation import prepare, prepare_again
 from charloom.training.processes import Processes
@@ -152,9 +152,11 @@ def resume(
         assign(processes, prepared.task(corpus, config, steps=plan.steps, precision=plan.precision, copy=copy))
         trainer = prepared.trainer(config.training, plan, processes)
         opened = reopen(disk, run, lock, trainer, lambda: prepared.files(possible, trainer))
-        if opened.position.step < plan.steps:
-            config = possible
+        session = Session(opened, config, trainer, prepared.model, corpus.validation, save_every)
+        if precision and session.unfinished:
+            config, notice = going_on(config, precision, opened.position.step)
+            session.config, session.notices = config, (*session.notices, notice)
         if config != before:
             atomic_files.replace(disk, run / "config.json", strict_json.dump(config))
         send_state(processes, trainer, run)
-        return Session(opened, config, trainer, prepared.model, corpus.validation, save_every)
+        return session

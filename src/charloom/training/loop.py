@@ -143,8 +143,8 @@ class TrainingLoop(ABC, Generic[Found]):
         )
 
     @property
-    def out_of_time(self) -> bool:
-        """Whether the time budget ended training before its last step."""
+    def unfinished(self) -> bool:
+        """Whether a step is left to train; after training, whether the time budget ended it before its last one."""
         return self.trainer.step < self.trainer.total and not self.stopped_early
 
     def events(self, interruption: Interruption | None = None) -> Generator[Event[Found]]:

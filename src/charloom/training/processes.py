@@ -104,7 +104,7 @@ class Processes:
         return received.view(self.count, own)
 
     def collect(self, mine: torch.Tensor, sizes: Sequence[int]) -> Callable[[], list[torch.Tensor]]:
-        """Begin to send (K_p,) of each process p, as long as `sizes` says; what is returned waits and gives all of
+        """Start exchanging the tensors (K_p,) of all processes p, with lengths `sizes`; call the result to wait for
         them."""
         sent, received = mine.repeat(self.count), mine.new_empty(sum(sizes))
         with self._lost():

@@ -24,7 +24,7 @@ from charloom.errors import FolderError, StorageError, arguments, shown
 from charloom.errors.options import option
 from charloom.interruption import Interruption
 from charloom.machine.notebook import table
-from charloom.models.model_folder import ModelPlace, model_folder, of_language_model, read_model_file
+from charloom.models.model_folder import ModelPlace, is_classifier, model_folder, of_language_model, read_model_file
 from charloom.places.located import lasting_name, located
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
 from charloom.storage import atomic_files, strict_json
@@ -283,7 +283,7 @@ def new_directory(disk: Disk, wanted: Path | None, name: str) -> tuple[Path, fil
 
 
 def demand_free(wanted: Path | None) -> None:
-    """Raise `FolderError` if there is something already, before any work is done for a run that could not be kept."""
+    """Raise `FolderError` if `wanted` is taken, before any work is done that could not be saved."""
     taken = False
     with suppress(OSError, ValueError):  # `new_directory` says what is wrong
         taken = wanted is not None and wanted.exists() and not _never_begun(wanted)
@@ -294,8 +294,9 @@ def demand_free(wanted: Path | None) -> None:
 def _taken(path: Path) -> FolderError:
     if not (path / "config.json").is_file():
         return FolderError(f"{path} exists and is not a run; choose another {option('run')}")
+    verb = "classify train" if is_classifier(path) else "train"
     return FolderError(
-        f"{path} exists; choose another {option('run')}, or resume it with: charloom train --resume --run {path}"
+        f"{path} exists; choose another {option('run')}, or resume it with: charloom {verb} --resume --run {path}"
     )
 
 

@@ -53,7 +53,7 @@ class StartingPoint:
 
     def without_time(self, epochs: float) -> "StartingPoint":
         """From nothing after all, because the time allows for so few epochs from the parent."""
-        read = f"but this machine reads it only {times(epochs)} from there in the time there is"
+        read = f"but this machine could train on it only {times(epochs)} from there in the time available"
         return StartingPoint(None, f"{_said(self.bits)}, {read}, so the run starts from nothing", self.bits)
 
 

@@ -118,5 +118,6 @@ def demand_precision(task: Task) -> None:
     here = choose_precision("auto", task.device, task.network.cell, task.network.hidden_size)
     if here.name != task.precision:
         raise SettingsError(
-            f"{here.reason}, but process 0 trains in {task.precision}; use {option('precision', 'float32')}"
+            f"{here.reason}, but process 0 trains in {task.precision}; use {option('precision', 'float32')}, or, to "
+            "resume a run, let this machine have process 0"
         )

@@ -253,8 +253,7 @@ class BaseTrainer(ABC, Generic[Network, BatchType]):
 
     def environment(self) -> dict[str, str]:
         """Everything that may change the last bits of a result."""
-        here = environment(self.network.device.type, self.processes.count if self.processes else 1)
-        return here | {"precision": "bfloat16" if self._bfloat16 else "float32"}
+        return environment(self.network.device.type, self.processes.count if self.processes else 1)
 
     def expected_tensors(self, step: int) -> dict[str, Expected]:
         """Name, shape and type of each tensor in the state of step `step`, by the groups of `TrainerState`."""

@@ -1,0 +1,79 @@
+"""How long measuring takes, by a clock that only work moves."""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from charloom.errors import SettingsError
+from charloom.machine import hardware
+from charloom.settings import NetworkConfig
+from charloom.training import budget
+from charloom.training.tasks import demand_precision
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(budget, "time", SimpleNamespace(monotonic=made))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("step", "seconds", "measured"),
+    [
+        (0.01, 60, 90),  # 1.5 % of the budget
+        (0.01, 10, 50),  # at least half a second
+        (0.01, 4000, 500),  # at most five
+        (0.9, 60, 3),  # a slow machine: three steps, which take less than a twentieth of the budget
+        (0.9, 20, 2),
+        (9.0, 20, 1),
+    ],
+)
+def test_measuring_takes_a_small_part_of_the_budget(clock: Clock, step: float, seconds: float, measured: int) -> None:
+    taken = 0
+
+    def steps() -> Iterator[int]:
+        nonlocal taken
+        while True:
+            clock.now += step
+            taken += 1
+            yield taken
+
+    trainer: Any = SimpleNamespace(steps=steps)
+    model: Any = SimpleNamespace(network=SimpleNamespace(parameter_count=lambda: 0))
+    validation: Any = SimpleNamespace(characters=0)
+    found = budget.measure(trainer, model, validation, seconds)
+    assert found.step == pytest.approx(step)
+    assert taken - 1 == pytest.approx(measured, abs=measured // 10)  # the first one warms up
+
+
+@pytest.mark.parametrize(("step", "calls"), [(0.01, 5), (0.3, 3), (2.0, 2)])
+def test_what_takes_long_is_not_repeated(clock: Clock, step: float, calls: int) -> None:
+    done = 0
+
+    def work() -> None:
+        nonlocal done
+        done += 1
+        clock.now += step
+
+    assert budget._seconds(work, 4) == pytest.approx(step)
+    assert done == calls
+
+
+def test_a_process_without_the_number_format_of_the_others_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "_processor_multiplies_bfloat16", lambda: False)
+    task: Any = SimpleNamespace(precision="float32", device="cpu", network=NetworkConfig(hidden_size=8))
+    demand_precision(task)
+    task.precision = "bfloat16"
+    with pytest.raises(SettingsError, match=r"trains in bfloat16; use .*, or, to resume a run, let this machine"):
+        demand_precision(task)
