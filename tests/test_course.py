@@ -292,7 +292,7 @@ def of_a_study(mutation: Mutation) -> bool:
 @pytest.mark.parametrize(
     "mutation",
     [
-        pytest.param(each, marks=pytest.mark.slow) if of_a_study(each) or number % 3 else each
+        pytest.param(each, marks=pytest.mark.slow) if of_a_study(each) or number % 6 else each
         for number, each in enumerate(MUTATIONS)
     ],
     ids=lambda mutation: mutation.name.replace(" ", "-"),

@@ -136,7 +136,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, docs_text: str) -> Path:
     (folder / "sentences.tsv").write_text("\n".join(lines[:400]) + "\n")
     (folder / "test.tsv").write_text("\n".join(lines[400:460]) + "\n")
     (folder / "new.txt").write_text("\n".join(message for _, message in spam[460:480]) + "\n")
-    run("charloom train my.txt --run runs/my --from none --steps 40", folder)
+    run("charloom train my.txt --run runs/my --from none --steps 40 --network.hidden-size 64", folder)
     return folder
 
 
