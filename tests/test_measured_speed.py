@@ -6,11 +6,7 @@ from typing import Any
 
 import pytest
 
-from charloom.errors import SettingsError
-from charloom.machine import hardware
-from charloom.settings import NetworkConfig
 from charloom.training import budget
-from charloom.training.tasks import demand_precision
 
 
 class Clock:
@@ -68,12 +64,3 @@ def test_what_takes_long_is_not_repeated(clock: Clock, step: float, calls: int) 
 
     assert budget._seconds(work, 4) == pytest.approx(step)
     assert done == calls
-
-
-def test_a_process_without_the_number_format_of_the_others_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hardware, "_processor_multiplies_bfloat16", lambda: False)
-    task: Any = SimpleNamespace(precision="float32", device="cpu", network=NetworkConfig(hidden_size=8))
-    demand_precision(task)
-    task.precision = "bfloat16"
-    with pytest.raises(SettingsError, match=r"trains in bfloat16; use .*, or, to resume a run, let this machine"):
-        demand_precision(task)

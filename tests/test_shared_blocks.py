@@ -2,16 +2,20 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
-from charloom.errors import ProcessesError
+from charloom.errors import ProcessesError, SettingsError
+from charloom.machine import hardware
+from charloom.settings import NetworkConfig
 from charloom.training import processes
 from charloom.training.optimizers import Muon
 from charloom.training.processes import STEP, Processes
 from charloom.training.shared_blocks import SharedBlocks, dealt
+from charloom.training.tasks import demand_precision
 
 SHAPES = [torch.Size((4, 6, 6)), torch.Size((4, 6, 2)), torch.Size((4, 6, 6))]
 
@@ -190,3 +194,12 @@ def test_what_is_collected_is_on_its_way_while_the_process_computes(monkeypatch:
     happened.append("computed")
     assert [part.tolist() for part in collected()] == [[1.0], [2.0, 3.0]]
     assert happened == ["sent", "computed", "waited"]
+
+
+def test_a_process_without_the_number_format_of_the_others_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "_processor_multiplies_bfloat16", lambda: False)
+    task: Any = SimpleNamespace(precision="float32", device="cpu", network=NetworkConfig(hidden_size=8))
+    demand_precision(task)
+    task.precision = "bfloat16"
+    with pytest.raises(SettingsError, match=r"trains in bfloat16; use .*, or, to resume a run, let this machine"):
+        demand_precision(task)

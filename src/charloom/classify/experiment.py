@@ -16,11 +16,10 @@ from charloom.machine.hardware import choose_device, choose_precision, prepare_p
 from charloom.models.model_folder import is_run, read_model_file
 from charloom.places.located import located
 from charloom.settings import Device
-from charloom.storage import atomic_files, strict_json
 from charloom.storage.atomic_files import Disk
 from charloom.training import checkpoints
 from charloom.training.loop import SaveEvery
-from charloom.training.opening import create, going_on, reopen, same_device, same_precision
+from charloom.training.opening import create, reopen, same_device, same_precision
 from charloom.training.request import Length
 from charloom.training.runs import Origin, demand_free, load, locked
 from charloom.version import __version__
@@ -125,11 +124,7 @@ def resume(
         trainer = prepared.trainer(possible)
         opened = reopen(disk, run, lock, trainer, lambda: prepared.files(possible, trainer))
         session = ClassifierSession(opened, config, trainer, prepared, save_every)
-        if precision and session.unfinished:
-            config, notice = going_on(config, precision, opened.position.step)
-            session.config, session.notices = config, (*session.notices, notice)
-        if config != before:
-            atomic_files.replace(disk, run / "config.json", strict_json.dump(config))
+        session.go_on(before, precision)
         return session
 
 

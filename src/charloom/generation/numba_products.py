@@ -144,26 +144,19 @@ def multiply(
     first row of inputs, `size` numbers, begins at `first` and the next one `stride` later; `place` and `step` say the
     same of the sums, COLUMNS for each row.
     """
-    row = 0
-    while row + _MOST <= rows:
-        for part in range(_PARTS):
-            _six(
-                *(tiles, tile + part * _PART, inputs, first + row * stride, stride),
-                *(sums, place + row * step + part * _PART, step, size),
-            )
-        row += _MOST
-    rest = rows - row
-    first, place = first + row * stride, place + row * step
+    rest = rows % _MOST
+    row = rows - rest
     if rest == 1:
-        _one(tiles, tile, inputs, first, stride, sums, place, step, size)
+        _one(tiles, tile, inputs, first + row * stride, stride, sums, place + row * step, step, size)
     elif rest == 2:
-        _two(tiles, tile, inputs, first, stride, sums, place, step, size)
-    elif rest == 3:
-        for part in range(_PARTS):
-            _three(tiles, tile + part * _PART, inputs, first, stride, sums, place + part * _PART, step, size)
-    elif rest == 4:
-        for part in range(_PARTS):
-            _four(tiles, tile + part * _PART, inputs, first, stride, sums, place + part * _PART, step, size)
-    elif rest == 5:
-        for part in range(_PARTS):
-            _five(tiles, tile + part * _PART, inputs, first, stride, sums, place + part * _PART, step, size)
+        _two(tiles, tile, inputs, first + row * stride, stride, sums, place + row * step, step, size)
+    for part in range(_PARTS):
+        begin, at = tile + part * _PART, place + part * _PART
+        for six in range(0, row, _MOST):
+            _six(tiles, begin, inputs, first + six * stride, stride, sums, at + six * step, step, size)
+        if rest == 3:
+            _three(tiles, begin, inputs, first + row * stride, stride, sums, at + row * step, step, size)
+        elif rest == 4:
+            _four(tiles, begin, inputs, first + row * stride, stride, sums, at + row * step, step, size)
+        elif rest == 5:
+            _five(tiles, begin, inputs, first + row * stride, stride, sums, at + row * step, step, size)

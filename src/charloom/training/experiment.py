@@ -13,11 +13,10 @@ from charloom.machine.hardware import Choice, choose_device, choose_precision, p
 from charloom.models.language_model import LanguageModel
 from charloom.places.ready_made import ready_made
 from charloom.settings import Device
-from charloom.storage import atomic_files, strict_json
 from charloom.storage.atomic_files import Disk
 from charloom.training import run_text
 from charloom.training.loop import SaveEvery
-from charloom.training.opening import create, going_on, reopen, same_device, same_precision
+from charloom.training.opening import create, reopen, same_device, same_precision
 from charloom.training.plan import epochs_in_time, extended, make_plan, with_recipe
 from charloom.training.preparation import prepare, prepare_again
 from charloom.training.processes import Processes
@@ -153,10 +152,6 @@ def resume(
         trainer = prepared.trainer(config.training, plan, processes)
         opened = reopen(disk, run, lock, trainer, lambda: prepared.files(possible, trainer))
         session = Session(opened, config, trainer, prepared.model, corpus.validation, save_every)
-        if precision and session.unfinished:
-            config, notice = going_on(config, precision, opened.position.step)
-            session.config, session.notices = config, (*session.notices, notice)
-        if config != before:
-            atomic_files.replace(disk, run / "config.json", strict_json.dump(config))
+        session.go_on(before, precision)
         send_state(processes, trainer, run)
         return session

@@ -6,7 +6,7 @@ between two checkpoints is written again, byte for byte, when the run resumes fr
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -95,6 +95,8 @@ class TrainingLoop(ABC, Generic[Found]):
 
     KEY: ClassVar[str]
     "The name of a validation's result in metrics.jsonl."
+    config: Any
+    "What the run is, with its `plan`."
 
     def __init__(
         self, run: Run, opened: Opened, trainer: AnyTrainer, rhythm: Rhythm, deadline: float | None = None
@@ -146,6 +148,21 @@ class TrainingLoop(ABC, Generic[Found]):
     def unfinished(self) -> bool:
         """Whether a step is left to train; after training, whether the time budget ended it before its last one."""
         return self.trainer.step < self.trainer.total and not self.stopped_early
+
+    def go_on(self, before: Any, changes: Mapping[str, Any]) -> None:
+        """Write down what a resumed run is from here on, unless it is what it was `before`.
+
+        `changes` of its plan (`charloom.training.opening.same_precision`) hold if there is a step left to train.
+        """
+        if changes and self.unfinished:
+            reason = changes["precision_reason"]
+            if self.resumed_from:
+                reason += f"; until step {self.resumed_from:,} it was {self.config.plan.precision}"
+            plan = replace(self.config.plan, **{**changes, "precision_reason": reason})
+            self.config = replace(self.config, plan=plan)
+            self.notices = (*self.notices, f"training goes on in {plan.precision}: {reason}")
+        if self.config != before:
+            atomic_files.replace(self._disk, self.run.path / "config.json", strict_json.dump(self.config))
 
     def events(self, interruption: Interruption | None = None) -> Generator[Event[Found]]:
         """Train to the end and yield an event after each step. However the loop ends, the last completed step is saved.

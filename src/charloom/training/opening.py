@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import filelock
 import torch
@@ -26,9 +26,6 @@ Pieces = bytes | Iterable[bytes | memoryview]
 
 Files = Mapping[str, bytes]
 """Contents of files by their names."""
-
-Config = TypeVar("Config", bound=Any)
-"""A run's configuration, with a `plan`."""
 
 
 @dataclass(frozen=True)
@@ -109,15 +106,6 @@ def same_precision(planned: str, device: str, cell: Cell, hidden_size: int) -> d
         return {}
     here = choose_precision("auto", device, cell, hidden_size)
     return {} if here.name == planned else {"precision": here.name, "precision_reason": here.reason}
-
-
-def going_on(config: Config, changes: Mapping[str, Any], step: int) -> tuple[Config, str]:
-    """The configuration of a run whose steps after `step` have another number format, and what to say of it."""
-    reason = changes["precision_reason"]
-    if step:
-        reason += f"; until step {step:,} it was {config.plan.precision}"
-    plan = replace(config.plan, **{**changes, "precision_reason": reason})
-    return replace(config, plan=plan), f"training goes on in {changes['precision']}: {reason}"
 
 
 def _first_commit(disk: Disk, path: Path, trainer: AnyTrainer, model: Files) -> None:

@@ -28,8 +28,12 @@ class SharedBlocks:
             sum((own.stop - own.start) * shape[1:].numel() for own, shape in zip(owned, shapes, strict=True))
             for owned in self._owned
         ]
-        self._rounds = list(zip_longest(*(_costliest_first(owned, shapes) for owned in self._owned)))
-        "In each round, the block of each process that is sent: its matrix and its number there; None if none is left."
+        self._rounds = [
+            (blocks, [0 if block is None else shapes[block[0]][1:].numel() for block in blocks])
+            for blocks in zip_longest(*(_costliest_first(owned, shapes) for owned in self._owned))
+        ]
+        """In each round, the block of each process that is sent, as its matrix and its number there, None if none is
+        left; and their sizes."""
 
     @property
     def own(self) -> list[slice]:
@@ -61,16 +65,15 @@ class SharedBlocks:
         `work` is called with (1, N, M), once for each block that this process owns.
         """
         rank, sendings = self._processes.rank, []
-        for blocks in self._rounds:
+        for blocks, sizes in self._rounds:
             done = mine[0].new_empty(0)
             if (own := blocks[rank]) is not None:
                 matrix, number = own
                 place = number - self.own[matrix].start
                 done = work(mine[matrix][place : place + 1])
-            sizes = [0 if block is None else self._shapes[block[0]][1:].numel() for block in blocks]
             sendings.append(self._processes.collect(done.flatten().to(kind), sizes))
         whole = [mine[0].new_empty(shape) for shape in self._shapes]
-        for blocks, collected in zip(self._rounds, sendings, strict=True):
+        for (blocks, _), collected in zip(self._rounds, sendings, strict=True):
             for block, part in zip(blocks, collected(), strict=True):
                 if block is not None:
                     whole[block[0]][block[1]] = part.view(self._shapes[block[0]][1:])
