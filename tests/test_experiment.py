@@ -180,6 +180,7 @@ def test_a_run_in_bfloat16_goes_on_in_float32_where_the_processor_does_not_have_
     run = finish(session)
     assert weights(run) == weights(Run(tmp_path / "plain"))
     assert (run.config().plan.precision, run.config().plan.precision_reason) == ("float32", why)
+    assert f", seed 1, float32 ({why})\n" in (run.model / "README.md").read_text()
 
 
 def test_a_run_in_bfloat16_that_stopped_early_keeps_its_record_where_the_processor_does_not_have_it(

@@ -35,7 +35,7 @@ def classifier_card(
             f"Classes ({len(classes)}): {named}",
             f"Rows: {rows.name}, {rows.rows:,} of them, {rows.held:,} held out, SHA-256 `{rows.sha256}`",
             f"Training: {step:,} of {plan.steps:,} steps of {config.training.batch_size} texts, seed "
-            f"{config.training.seed}, {plan.precision}",
+            f"{config.training.seed}, {plan.precision} ({plan.precision_reason})",
         ],
         measured="On the rows held out, by which the model was chosen and calibrated:"
         if figures

@@ -54,7 +54,8 @@ def model_card(config: RunConfig, step: int, score: Score | None, how: str, kept
     facts = [
         f"Text: {text.name}, {text.characters:,} characters, SHA-256 `{text.sha256}`{licence}",
         f"Split (train, validation, test): {', '.join(f'{share:g}' for share in config.corpus.split)}, by position",
-        f"Training: {step:,} of {plan.steps:,} steps of {_size(config)}, seed {config.training.seed}, {plan.precision}",
+        f"Training: {step:,} of {plan.steps:,} steps of {_size(config)}, seed {config.training.seed}, {plan.precision} "
+        f"({plan.precision_reason})",
     ]
     if config.origin is not None:
         known = config.origin.path in READY_MADE or address(config.origin.path) is not None
