@@ -8,12 +8,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from charloom.models.network import CharRNN
 from charloom.settings import Cell, NetworkConfig, TrainingConfig
-from charloom.training.optimizers import make_optimizer, orthogonalized
+from charloom.training.optimizers import make_optimizer
 from conftest import CELLS
 
 CONFIG = TrainingConfig(optimizer="muon", learning_rate=0.01, weight_decay=0.1)
@@ -22,27 +20,6 @@ CONFIG = TrainingConfig(optimizer="muon", learning_rate=0.01, weight_decay=0.1)
 def network(cell: Cell = "lstm") -> CharRNN:
     torch.manual_seed(0)
     return CharRNN(NetworkConfig(cell=cell, hidden_size=12, layers=2, embedding_size=8), inputs=6, outputs=5)
-
-
-@given(st.integers(1, 24), st.integers(1, 24), st.integers(0, 1000), st.sampled_from([1e-6, 1.0, 1e6]))
-def test_directions_stay_and_their_sizes_become_one(rows: int, columns: int, seed: int, size: float) -> None:
-    matrix = torch.randn(rows, columns, generator=torch.Generator().manual_seed(seed)) * size
-    left, values, right = torch.linalg.svd(matrix, full_matrices=False)
-    (result,) = orthogonalized(matrix[None], bfloat16=False)
-    inside = left.T @ result @ right.T  # in the matrix's own directions: diagonal, and near one
-    assert torch.allclose(inside, torch.diag(inside.diagonal()), atol=1e-3)
-    clear = values > 0.02 * values.norm()  # a tiny direction is raised less
-    assert ((inside.diagonal()[clear] > 0.6) & (inside.diagonal()[clear] < 1.25)).all()
-
-
-def test_bfloat16_gives_nearly_the_same() -> None:
-    matrices = torch.randn(4, 32, 16, generator=torch.Generator().manual_seed(0))
-    exact, rounded = (orthogonalized(matrices, bfloat16=kind) for kind in (False, True))
-    assert (exact - rounded).norm() < 0.03 * exact.norm()
-
-
-def test_a_gradient_of_zero_moves_nothing() -> None:
-    assert not orthogonalized(torch.zeros(3, 8, 8), bfloat16=False).any()
 
 
 @pytest.mark.parametrize("cell", CELLS)

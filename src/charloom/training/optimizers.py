@@ -19,13 +19,9 @@ from torch.optim.rmsprop import rmsprop
 from torch.optim.sgd import sgd
 
 from charloom.settings import TrainingConfig
+from charloom.training.orthogonalization import orthogonalized
 from charloom.training.processes import Processes
 from charloom.training.shared_blocks import SharedBlocks
-
-ROUNDS = 5
-"""Newton-Schulz iterations: afterwards every singular value lies between about 0.7 and 1.2."""
-
-_A, _B, _C = 3.4445, -4.7750, 2.0315
 
 EPSILON = 1e-8
 """Keeps a division by a second moment finite."""
@@ -192,22 +188,6 @@ class SGD(Optimizer):
     def quantities(self, parameter: torch.nn.Parameter) -> tuple[str, ...]:
         """The momentum, if there is any."""
         return ("momentum_buffer",) if self._momentum else ()
-
-
-def orthogonalized(matrices: torch.Tensor, *, bfloat16: bool) -> torch.Tensor:
-    """K matrices (K, N, M) -> the nearest matrices whose singular values are about 1, in the same type.
-
-    Newton-Schulz with the odd polynomial a x + b x^3 + c x^5 of Jordan et al. 2024, which is steep at 0 instead of
-    exact at 1: what matters is that every direction moves. With `bfloat16` the products are computed in that type.
-    """
-    values = matrices.bfloat16() if bfloat16 else matrices
-    tall = values.shape[-2] > values.shape[-1]
-    wide = values.mT if tall else values
-    wide = wide / (torch.linalg.matrix_norm(wide.float()).to(wide.dtype)[..., None, None] + 1e-7)
-    for _ in range(ROUNDS):
-        square = wide @ wide.mT
-        wide = torch.baddbmm(wide, torch.baddbmm(square, square, square, beta=_B, alpha=_C), wide, beta=_A)
-    return (wide.mT if tall else wide).to(matrices.dtype)
 
 
 class Muon(Optimizer):
