@@ -78,6 +78,13 @@ def test_a_megabyte_is_trained_as_before_these_rows_were_measured() -> None:
         assert training.learning_rate == 12e-3
 
 
+def test_little_time_means_small_steps() -> None:
+    lengths = [choose(10**7, 2.0**power, 66_000)[1].sequence_length for power in range(16)]
+    assert lengths == sorted(lengths)
+    assert set(lengths) == {64, 128}
+    assert choose(10**7, 60, 66_000)[1].sequence_length == 64 < choose(10**7, 240, 66_000)[1].sequence_length
+
+
 def test_readings_are_those_of_the_network_that_is_trained() -> None:
     network, _, recipe = choose(10**6, 20, 50_000)
     readings = budget.SHARE * 20 * 50_000 * (512 / network.hidden_size) ** 2 / 10**6

@@ -2,8 +2,9 @@
 
 `reach`, the characters that a 1x512 LSTM could be trained on in the time, decides the size of the network, but a short
 text does not get a large one. The epochs that this network can train, times its recurrent weights, divided by the
-characters of the text, are the `pressure` to memorize the text; it decides how strongly the network is regularized. The
-length of the text decides how it is cut into steps, and how many epochs help at all.
+characters of the text, are the `pressure` to memorize the text; it decides how strongly the network is regularized.
+Where the time or the text is short, steps are small, so that there are more. The length of the text also decides how
+many epochs help at all.
 """
 
 import math
@@ -16,10 +17,13 @@ from charloom.settings import NetworkConfig, TrainingConfig
 Settings = dict[str, Any]
 """Values by name, for example `network.hidden_size`."""
 
+_HALF = {"training.sequence_length": 64}
+_QUARTER = {"training.batch_size": 16, "training.sequence_length": 64}
+
 SIZES: tuple[tuple[float, Settings], ...] = (
-    (0.1e6, {"network.hidden_size": 128, "network.embedding_size": 32}),
-    (3e6, {"network.hidden_size": 256, "network.embedding_size": 64}),
-    (6e6, {"network.hidden_size": 384, "network.embedding_size": 128}),
+    (0.1e6, {"network.hidden_size": 128, "network.embedding_size": 32} | _HALF),
+    (3e6, {"network.hidden_size": 256, "network.embedding_size": 64} | _HALF),
+    (6e6, {"network.hidden_size": 384, "network.embedding_size": 128} | _HALF),
     (30e6, {"network.hidden_size": 512, "network.embedding_size": 128}),
     (120e6, {"network.hidden_size": 768, "network.embedding_size": 128}),
     (math.inf, {"network.hidden_size": 1024, "network.embedding_size": 128}),
@@ -60,8 +64,6 @@ class Length:
     "Like `most_epochs`, for fine-tuning."
 
 
-_QUARTER = {"training.batch_size": 16, "training.sequence_length": 64}
-_HALF = {"training.sequence_length": 64}
 _GENTLE = {
     "network.dropout": 0.3,
     "network.weight_dropout": 0.05,
