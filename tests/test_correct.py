@@ -201,7 +201,10 @@ def test_capitals_are_those_of_the_typed_word() -> None:
             "The honest widow found a quiet blanket behind the church.",
         ),
         ("The\told  saylor folowed.\r\n\r\n keaper", "The\told  sailor followed.\r\n\r\n keeper"),
-        ("The old sailor carriedthe lantern.", "The old sailor carried the lantern."),
+        (
+            "The honest widow found a letter from theharbour before the morning.",
+            "The honest widow found a letter from the harbour before the morning.",
+        ),
         ("日本 — the old sialor", "日本 — the old sailor"),
     ],
 )
