@@ -19,7 +19,7 @@ def test_directions_stay_and_their_sizes_become_one(rows: int, columns: int, see
     inside = left.T @ result @ right.T  # in the matrix's own directions: diagonal, and near one
     assert torch.allclose(inside, torch.diag(inside.diagonal()), atol=1e-3)
     clear = values > 2 * LEAST * values.norm()  # a tiny direction is raised less
-    assert ((inside.diagonal()[clear] > 0.68) & (inside.diagonal()[clear] < 1.3)).all()
+    assert ((inside.diagonal()[clear] > 0.7) & (inside.diagonal()[clear] < 1.28)).all()
 
 
 @pytest.mark.parametrize("bfloat16", [False, True])
@@ -33,8 +33,8 @@ def test_no_size_leaves_the_bounds(smallest: float, bfloat16: bool) -> None:
     (result,) = orthogonalized((left * sizes @ right)[None], bfloat16=bfloat16)
     after = torch.linalg.svdvals(result)
     large = sizes > 2 * LEAST * sizes.square().square().sum().sqrt().sqrt()
-    assert after.max() < 1.3
-    assert after[: int(large.sum())].min() > 0.65
+    assert after.max() < 1.28
+    assert after[: int(large.sum())].min() > 0.7
 
 
 def test_bfloat16_gives_nearly_the_same() -> None:
@@ -42,7 +42,7 @@ def test_bfloat16_gives_nearly_the_same() -> None:
     for shape in ((4, 32, 16), (4, 256, 256)):
         matrices = torch.randn(*shape, generator=draw)
         exact, rounded = (orthogonalized(matrices, bfloat16=kind) for kind in (False, True))
-        assert (exact - rounded).norm() < 0.06 * exact.norm()
+        assert (exact - rounded).norm() < 0.04 * exact.norm()
 
 
 def test_a_gradient_of_zero_moves_nothing() -> None:

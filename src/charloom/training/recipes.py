@@ -18,7 +18,7 @@ Settings = dict[str, Any]
 """Values by name, for example `network.hidden_size`."""
 
 _HALF = {"training.sequence_length": 64}
-_QUARTER = {"training.batch_size": 16, "training.sequence_length": 64}
+_QUARTER = _HALF | {"training.batch_size": 16}
 
 SIZES: tuple[tuple[float, Settings], ...] = (
     (0.1e6, {"network.hidden_size": 128, "network.embedding_size": 32} | _HALF),
