@@ -52,7 +52,7 @@ NEEDS_ITS_COMMANDS = ("export.md",)
 
 SHORTER = (
     (r"(charloom train (?!.*--from).*?)--time-budget", r"\1--from none --time-budget"),  # english needs longer
-    (r"--time-budget \w+", "--time-budget 4s"),
+    (r"--time-budget \w+", "--time-budget 8s"),
     (r"--budget \w+", "--characters 20000"),
     (r"--hidden-sizes 32,128 --seeds 2", "--hidden-sizes 32"),
     (r"--search 30 --characters \d+ --seeds 2 --storage", "--search 1 --characters 20000 --storage"),
