@@ -1,11 +1,12 @@
 """What does a network between two machines cost? Two network namespaces on one machine stand for them.
 
-Usage (Linux, as root): python benchmarks/two_nodes.py [--steps 40] [--rounds 3] [--batch 32] [--rate 1gbit]
-                                       [--delay 1ms]
+Usage (Linux, as root): python benchmarks/two_nodes.py [--steps 40] [--rounds 3] [--batch 32]
+                                       [--gigabits 1] [--milliseconds 1]
 
-Both ends of the link are limited to the rate (tc tbf) and delayed by half of the delay (tc netem), if the kernel has
-these; the report says what it has. In turns, two processes train through the link and over the loopback device. With
-`--cut`, the link is cut halfway instead: both processes must end with a sentence within a minute.
+The link (delayed_link.py) has a rate in each direction and a delay there and back, which are measured first. In turns,
+two processes train through the link and over the loopback device, on the same two cores; the process that stands for
+the cable takes its time from these cores, too. With `--cut`, the link is cut halfway instead: both processes must end
+with a sentence within a minute.
 """
 
 import argparse
@@ -19,10 +20,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from delayed_link import answered, link
 from machine import title
 from processes import arguments, command, seconds_per_step
 
 NODES = {"charloom-a": "10.77.0.1", "charloom-b": "10.77.0.2"}
+
+LOAD = 3_000_000
+"""Bytes that measure the link: about what a node sends in a step."""
 
 
 def ip(*words: str) -> None:
@@ -30,34 +35,20 @@ def ip(*words: str) -> None:
 
 
 @contextmanager
-def nodes(rate: str, delay: str) -> Iterator[list[str]]:
-    """Two namespaces with a link between them; yields how it is limited."""
-    first, second = NODES
-    limits = []
+def nodes(gigabits: float, milliseconds: float) -> Iterator[None]:
+    """Two namespaces with a link between them."""
     try:
         for node in NODES:
             ip("netns", "add", node)
-        ip("link", "add", "eth0", "netns", first, "type", "veth", "peer", "name", "eth0", "netns", second)
-        for node, address in NODES.items():
-            ip("-n", node, "addr", "add", f"{address}/24", "dev", "eth0")
-            for device in ("eth0", "lo"):
-                ip("-n", node, "link", "set", device, "up")
-            limits = [limit for limit in _limits(rate, delay) if _limited(node, limit)][:1]
-        yield limits
+        with link(*NODES, rate=gigabits * 1e9, delay=milliseconds / 1e3):
+            for node, address in NODES.items():
+                ip("-n", node, "addr", "add", f"{address}/24", "dev", "eth0")
+                for device in ("eth0", "lo"):
+                    ip("-n", node, "link", "set", device, "up")
+            yield
     finally:
         for node in NODES:
             subprocess.run(["ip", "netns", "del", node], capture_output=True)
-
-
-def _limits(rate: str, delay: str) -> list[str]:
-    """The ways to limit a link, the best first."""
-    half = f"{float(delay.removesuffix('ms')) / 2:g}ms"
-    return [f"netem delay {half} rate {rate}", f"tbf rate {rate} burst 256kb latency 50ms"]
-
-
-def _limited(node: str, limit: str) -> bool:
-    words = ["ip", "netns", "exec", node, "tc", "qdisc", "replace", "dev", "eth0", "root", *limit.split()]
-    return subprocess.run(words, capture_output=True).returncode == 0
 
 
 def start(node: str, rank: int, steps: int, batch: int, folder: Path) -> subprocess.Popen[str]:
@@ -126,13 +117,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--rate", default="1gbit")
-    parser.add_argument("--delay", default="1ms")
+    parser.add_argument("--gigabits", type=float, default=1.0)
+    parser.add_argument("--milliseconds", type=float, default=1.0)
     parser.add_argument("--cut", action="store_true")
     options = parser.parse_args()
-    with nodes(options.rate, options.delay) as limits:
+    with nodes(options.gigabits, options.milliseconds):
         print(title())
-        print(f"link: {', '.join(limits) or 'not limited: the kernel has neither netem nor tbf'}")
+        short, long = (answered(*NODES, NODES["charloom-b"], size) * 1e3 for size in (1, LOAD))
+        print(f"the link     {short:8.1f} ms until an answer; {long:.1f} ms for {LOAD / 1e6:g} MB and the answer")
         if options.cut:
             cut()
             return

@@ -276,8 +276,8 @@ for number in range(2 if FAST else 5):
     unseen = "".join(c for c in manual[number * 60_000 + PASSAGE :][: PASSAGE // 4] if c in known)
     trained = {"english as it is": charloom.load("english")}
     for name, origin in (("from english", "english"), ("from nothing", None)):
-        budget = "2s" if FAST else "30s"
-        made_of = charloom.train(passage, run=FOLDER / f"{name}-{number}", time_budget=budget, origin=origin)
+        length = {"steps": 2} if FAST else {"time_budget": "30s"}
+        made_of = charloom.train(passage, run=FOLDER / f"{name}-{number}", origin=origin, **length)
         trained[name] = charloom.load(made_of.path)
     for name, each in trained.items():
         bits[name].append(charloom.evaluate(each, unseen).bits_per_character)

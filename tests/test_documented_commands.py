@@ -51,8 +51,8 @@ NEEDS_ITS_COMMANDS = ("export.md",)
 """Pages whose Python lines read what their commands write."""
 
 SHORTER = (
-    (r"(charloom train (?!.*--from).*?)--time-budget", r"\1--from none --time-budget"),  # english needs longer
-    (r"--time-budget \w+", "--time-budget 8s"),
+    (r"(charloom train python-docs .*)--time-budget \w+", r"\1--time-budget 8s"),
+    (r"--time-budget (?!8s)\w+", "--steps 5"),  # a few steps always fit the time that a slow machine needs
     (r"--budget \w+", "--characters 20000"),
     (r"--hidden-sizes 32,128 --seeds 2", "--hidden-sizes 32"),
     (r"--search 30 --characters \d+ --seeds 2 --storage", "--search 1 --characters 20000 --storage"),
@@ -62,7 +62,7 @@ SHORTER = (
     (r"(charloom push .*)", r"\1 --yes"),
     (
         r"--learning-rates 3e-3,1e-2,3e-2 --hidden-sizes 64,128,256 --seeds 2",
-        "--learning-rates 3e-3,1e-2 --hidden-sizes 64,128",
+        "--learning-rates 3e-3 --hidden-sizes 64",
     ),
     (r"--steps (\d+)00\b", r"--steps \1"),
     (r"--epochs \d+", "--steps 5"),

@@ -2,11 +2,13 @@
 
 import ast
 import dataclasses
+import functools
 import json
 import types
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,6 +91,7 @@ def valid_settings(kind: type) -> st.SearchStrategy[Any]:
     return st.builds(kind, **changes[kind])
 
 
+@functools.cache  # a strategy takes longer to make than to use
 def made_of(hint: Any) -> st.SearchStrategy[Any]:
     """Values of a type as declared in our records."""
     origin, arguments = get_origin(hint), get_args(hint)
@@ -192,11 +195,12 @@ def test_what_is_no_number_is_not_written(value: float) -> None:
 
 @pytest.mark.parametrize("kind", RECORDS)
 @given(st.data())
+@hypothesis.settings(max_examples=10)  # of each, every key is left out
 def test_no_record_may_lack_a_key(kind: type, data: st.DataObject) -> None:
     value = json.loads(strict_json.dump(data.draw(made_of(kind))))
-    missing = data.draw(st.sampled_from(sorted(value)))
-    del value[missing]
-    assert f"lacks '{missing}'" in refused(kind, json.dumps(value).encode())
+    for missing in value:
+        others = {key: item for key, item in value.items() if key != missing}
+        assert f"lacks '{missing}'" in refused(kind, json.dumps(others).encode())
 
 
 @pytest.mark.parametrize("kind", RECORDS)

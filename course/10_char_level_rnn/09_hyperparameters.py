@@ -26,7 +26,7 @@ import time
 
 from charloom.evaluation import paired
 
-BUDGET = choose(300 * 1024, 20 * 1024)  # characters that each network reads, unless stated otherwise
+BUDGET = choose(300 * 1024, 8 * 1024)  # characters that each network reads, unless stated otherwise
 TRIALS = choose((1, 2, 3), (1, 2))  # the seeds of every setting
 CENTRE = {"hidden_size": choose(64, 24), "layers": 1, "peak": 1.6e-2, "streams": 16, "length": 32}
 
