@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_BUDGET ?= 100s
-WORKERS ?= 4
+WORKERS ?= 3
 # A few hundred commands run in the tests; without compiled files each would compile the package again.
 unexport PYTHONDONTWRITEBYTECODE
 INSTALL ?= $(BIN)/pip install --quiet --disable-pip-version-check

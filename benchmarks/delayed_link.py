@@ -67,7 +67,8 @@ def _device(namespace: str) -> int:
 
 
 def _pass_on(first: int, second: int, rate: float, delay: float) -> None:
-    """Pass packets on in both directions, for ever."""
+    """Pass packets on in both directions, for ever; a cable waits for no processor."""
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     others = {first: second, second: first}
     free = dict.fromkeys(others, 0.0)  # when the cable can take the next packet
     travelling: dict[int, deque[tuple[float, bytes]]] = {end: deque() for end in others}

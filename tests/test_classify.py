@@ -197,7 +197,7 @@ def test_a_run_in_bfloat16_goes_on_in_float32_where_the_processor_does_not_have_
     monkeypatch.setattr(hardware, "_processor_multiplies_bfloat16", lambda: False)
     finish(moved := experiment.resume(tmp_path / "run"))
     assert '"precision": "float32"' in path.read_text()
-    assert any(notice.startswith("training goes on in float32: this processor") for notice in moved.notices)
+    assert any(notice.startswith("training goes on in float32: the processor") for notice in moved.notices)
     path.write_text(path.read_text().replace('"precision": "float32"', '"precision": "bfloat16"'))
     finish(done := experiment.resume(tmp_path / "run"))
     assert '"precision": "bfloat16"' in path.read_text() and done.notices == ()  # nothing was left to train

@@ -199,8 +199,8 @@ def trained(cell: Cell, precision: str, asleep: Callable[[int], bool]) -> list[n
     ids = np.random.Generator(np.random.PCG64(0)).integers(0, 30, 8192, np.uint8)
     config = TrainingConfig(batch_size=32, sequence_length=64)
     batches = Streams(ids, boundary=30, batch_size=32, sequence_length=64)
-    trainer, sleep = Trainer(network, batches, config, steps=6, precision=precision), Sleep()
-    for step in range(6):
+    trainer, sleep = Trainer(network, batches, config, steps=4, precision=precision), Sleep()
+    for step in range(4):
         sleep(asleep(step))
         trainer.advance()
     sleep(False)

@@ -51,9 +51,9 @@ def choose_precision(wanted: Precision, device: str, cell: Cell, hidden_size: in
     if wanted == "float32":
         return Choice(wanted, "as asked for")
     if device == "cuda":
-        capable, what = torch.cuda.is_bf16_supported(including_emulation=False), "this GPU"
+        capable, what = torch.cuda.is_bf16_supported(including_emulation=False), "the GPU"
     elif device == "cpu":
-        capable, what = _processor_multiplies_bfloat16(), "this processor"
+        capable, what = _processor_multiplies_bfloat16(), "the processor"
         if capable and cell == "lstm" and hidden_size >= _SUSPECT_SIZE and not _gradient_is_right(hidden_size):
             why = f"the bfloat16 gradient of an LSTM of {hidden_size:,} is wrong in this torch on this processor"
             if wanted == "bfloat16":

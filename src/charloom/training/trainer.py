@@ -152,10 +152,12 @@ class BaseTrainer(ABC, Generic[Network, BatchType]):
         self.optimizer.zero_grad()
         (loss * weight).backward()  # type: ignore[no-untyped-call]
         loss, state, norm = self._over_processes(loss, state)
-        torch.nn.utils.clip_grads_with_norm_(self._parameters.values(), self.config.clip or math.inf, norm)
         loss_nats, gradient_norm = loss.item(), norm.item()
         if not (math.isfinite(loss_nats) and math.isfinite(gradient_norm)):
             raise self.diverged("loss", self.step + 1)
+        clipped = 0 < self.config.clip < gradient_norm
+        if clipped:
+            torch.nn.utils.clip_grads_with_norm_(self._parameters.values(), self.config.clip, norm)
         self.whole = False
         self.optimizer.step(rate)
         if self.average is not self.network:
@@ -175,7 +177,7 @@ class BaseTrainer(ABC, Generic[Network, BatchType]):
             symbols=symbols,
             learning_rate=rate,
             gradient_norm=gradient_norm,
-            clipped=0 < self.config.clip < gradient_norm,
+            clipped=clipped,
         )
 
     def _over_processes(
