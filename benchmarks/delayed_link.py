@@ -2,10 +2,12 @@
 
 Each namespace gets a device `eth0` of the kind tun, and a process that stands for the cable passes their packets on.
 The kernel hands over up to 64 KiB at once, as to a network card that cuts segments by itself (TSO), so a full gigabit
-takes little of a processor; the time on the cable is that of the segments, with their headers and gaps.
+takes little of a processor; the time on the cable is that of the segments, with their headers and gaps. Nothing is lost
+to congestion: what waits for the cable may be as long as TCP lets it be.
 """
 
 import argparse
+import errno
 import fcntl
 import multiprocessing
 import os
@@ -18,16 +20,19 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 _SET_DEVICE, _SET_OFFLOAD = 0x400454CA, 0x400454D0  # TUNSETIFF and TUNSETOFFLOAD of linux/if_tun.h
 _FLAGS = 0x0001 | 0x1000 | 0x4000  # packets of IP, without a header of the device, with one of virtio
 _OFFLOADED = 0x01 | 0x02  # checksums, and the segments of TCP over IPv4
 _VIRTIO = 10
 _LONGEST = _VIRTIO + 65_535
-_HEADERS, _FRAME = 40, 38  # of IP and TCP; of Ethernet, with preamble and gap
+_FRAME = 38  # bytes of an Ethernet frame around a packet, with preamble and gap
 
 PORT = 29613
+
+_MEETING = 20.0
+"""Seconds within which the two ends of a measured connection must meet."""
 
 
 @contextmanager
@@ -51,8 +56,11 @@ def link(first: str, second: str, *, rate: float, delay: float) -> Iterator[None
 def answered(first: str, second: str, host: str, size: int) -> float:
     """Median seconds until `second`, which is reached at `host`, has received `size` bytes and `first` its answer."""
     words = [sys.executable, __file__, host, str(size)]
-    with subprocess.Popen(["ip", "netns", "exec", second, *words, "--answer"]):
-        asked = subprocess.run(["ip", "netns", "exec", first, *words], check=True, capture_output=True, text=True)
+    with subprocess.Popen(["ip", "netns", "exec", second, *words, "--answer"]) as answering:
+        try:
+            asked = subprocess.run(["ip", "netns", "exec", first, *words], check=True, stdout=subprocess.PIPE)
+        finally:
+            answering.kill()
     return float(asked.stdout)
 
 
@@ -67,16 +75,19 @@ def _device(namespace: str) -> int:
 
 
 def _pass_on(first: int, second: int, rate: float, delay: float) -> None:
-    """Pass packets on in both directions, for ever; a cable waits for no processor."""
-    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    """Pass packets on in both directions until the process that asked for it has ended."""
+    asked_by = os.getppid()
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    except PermissionError:
+        print("the cable has no real-time priority here: it waits for a processor like any program", file=sys.stderr)
     others = {first: second, second: first}
     free = dict.fromkeys(others, 0.0)  # when the cable can take the next packet
     travelling: dict[int, deque[tuple[float, bytes]]] = {end: deque() for end in others}
-    while True:
+    while os.getppid() == asked_by:
         for end, packets in travelling.items():
             while packets and packets[0][0] <= time.monotonic():
-                with suppress(OSError):  # the device is down: the packet is lost
-                    os.write(others[end], packets.popleft()[1])
+                _write(others[end], packets.popleft()[1])
         arrival = min((packets[0][0] for packets in travelling.values() if packets), default=time.monotonic() + 1)
         for end in select.select(list(others), [], [], max(0.0, arrival - time.monotonic()))[0]:
             packet = os.read(end, _LONGEST)
@@ -84,12 +95,20 @@ def _pass_on(first: int, second: int, rate: float, delay: float) -> None:
             travelling[end].append((free[end] + delay, packet))
 
 
+def _write(end: int, packet: bytes) -> None:
+    try:
+        os.write(end, packet)
+    except OSError as error:
+        if error.errno != errno.EIO:  # the device is down: the packet is lost
+            raise
+
+
 def _on_the_cable(packet: bytes) -> int:
-    """The bytes of a packet in Ethernet frames, cut into segments."""
-    (segment,) = struct.unpack_from("=H", packet, 4)  # 0: it needs no cutting
+    """The bytes of a packet in Ethernet frames, cut into segments with headers of their own."""
+    headers, segment = struct.unpack_from("=HH", packet, 2)  # no segment: it needs no cutting
     length = len(packet) - _VIRTIO
-    frames = -(-(length - _HEADERS) // segment) if segment else 1
-    return length + (frames - 1) * _HEADERS + frames * _FRAME
+    frames = -(-(length - headers) // segment) if segment else 1
+    return length + (frames - 1) * headers + frames * _FRAME
 
 
 def _ask(host: str, size: int) -> None:
@@ -105,10 +124,13 @@ def _ask(host: str, size: int) -> None:
 
 
 def _connected(host: str) -> socket.socket:
+    end = time.monotonic() + _MEETING
     while True:
         try:
-            return socket.create_connection((host, PORT))
+            return socket.create_connection((host, PORT), timeout=_MEETING)
         except ConnectionRefusedError:  # it has not begun to listen
+            if time.monotonic() > end:
+                raise
             time.sleep(0.05)
 
 

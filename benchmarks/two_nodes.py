@@ -11,6 +11,7 @@ with a sentence within a minute.
 
 import argparse
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -24,7 +25,8 @@ from delayed_link import answered, link
 from machine import title
 from processes import arguments, command, seconds_per_step
 
-NODES = {"charloom-a": "10.77.0.1", "charloom-b": "10.77.0.2"}
+FIRST, SECOND = (f"charloom-{name}-{os.getpid()}" for name in "ab")
+NODES = {FIRST: "10.77.0.1", SECOND: "10.77.0.2"}
 
 LOAD = 3_000_000
 """Bytes that measure the link: about what a node sends in a step."""
@@ -54,7 +56,7 @@ def nodes(gigabits: float, milliseconds: float) -> Iterator[None]:
 def start(node: str, rank: int, steps: int, batch: int, folder: Path) -> subprocess.Popen[str]:
     """Start the launcher of one node."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--node-rank", str(rank)]
-    launcher += ["--nproc-per-node", "1", "--master-addr", NODES["charloom-a"], "--master-port", "29612"]
+    launcher += ["--nproc-per-node", "1", "--master-addr", NODES[FIRST], "--master-port", "29612"]
     training = arguments(steps, 512, folder / "run", batch=batch)
     return subprocess.Popen(
         ["ip", "netns", "exec", node, *launcher, "-m", "charloom", "--", *training],
@@ -74,12 +76,16 @@ def received(node: str) -> int:
 def over_the_link(steps: int, batch: int) -> tuple[float, float]:
     """Seconds and received megabytes per step and node."""
     with tempfile.TemporaryDirectory() as folder:
-        before = received("charloom-b")
+        before = received(SECOND)
         launchers = [start(node, rank, steps, batch, Path(folder)) for rank, node in enumerate(NODES)]
-        said = [launcher.communicate(timeout=600)[1] for launcher in launchers]
+        try:
+            said = [launcher.communicate(timeout=600)[1] for launcher in launchers]
+        finally:
+            for launcher in launchers:
+                launcher.kill()
         if any(launcher.returncode for launcher in launchers):
             raise SystemExit("\n".join(said))
-        return seconds_per_step(Path(folder) / "run"), (received("charloom-b") - before) / steps / 1e6
+        return seconds_per_step(Path(folder) / "run"), (received(SECOND) - before) / steps / 1e6
 
 
 def over_loopback(steps: int, batch: int) -> float:
@@ -104,7 +110,7 @@ def cut() -> None:
         ):
             time.sleep(0.5)
         time.sleep(10)  # some steps
-        ip("-n", "charloom-b", "link", "set", "eth0", "down")
+        ip("-n", SECOND, "link", "set", "eth0", "down")
         began = time.monotonic()
         for node, launcher in zip(NODES, launchers, strict=True):
             said = launcher.communicate(timeout=300)[1]
@@ -121,9 +127,10 @@ def main() -> None:
     parser.add_argument("--milliseconds", type=float, default=1.0)
     parser.add_argument("--cut", action="store_true")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left behind
     with nodes(options.gigabits, options.milliseconds):
         print(title())
-        short, long = (answered(*NODES, NODES["charloom-b"], size) * 1e3 for size in (1, LOAD))
+        short, long = (answered(*NODES, NODES[SECOND], size) * 1e3 for size in (1, LOAD))
         print(f"the link     {short:8.1f} ms until an answer; {long:.1f} ms for {LOAD / 1e6:g} MB and the answer")
         if options.cut:
             cut()

@@ -175,7 +175,7 @@ def test_a_run_in_bfloat16_goes_on_in_float32_where_the_processor_does_not_have_
     assert done.config.plan.precision == Run(tmp_path / "moved").config().plan.precision == "bfloat16"
     assert done.notices == ()  # nothing was left to train
     session = experiment.resume(tmp_path / "moved", Length(steps=10))
-    why = "the processor does not multiply bfloat16 itself; until step 6 it was bfloat16"
+    why = "the processor does not multiply bfloat16 itself; up to step 6 training was in bfloat16"
     assert session.notices == (f"training goes on in float32: {why}",)
     run = finish(session)
     assert weights(run) == weights(Run(tmp_path / "plain"))

@@ -21,7 +21,7 @@ def test_a_wrong_gradient_is_not_used(able: None, monkeypatch: pytest.MonkeyPatc
     choice = choose_precision("auto", "cpu", "lstm", 2048)
     assert choice.name == "float32"
     assert "2,048" in choice.reason
-    with pytest.raises(SettingsError, match=r"gradient of an LSTM of 2,048 is wrong .* use --precision auto"):
+    with pytest.raises(SettingsError, match=r"gradient of an LSTM of 2,048 units is wrong .* use --precision auto"):
         choose_precision("bfloat16", "cpu", "lstm", 2048)
     assert choose_precision("auto", "cpu", "lstm", 1023).name == "bfloat16"
     assert choose_precision("auto", "cpu", "gru", 2048).name == "bfloat16"

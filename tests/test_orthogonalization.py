@@ -42,7 +42,20 @@ def test_bfloat16_gives_nearly_the_same() -> None:
     for shape in ((4, 32, 16), (4, 256, 256)):
         matrices = torch.randn(*shape, generator=draw)
         exact, rounded = (orthogonalized(matrices, bfloat16=kind) for kind in (False, True))
-        assert (exact - rounded).norm() < 0.04 * exact.norm()
+        assert 0 < (exact - rounded).norm() < 0.04 * exact.norm()
+
+
+def test_each_size_becomes_what_the_polynomials_make_of_it() -> None:
+    """In diagonal matrices, whose sizes are their entries; each matrix is divided by a size of its own."""
+    sizes = torch.tensor([1.0, 0.8, 0.3, 0.05, 0.011, 0.002, 0.0])
+    expected = sizes.double() / sizes.double().pow(4).sum().pow(0.25)
+    for a, b, c in POLYNOMIALS:
+        expected = expected / 1.02
+        expected = a * expected + b * expected**3 + c * expected**5
+    for result in orthogonalized(
+        torch.stack([scale * torch.diag(sizes) for scale in (1e-6, 1.0, 1e6)]), bfloat16=False
+    ):
+        torch.testing.assert_close(result.double(), torch.diag(expected), rtol=1e-3, atol=1e-5)
 
 
 def test_a_gradient_of_zero_moves_nothing() -> None:

@@ -32,15 +32,17 @@ RATE = {"low": 0.001, "high": 0.1, "logarithmic": True}
 
 
 @pytest.mark.parametrize("hidden_size", [16, 128, 256, 384, 1024])
-@pytest.mark.parametrize("batch_size", [1, 4, 32])
-def test_the_built_in_space_has_the_centre_in_it(hidden_size: int, batch_size: int) -> None:
+@pytest.mark.parametrize(("batch_size", "sequence_length"), [(1, 64), (4, 64), (32, 64), (32, 128)])
+def test_the_built_in_space_has_the_centre_in_it(hidden_size: int, batch_size: int, sequence_length: int) -> None:
     network = NetworkConfig(hidden_size=hidden_size, dropout=0.5)
-    training = TrainingConfig(learning_rate=0.012, batch_size=batch_size)
+    training = TrainingConfig(learning_rate=0.012, batch_size=batch_size, sequence_length=sequence_length)
     space = default_space(network, training)
     made = replace(study(), network=network, training=training, space=space_file(space))
     for setting, value in centre(made, space).items():
         group, name = setting.split(".")
         assert value == getattr(getattr(made, group), name), setting
+    lengths = space["training.sequence_length"]
+    assert isinstance(lengths, Range) and lengths.low <= 32 and lengths.high >= 128, "both usual lengths, and shorter"
 
 
 def test_a_space_is_read_back_as_it_is_written() -> None:

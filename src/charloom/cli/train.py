@@ -197,7 +197,8 @@ def _introduce(session: Any, *, automatic: bool) -> None:
         if plan.final_validation == "none"
         else f"the last {_held(config)} are held out for validation"
     )
-    say(f"{text.name}: {text.characters:,} characters, {text.distinct_symbols:,} distinct {unit}s; {held}")
+    distinct = f"{text.distinct_symbols:,} distinct {unit}{'s' if text.distinct_symbols != 1 else ''}"
+    say(f"{text.name}: {text.characters:,} characters, {distinct}; {held}")
     if text.unseen_in_training:
         say(f"{text.unseen_in_training} of its {unit}s occur only in the held-out part")
     if plan.streams < config.training.batch_size and config.corpus.documents == "lines":

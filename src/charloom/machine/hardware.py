@@ -55,12 +55,13 @@ def choose_precision(wanted: Precision, device: str, cell: Cell, hidden_size: in
     elif device == "cpu":
         capable, what = _processor_multiplies_bfloat16(), "the processor"
         if capable and cell == "lstm" and hidden_size >= _SUSPECT_SIZE and not _gradient_is_right(hidden_size):
-            why = f"the bfloat16 gradient of an LSTM of {hidden_size:,} is wrong in this torch on this processor"
+            torch_here = f"torch {torch.__version__} on the CPU"
+            why = f"the bfloat16 gradient of an LSTM of {hidden_size:,} units is wrong in {torch_here}"
             if wanted == "bfloat16":
                 raise SettingsError(f"{why}; use {option('precision', 'auto')}, or fewer than {_SUSPECT_SIZE:,} units")
             return Choice("float32", why)
     else:
-        capable, what = False, f"{device} for a {cell}"
+        capable, what = False, device
     if wanted == "bfloat16":
         if not capable:
             raise SettingsError(f"bfloat16 is not supported by {what}; use {option('precision', 'auto')}")

@@ -71,7 +71,7 @@ def default_space(network: NetworkConfig, training: TrainingConfig) -> Space:
     space: dict[str, Range | Choice] = {
         "training.learning_rate": Range(_figures(rate / 4), _figures(rate * 2.5), logarithmic=True),
         "training.batch_size": _around(training.batch_size, 8, 0.5, 2),
-        "training.sequence_length": _around(training.sequence_length, 16, 0.25, 1.5),
+        "training.sequence_length": _around(training.sequence_length, 16, 0.25, 2),
         "network.hidden_size": _around(network.hidden_size, 32, 0.5, 2),
         "network.dropout": Range(0.0, max(0.4, network.dropout)),
         "network.layers": Choice(tuple(sorted({1, 2, network.layers}))),

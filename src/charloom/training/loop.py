@@ -157,7 +157,7 @@ class TrainingLoop(ABC, Generic[Found]):
         if changes and self.unfinished:
             reason = changes["precision_reason"]
             if self.resumed_from:
-                reason += f"; until step {self.resumed_from:,} it was {self.config.plan.precision}"
+                reason += f"; up to step {self.resumed_from:,} training was in {self.config.plan.precision}"
             plan = replace(self.config.plan, **{**changes, "precision_reason": reason})
             self.config = replace(self.config, plan=plan)
             self.notices = (*self.notices, f"training goes on in {plan.precision}: {reason}")
