@@ -307,6 +307,23 @@ def test_fine_tuning_starts_from_the_weights_also_where_the_text_has_new_charact
     finish(session)
 
 
+def test_a_network_that_was_asked_for_is_said_not_to_be_that_of_the_model_to_start_from(
+    small_text: str, tmp_path: Path
+) -> None:
+    finish(begin(small_text, tmp_path / "parent", steps=1))
+    network = NetworkConfig(hidden_size=48, dropout=0.1, cell="gru")
+    request = RunRequest(network=network, length=Length(steps=1), origin=tmp_path / "parent")
+    chosen = replace(request, chosen=["network.hidden_size", "network.dropout"])
+    corpus = string_corpus(small_text, CorpusConfig())
+    session = experiment.begin(corpus, chosen, run=tmp_path / "child")
+    real = charloom.load(tmp_path / "parent").config.network.hidden_size
+    assert session.notices == (
+        f"network.hidden_size is {real}, not 48: the network is that of the model to start from",
+    )
+    finish(session)
+    assert experiment.begin(corpus, replace(request, network=NetworkConfig()), run=tmp_path / "other").notices == ()
+
+
 def test_a_time_budget_is_kept_and_fixes_the_number_of_steps(docs_text: str, tmp_path: Path) -> None:
     started = time.monotonic()
     corpus, request = string_corpus(docs_text, CorpusConfig()), RunRequest(network=NetworkConfig(hidden_size=32))

@@ -2,7 +2,8 @@
 
 import math
 import time
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import fields, replace
 from pathlib import Path
 
 from charloom.data.corpus import Corpus
@@ -12,7 +13,7 @@ from charloom.errors.options import option
 from charloom.machine.hardware import Choice, choose_device, choose_precision, prepare_processor
 from charloom.models.language_model import LanguageModel
 from charloom.places.ready_made import ready_made
-from charloom.settings import Device
+from charloom.settings import Device, NetworkConfig
 from charloom.storage.atomic_files import Disk
 from charloom.training import run_text
 from charloom.training.loop import SaveEvery
@@ -49,7 +50,8 @@ def begin(
     started = time.monotonic() if started is None else started
     device = choose_device(request.device)
     demand_device(processes, device.name)
-    request, recipe, parent, why = _choose(request, corpus, started=started, device=device, processes=processes)
+    asked = request
+    request, recipe, parent, why = _choose(asked, corpus, started=started, device=device, processes=processes)
     network = request.network
     precision = choose_precision(request.precision, device.name, network.cell, network.hidden_size)
     whole = vocabulary_of(corpus.text, request.corpus.vocabulary)
@@ -86,7 +88,18 @@ def begin(
         disk or Disk(), run, corpus.name, text=text, config=config, trainer=trainer, model=files, launch=launch
     )
     send_state(processes, trainer, opened.path)
-    return Session(opened, config, trainer, prepared.model, corpus.validation, save_every, deadline)
+    session = Session(opened, config, trainer, prepared.model, corpus.validation, save_every, deadline)
+    session.notices = (*session.notices, *_overruled(asked, network))
+    return session
+
+
+def _overruled(asked: RunRequest, network: NetworkConfig) -> Iterator[str]:
+    """What was asked of the network that the model to start from decides."""
+    for field in fields(NetworkConfig) if asked.origin is not None else ():
+        wanted, real = getattr(asked.network, field.name), getattr(network, field.name)
+        if f"network.{field.name}" in (asked.chosen or ()) and wanted not in (real, field.default):
+            name = option(f"network.{field.name}")
+            yield f"{name} is {real}, not {wanted}: the network is that of the model to start from"
 
 
 def _choose(
