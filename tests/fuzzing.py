@@ -82,7 +82,7 @@ ELSEWHERE: Folder = {"treasure.tmp": b"nobody may touch this"}
 # ----------------------------------------------------------------------------------------------------
 
 HARMLESS = {
-    *("builtins.id", "sys._getframe", "object.__getattr__"),
+    *("builtins.id", "sys._getframe", "object.__getattr__", "time.sleep"),
     *("os.listdir", "os.scandir", "pathlib.Path.glob", "pathlib.Path.rglob", "glob.glob"),
 }
 """Events that read nothing but the process itself, or names of files."""

@@ -90,7 +90,8 @@ def test_training_prints_one_json_value_with_what_the_contract_names(trained: Pa
 def test_evaluate_agrees_with_training_and_names_both_protocols(trained: Path, charloom: Call) -> None:
     result = json.loads(charloom("evaluate", trained / "run", "--json").stdout)
     told = json.loads((trained / "run.json").read_text())["validation"]
-    assert result["characters"] == result["bytes"] == 1200
+    held_out = (trained / "text.txt").read_text()[9_600:10_800]
+    assert (result["characters"], result["bytes"]) == (1200, len(held_out.encode()))
     assert result["carried"] == {name: told[name] for name in SCORE}
     assert result["fresh"].keys() == SCORE | {"context", "context_unit"}
     assert (result["fresh"]["context"], result["fresh"]["context_unit"]) == (256, "characters")

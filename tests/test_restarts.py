@@ -1,6 +1,7 @@
 """A training that its launcher starts again finds the run that it made, however little of it was there."""
 
 import contextlib
+import gc
 import itertools
 import os
 import shutil
@@ -40,6 +41,7 @@ def killed_everywhere(folder: Path) -> Iterator[tuple[Path, Session]]:
         with contextlib.suppress(Crash):
             make(CrashingDisk(operations), path, session).lock.release()
             return
+        gc.collect()  # a killed process holds no lock; this one does, as long as its frames are there
         yield path, session
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import time
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ pytest.importorskip("uvicorn")
 
 
 from charloom.server.bodies import BoundedBodies
-from charloom.server.connections import HEADER_BYTES
+from charloom.server.connections import FAREWELL_SECONDS, HEADER_BYTES
 from server_help import listening
 
 REQUEST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
@@ -126,6 +127,28 @@ def test_headers_have_the_same_bound_however_they_arrive(size: int, pieces: int,
             received += part
         assert received.count(b"HTTP/1.1 200 ") == wanted
         assert received.count(b"HTTP/1.1 431 ") == received.count(b"at most 32,768 bytes") == got
+
+
+def test_a_client_that_is_refused_while_it_sends_gets_its_answer() -> None:
+    with serving() as port, connect(port) as client:
+        client.sendall(long_request(2 * HEADER_BYTES)[:-4])
+        for _ in range(5):
+            time.sleep(0.05)  # by now it is refused
+            client.sendall(b"x" * 10_000)
+        received = b""
+        while part := client.recv(1000):
+            received += part
+        assert received.startswith(b"HTTP/1.1 431 ")
+        assert received.endswith(b"}}")
+
+
+def test_a_client_that_never_stops_sending_is_cut_off() -> None:
+    with serving() as port, connect(port) as client, pytest.raises(OSError):
+        client.sendall(long_request(2 * HEADER_BYTES)[:-4])
+        end = time.monotonic() + 20 * FAREWELL_SECONDS
+        while time.monotonic() < end:
+            client.sendall(b"x" * 1000)
+            time.sleep(0.01)
 
 
 def test_noise_within_a_request_ends_its_connection_and_no_other() -> None:

@@ -21,6 +21,10 @@ IDLE_SECONDS = 30
 CONNECTIONS = 1024
 """Most connections at a time."""
 
+FAREWELL_SECONDS = 1.0
+"""For how long a refused client may finish what it sends. If bytes of it were left unread, the system would reset the
+connection, and the client could lose the answer."""
+
 _TOO_LONG = 431
 """The status for headers that are too long."""
 
@@ -56,6 +60,7 @@ class BoundedConnection(H11Protocol):
 
     header_seconds = HEADER_SECONDS
     most = CONNECTIONS
+    _refused = False
     _deadline: asyncio.TimerHandle | None = None
 
     def __init__(self, *given: Any, **named: Any) -> None:
@@ -72,7 +77,7 @@ class BoundedConnection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what arrived."""
-        if self.transport.is_closing():
+        if self._refused or self.transport.is_closing():
             return
         if self._answered_at_once(data):
             return
@@ -108,9 +113,16 @@ class BoundedConnection(H11Protocol):
                 self.transport.close()
                 return
         if self.conn.too_long:
-            self._end(_TOO_LONG, f"the first line and the headers of a request have at most {HEADER_BYTES:,} bytes")
+            self._refuse(_TOO_LONG, f"the first line and the headers of a request have at most {HEADER_BYTES:,} bytes")
         else:
-            self._end(400, "this is not a request that an HTTP server understands")
+            self._refuse(400, "this is not a request that an HTTP server understands")
+
+    def shutdown(self) -> None:
+        """Close the connection, after the answer that is being sent."""
+        if self._refused:
+            self.transport.close()
+        else:
+            super().shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
@@ -119,8 +131,18 @@ class BoundedConnection(H11Protocol):
 
     def _end(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         """Send an error and close the connection."""
-        self.transport.write(whole(status, refusal(status, message), {**(headers or {}), "connection": "close"}))
+        self._send_last(status, message, headers or {})
         self.transport.close()
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Send an error to a client that may still be sending; close the connection when it does, or soon."""
+        self._refused = True
+        self._send_last(status, message, {})
+        self.transport.write_eof()
+        self.loop.call_later(FAREWELL_SECONDS, self.transport.close)
+
+    def _send_last(self, status: int, message: str, headers: Mapping[str, str]) -> None:
+        self.transport.write(whole(status, refusal(status, message), {**headers, "connection": "close"}))
 
     def _look(self) -> None:
         """Set the deadline if a request has begun and not arrived; a part of it does not move the deadline."""
