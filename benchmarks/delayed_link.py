@@ -31,9 +31,6 @@ _FRAME = 38  # bytes of an Ethernet frame around a packet, with preamble and gap
 
 PORT = 29613
 
-_MEETING = 20.0
-"""Seconds within which the two ends of a measured connection must meet."""
-
 
 @contextmanager
 def link(first: str, second: str, *, rate: float, delay: float) -> Iterator[None]:
@@ -56,8 +53,11 @@ def link(first: str, second: str, *, rate: float, delay: float) -> Iterator[None
 def answered(first: str, second: str, host: str, size: int) -> float:
     """Median seconds until `second`, which is reached at `host`, has received `size` bytes and `first` its answer."""
     words = [sys.executable, __file__, host, str(size)]
-    with subprocess.Popen(["ip", "netns", "exec", second, *words, "--answer"]) as answering:
+    answer = ["ip", "netns", "exec", second, *words, "--answer"]
+    with subprocess.Popen(answer, stdout=subprocess.PIPE) as answering:
+        assert answering.stdout is not None
         try:
+            answering.stdout.readline()  # it listens, or has ended
             asked = subprocess.run(["ip", "netns", "exec", first, *words], check=True, stdout=subprocess.PIPE)
         finally:
             answering.kill()
@@ -112,7 +112,7 @@ def _on_the_cable(packet: bytes) -> int:
 
 
 def _ask(host: str, size: int) -> None:
-    answering = _connected(host)
+    answering = socket.create_connection((host, PORT))
     answering.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     times = []
     for _ in range(20):
@@ -123,19 +123,10 @@ def _ask(host: str, size: int) -> None:
     print(statistics.median(times))
 
 
-def _connected(host: str) -> socket.socket:
-    end = time.monotonic() + _MEETING
-    while True:
-        try:
-            return socket.create_connection((host, PORT), timeout=_MEETING)
-        except ConnectionRefusedError:  # it has not begun to listen
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.05)
-
-
 def _answer(host: str, size: int) -> None:
-    asking, _ = socket.create_server((host, PORT)).accept()
+    listening = socket.create_server((host, PORT))
+    print("listening", flush=True)
+    asking, _ = listening.accept()
     missing = size
     while received := len(asking.recv(missing)):
         missing -= received

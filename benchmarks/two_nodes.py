@@ -67,6 +67,17 @@ def start(node: str, rank: int, steps: int, batch: int, folder: Path) -> subproc
     )
 
 
+@contextmanager
+def launched(steps: int, batch: int, folder: Path) -> Iterator[list[subprocess.Popen[str]]]:
+    """The launchers of both nodes, which end with the block at the latest."""
+    launchers = [start(node, rank, steps, batch, folder) for rank, node in enumerate(NODES)]
+    try:
+        yield launchers
+    finally:
+        for launcher in launchers:
+            launcher.kill()
+
+
 def received(node: str) -> int:
     """Bytes that a node has received."""
     file = "/sys/class/net/eth0/statistics/rx_bytes"
@@ -77,12 +88,8 @@ def over_the_link(steps: int, batch: int) -> tuple[float, float]:
     """Seconds and received megabytes per step and node."""
     with tempfile.TemporaryDirectory() as folder:
         before = received(SECOND)
-        launchers = [start(node, rank, steps, batch, Path(folder)) for rank, node in enumerate(NODES)]
-        try:
+        with launched(steps, batch, Path(folder)) as launchers:
             said = [launcher.communicate(timeout=600)[1] for launcher in launchers]
-        finally:
-            for launcher in launchers:
-                launcher.kill()
         if any(launcher.returncode for launcher in launchers):
             raise SystemExit("\n".join(said))
         return seconds_per_step(Path(folder) / "run"), (received(SECOND) - before) / steps / 1e6
@@ -103,8 +110,7 @@ def over_loopback(steps: int, batch: int) -> float:
 
 def cut() -> None:
     """Cut the link during training, and show how both nodes end."""
-    with tempfile.TemporaryDirectory() as folder:
-        launchers = [start(node, rank, 100_000, 32, Path(folder)) for rank, node in enumerate(NODES)]
+    with tempfile.TemporaryDirectory() as folder, launched(100_000, 32, Path(folder)) as launchers:
         while not (Path(folder) / "run" / "checkpoint.json").exists() and all(
             node.poll() is None for node in launchers
         ):

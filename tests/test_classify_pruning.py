@@ -98,11 +98,13 @@ def test_what_stays_is_unchanged_and_tells_more_than_what_goes(
     assert after.shares.items() <= before.shares.items()
     assert {key for key in before.shares if len(key[0]) == 1} <= set(after.shares)
     weights = dict(zip(keys(made), np.concatenate(telling(made)).tolist(), strict=True))
-    stay = [weight for key, weight in weights.items() if len(key[0]) > 1 and key in after.shares]
+    kept = [(len(key[0]), weight) for key, weight in weights.items() if len(key[0]) > 1 and key in after.shares]
     go = [weight for key, weight in weights.items() if len(key[0]) > 1 and key not in after.shares]
-    assert len(stay) >= min(shares, len(stay) + len(go))
-    below = {weight for weight in stay if weight < max(go, default=0)}  # those of equal weight stay together
-    assert len(below) < longest  # at most one of each length, so that a longer one has what it builds on
+    assert len(kept) >= min(shares, len(kept) + len(go))
+    below = {pair for pair in kept if pair[1] < max(go, default=0)}  # those of equal weight stay together
+    lengths = [length for length, _ in below]  # at most one of each, so that a longer one has what it builds on
+    assert len(lengths) == len(set(lengths)) < longest
+    assert longest not in lengths
 
 
 def keys(made: NGrams) -> list[tuple[tuple[int, ...], int]]:

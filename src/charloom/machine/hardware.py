@@ -55,8 +55,8 @@ def choose_precision(wanted: Precision, device: str, cell: Cell, hidden_size: in
     elif device == "cpu":
         capable, what = _processor_multiplies_bfloat16(), "the processor"
         if capable and cell == "lstm" and hidden_size >= _SUSPECT_SIZE and not _gradient_is_right(hidden_size):
-            torch_here = f"torch {torch.__version__} on the CPU"
-            why = f"the bfloat16 gradient of an LSTM of {hidden_size:,} units is wrong in {torch_here}"
+            gradient = f"the bfloat16 gradient of an LSTM of {hidden_size:,} units"
+            why = f"{gradient} is wrong in torch {torch.__version__} on the CPU"
             if wanted == "bfloat16":
                 raise SettingsError(f"{why}; use {option('precision', 'auto')}, or fewer than {_SUSPECT_SIZE:,} units")
             return Choice("float32", why)

@@ -71,7 +71,8 @@ class BoundedConnection(H11Protocol):
         """Start to wait for the first request, or refuse the connection."""
         super().connection_made(transport)
         if len(self.connections) > self.most:
-            self._end(503, "this server has too many connections; try again", {"retry-after": "1"})
+            self._send_last(503, "this server has too many connections; try again", {"retry-after": "1"})
+            transport.close()
             return
         self._look()
 
@@ -117,31 +118,19 @@ class BoundedConnection(H11Protocol):
         else:
             self._refuse(400, "this is not a request that an HTTP server understands")
 
-    def shutdown(self) -> None:
-        """Close the connection, after the answer that is being sent."""
-        if self._refused:
-            self.transport.close()
-        else:
-            super().shutdown()
-
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._cancel()
         super().connection_lost(exc)
 
-    def _end(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
-        """Send an error and close the connection."""
-        self._send_last(status, message, headers or {})
-        self.transport.close()
-
     def _refuse(self, status: int, message: str) -> None:
         """Send an error to a client that may still be sending; close the connection when it does, or soon."""
         self._refused = True
-        self._send_last(status, message, {})
+        self._send_last(status, message)
         self.transport.write_eof()
         self.loop.call_later(FAREWELL_SECONDS, self.transport.close)
 
-    def _send_last(self, status: int, message: str, headers: Mapping[str, str]) -> None:
+    def _send_last(self, status: int, message: str, headers: Mapping[str, str] = {}) -> None:
         self.transport.write(whole(status, refusal(status, message), {**headers, "connection": "close"}))
 
     def _look(self) -> None:
