@@ -60,8 +60,8 @@ from charloom.generation.batched_generation import generate_many
 from charloom.generation.generate import generate_pieces
 from charloom.generation.writer import Writer
 from charloom.settings import SamplingConfig
-from charloom.training.run_text import same_text
 from charloom.training.runs import Run
+from charloom.training.texts import same_text
 from machine import title
 
 CONTEXT = 1000

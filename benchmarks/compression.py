@@ -25,8 +25,8 @@ from typing import Any
 
 from charloom.evaluation.baselines import bz2_priming
 from charloom.evaluation.predictive_compressors import predictive_compressors
-from charloom.training.run_text import same_text
 from charloom.training.runs import Run
+from charloom.training.texts import same_text
 from machine import machine, title
 
 

@@ -49,7 +49,7 @@ began = time.monotonic()
 from pathlib import Path
 from charloom.data.text_sources import open_text
 from charloom.settings import CorpusConfig, TrainingConfig
-from charloom.training.experiment import begin
+from charloom.training.start import begin
 from charloom.training.request import Length, RunRequest
 config = CorpusConfig(documents=sys.argv[3])
 session = begin(open_text(sys.argv[1], config), RunRequest(config, length=Length(steps=8)), run=Path(sys.argv[2]))

@@ -69,15 +69,6 @@ def train(processes: int, threads: int, steps: int, units: int, batch: int) -> t
         return seconds_per_step(run), sent() - before, json.loads(done.stdout.splitlines()[-1])
 
 
-def volume(parameters: int, matrices: int, processes: int, width: int) -> float:
-    """Bytes that all processes send together in a step.
-
-    Gradients are added up around a ring, which costs each process 2 (N - 1) / N times their size. Those of Muon's
-    matrices go to the processes that own their blocks, and the updates back, `width` bytes a number.
-    """
-    return 2 * (processes - 1) * (4 * (parameters - matrices) + width * matrices)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="Two processes of one thread against one process of two threads.")
     parser.add_argument("--steps", type=int, default=40)
@@ -93,9 +84,7 @@ def main() -> None:
         two.append(seconds)
     few_bytes = train(2, 1, options.steps // 2, options.units, options.batch)[1]
     counted = (many_bytes - few_bytes) / (options.steps - options.steps // 2)
-    matrices = 4 * options.units * (128 + options.units)
-    bfloat16 = "bfloat16" in str(machine()["extensions"]) or any("bf16" in name for name in machine()["extensions"])
-    derived = volume(int(str(figures["parameters"])), matrices, 2, 2 if bfloat16 else 4)
+    derived = 2 * 4 * int(str(figures["parameters"]))  # around a ring each of N sends 2 (N - 1) / N times the gradient
     ratios = [alone / together for alone, together in zip(one, two, strict=True)]
     print(title())
     print(f"1 process, 2 threads   {statistics.median(one) * 1e3:8.1f} ms a step")

@@ -51,7 +51,7 @@ def main() -> None:
 
 def train(sources: list[Source], folder: Path, run: Path, steps: int) -> None:
     """Train the run, or resume it."""
-    if (run / "checkpoint.json").exists():
+    if (run / "checkpoint.safetensors").exists():
         charloom.train(resume=run, progress=True)
         return
     documents = [text for source in sources for text in source.train]

@@ -77,7 +77,7 @@ def main() -> None:
 
 def train(rows: Rows, run: Path) -> None:
     """Train the classifier to compare with, or continue."""
-    if (run / "checkpoint.json").exists():
+    if (run / "checkpoint.safetensors").exists():
         session = resume(run)
     else:
         training, length = ClassifierTrainingConfig(seed=SEED), Length(epochs=4)

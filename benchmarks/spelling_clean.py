@@ -32,8 +32,8 @@ from charloom.correct.corrector import Corrector
 from charloom.correct.lexicon import plain
 from charloom.correct.spans import begins_sentence, spans
 from charloom.generation.writer import Writer
-from charloom.training.run_text import same_text
 from charloom.training.runs import Run
+from charloom.training.texts import same_text
 from machine import title
 from spelling_text import corrupt, slip
 

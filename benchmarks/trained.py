@@ -6,8 +6,8 @@ from pathlib import Path
 import charloom
 from charloom.data.corpus import Corpus
 from charloom.generation.writer import Writer
-from charloom.training.run_text import same_text
 from charloom.training.runs import Run
+from charloom.training.texts import same_text
 
 
 def trained(text: Path, run: Path | None, time_budget: str) -> tuple[Writer, Corpus]:

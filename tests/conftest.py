@@ -156,9 +156,9 @@ def precision(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine on which every recipe is the smallest."""
-    from charloom.training import budget
+    from charloom.training import speed
 
-    monkeypatch.setattr(budget, "characters_per_second", lambda *_: 1000.0)
+    monkeypatch.setattr(speed, "characters_per_second", lambda *_: 1000.0)
 
 
 @pytest.fixture

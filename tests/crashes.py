@@ -36,7 +36,8 @@ import torch._dynamo  # the first step of an optimizer would import it, in every
 
 from charloom.settings import Cell
 from charloom.storage import strict_json
-from charloom.training import checkpoints, experiment
+from charloom.training import checkpoints
+from charloom.training.runs import load
 from signals import Commands, Ending
 from signals import lines as lines_of_signals
 from signals import plan as plan_of_signals
@@ -278,8 +279,8 @@ def _be_a_sitting(run: TinyRun, path: Path, kill: Kill, stop: int | None, trace:
         os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), 2)
         torch.set_num_threads(1)
         disk = KillingDisk(kill)
-        if (path / checkpoints.POINTER).exists():
-            experiment.load(path)  # whatever happened, there is a usable model
+        if (path / checkpoints.FILE).exists():
+            load(path)  # whatever happened, there is a usable model
         status, before_stop = FINISHED, 0
         events = run.go_on(path, disk).events()
         for event in events:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NoReturn
 
 IMPORTED = (
-    *("torch._dynamo", "matplotlib.pyplot", "charloom.training.experiment", "charloom.classify.experiment"),
+    *("torch._dynamo", "matplotlib.pyplot", "charloom.training.start", "charloom.classify.experiment"),
     *("charloom.correct.corrector", "charloom.complete.completer", "charloom.models.language_model"),
 )
 """What commands import while they work."""

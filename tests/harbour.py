@@ -5,7 +5,7 @@ from pathlib import Path
 
 from charloom.data.text_sources import string_corpus
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
-from charloom.training import experiment
+from charloom.training import start
 from charloom.training.request import Length, RunRequest
 
 PEOPLE = ("sailor", "captain", "merchant", "stranger", "fisherman", "carpenter", "keeper", "widow")
@@ -37,7 +37,7 @@ def train(run: Path, steps: int = 260) -> Path:
         device="cpu",
         precision="float32",
     )
-    session = experiment.begin(string_corpus(sentences(1500), config), request, run=run)
+    session = start.begin(string_corpus(sentences(1500), config), request, run=run)
     for _ in session.events():
         pass
     return run

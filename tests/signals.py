@@ -120,7 +120,7 @@ class Commands:
         if any(trace in ended.said for trace in TRACES):
             return ended.said[-1000:]
         said = STOPPED.search(ended.said)
-        if said and (path / checkpoints.POINTER).exists():
+        if said and (path / checkpoints.FILE).exists():
             promised = int((said[3] or said[1]).replace(",", ""))
             saved = checkpoints.saved_step(path)
             if promised != saved:

@@ -203,15 +203,6 @@ def test_a_run_in_bfloat16_goes_on_in_float32_where_the_processor_does_not_have_
     assert '"precision": "bfloat16"' in path.read_text() and done.notices == ()  # nothing was left to train
 
 
-def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(tmp_path: Path) -> None:
-    whole = finish(begin(small_rows(), tmp_path / "whole"))
-    begin(small_rows(), tmp_path / "killed").events().close()
-    (tmp_path / "killed" / "checkpoint.json").unlink()
-    finish(experiment.resume(tmp_path / "killed"))
-    one, other = ((path / "model" / "model.safetensors").read_bytes() for path in (whole, tmp_path / "killed"))
-    assert one == other
-
-
 def test_looking_at_the_held_rows_more_often_leaves_the_same_weights(tmp_path: Path) -> None:
     states = []
     for validations in (1, 6):

@@ -16,7 +16,7 @@ import charloom.__main__
 
 assert gc.get_threshold()[0] == {STARTING}
 before = collections()
-import charloom.training.experiment, charloom.study.search_loop, charloom.classify.experiment
+import charloom.training.start, charloom.study.search_loop, charloom.classify.experiment
 
 assert collections() == before
 kept = [[number] for number in range({STARTING})]

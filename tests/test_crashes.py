@@ -12,9 +12,9 @@ import pytest
 from charloom.data.text_sources import open_text
 from charloom.errors import FolderError, SettingsError
 from charloom.settings import CorpusConfig
-from charloom.training.experiment import resume
 from charloom.training.request import Length
 from charloom.training.runs import Run, lock
+from charloom.training.start import resume
 from conftest import CELLS
 from tiny_runs import EVERY_OPERATION, TinyRun, differences, finish
 
@@ -141,7 +141,7 @@ def test_what_a_crash_left_before_there_was_a_configuration_is_gone_when_another
     for name in ("lock", "text.txt", "text.txt.tmp", "config.json.tmp"):
         (run / name).write_text("left")
     session = TINY.begin(run, corpus=open_text(text, CorpusConfig()))
-    assert names(run) == {"lock", "config.json", "checkpoint.json", "checkpoints", "model"}
+    assert names(run) == {"lock", "config.json", "checkpoint.safetensors", "model"}
     finish(session)
 
 

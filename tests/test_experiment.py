@@ -16,12 +16,12 @@ from charloom.errors import CharloomError, DivergedError, FolderError, SettingsE
 from charloom.evaluation.score import evaluate
 from charloom.machine import hardware
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
-from charloom.training import experiment
+from charloom.training import start
 from charloom.training.loop import SaveEvery
 from charloom.training.request import Length, RunRequest
-from charloom.training.run_text import same_text
 from charloom.training.runs import Run
 from charloom.training.session import Session
+from charloom.training.texts import same_text
 
 NETWORK = NetworkConfig(hidden_size=16, embedding_size=8, dropout=0.2)
 TRAINING = TrainingConfig(batch_size=4, sequence_length=16, learning_rate=1e-2, validations=3)
@@ -39,7 +39,7 @@ def begin(
     save_every: SaveEvery = SaveEvery(),
 ) -> Session:
     request = RunRequest(corpus, network, training, length=Length(steps=steps), origin=origin, precision="float32")
-    return experiment.begin(string_corpus(text, corpus), request, run=run, save_every=save_every)
+    return start.begin(string_corpus(text, corpus), request, run=run, save_every=save_every)
 
 
 def finish(session: Session) -> Run:
@@ -49,8 +49,10 @@ def finish(session: Session) -> Run:
 
 
 def weights(run: Run) -> bytes:
-    (path,) = run.path.glob("checkpoints/*/weights.safetensors")
-    return path.read_bytes()
+    from safetensors.numpy import load_file
+
+    tensors = load_file(run.path / "checkpoint.safetensors")
+    return b"".join(tensor.tobytes() for name, tensor in sorted(tensors.items()) if name.startswith("weights/"))
 
 
 def test_the_figure_of_a_run_is_the_score_of_its_model_on_its_validation_text(small_text: str, tmp_path: Path) -> None:
@@ -133,30 +135,30 @@ def test_a_resumed_run_takes_the_text_only_if_it_is_the_same(small_text: str, tm
     path.write_text(small_text)
     corpus = open_text(path, CorpusConfig())
     request = RunRequest(CorpusConfig(), NETWORK, TRAINING, length=Length(steps=6))
-    session = experiment.begin(corpus, request, run=tmp_path / "run")
+    session = start.begin(corpus, request, run=tmp_path / "run")
     finish(session)
-    experiment.resume(tmp_path / "run", Length(steps=8))
+    start.resume(tmp_path / "run", Length(steps=8))
     path.write_text(small_text + "x")
     with pytest.raises(FolderError, match="has changed since"):
-        experiment.resume(tmp_path / "run", Length(steps=9))
+        start.resume(tmp_path / "run", Length(steps=9))
 
 
 def test_more_steps_extend_a_finished_run_and_fewer_are_refused(small_text: str, tmp_path: Path) -> None:
     finish(begin(small_text, tmp_path / "run", steps=6))
-    session = experiment.resume(tmp_path / "run", Length(steps=10))
+    session = start.resume(tmp_path / "run", Length(steps=10))
     assert session.resumed_from == 6
     run = finish(session)
     steps = [line["step"] for line in run.metrics() if "loss_nats" in line]
     assert steps == list(range(1, 11))
     with pytest.raises(SettingsError, match="fewer"):
-        experiment.resume(tmp_path / "run", Length(steps=4))
+        start.resume(tmp_path / "run", Length(steps=4))
 
 
 def test_resuming_a_finished_run_changes_nothing_and_gives_its_figure_again(small_text: str, tmp_path: Path) -> None:
     first = begin(small_text, tmp_path / "run")
     finish(first)
     before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
-    second = experiment.resume(tmp_path / "run")
+    second = start.resume(tmp_path / "run")
     finish(second)
     assert second.final_validation() == first.final_validation()
     assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
@@ -166,15 +168,15 @@ def test_a_run_in_bfloat16_goes_on_in_float32_where_the_processor_does_not_have_
     small_text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     finish(begin(small_text, tmp_path / "plain", steps=6))
-    finish(experiment.resume(tmp_path / "plain", Length(steps=10)))
+    finish(start.resume(tmp_path / "plain", Length(steps=10)))
     finish(begin(small_text, tmp_path / "moved", steps=6))
     planned_in_bfloat16(tmp_path / "moved")
     monkeypatch.setattr(hardware, "_processor_multiplies_bfloat16", lambda: False)
-    done = experiment.resume(tmp_path / "moved")
+    done = start.resume(tmp_path / "moved")
     finish(done)
     assert done.config.plan.precision == Run(tmp_path / "moved").config().plan.precision == "bfloat16"
     assert done.notices == ()  # nothing was left to train
-    session = experiment.resume(tmp_path / "moved", Length(steps=10))
+    session = start.resume(tmp_path / "moved", Length(steps=10))
     why = "the processor does not multiply bfloat16 itself; up to step 6 training was in bfloat16"
     assert session.notices == (f"training goes on in float32: {why}",)
     run = finish(session)
@@ -192,7 +194,7 @@ def test_a_run_in_bfloat16_that_stopped_early_keeps_its_record_where_the_process
     assert session.stopped_early
     planned_in_bfloat16(tmp_path / "run")
     monkeypatch.setattr(hardware, "_processor_multiplies_bfloat16", lambda: False)
-    again = experiment.resume(tmp_path / "run")
+    again = start.resume(tmp_path / "run")
     finish(again)
     assert again.notices == () and Run(tmp_path / "run").config().plan.precision == "bfloat16"
 
@@ -208,7 +210,7 @@ def test_leaving_the_loop_early_saves_the_last_step(small_text: str, tmp_path: P
     for event in session.events():
         if event.progress.step == 5:
             break
-    assert experiment.resume(tmp_path / "run").resumed_from == 5
+    assert start.resume(tmp_path / "run").resumed_from == 5
 
 
 @pytest.mark.parametrize("save_every", [1, 1000])
@@ -223,15 +225,15 @@ def test_a_run_that_diverges_keeps_a_model_that_can_be_used_and_a_checkpoint_tha
     with pytest.raises(DivergedError, match="stopped being finite"):
         finish(session)
     assert evaluate(charloom.load(tmp_path / "run"), small_text[:100]).symbols == 100
-    experiment.resume(tmp_path / "run")
+    start.resume(tmp_path / "run")
 
 
 def test_two_processes_cannot_train_into_one_run(small_text: str, tmp_path: Path) -> None:
     session = begin(small_text, tmp_path / "run")
     with pytest.raises(FolderError, match="is being trained by another process"):
-        experiment.resume(tmp_path / "run")
+        start.resume(tmp_path / "run")
     finish(session)
-    experiment.resume(tmp_path / "run")
+    start.resume(tmp_path / "run")
 
 
 def test_an_existing_run_is_never_overwritten(small_text: str, tmp_path: Path) -> None:
@@ -247,7 +249,7 @@ def test_that_a_run_exists_is_said_before_any_work(
 ) -> None:
     finish(begin(small_text, tmp_path / "run", steps=1))
     (tmp_path / "file").write_text("mine")
-    monkeypatch.setattr(experiment, "choose_device", None)  # what comes next
+    monkeypatch.setattr(start, "choose_device", None)  # what comes next
     for name, said in (("run", "or resume it with"), ("file", "is not a run")):
         with pytest.raises(FolderError, match=f"exists.*{said}|exists and {said}"):
             begin(small_text, tmp_path / name)
@@ -315,25 +317,25 @@ def test_a_network_that_was_asked_for_is_said_not_to_be_that_of_the_model_to_sta
     request = RunRequest(network=network, length=Length(steps=1), origin=tmp_path / "parent")
     chosen = replace(request, chosen=["network.hidden_size", "network.dropout"])
     corpus = string_corpus(small_text, CorpusConfig())
-    session = experiment.begin(corpus, chosen, run=tmp_path / "child")
+    session = start.begin(corpus, chosen, run=tmp_path / "child")
     real = charloom.load(tmp_path / "parent").config.network.hidden_size
     assert session.notices == (
         f"network.hidden_size is {real}, not 48: the network is that of the model to start from",
     )
     finish(session)
-    assert experiment.begin(corpus, replace(request, network=NetworkConfig()), run=tmp_path / "other").notices == ()
+    assert start.begin(corpus, replace(request, network=NetworkConfig()), run=tmp_path / "other").notices == ()
 
 
 def test_a_time_budget_is_kept_and_fixes_the_number_of_steps(docs_text: str, tmp_path: Path) -> None:
     started = time.monotonic()
     corpus, request = string_corpus(docs_text, CorpusConfig()), RunRequest(network=NetworkConfig(hidden_size=32))
     in_time = replace(request, length=Length(budget=8.0))
-    session = experiment.begin(corpus, in_time, run=tmp_path / "run", started=started)
+    session = start.begin(corpus, in_time, run=tmp_path / "run", started=started)
     run = finish(session)
     assert time.monotonic() - started < 1.1 * 8 + 5
     config = run.config()
     in_steps = replace(request, length=Length(steps=config.plan.steps))
-    again = experiment.begin(corpus, in_steps, run=tmp_path / "again")
+    again = start.begin(corpus, in_steps, run=tmp_path / "again")
     if not session.unfinished:
         assert weights(finish(again)) == weights(run)
 
@@ -341,7 +343,7 @@ def test_a_time_budget_is_kept_and_fixes_the_number_of_steps(docs_text: str, tmp
 def test_measuring_the_speed_of_training_leaves_the_first_weights_alone(docs_text: str, tmp_path: Path) -> None:
     corpus, request = string_corpus(docs_text, CorpusConfig()), RunRequest(network=NETWORK, training=TRAINING)
     measured, not_measured = (
-        experiment.begin(corpus, replace(request, length=length), run=tmp_path / name)
+        start.begin(corpus, replace(request, length=length), run=tmp_path / name)
         for name, length in (("measured", Length(budget=2.0)), ("not", Length(steps=5)))
     )
     assert weights(measured.run) == weights(not_measured.run)
@@ -385,7 +387,7 @@ def test_a_run_of_shuffled_lines_keeps_a_copy_that_is_read_again_as_it_was(tmp_p
     again = same_text(run, run.config())
     assert str(again.text) == str(string_corpus(text, config).text) != text
     assert run.config().corpus.shuffle == 3
-    assert experiment.resume(run.path, Length(steps=3)).trainer.step == 2
+    assert start.resume(run.path, Length(steps=3)).trainer.step == 2
 
 
 def test_what_a_model_of_several_texts_writes_from_nothing_starts_as_its_texts_start(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from charloom.errors import SettingsError
 from charloom.interruption import Interruption
 from charloom.plotting.loss_curves import read_curves
 from charloom.settings import ClassifierTrainingConfig, CorpusConfig, NetworkConfig, TrainingConfig
-from charloom.training import experiment
+from charloom.training import start
 from charloom.training.kept import Kept, kept
 from charloom.training.request import Length, RunRequest
 from charloom.training.runs import Run
@@ -41,7 +41,7 @@ def deceptive() -> str:
 def begin(text: str, run: Path, *, steps: int = STEPS, patience: int = 0) -> Session:
     training = TrainingConfig(**{**TRAINING.__dict__, "patience": patience})
     request = RunRequest(CorpusConfig(), NETWORK, training, length=Length(steps=steps))
-    return experiment.begin(string_corpus(text, CorpusConfig()), request, run=run)
+    return start.begin(string_corpus(text, CorpusConfig()), request, run=run)
 
 
 def finish(session: Session) -> Run:
@@ -173,7 +173,7 @@ def test_an_early_end_is_the_same_after_any_interruption(deceptive: str, tmp_pat
             for event in session.events(Interruption()):
                 if event.progress.step == at:
                     raise KeyboardInterrupt
-        run = finish(experiment.resume(path, Length()))
+        run = finish(start.resume(path, Length()))
         for name in ("metrics.jsonl", "model/model.safetensors", "model/README.md"):
             assert (run.path / name).read_bytes() == (whole.path / name).read_bytes(), (at, name)
 
@@ -182,10 +182,10 @@ def test_a_run_that_ended_early_goes_on_only_where_steps_are_asked_for(deceptive
     path = tmp_path / "run"
     ended = finish(begin(deceptive, path, patience=4))
     before = ended.metrics()
-    again = experiment.resume(path, Length())
+    again = start.resume(path, Length())
     assert finish(again).metrics() == before
     assert again.stopped_early
-    longer = experiment.resume(path, Length(steps=STEPS))
+    longer = start.resume(path, Length(steps=STEPS))
     finish(longer)
     assert longer.trainer.step == STEPS
 
@@ -206,7 +206,7 @@ def test_an_early_end_is_said_and_no_resume_advised(deceptive: str, charloom: An
 def test_the_card_is_that_of_the_finished_run_after_a_resume(deceptive: str, tmp_path: Path) -> None:
     run = finish(begin(deceptive, tmp_path / "run", patience=4))
     card = (run.model / "README.md").read_text()
-    finish(experiment.resume(run.path, Length()))
+    finish(start.resume(run.path, Length()))
     assert (run.model / "README.md").read_text() == card
     assert package.load(run.path).network.config.hidden_size == 16
 

@@ -30,7 +30,7 @@ from charloom.evaluation.score import evaluate, evaluate_dynamic, evaluate_folde
 from charloom.evaluation.surprisal import Surprises
 from charloom.models.language_model import LanguageModel
 from charloom.settings import CorpusConfig, DocumentKind, NetworkConfig, TrainingConfig, VocabularyKind
-from charloom.training import experiment, plan, run_text
+from charloom.training import plan, start, texts
 from charloom.training.estimates import evaluate_estimate
 from charloom.training.loop import SaveEvery
 from charloom.training.request import Length, RunRequest
@@ -70,7 +70,7 @@ def begin(text: Text | Path | str, path: Path, *, steps: int = 12, **settings: o
         opened = corpus(text, **settings)
     else:
         opened = open_text(text, config) if isinstance(text, Path) else string_corpus(text, config)
-    return experiment.begin(opened, request, run=path, save_every=SaveEvery(steps=3), disk=WatchedDisk())
+    return start.begin(opened, request, run=path, save_every=SaveEvery(steps=3), disk=WatchedDisk())
 
 
 def written(path: Path, text: str) -> Path:
@@ -124,7 +124,7 @@ def test_a_run_on_a_file_that_is_interrupted_and_resumed_is_the_uninterrupted_on
         assert event.progress.step <= 5
     events.close()
     read = passes(monkeypatch)
-    finish(experiment.resume(tmp_path / "run", save_every=SaveEvery(steps=3), disk=WatchedDisk()))
+    finish(start.resume(tmp_path / "run", save_every=SaveEvery(steps=3), disk=WatchedDisk()))
     assert differences(tmp_path / "run", tmp_path / "whole") == []
     assert read == [], "what was read once is remembered"
 
@@ -139,7 +139,7 @@ def test_a_run_on_a_large_string_is_resumed_from_its_copy_in_a_file(
     for _ in range(5):
         next(events)
     events.close()
-    finish(experiment.resume(tmp_path / "run", save_every=SaveEvery(steps=3), disk=WatchedDisk()))
+    finish(start.resume(tmp_path / "run", save_every=SaveEvery(steps=3), disk=WatchedDisk()))
     assert differences(tmp_path / "run", tmp_path / "whole") == []
 
 
@@ -157,9 +157,9 @@ def test_a_text_that_changes_under_a_run_ends_it_and_once_restored_it_can_be_res
         for _ in events:
             pass
     with pytest.raises(FolderError, match="has changed since"):
-        experiment.resume(tmp_path / "run")
+        start.resume(tmp_path / "run")
     written(text, LONG)
-    finish(experiment.resume(tmp_path / "run", save_every=SaveEvery(steps=3), disk=WatchedDisk()))
+    finish(start.resume(tmp_path / "run", save_every=SaveEvery(steps=3), disk=WatchedDisk()))
     assert differences(tmp_path / "run", tmp_path / "whole") == []
 
 
@@ -170,11 +170,9 @@ def test_a_run_on_a_text_from_standard_input_keeps_a_copy_and_is_resumed_from_it
     spooled = in_file(LONG, tmp_path / "spooled")
     request = RunRequest(network=NetworkConfig(hidden_size=4), length=Length(steps=2), device="cpu")
     opened = corpus_of(spooled, CorpusConfig(), name="text", source=STANDARD_INPUT)
-    finish(experiment.begin(opened, request, run=tmp_path / "run", disk=WatchedDisk()))
+    finish(start.begin(opened, request, run=tmp_path / "run", disk=WatchedDisk()))
     assert (tmp_path / "run" / "text.txt").read_text("utf-8") == LONG
-    assert not isinstance(
-        run_text.same_text(Run(tmp_path / "run"), Run(tmp_path / "run").config()).text.data, memoryview
-    )
+    assert not isinstance(texts.same_text(Run(tmp_path / "run"), Run(tmp_path / "run").config()).text.data, memoryview)
 
 
 def test_a_damaged_clean_copy_is_made_again_and_its_run_resumed(
@@ -193,7 +191,7 @@ def test_a_damaged_clean_copy_is_made_again_and_its_run_resumed(
             os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns))
             for survey in cached.glob("texts/*/text.json"):
                 survey.unlink()
-        assert str(run_text.same_text(run, run.config(), moved).text) == LONG
+        assert str(texts.same_text(run, run.config(), moved).text) == LONG
 
 
 # --- sections ---

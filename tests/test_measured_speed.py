@@ -1,12 +1,12 @@
 """How long measuring takes, by a clock that only work moves."""
 
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from charloom.training import budget
+from charloom.training import speed
+from charloom.training.distributed import ALONE
 
 
 class Clock:
@@ -20,7 +20,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(budget, "time", SimpleNamespace(monotonic=made))
+    monkeypatch.setattr(speed, "time", SimpleNamespace(monotonic=made))
     return made
 
 
@@ -38,17 +38,15 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def test_measuring_takes_a_small_part_of_the_budget(clock: Clock, step: float, seconds: float, measured: int) -> None:
     taken = 0
 
-    def steps() -> Iterator[int]:
+    def advance() -> None:
         nonlocal taken
-        while True:
-            clock.now += step
-            taken += 1
-            yield taken
+        clock.now += step
+        taken += 1
 
-    trainer: Any = SimpleNamespace(steps=steps)
+    trainer: Any = SimpleNamespace(advance=advance, ranks=ALONE)
     model: Any = SimpleNamespace(network=SimpleNamespace(parameter_count=lambda: 0))
     validation: Any = SimpleNamespace(characters=0)
-    found = budget.measure(trainer, model, validation, seconds)
+    found = speed.measure(trainer, model, validation, seconds)
     assert found.step == pytest.approx(step)
     assert taken - 1 == pytest.approx(measured, abs=measured // 10)  # the first one warms up
 
@@ -62,5 +60,5 @@ def test_what_takes_long_is_not_repeated(clock: Clock, step: float, calls: int) 
         done += 1
         clock.now += step
 
-    assert budget._seconds(work, 4) == pytest.approx(step)
+    assert speed._seconds(work, 4) == pytest.approx(step)
     assert done == calls

@@ -94,7 +94,7 @@ import sys
 from charloom.training.optimizers import make_optimizer
 from charloom.settings import TrainingConfig
 import torch
-for rule in ("muon", "adamw", "adam", "rmsprop", "sgd"):
+for rule in ("muon", "adamw", "adam"):
     weight = torch.nn.Parameter(torch.ones(4, 4))
     weight.grad = torch.ones(4, 4)
     make_optimizer({"layers.0": weight, "output": weight}, TrainingConfig(optimizer=rule), gates=1).step(0.1)

@@ -21,7 +21,7 @@ from charloom.models import model_folder
 from charloom.models.model_folder import read_model
 from charloom.places import cache, contents, packed, packing
 from charloom.places.located import located
-from charloom.training import experiment
+from charloom.training import start
 from models import small_model, write_folder
 from tiny_runs import TinyRun, differences, finish
 
@@ -88,7 +88,7 @@ def test_a_packed_run_has_what_a_run_has_but_not_its_lock_nor_anything_else(run:
     with zipfile.ZipFile(file_of(copy, tmp_path / "a.zip")) as archive:
         names = set(archive.namelist())
     whole = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
-    assert names == whole - {"lock"}
+    assert names == whole - {"lock", "checkpoint.safetensors.previous"}
     assert "text.txt" in names  # this run has its text from a string
 
 
@@ -422,7 +422,7 @@ def test_messages_name_what_the_user_named_and_not_the_cache(
 
 def test_a_packed_run_is_not_resumed_in_the_cache(run: Path, tmp_path: Path, own_cache: Path) -> None:
     path = file_of(run, tmp_path / "a.zip")
-    for resume in (charloom.train, experiment.resume):
+    for resume in (charloom.train, start.resume):
         with pytest.raises(FolderError, match=r"a\.zip is a file, not a run directory.*unpack it first"):
             resume(**{"resume" if resume is charloom.train else "run": path})  # type: ignore[operator]
     with pytest.raises(FolderError, match=r"somebody/letters is not a run directory: there is no such folder"):
@@ -437,7 +437,7 @@ def test_the_documents_list_every_file_that_moves() -> None:
     for table, files in (("A run", contents.RUN), ("A model folder", contents.MODEL | contents.FOR_OTHERS)):
         cells = " ".join(line.split("|")[1] for line in sections[table].splitlines() if line.startswith("| `"))
         listed = {name for name in re.findall(r"`([^`]+)`", cells) if not name.endswith("/")}
-        assert listed - {"lock", "launch.txt"} == set(files)
+        assert listed - {"lock", "launch.txt", "checkpoint.safetensors.previous"} == set(files)
     share = (docs / "how-to" / "share.md").read_text()
     said = next(part for part in share.split("\n\n") if "fetched or unpacked, each up to a size" in part)
     assert set(re.findall(r"`([^`]+)`", said)) == set(contents.MODEL)

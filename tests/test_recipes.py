@@ -12,7 +12,8 @@ import pytest
 import charloom
 from charloom.machine import hardware
 from charloom.settings import NetworkConfig, TrainingConfig
-from charloom.training import budget, recipes
+from charloom.training import plan, recipes
+from charloom.training import speed as speeds
 from charloom.training.plan import by_recipe
 from charloom.training.recipes import fill_in, restraint, size
 
@@ -33,7 +34,7 @@ def choose(
         return speed * (512 / network.hidden_size) ** 2
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(budget, "characters_per_second", measured)
+        patch.setattr(speeds, "characters_per_second", measured)
         return by_recipe(
             *(network, TrainingConfig(), chosen),
             characters=characters,
@@ -93,7 +94,7 @@ def test_little_time_means_small_steps() -> None:
 
 def test_readings_are_those_of_the_network_that_is_trained() -> None:
     network, _, recipe = choose(10**6, 20, 50_000)
-    readings = budget.SHARE * 20 * 50_000 * (512 / network.hidden_size) ** 2 / 10**6
+    readings = plan.SHARE * 20 * 50_000 * (512 / network.hidden_size) ** 2 / 10**6
     assert network.hidden_size < 512
     assert (
         f"1x{network.hidden_size} LSTM on {50_000 * (512 / network.hidden_size) ** 2:,.0f} characters" in recipe.reason
@@ -146,7 +147,7 @@ def test_a_tied_network_keeps_one_size(chosen: str | None) -> None:
 def test_a_network_is_no_larger_than_its_bfloat16_gradient_is_right(
     right: bool, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(budget, "characters_per_second", lambda *_: 1e6)
+    monkeypatch.setattr(speeds, "characters_per_second", lambda *_: 1e6)
     monkeypatch.setattr(hardware, "_processor_multiplies_bfloat16", lambda: True)
     monkeypatch.setattr(hardware, "_gradient_is_right", lambda _: right)
     network, _, _ = by_recipe(

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from charloom.training.checkpoints import record
+
 COUNT = 8
 posix = pytest.mark.skipif(os.name != "posix", reason="these signals are sent on POSIX systems")
 
@@ -116,20 +118,19 @@ def test_nohup_lets_a_training_go_on(text: Path) -> None:
 
 
 @posix
-def test_the_message_says_up_to_which_step_is_saved_where_somebody_insists(text: Path) -> None:
+def test_a_second_signal_that_insists_loses_what_is_not_saved_and_says_so(text: Path) -> None:
     code = (
         "import signal, sys\n"
         "from charloom import interruption\n"
         "from charloom.training.optimizers import Together\n"
-        "interruption.SAME_PRESS = 0.0\n"
         "step, count = Together.step, iter(range(1, 1000))\n"
         "def pressed(self, rate):\n"
-        "    self._optimizers[0].step(rate)\n"
         "    if next(count) == 12:\n"
+        "        interruption.SAME_PRESS = 0.0\n"
         "        for _ in range(2): signal.raise_signal(signal.SIGINT)\n"
-        "    self._optimizers[1].step(rate)\n"
+        "    step(self, rate)\n"
         "Together.step = pressed\n"
-        "from charloom.__main__ import main\n"
+        "from charloom.cli.main import main\n"
         "main()\n"
     )
     command = [sys.executable, "-c", code, *training(text, "--steps", "40", "--save-every", "5")[3:]]
@@ -141,7 +142,6 @@ def test_the_message_says_up_to_which_step_is_saved_where_somebody_insists(text:
 
 def assert_saved_all(run: Path) -> None:
     """The lines of the log and the checkpoint end at the same step."""
-    (checkpoint,) = (run / "checkpoints").iterdir()
-    position = json.loads((checkpoint / "position.json").read_text())
+    position = record(run)["position"]
     assert (run / "metrics.jsonl").stat().st_size == position["metrics_bytes"]
     assert position["step"] > 0

@@ -16,7 +16,9 @@ from charloom.machine.hardware import choose_device
 from charloom.places import ready_made
 from charloom.places.ready_made import READY_MADE
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
-from charloom.training import budget, experiment, starting_point
+from charloom.training import speed as speeds
+from charloom.training import start, starting_point
+from charloom.training.distributed import ALONE
 from charloom.training.request import Length, RunRequest
 from charloom.training.starting_point import MOST_BITS, SMALL, UNKNOWN_BITS, bits_per_character, may_choose
 
@@ -144,13 +146,13 @@ def test_a_text_that_is_not_near_starts_from_english_only_if_there_is_time_to_re
     def speed(device: Any, precision: Any, network: NetworkConfig, *more: Any) -> float:
         return from_english if network.hidden_size == 768 else from_nothing
 
-    monkeypatch.setattr(budget, "characters_per_second", speed)
+    monkeypatch.setattr(speeds, "characters_per_second", speed)
     monkeypatch.setattr(starting_point, "bits_per_character", lambda *_: bits)
     monkeypatch.setattr(time, "monotonic", lambda: 1000.0)  # nothing takes any time
     request = RunRequest(automatic=True, chosen=(), length=Length(budget=1.5))
     corpus = string_corpus(docs_text[:12_000], CorpusConfig())
-    filled, recipe, parent, why = experiment._choose(
-        request, corpus, started=1000.0, device=choose_device("cpu"), processes=None
+    filled, recipe, parent, why = start._choose(
+        request, corpus, started=1000.0, device=choose_device("cpu"), ranks=ALONE
     )
     assert (parent is None) == (starts is None) == (filled.origin is None)
     assert recipe is not None

@@ -30,17 +30,14 @@ from charloom.study.folders import SearchName
 from charloom.study.outcomes import Outcome
 from charloom.study.terms import Terms
 from charloom.study.trials import Study
-from charloom.training.checkpoints import Manifest, Pointer, Position
+from charloom.training.checkpoints import Position
 from charloom.training.runs import Plan, RunConfig
-from charloom.training.tasks import Task
 
 RECORDS = (
     RunConfig,
     ModelConfig,
     VocabularyRecord,
     Position,
-    Manifest,
-    Pointer,
     ClassifierConfig,
     ClassifierRunConfig,
     Outcome,
@@ -51,7 +48,6 @@ RECORDS = (
     CopyRecord,
     Header,
     Layout,
-    Task,
     Mark,
 )
 
@@ -260,11 +256,6 @@ def test_a_list_has_its_length_its_types_and_its_range(split: object, said: str)
     plain = {"vocabulary": "characters", "documents": "none", "shuffle": 0, "encoding": "utf-8", "column": ""}
     raw = json.dumps({"split": split, **plain}).encode()
     assert said in refused(settings.CorpusConfig, raw)
-
-
-def test_names_that_are_free_still_have_values_of_one_type() -> None:
-    raw = strict_json.dump(Manifest({"a": "1"}, {}))
-    assert "files.a should be a text, not 1" in refused(Manifest, raw.replace(b'"1"', b"1"))
 
 
 def test_a_value_outside_its_range_is_refused_with_the_name_of_the_file() -> None:

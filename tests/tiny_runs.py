@@ -14,7 +14,7 @@ from charloom.data.datasets import dataset
 from charloom.data.text_sources import string_corpus
 from charloom.settings import Cell, CorpusConfig, DocumentKind, NetworkConfig, TrainingConfig
 from charloom.storage.atomic_files import Disk
-from charloom.training import experiment
+from charloom.training import start
 from charloom.training.loop import SaveEvery
 from charloom.training.request import Length, RunRequest
 from charloom.training.session import Session
@@ -47,7 +47,7 @@ class TinyRun:
             device="cpu",
             precision="float32",
         )
-        return experiment.begin(
+        return start.begin(
             corpus or string_corpus(sample_text(self.characters), config),
             request,
             run=path,
@@ -61,7 +61,7 @@ class TinyRun:
             return self.begin(path, disk)
         save_every = SaveEvery(steps=self.save_every)
         length = Length(steps=self.extended_to)
-        return experiment.resume(path, length, save_every=save_every, disk=disk or WatchedDisk())
+        return start.resume(path, length, save_every=save_every, disk=disk or WatchedDisk())
 
 
 def finish(session: Session) -> None:
@@ -174,5 +174,5 @@ class WatchedDisk(Disk):
         self.operation("force_folder", lambda path: None, path)
 
 
-EVERY_OPERATION = {name for name in vars(Disk) if not name.startswith("_")}
-"""The names of all disk operations."""
+EVERY_OPERATION = {"open", "write", "force", "truncate", "close", "rename", "make_folder", "force_folder"}
+"""The disk operations of a training that nothing interrupts."""

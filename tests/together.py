@@ -123,7 +123,7 @@ def _serve() -> None:
     import torch._dynamo  # otherwise the first step imports it, in every process again
 
     import charloom.cli.train
-    import charloom.training.following  # noqa: F401
+    import charloom.training.train  # noqa: F401
 
     torch.set_num_threads(1)
     for line in sys.stdin:
@@ -159,14 +159,7 @@ def _work(arguments: list[str]) -> int:
 def _hurry() -> None:
     """Wait less for others, and write without flushing."""
     from charloom.storage.atomic_files import Disk
-    from charloom.training import processes
 
-    if "TEST_PATIENCE" in os.environ:
-        processes.PATIENCE = float(os.environ["TEST_PATIENCE"])
-        processes.BEAT = processes.PATIENCE / 8
-    processes.GATHERING = float(os.environ.get("TEST_GATHERING", "60"))
-    if "TEST_VERSION" in os.environ:
-        processes.__version__ = os.environ["TEST_VERSION"]  # type: ignore[attr-defined]
     Disk.force = Disk.force_folder = lambda self, place: None  # type: ignore[assignment,method-assign]
 
 

@@ -12,7 +12,7 @@ from charloom.machine.collector import collect_later  # noqa: E402
 
 collect_later()
 
-from charloom.interruption import end_on_signals, ignore_signals  # noqa: E402
+from charloom.interruption import catch_signals, ignore_signals  # noqa: E402
 
 
 def main() -> None:
@@ -20,16 +20,14 @@ def main() -> None:
     import sys
 
     try:
-        try:
-            end_on_signals()  # only once it can be caught
+        with catch_signals(command=True):
             from charloom.cli.main import main as command
 
             command()
-        finally:
-            ignore_signals()
     except KeyboardInterrupt as interrupt:
-        ignore_signals()
         sys.exit(getattr(interrupt, "exit_code", 130))
+    finally:
+        ignore_signals()
 
 
 if __name__ == "__main__":

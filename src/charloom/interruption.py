@@ -1,22 +1,16 @@
-"""Ctrl-C, SIGTERM and SIGHUP, acted on between two steps and never within one.
+"""Ctrl-C, SIGTERM and SIGHUP.
 
-Inside `Interruption.hold()` a signal waits until the block is done, and then goes to the handler that would have
-received it: ours (`catch_signals`, `end_on_signals`), Python's, or the user's own. A signal that comes a second or more
-after the first is from someone who will not wait: it goes to its handler at once, wherever the program is, and
-`at_once` says that nothing more should be saved. One that comes sooner counts as the same key press: terminals, shells
-and programs that start others often send two.
-
-An exception inside an import would leave a module half imported, be swallowed, or abort the process (as in torch), so
-none is raised there.
+Inside `Interruption.deferred()` a signal only sets a flag, `asked`, which a loop looks at between two steps, so that no
+step is ever half done. Elsewhere it raises `Interrupted` where the program is. A signal that comes a second or more
+after the first is from someone who will not wait: it ends the work at once, and nothing more is saved. One that comes
+sooner counts as the same key press: terminals, shells and programs that start others often send two.
 """
 
-import _thread
 import os
 import signal
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -25,18 +19,6 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 
 SAME_PRESS = 1.0
 """Within this many seconds, another signal counts as the first one."""
-
-_AGAIN = 0.05
-"""A signal that came during an import is sent again after this many seconds."""
-
-Handler = Callable[[int, FrameType | None], object]
-
-_came = threading.Event()
-
-
-def signal_came() -> bool:
-    """Whether this process has been asked to end, by a signal that one of the handlers here received."""
-    return _came.is_set()
 
 
 class Interrupted(KeyboardInterrupt):
@@ -48,106 +30,79 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Interruption:
-    """Whether a signal may be acted on now, and whether the user insists."""
+    """What signals do; `catch_signals` installs it."""
 
-    def __init__(self) -> None:
-        self.at_once = False
-        "Whether a later signal interrupted what the first one was waiting for."
+    def __init__(self, *, command: bool = False) -> None:
+        self.asked = 0
+        "The number of the first signal that came; 0 for none."
         self._first: float | None = None
-        self.waiting: int | None = None
-        "The number of the signal that is being held back."
-        self._held = self._raised = False
-        self._imports = _imports(sys._getframe())
+        self._deferred, self._command = False, command
 
     @contextmanager
-    def hold(self) -> Iterator[None]:
-        """Hold signals back until the block is done; does nothing outside the main thread, where none are handled."""
-        if self._held or threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before: dict[int, Handler] = {}
-        waiting: list[int] = []
-        self.waiting = None
-
-        def wait(number: int, frame: FrameType | None) -> None:
-            if not self._held:  # it came while the handlers were being swapped
-                before[number](number, frame)
-            elif self._insists():
-                self.at_once = True
-                before[number](number, frame)
-                self.at_once, self._first = False, None  # the handler did not raise, so nothing ended
-            else:
-                waiting.append(number)
-                self.waiting = waiting[0]
-
+    def deferred(self) -> Iterator[None]:
+        """Within the block a signal only sets `asked`."""
+        before, self._deferred = self._deferred, True
         try:
-            for number in SIGNALS:
-                handler = signal.getsignal(number)
-                if callable(handler):  # the system's default action, or none, runs no Python code
-                    before[number] = handler
-                    signal.signal(number, wait)
-            self._held = True
             yield
         finally:
-            self._held = False
-            for number, handler in before.items():
-                signal.signal(number, handler)
-        self.waiting = None
-        for number in waiting:
-            before[number](number, sys._getframe())
-        if waiting:
-            self._first = None
+            self._deferred = before
 
-    def ending(self) -> None:
-        """Record that some handler acted on a signal; the next one is not the first."""
-        self._first = self._first or time.monotonic()
+    @contextmanager
+    def immediate(self) -> Iterator[None]:
+        """Within the block a signal raises `Interrupted`, even inside `deferred()`; so does one that came before."""
+        before, self._deferred = self._deferred, False
+        try:
+            self.heed()
+            yield
+        finally:
+            self._deferred = before
 
-    def _insists(self) -> bool:
-        _came.set()
-        if self._first is None:
-            self._first = time.monotonic()
-            return False
-        return time.monotonic() - self._first >= SAME_PRESS
+    def heed(self) -> None:
+        """Raise `Interrupted`, once, if a signal came."""
+        asked, self.asked = self.asked, 0
+        if asked:
+            raise Interrupted(asked)
 
-    def _signal(self, number: int, frame: FrameType | None) -> None:
-        if _imports(frame) > self._imports:
-            _thread.start_new_thread(_send_again, (number,))
+    def receive(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal. A command that would not wait, or that is importing a module, ends on the spot."""
+        now = time.monotonic()
+        insists = self._first is not None and now - self._first >= SAME_PRESS
+        if self._first is not None and not insists:
             return
-        insists = self._insists()
-        if insists or not self._raised:
-            self._raised = True
+        self._first = self._first or now
+        if self._command and (insists or _importing(frame)):
+            os._exit(128 + number)
+        if insists or not self._deferred:
+            self.asked = 0
             raise Interrupted(number)
+        self.asked = number
 
 
 @contextmanager
-def catch_signals() -> Iterator[Interruption]:
-    """Make signals raise `Interrupted` within the block; only in the main thread, where Python allows handlers."""
-    interruption = Interruption()
-    if threading.current_thread() is not threading.main_thread():
+def catch_signals(*, command: bool = False) -> Iterator[Interruption]:
+    """Handle signals within the block by the `Interruption` that it gives, or by the one that is installed already.
+
+    `command` says that this process does nothing else. Only the main thread may handle signals; elsewhere nothing is
+    installed. A signal that nobody heeded raises `Interrupted` after the block.
+    """
+    installed = _installed()
+    if installed is not None or threading.current_thread() is not threading.main_thread():
+        interruption = installed or Interruption()
         yield interruption
+        interruption.heed()
         return
-    before = _install(interruption._signal)
+    interruption = Interruption(command=command)
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    for number, handler in before.items():
+        if handler is not None and (handler != signal.SIG_IGN or number in (signal.SIGINT, signal.SIGTERM)):
+            signal.signal(number, interruption.receive)  # an ignored SIGHUP stays ignored, as nohup wants
     try:
         yield interruption
+        interruption.heed()
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def end_on_signals() -> None:
-    """From now on, make a signal end this process with exit code 128 + its number and no traceback: a command's first
-    line.
-
-    It raises `Interrupted`, once; during an import, or if the user insists, the process ends on the spot.
-    """
-    interruption = Interruption()
-
-    def end(number: int, frame: FrameType | None) -> None:
-        if _imports(frame) or interruption._insists():
-            os._exit(128 + number)
-        interruption._signal(number, frame)
-
-    _install(end)
+            if handler is not None:
+                signal.signal(number, handler)
 
 
 def ignore_signals() -> None:
@@ -156,35 +111,18 @@ def ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _install(handler: Handler) -> "dict[int, Handler | signal.Handlers | int]":
-    """Install `handler` for the signals and return the previous handlers. An ignored SIGHUP stays ignored, as `nohup`
-    wants.
-
-    An ignored SIGINT is taken: a shell ignores it for background commands, where `kill -INT` is meant to save.
-    """
-    before: dict[int, Handler | signal.Handlers | int] = {}
-    for number in SIGNALS:
-        now = signal.getsignal(number)
-        if now is None or (now == signal.SIG_IGN and number not in (signal.SIGINT, signal.SIGTERM)):
-            continue
-        before[number] = now
-        signal.signal(number, handler)
-    return before
+def _installed() -> Interruption | None:
+    """The interruption whose handler is in place, if this is the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        return None
+    owner = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
+    return owner if isinstance(owner, Interruption) else None
 
 
-def _imports(frame: FrameType | None) -> int:
-    """How many imports are in progress in `frame` and its callers."""
-    count = 0
+def _importing(frame: FrameType | None) -> bool:
+    """Whether an import is in progress; an exception would leave its module half imported."""
     while frame is not None:
-        count += frame.f_code.co_filename == "<frozen importlib._bootstrap>"
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
         frame = frame.f_back
-    return count
-
-
-def _send_again(number: int) -> None:
-    """Send a signal to this process a moment later, from a thread without locks: a handler may not wait for one."""
-    time.sleep(_AGAIN)
-    if hasattr(signal, "pthread_kill"):  # to the main thread, so that it wakes up
-        signal.pthread_kill(threading.main_thread().ident, number)  # type: ignore[arg-type]
-    else:
-        signal.raise_signal(number)
+    return False

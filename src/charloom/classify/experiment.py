@@ -111,18 +111,17 @@ def resume(
     with locked(run) as lock:
         if data is not None:
             config = replace(config, rows=replace(config.rows, source=str(data.resolve())))
-        rows, fresh = _same_rows(here, config), not checkpoints.exist(run)
-        parent = load(config.origin.path) if fresh and config.origin else None
+        checkpoints.demand_checkpoint(run, config.charloom)
         choice = same_device(config.plan.device, device)
-        prepared = prepare(rows, config, parent, choice)
-        if not fresh and load_classifier(here.model).config != prepared.classifier.config:
+        prepared = prepare(_same_rows(here, config), config, None, choice)
+        if load_classifier(here.model).config != prepared.classifier.config:
             raise FolderError(
                 f"{here.model} does not hold the model in {run / 'config.json'}; restore them from a copy"
             )
         precision = same_precision(config.plan.precision, choice.name, config.network.cell, config.network.hidden_size)
         possible = replace(config, plan=replace(config.plan, **precision))
         trainer = prepared.trainer(possible)
-        opened = reopen(disk, run, lock, trainer, lambda: prepared.files(possible, trainer))
+        opened = reopen(disk, run, lock, trainer)
         session = ClassifierSession(opened, config, trainer, prepared, save_every)
         session.go_on(before, precision)
         return session

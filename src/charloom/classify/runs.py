@@ -2,7 +2,7 @@
 
 config.json        what is trained, how, on which rows; written before the first step
 text.txt           a copy of the rows, only if they came from standard input or from Python
-metrics.jsonl, clock.jsonl, model/, checkpoint.json, checkpoints/, lock: as in `charloom.training.runs`
+metrics.jsonl, clock.jsonl, model/, checkpoint.safetensors, lock: as in `charloom.training.runs`
 """
 
 from dataclasses import dataclass

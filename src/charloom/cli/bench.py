@@ -45,7 +45,7 @@ def _measure(run: str | None, seconds: float) -> dict[str, Any]:
     from charloom.generation.writer import Writer
     from charloom.machine.hardware import choose_device, choose_precision, machine
     from charloom.settings import NetworkConfig
-    from charloom.training import budget
+    from charloom.training.speed import characters_per_second
 
     writer = Writer.load(run) if run else Writer(speed.fresh_model(NetworkConfig()))
     device = choose_device("auto")
@@ -57,7 +57,7 @@ def _measure(run: str | None, seconds: float) -> dict[str, Any]:
             "device": device.name,
             "precision": precision.name,
             "precision_reason": precision.reason,
-            "characters_per_second": budget.characters_per_second(device, precision),
+            "characters_per_second": characters_per_second(device, precision),
         },
         "writing": {
             "network": f"{network.cell} {network.layers}x{network.hidden_size}",

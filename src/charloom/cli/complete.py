@@ -90,8 +90,8 @@ def _counts(run: str) -> "NextWords | None":
     from charloom.complete.word_counts import WordCounts
     from charloom.complete.word_files import counted_words
     from charloom.models.model_folder import is_run
-    from charloom.training.run_text import same_text
     from charloom.training.runs import as_run
+    from charloom.training.texts import same_text
 
     if not is_run(run):
         return counted_words(run)

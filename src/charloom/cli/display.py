@@ -1,6 +1,5 @@
 """Shows the progress of training on the command line."""
 
-from collections.abc import Callable
 from typing import Any
 
 from charloom.cli.output import say, stopped
@@ -9,10 +8,8 @@ from charloom.training.display import display
 from charloom.training.loop import TrainingLoop
 
 
-def show_training(
-    session: TrainingLoop[Any], interruption: Interruption, again: str, between: Callable[[], str] = lambda: ""
-) -> None:
-    """Train to the end and show the progress, and after each step the text of `between()` unless it is empty.
+def show_training(session: TrainingLoop[Any], interruption: Interruption, again: str) -> None:
+    """Train to the end and show the progress.
 
     If interrupted, say how far the run is saved, and that the command `again` resumes it.
     """
@@ -20,9 +17,11 @@ def show_training(
         with display(session.trainer.total, session.trainer.step) as shown:
             for event in session.events(interruption):
                 shown.show(event)
-                text = between()
-                if text:
-                    shown.say(text)
     except Interrupted:
-        say(stopped(session, again))
+        say_stopped(session, again)
         raise
+
+
+def say_stopped(session: TrainingLoop[Any], again: str) -> None:
+    """Say how far an interrupted run is saved, and that the command `again` resumes it."""
+    say(stopped(session, again))

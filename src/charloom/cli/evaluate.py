@@ -70,8 +70,8 @@ def evaluate(
     from charloom.evaluation.baselines import compare
     from charloom.evaluation.score import evaluate as score
     from charloom.evaluation.score import evaluate_dynamic
-    from charloom.training.run_text import text_to_evaluate
     from charloom.training.runs import load
+    from charloom.training.texts import text_to_evaluate
 
     if many.given:
         options = {"--baselines": baselines, "--verify": verify, "--dynamic": dynamic}

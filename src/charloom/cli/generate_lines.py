@@ -18,8 +18,8 @@ def known_lines(run: str, writer: "Writer", compare: Path | None) -> "Lines":
     """The lines to compare with: those of a list, or of the run's training text. Raises `SettingsError`."""
     from charloom.generation.novelty import Lines
     from charloom.models.model_folder import is_run
-    from charloom.training.run_text import same_text
     from charloom.training.runs import as_run
+    from charloom.training.texts import same_text
 
     if writer.config.documents != "lines":
         raise SettingsError(

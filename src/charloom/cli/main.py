@@ -18,7 +18,7 @@ from charloom.cli.sources import Sources, prepare  # noqa: E402
 from charloom.cli.streams import ReaderGone, open_streams, settle  # noqa: E402
 from charloom.errors import CharloomError, SettingsError  # noqa: E402
 from charloom.errors.options import named_as_flags  # noqa: E402
-from charloom.machine.launch import launch, quiet_processes, speaks_for_its_machine  # noqa: E402
+from charloom.machine.launch import local_rank, processes, quiet_processes  # noqa: E402
 from charloom.places import notices  # noqa: E402
 from charloom.version import __version__  # noqa: E402
 
@@ -119,7 +119,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 def _demand_one_process(arguments: Sequence[str]) -> None:
     """Raise `SettingsError` if a verb that does its work alone was started several times at once."""
-    if arguments and arguments[0] in VERBS and arguments[0] != "train" and launch() is not None:
+    if arguments and arguments[0] in VERBS and arguments[0] != "train" and processes() > 1:
         raise SettingsError(
             f"charloom {arguments[0]} works in one process; start it without torchrun, which is for charloom train"
         )
@@ -127,7 +127,7 @@ def _demand_one_process(arguments: Sequence[str]) -> None:
 
 def complain(message: str) -> None:
     """Print one line on standard error; of several processes on a machine, one does."""
-    if speaks_for_its_machine():
+    if local_rank() == 0:
         print(f"charloom: {' '.join(without_passwords(message).split())}", file=sys.stderr)
 
 

@@ -53,8 +53,8 @@ def report(
     from charloom.models.model_folder import is_run
     from charloom.report.report import write_report
     from charloom.settings import SamplingConfig
-    from charloom.training.run_text import text_to_evaluate
     from charloom.training.runs import load
+    from charloom.training.texts import text_to_evaluate
 
     SamplingConfig(temperature=temperature)
     if written < 0 or seed < 0:

@@ -1,24 +1,21 @@
 """charloom train"""
 
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from charloom.cli.main import STARTED
 from charloom.cli.output import print_json, say
-from charloom.cli.run_options import RunOptions
+from charloom.cli.run_options import NONE, RunOptions
 from charloom.cli.sources import HYPHEN, Chosen
 from charloom.durations import seconds
 from charloom.errors import SettingsError
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
-from charloom.training.restarts import demand_name, is_ours
 
 if TYPE_CHECKING:
-    from charloom.interruption import Interruption
-    from charloom.machine.launch import Launch
-    from charloom.training.processes import Processes
-    from charloom.training.request import Length
+    from charloom.data.corpus import Corpus
+    from charloom.training.loop import Event
     from charloom.training.session import Session
 
 
@@ -63,121 +60,88 @@ def train(
     sample_every
         How often to show a text by the current model: 1m.
     """
-    from charloom.cli.display import show_training
-    from charloom.interruption import Interrupted, catch_signals
-    from charloom.machine.launch import launch
-    from charloom.training.request import Length
+    from charloom.cli.display import say_stopped
+    from charloom.interruption import Interrupted
+    from charloom.training.train import train as train_in_library
 
-    length = Length(steps=steps, epochs=epochs, budget=seconds(time_budget) if time_budget else None)
-    sampling = seconds(sample_every) if sample_every else None
-    with catch_signals() as interruption, _together(launch()) as processes:
-        if processes is not None and not processes.leads:
-            _follow(processes, interruption, text or moved)
-            return
-        if options.resume or is_ours(options.run, launch()):
-            session = _resume(options, length if options.resume else Length(), moved, processes)
-        else:
-            session = _begin(options, length, text, moved, corpus, network, training, chosen, processes)
-        _introduce(session, automatic=options.automatic)
-        try:
-            show_training(session, interruption, _again(session), between=_Samples(session, sampling).due)
-        except Interrupted:
-            _say_kept(session)
-            raise
-    _conclude(session)
-    if options.json:
-        print_json(_result(session))
+    report = _Report(options, seconds(sample_every) if sample_every else None)
+    settings: dict[str, Any]
+    if options.resume:
+        settings = {"resume": options.resumed, "text": moved}
+    else:
+        settings = {
+            "run": options.run,
+            "text": _opened(text, moved, options, corpus),
+            "corpus": corpus,
+            "network": network,
+            "training": training,
+            "origin": None if options.from_ == NONE else options.from_,
+            "precision": options.precision,
+            "chosen": chosen,
+            "started": STARTED,
+        }
+    try:
+        train_in_library(
+            **settings,
+            time_budget=time_budget,
+            epochs=epochs,
+            steps=steps,
+            device=options.device,
+            save_every=options.saving,
+            on_start=report.start,
+            callback=report.show,
+            progress=True,
+        )
+    except Interrupted:
+        if report.session is not None:
+            say_stopped(report.session, _again(report.session))
+            _say_kept(report.session)
+        raise
+    if report.session is not None:  # this process leads
+        _conclude(report.session)
+        if options.json:
+            print_json(_result(report.session))
 
 
-def _together(launch: "Launch | None") -> AbstractContextManager["Processes | None"]:
-    """The processes that train together, if there are several."""
-    if launch is None:
-        return nullcontext()
-    from charloom.training.processes import joined
-
-    return joined(launch)
-
-
-def _follow(processes: "Processes", interruption: "Interruption", text: str | None) -> None:
+def _opened(text: str | None, moved: str | None, options: RunOptions, corpus: CorpusConfig) -> "Corpus":
     from charloom.data.text_sources import open_text
-    from charloom.training.following import follow
-
-    follow(processes, interruption, None if text is None else lambda config: open_text(text, config))
-
-
-def _resume(options: RunOptions, length: "Length", moved: str | None, processes: "Processes | None") -> "Session":
-    from charloom.training.experiment import resume
-
-    return resume(
-        options.resumed,
-        length,
-        text=moved,
-        device=options.device,
-        save_every=options.saving,
-        processes=processes,
-    )
-
-
-def _begin(
-    options: RunOptions,
-    length: "Length",
-    text: str | None,
-    moved: str | None,
-    corpus: CorpusConfig,
-    network: NetworkConfig,
-    training: TrainingConfig,
-    chosen: frozenset[str],
-    processes: "Processes | None",
-) -> "Session":
-    from charloom.cli.main import STARTED
-    from charloom.data.text_sources import open_text
-    from charloom.training.experiment import begin
-    from charloom.training.request import RunRequest
+    from charloom.machine.launch import processes
     from charloom.training.runs import demand_free
 
     if moved is not None:
         raise SettingsError("--text is only for --resume; give the text to train on without --text")
     if text is None:
         raise SettingsError("there is no text to train on; give a file, a folder, - or the name of a corpus")
-    if processes is not None:
-        demand_name(processes.launch, options.run)
-        if text == HYPHEN:
-            raise SettingsError("several processes cannot share standard input; give a file that each of them can read")
-    demand_free(options.run)  # before a large text is read
-    request = RunRequest(
-        *(corpus, network, training),
-        length=length,
-        origin=options.origin,
-        automatic=options.automatic,
-        device=options.device,
-        precision=options.precision,
-        chosen=chosen,
-    )
-    return begin(
-        open_text(text, corpus),
-        request,
-        run=options.run,
-        save_every=options.saving,
-        started=STARTED,
-        processes=processes,
-    )
+    if processes() == 1:
+        demand_free(options.run)  # before a large text is read
+    elif text == HYPHEN:
+        raise SettingsError("several processes cannot share standard input; give a file that each of them can read")
+    return open_text(text, corpus)
 
 
-class _Samples:
-    """Shows a text by the current model from time to time; it only reads the weights."""
+class _Report:
+    """Says what a training does: before it, and from time to time by a text that the model writes."""
 
-    def __init__(self, session: Any, every: float | None) -> None:
-        self._session, self._every, self._last = session, every, session.seconds
+    def __init__(self, options: RunOptions, every: float | None) -> None:
+        self._options, self._every, self._last = options, every, 0.0
+        self.session: Session | None = None
 
-    def due(self) -> str:
-        """A text to show now, or an empty string."""
+    def start(self, session: "Session") -> None:
+        """Introduce the training."""
+        self.session, self._last = session, session.seconds
+        _introduce(session, automatic=self._options.automatic)
+
+    def show(self, event: "Event[Any]") -> str:
+        """A text to show now, or an empty string; it only reads the weights."""
         from charloom.generation.generate import generate
 
-        if self._every is None or self._session.seconds - self._last < self._every:
+        assert self.session is not None, "training has started"
+        if self._every is None or event.seconds - self._last < self._every:
             return ""
-        text = "".join(generate(self._session.model, "", length=200, temperature=0.8, seed=self._session.trainer.step))
-        self._last = self._session.seconds
-        return f"--- step {self._session.trainer.step:,} writes:\n{text}\n---"
+        step = event.progress.step
+        text = "".join(generate(self.session.model, "", length=200, temperature=0.8, seed=step))
+        self._last = self.session.seconds
+        return f"--- step {step:,} writes:\n{text}\n---"
 
 
 def _introduce(session: Any, *, automatic: bool) -> None:
@@ -234,12 +198,12 @@ def _introduce(session: Any, *, automatic: bool) -> None:
 
 
 def _say_processes(session: Any) -> None:
-    processes, streams = session.trainer.processes, session.config.plan.streams
-    if processes is None:
+    ranks, streams = session.trainer.ranks, session.config.plan.streams
+    if ranks.count == 1:
         _say_unused(session.config.plan)
     else:
-        rows = streams / processes.count
-        say(f"{processes.count} processes train together; each reads about {rows:.3g} of the {streams} rows of a step")
+        rows = streams / ranks.count
+        say(f"{ranks.count} processes train together; each reads about {rows:.3g} of the {streams} rows of a step")
 
 
 def _say_unused(plan: Any) -> None:
@@ -279,9 +243,9 @@ def _held(config: Any) -> str:
 
 
 def _again(session: Any) -> str:
-    processes = session.trainer.processes
-    command = "charloom" if processes is None else processes.launch.command
-    return f"{command} train --resume --run {session.run.path}"
+    from charloom.machine.launch import command
+
+    return f"{command()} train --resume --run {session.run.path}"
 
 
 def _conclude(session: Any) -> None:

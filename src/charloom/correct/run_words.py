@@ -9,8 +9,8 @@ from charloom.correct.word_lists import known_words, words_of_model
 from charloom.errors import CharloomError, SettingsError, shown
 from charloom.errors.options import option
 from charloom.models.model_folder import is_run
-from charloom.training.run_text import same_text
 from charloom.training.runs import as_run
+from charloom.training.texts import same_text
 
 MOVED = 'name where it is now with --text after a passage: charloom correct {run} "a passage" --text NEW'
 

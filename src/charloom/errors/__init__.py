@@ -6,7 +6,6 @@
     |-- FolderError         a run directory or a model folder that cannot be used
     |-- StorageError        the disk refused an operation
     |-- DivergedError       the loss stopped being a finite number
-    |-- UnfinishedStepError a training step was interrupted halfway
     |-- NotFiniteError      a model's output is not a finite number
     |-- ProcessesError      another process of the same training ended, or cannot be reached
     `-- MissingExtraError   an optional package is not installed
@@ -56,10 +55,6 @@ class DivergedError(CharloomError):
 
     SIGN = "stopped being finite"
     "Every such message contains these words, so that a process that watches a training can recognise a divergence."
-
-
-class UnfinishedStepError(CharloomError):
-    """A training step was interrupted halfway; only the last checkpoint can be used."""
 
 
 class NotFiniteError(CharloomError):

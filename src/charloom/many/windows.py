@@ -17,8 +17,8 @@ from charloom.evaluation.reading import Predicted, carried_batches, read, window
 from charloom.evaluation.score import Score, text_to_score
 from charloom.machine.workers import check, in_order
 from charloom.models.language_model import CHUNK
-from charloom.training.run_text import text_to_evaluate
 from charloom.training.runs import load
+from charloom.training.texts import text_to_evaluate
 
 PARTS = 4
 """Parts of the windows for each worker, so that none waits long for the last one."""

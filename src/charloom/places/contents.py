@@ -34,16 +34,18 @@ RUN = {
     "metrics.jsonl": 1024 * MEBIBYTE,
     "clock.jsonl": 1024 * MEBIBYTE,
     "text.txt": 2048 * MEBIBYTE,
-    "checkpoint.json": strict_json.LARGEST_JSON,
+    "checkpoint.safetensors": 8192 * MEBIBYTE,
 }
 """The files at the top of a run, without its lock."""
 
-_CHECKPOINT = re.compile(r"checkpoints/step-[0-9]{8,20}(?:-evaluated|-finished)?/(?:[a-z]+\.safetensors|[a-z]+\.json)")
+_OLD_CHECKPOINT = re.compile(
+    r"checkpoint\.json|checkpoints/step-[0-9]{8,20}(?:-evaluated|-finished)?/(?:[a-z]+\.safetensors|[a-z]+\.json)"
+)
 
 
 def largest(name: str, *, run: bool) -> int | None:
     """How long the file called `name` in a run or else a model folder may be; None if charloom writes no such file."""
-    if run and _CHECKPOINT.fullmatch(name):
+    if run and _OLD_CHECKPOINT.fullmatch(name):
         return 2048 * MEBIBYTE
     if run and not name.startswith("model/"):
         return RUN.get(name)
@@ -52,7 +54,7 @@ def largest(name: str, *, run: bool) -> int | None:
 
 def in_checkpoint(name: str) -> bool:
     """Whether this is a file of a checkpoint, which only training needs."""
-    return name.startswith("checkpoints/")
+    return name == "checkpoint.safetensors" or bool(_OLD_CHECKPOINT.fullmatch(name))
 
 
 def complete(folder: Path) -> bool:

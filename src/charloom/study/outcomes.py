@@ -10,6 +10,7 @@ from typing import Any, Literal
 from charloom.errors import FolderError
 from charloom.storage import atomic_files, strict_json
 from charloom.storage.atomic_files import Disk
+from charloom.training.checkpoints import record
 from charloom.training.runs import Run
 
 State = Literal["finished", "pruned", "diverged", "failed"]
@@ -102,10 +103,9 @@ def keep_outcome(path: Path, outcome: Outcome) -> None:
 def finished(run: Path) -> bool:
     """Whether a run has ended, according to its newest checkpoint."""
     try:
-        pointer = json.loads((run / "checkpoint.json").read_bytes())
-    except (OSError, ValueError):
+        return bool(record(run)["position"]["finished"])
+    except FolderError:
         return False
-    return isinstance(pointer, dict) and str(pointer.get("folder")).endswith("-finished")
 
 
 def measure(run: Path) -> Figures:

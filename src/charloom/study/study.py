@@ -210,7 +210,7 @@ def _centre(request: Request, corpus: Corpus) -> tuple[NetworkConfig, TrainingCo
         seconds=characters if characters is not None else max(1.0, (request.budget_seconds or 0) - START_SECONDS),
         device=choose_device(request.device),
         precision=request.precision,
-        speed=1.0 if characters is not None else None,
+        pace=1.0 if characters is not None else None,
     )
     readings = (characters or 0) / max(1, corpus.train.characters)
     reason = recipe.reason if characters is None else f"a trial reads the text {readings:.2g} times"

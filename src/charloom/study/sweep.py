@@ -130,8 +130,9 @@ def sweep(
                 trial = waiting.pop(0)
                 running[trial] = Attempt(workshop, trial)
             for trial, attempt in list(running.items()):
-                with interruption.hold():  # otherwise a process might be started and never stopped
+                with interruption.deferred():  # otherwise a process might be started and never stopped
                     done = attempt.ended()
+                interruption.heed()
                 if done:
                     del running[trial]
                     ended(trial, workshop.conclude(trial, attempt.process))

@@ -1,34 +1,36 @@
-"""A run's checkpoints: each is one commit, complete or absent.
+"""A run's checkpoint: one file that is complete or absent, and the one before it.
 
-    checkpoints/step-00001200/     weights, average, optimizer, carried, random (.safetensors), position.json
-                  manifest.json    the SHA-256 of each file, and the machine that wrote them
-    checkpoint.json                which folder is current, and the SHA-256 of its manifest
+    checkpoint.safetensors             the trainer's state; its metadata has the position, the machine and a SHA-256
+    checkpoint.safetensors.previous    the one before it, which is used if the newest is damaged
 
-A checkpoint is written to a new folder, read back, and made current by renaming `checkpoint.json`. Only then is the
-previous one deleted, so that `checkpoint.json` names a complete checkpoint whenever the process crashes.
+A checkpoint is written to a temporary file, forced to the disk and renamed, so that after a crash at any moment the
+last one or the one before it is there. No torch here.
 """
 
 import hashlib
-import re
-import stat
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import torch
+import numpy as np
+import safetensors
+import safetensors.numpy
 
-from charloom.errors import FolderError, StorageError
-from charloom.models.language_model import as_tensors, pack
-from charloom.models.model_folder import read_model_file
+from charloom.errors import FolderError
+from charloom.errors.options import option
 from charloom.storage import atomic_files, strict_json
-from charloom.storage.atomic_files import Disk
-from charloom.storage.tensor_files import Expected, largest_file, unpack
-from charloom.training.trainer import TrainerState
+from charloom.storage.atomic_files import TEMPORARY, Disk
+from charloom.storage.tensor_files import Array
 
-GROUPS = ("weights", "average", "optimizer", "carried", "random")
-POINTER = "checkpoint.json"
-_NAME = re.compile(r"step-[0-9]{8,20}(-evaluated|-finished)?")
-LARGEST_PART = 64 << 30
+if TYPE_CHECKING:
+    import torch
+
+FILE, PREVIOUS = "checkpoint.safetensors", "checkpoint.safetensors.previous"
+
+_OLD = ("checkpoint.json", "checkpoints")
+"""What checkpoints of version 0.1 consist of."""
 
 
 class Restorable(Protocol):
@@ -36,110 +38,34 @@ class Restorable(Protocol):
 
     total: int
 
-    def expected_tensors(self, step: int) -> dict[str, Expected]:
-        """Name, shape and type of each tensor in the state of step `step`, by group."""
-
-    def restore(self, state: TrainerState) -> None:
-        """Continue from `state`."""
+    def restore(self, state: "Mapping[str, torch.Tensor]") -> None:
+        """Go on from `state`. Raises `KeyError` or `RuntimeError` if it is another trainer's."""
 
 
 @dataclass(frozen=True)
 class Position:
     """The progress of a run, in addition to the trainer's own state."""
 
-    step: int
-    characters_seen: int
-    evaluated: int
+    step: int = 0
+    characters_seen: int = 0
+    evaluated: int = -1
     "The last step that was validated; -1 before the first."
-    finished: bool
+    finished: bool = False
     "Whether the run ended at this step: its final score is measured and its card written."
-    best_nats: float | None
+    best_nats: float | None = None
     "Nats per character of the model that is kept; None before the first validation."
-    best_step: int
-    interval_nats: float
+    best_step: int = 0
+    interval_nats: float = 0.0
     "Sum since the last line of metrics.jsonl, like the others below."
-    interval_symbols: int
-    interval_norm: float
-    interval_steps: int
-    interval_clipped: int
+    interval_symbols: int = 0
+    interval_norm: float = 0.0
+    interval_steps: int = 0
+    interval_clipped: int = 0
     "Steps with a clipped gradient."
-    metrics_bytes: int
-
-    def __post_init__(self) -> None:
-        strict_json.require_at_least(self, 0, "step", "characters_seen", "best_step", "metrics_bytes")
-        strict_json.require_at_least(self, 0, "interval_symbols", "interval_steps", "interval_clipped")
-        strict_json.require_at_least(self, -1, "evaluated")
-
-    @property
-    def name(self) -> str:
-        """The folder of this commit; a step can have three: before its validation, after it, and at the end."""
-        state = "-finished" if self.finished else "-evaluated" if self.evaluated == self.step else ""
-        return f"step-{self.step:08d}{state}"
+    metrics_bytes: int = 0
 
 
-FIRST = Position(
-    step=0,
-    characters_seen=0,
-    evaluated=-1,
-    finished=False,
-    best_nats=None,
-    best_step=0,
-    interval_nats=0.0,
-    interval_symbols=0,
-    interval_norm=0.0,
-    interval_steps=0,
-    interval_clipped=0,
-    metrics_bytes=0,
-)
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """The files of a checkpoint, and where it was made."""
-
-    files: dict[str, str]
-    "SHA-256 of each file."
-    environment: dict[str, str]
-    "What can change the last bits of a result; a change is reported to the user."
-    format: Literal["charloom-checkpoint-1"] = "charloom-checkpoint-1"
-
-    def __post_init__(self) -> None:
-        if any(len(text) > 200 or not text.isprintable() for pair in self.environment.items() for text in pair):
-            raise FolderError("its environment contains unprintable text; restore the file from a copy")
-
-
-@dataclass(frozen=True)
-class Pointer:
-    """Which checkpoint is current."""
-
-    folder: str
-    manifest: str
-    "SHA-256 of the manifest."
-
-
-def save(disk: Disk, run: Path, state: TrainerState, position: Position, environment: dict[str, str]) -> None:
-    """Commit a checkpoint and delete the previous one. Raises `StorageError`; the previous one then stays current."""
-    before = _pointer(run)
-    folder = run / "checkpoints" / position.name
-    if before is not None and before.folder == folder.name:
-        return
-    if not folder.parent.exists():
-        atomic_files.make_folder(disk, folder.parent)
-    if folder.exists():  # left by a crash before it became current
-        atomic_files.remove_tree(disk, folder)
-    try:
-        atomic_files.make_folder(disk, folder)
-        pointer = Pointer(folder.name, _write(disk, folder, state, position, environment))
-        manifest = _manifest(folder, pointer)
-        for name in manifest.files:
-            _part(folder, name, manifest, LARGEST_PART)
-        atomic_files.replace(disk, run / POINTER, strict_json.dump(pointer))
-    except (StorageError, FolderError):
-        if _pointer(run) == before:
-            atomic_files.discard(disk, folder)
-        raise
-    if before is not None:
-        atomic_files.remove_tree(disk, run / "checkpoints" / before.folder)
+FIRST = Position()
 
 
 @dataclass(frozen=True)
@@ -148,169 +74,106 @@ class Loaded:
 
     position: Position
     environment: dict[str, str]
-    "Where it was made."
-    damage: str | None
-    "A sentence if the current checkpoint is unusable and another one was loaded."
-    pointer: Pointer
+    "What can change the last bits of a result, where it was made."
+    damage: str = ""
+    "A sentence if the newest checkpoint is unusable and the one before it was loaded."
 
 
-def exist(run: Path) -> bool:
-    """Whether there is anything to `load`: a committed checkpoint, or one later than the first."""
-    return (run / POINTER).exists() or any(not name.startswith("step-00000000") for name in _whole_names(run))
+def save(
+    disk: Disk, run: Path, state: "Mapping[str, torch.Tensor]", position: Position, environment: dict[str, str]
+) -> None:
+    """Commit a checkpoint. Raises `StorageError`; the one before then stays the newest."""
+    arrays = {name: tensor.numpy() for name, tensor in state.items()}
+    record: dict[str, Any] = {"position": strict_json.plain(position), "environment": environment}
+    record["sha256"] = _digest(record, arrays)
+    data = safetensors.numpy.save(arrays, metadata={"charloom": json.dumps(record)})
+    newest, temporary = run / FILE, run / (FILE + TEMPORARY)
+    atomic_files.write_new(disk, temporary, data)
+    with atomic_files.storage_errors(newest):
+        if newest.exists():
+            disk.rename(newest, run / PREVIOUS)
+        disk.rename(temporary, newest)
+        disk.force_folder(run)
+
+
+def load(disk: Disk, run: Path, trainer: Restorable) -> Loaded:
+    """Restore `trainer` from the newest checkpoint, or if that is damaged from the one before it, which becomes the
+    newest. Raises `FolderError` if there is none, or none that fits."""
+    try:
+        return _restore(run / FILE, trainer)
+    except FolderError as error:
+        damage = error
+    if not (run / PREVIOUS).exists():
+        raise damage
+    loaded = _restore(run / PREVIOUS, trainer)
+    with atomic_files.storage_errors(run / FILE):
+        disk.rename(run / PREVIOUS, run / FILE)
+        disk.force_folder(run)
+    return Loaded(
+        loaded.position, loaded.environment, f"{damage}; fell back to step {loaded.position.step}, the one before it"
+    )
 
 
 def saved_step(run: Path) -> int:
-    """The step of the current checkpoint. Raises `FolderError`."""
-    return int(saved_name(run).split("-")[1])
+    """The step of the newest checkpoint. Raises `FolderError`."""
+    step: int = record(run)["position"]["step"]
+    return step
 
 
-def saved_name(run: Path) -> str:
-    """The name of the current checkpoint. Raises `FolderError`."""
-    pointer = _pointer(run)
-    if pointer is None:
-        raise FolderError(f"{run} has no checkpoint; start it again")
-    return pointer.folder
+def record(run: Path) -> dict[str, Any]:
+    """Position, environment and SHA-256 of the newest checkpoint. Raises `FolderError`."""
+    return _record(run / FILE if (run / FILE).exists() else run / PREVIOUS)
 
 
-def load(run: Path, trainer: Restorable) -> Loaded | None:
-    """Restore `trainer` from the newest complete checkpoint; None if the run has none. Removes and writes nothing.
-
-    Raises `FolderError` if there are checkpoints but none is complete.
-    """
-    damage: FolderError | None = None
-    pointer = None
-    try:
-        pointer = _pointer(run)
-        if pointer is not None:
-            return Loaded(*_restore(run, pointer, trainer), None, pointer)
-    except FolderError as error:
-        damage = error
-    for name in sorted(_whole_names(run), reverse=True):
-        if pointer is not None and name == pointer.folder:
-            continue
-        folder = run / "checkpoints" / name
-        try:
-            manifest = _sha256(read_model_file(folder, "manifest.json", strict_json.LARGEST_JSON))
-            other = Pointer(name, manifest)
-            position, environment = _restore(run, other, trainer)
-        except FolderError as error:
-            damage = damage or error
-            continue
-        why = damage or f"{run / POINTER} is missing"
-        return Loaded(
-            position, environment, f"{why}; fell back to step {position.step}, the newest that is complete", other
-        )
-    if damage is not None:
-        raise damage
-    return None
-
-
-def clean(disk: Disk, run: Path, kept: Pointer | None) -> None:
-    """Make `kept` current and remove what a crash left: unfinished files and every other checkpoint.
-
-    Call it only for a checkpoint that was loaded: until then, what looks like a remnant may be all there is. With None
-    the run starts from the beginning. Raises `StorageError`.
-    """
-    for folder in (run, run / "model"):
-        for path in sorted(folder.glob(f"*{atomic_files.TEMPORARY}")):
-            with atomic_files.storage_errors(path):
-                disk.remove(path)
-    if kept is not None and not _names(run, kept):
-        atomic_files.replace(disk, run / POINTER, strict_json.dump(kept))
-    if (run / "checkpoints").is_dir():
-        for path in sorted((run / "checkpoints").iterdir()):
-            if (kept is not None and path.name == kept.folder) or not _NAME.fullmatch(path.name):
-                continue
-            if stat.S_ISDIR(path.lstat().st_mode):
-                atomic_files.remove_tree(disk, path)
-            else:  # a link is removed, never followed
-                with atomic_files.storage_errors(path):
-                    disk.remove(path)
-
-
-def _names(run: Path, pointer: Pointer) -> bool:
-    """Whether `pointer` is current."""
-    try:
-        return _pointer(run) == pointer
-    except FolderError:
-        return False
-
-
-def _whole_names(run: Path) -> list[str]:
-    """Names of the checkpoints that have a manifest, which is written last."""
-    return [
-        path.parent.name
-        for path in (run / "checkpoints").glob("step-*/manifest.json")
-        if _NAME.fullmatch(path.parent.name) and not path.parent.is_symlink()
-    ]
-
-
-def _write(disk: Disk, folder: Path, state: TrainerState, position: Position, environment: dict[str, str]) -> str:
-    files = {f"{group}.safetensors": pack(getattr(state, group)) for group in GROUPS}
-    files["position.json"] = strict_json.dump(position)
-    for name, data in files.items():
-        atomic_files.write_new(disk, folder / name, data)
-    manifest = strict_json.dump(Manifest({name: _sha256(data) for name, data in files.items()}, environment))
-    atomic_files.write_new(disk, folder / "manifest.json", manifest)
-    with atomic_files.storage_errors(folder):
-        disk.force_folder(folder)
-    return _sha256(manifest)
-
-
-def _manifest(folder: Path, pointer: Pointer) -> Manifest:
-    """The manifest of a checkpoint, verified against the pointer's SHA-256. Raises `FolderError`."""
-    where = folder / "manifest.json"
-    raw = read_model_file(folder, "manifest.json", strict_json.LARGEST_JSON)
-    if _sha256(raw) != pointer.manifest:
-        raise FolderError(f"{where} is damaged: its checksum is wrong; restore it from a copy")
-    manifest = strict_json.load(Manifest, strict_json.parse(raw, str(where)), str(where))
-    if sorted(manifest.files) != sorted([*(f"{group}.safetensors" for group in GROUPS), "position.json"]):
-        raise FolderError(f"{where} does not name the files of a checkpoint; restore it from a copy")
-    return manifest
-
-
-def _part(folder: Path, name: str, manifest: Manifest, largest: int) -> bytes:
-    """A file of a checkpoint, verified against the manifest's SHA-256. Raises `FolderError`."""
-    data = read_model_file(folder, name, largest)
-    if _sha256(data) != manifest.files[name]:
-        raise FolderError(f"{folder / name} is damaged: its checksum is wrong; restore it from a copy")
-    return data
-
-
-def _restore(run: Path, pointer: Pointer, trainer: Restorable) -> tuple[Position, dict[str, str]]:
-    folder = run / "checkpoints" / pointer.folder
-    manifest = _manifest(folder, pointer)
-    where = str(folder / "position.json")
-    data = _part(folder, "position.json", manifest, strict_json.LARGEST_JSON)
-    position = strict_json.load(Position, strict_json.parse(data, where), where)
-    if position.step > trainer.total:
+def demand_checkpoint(run: Path, begun_with: str) -> None:
+    """Raise `FolderError` if a run, begun with this version of charloom, has no checkpoint to resume from."""
+    if (run / FILE).exists() or (run / PREVIOUS).exists():
+        return
+    if any((run / name).exists() for name in _OLD):
         raise FolderError(
-            f"{where}: step {position.step} is beyond the run's {trainer.total} steps; restore it from a copy"
+            f"{run} has the checkpoints of charloom {begun_with}, which this version does not read; resume it with "
+            f"charloom {begun_with}, or train on from its model with {option('from', str(run))}"
         )
-    expected = trainer.expected_tensors(position.step)
-    groups = {}
-    for group in GROUPS:
-        name = f"{group}.safetensors"
-        data = _part(folder, name, manifest, largest_file(expected[group]))
-        groups[group] = as_tensors(unpack(data, expected[group], str(folder / name)))
+    raise FolderError(
+        f"{run} has no checkpoint to resume from; train on from its model with {option('from', str(run))}"
+    )
+
+
+def _restore(path: Path, trainer: Restorable) -> Loaded:
+    """Raises `FolderError`; the trainer may then be half restored."""
+    import torch
+
+    found = _record(path)
     try:
-        torch.Generator().set_state(groups["random"]["cpu"])
-    except RuntimeError:
-        raise FolderError(f"{folder / 'random.safetensors'} is not a random state; restore it from a copy") from None
-    trainer.restore(TrainerState(position.step, position.characters_seen, **groups))
-    return position, manifest.environment
+        arrays = safetensors.numpy.load(path.read_bytes())
+        digest = found.pop("sha256")
+        if _digest(found, arrays) != digest:
+            raise FolderError(f"{path} is damaged: its checksum is wrong; restore it from a copy")
+        position = strict_json.load(Position, found["position"], str(path))
+        trainer.restore({name: torch.from_numpy(array) for name, array in arrays.items()})
+    except (OSError, KeyError, RuntimeError, safetensors.SafetensorError) as error:
+        reason = str(error).split("\n")[0][:200]
+        raise FolderError(f"{path} does not fit its run: {reason}; restore it from a copy") from None
+    if position.step > trainer.total:
+        raise FolderError(f"{path}: step {position.step} is beyond the run's {trainer.total}; restore it from a copy")
+    return Loaded(position, found["environment"])
 
 
-def _pointer(run: Path) -> Pointer | None:
-    if not (run / POINTER).exists():
-        return None
-    where = str(run / POINTER)
-    raw = read_model_file(run, POINTER, strict_json.LARGEST_JSON)
-    pointer = strict_json.load(Pointer, strict_json.parse(raw, where), where)
-    if not _NAME.fullmatch(pointer.folder):
-        raise FolderError(f"{where} does not name a checkpoint of this run; restore it from a copy")
-    return pointer
+def _record(path: Path) -> dict[str, Any]:
+    """The metadata of a checkpoint."""
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            found: dict[str, Any] = json.loads(file.metadata()["charloom"])
+    except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
+        reason = str(error).split("\n")[0][:200]
+        raise FolderError(f"{path} is damaged or missing: {reason}; restore it from a copy") from None
+    return found
 
 
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+def _digest(record: Mapping[str, Any], arrays: Mapping[str, Array]) -> str:
+    """SHA-256 of everything in a checkpoint, in an order that does not depend on the file."""
+    digest = hashlib.sha256(json.dumps(record, sort_keys=True).encode())
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

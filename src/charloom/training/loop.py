@@ -7,18 +7,14 @@ between two checkpoints is written again, byte for byte, when the run resumes fr
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-import filelock
-
-from charloom.errors import CharloomError, FolderError, NotFiniteError, ProcessesError, UnfinishedStepError
+from charloom.errors import FolderError, NotFiniteError
 from charloom.interruption import Interrupted, Interruption
 from charloom.machine.hardware import peak_memory
 from charloom.storage import atomic_files, strict_json
 from charloom.training import checkpoints
-from charloom.training.checkpoints import Position
 from charloom.training.opening import AnyTrainer, Opened
 from charloom.training.runs import Run
 from charloom.training.trainer import Progress
@@ -78,15 +74,6 @@ class Rhythm:
     save_every: SaveEvery
 
 
-@dataclass(frozen=True)
-class Books:
-    """A run's position and its unwritten lines; replaced together, so that they always agree."""
-
-    position: Position
-    metrics: bytes = b""
-    clock: bytes = b""
-
-
 class TrainingLoop(ABC, Generic[Found]):
     """Trains a model and writes into its run; a subclass defines the validation and the files of the model.
 
@@ -101,17 +88,22 @@ class TrainingLoop(ABC, Generic[Found]):
     def __init__(
         self, run: Run, opened: Opened, trainer: AnyTrainer, rhythm: Rhythm, deadline: float | None = None
     ) -> None:
-        position = opened.position
         self.run, self.trainer, self.notices = run, trainer, opened.notices
-        self.resumed_from = position.step
+        self.position = opened.position
+        self.resumed_from = opened.position.step
         self.final: Found | None = None
         self._rhythm, self._disk, self._lock, self._deadline = rhythm, opened.disk, opened.lock, deadline
-        self._books = Books(position)
+        self._metrics, self._clock = b"", b""  # lines since the last checkpoint
         self._clock_bytes = opened.clock_bytes
-        self._saved = position.name
-        self._last_save = (time.monotonic(), position.step)
-        self._began, self._seconds_before = time.monotonic(), run.seconds()
+        self._saved = self.position
+        self._last_save = (time.monotonic(), self.position.step)
+        self._began, self._seconds_before = time.monotonic(), run.seconds() if self.leads else 0.0
         self._characters_before = trainer.characters_seen
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes the run; of several, the others only compute."""
+        return self.trainer.ranks.leads
 
     @property
     def seconds(self) -> float:
@@ -132,12 +124,12 @@ class TrainingLoop(ABC, Generic[Found]):
     @property
     def best_step(self) -> int:
         """The step of the model that is kept."""
-        return self._position.best_step
+        return self.position.best_step
 
     @property
     def stopped_early(self) -> bool:
         """Whether training stops before its last step because validation has not improved; depends on steps alone."""
-        position, patience = self._position, self._rhythm.patience * (self._rhythm.validate_every or 0)
+        position, patience = self.position, self._rhythm.patience * (self._rhythm.validate_every or 0)
         return (
             0 < patience <= position.evaluated - position.best_step
             and position.best_nats is not None
@@ -161,108 +153,59 @@ class TrainingLoop(ABC, Generic[Found]):
             plan = replace(self.config.plan, **{**changes, "precision_reason": reason})
             self.config = replace(self.config, plan=plan)
             self.notices = (*self.notices, f"training goes on in {plan.precision}: {reason}")
-        if self.config != before:
+        if self.config != before and self.leads:
             atomic_files.replace(self._disk, self.run.path / "config.json", strict_json.dump(self.config))
 
     def events(self, interruption: Interruption | None = None) -> Generator[Event[Found]]:
-        """Train to the end and yield an event after each step. However the loop ends, the last completed step is saved.
+        """Train to the end and yield an event after each step; can be called once.
 
-        There are three exceptions, which leave the last checkpoint: a second, insistent signal
-        (`charloom.interruption`), a `CharloomError` such as a full disk or a diverged loss, and any other error that
-        interrupts a step halfway, or at any place if several processes share it. Raises `CharloomError`.
+        A signal is heeded between two steps: the last one is saved, and `Interrupted` is raised. The same happens if
+        the caller stops early. Any exception, such as a full disk or a diverged loss, leaves the last checkpoint.
+        Raises `CharloomError`.
         """
         interruption = interruption or Interruption()
-        self._take_lock()
+        if self._lock is not None and not self._lock.is_locked:
+            raise FolderError(f"the training of {self.run.path} has ended here; resume it to go on")
         try:
-            if self._due():
-                self._validate(interruption)
-            while self.trainer.step < self.trainer.total and not self._over():
-                with interruption.hold():
+            with interruption.deferred():
+                if self._due():
+                    self._validate(interruption)
+                while self.unfinished and not self._out_of_time():
                     progress = self.trainer.advance()
                     self._account(progress)
-                self._heed()
-                validation = self._validate(interruption) if self._due() else None
-                if self._save_due():
-                    with interruption.hold():
+                    self._heed(interruption)
+                    validation = self._validate(interruption) if self._due() else None
+                    if self._save_due():
                         self.save()
-                yield Event(progress, self.seconds, validation, self.best_step, self._position.best_nats)
-            self._finish(interruption)
-        except (KeyboardInterrupt, GeneratorExit):
-            interruption.ending()
-            if not interruption.at_once and self._whole:
-                with interruption.hold():
-                    self.save()
-            raise
-        except ProcessesError as error:
-            raise ProcessesError(
-                f"{error}; {self.run.path} is saved up to step {self.saved_step:,}: start as many processes again with "
-                f"train --resume --run {self.run.path}"
-            ) from None
-        except CharloomError:
-            raise
-        except BaseException:
-            if self._whole:
-                with interruption.hold(), suppress(Exception):  # the first error is the one to report
-                    self.save()
+                    yield Event(progress, self.seconds, validation, self.best_step, self.position.best_nats)
+                self._heed(interruption)
+                self._finish(interruption)
+        except GeneratorExit:
+            self.save()
             raise
         finally:
-            self._lock.release()
+            if self._lock is not None:
+                self._lock.release()
 
     def save(self) -> None:
         """Commit everything since the last checkpoint; before the first validation, the current model is kept.
 
-        Raises `StorageError`, `DivergedError` if the weights are ruined, and `UnfinishedStepError` if a step was
-        interrupted halfway.
+        Raises `StorageError`, and `DivergedError` if the weights are ruined.
         """
-        books = self._books
-        if self._whole and self._saved == books.position.name:
+        if self.position == self._saved or not self.leads:
             return
         self.trainer.check()
-        state = self.trainer.state()
-        if not self._whole:
-            raise UnfinishedStepError(
-                f"step {self.trainer.step} was interrupted before it was recorded, so it cannot be saved; resume from "
-                "the last checkpoint"
-            )
-        if books.position.best_nats is None:
+        if self.position.best_nats is None:
             self._keep(None)
-        metrics_bytes = books.position.metrics_bytes
-        atomic_files.append(self._disk, self.run.path / "metrics.jsonl", books.metrics, at=metrics_bytes)
-        atomic_files.append(self._disk, self.run.path / "clock.jsonl", books.clock, at=self._clock_bytes)
-        position = replace(books.position, metrics_bytes=metrics_bytes + len(books.metrics))
-        checkpoints.save(self._disk, self.run.path, state, position, self.trainer.environment())
-        self._books = Books(position)
-        self._clock_bytes += len(books.clock)
-        self._saved = position.name
+        at = self.position.metrics_bytes
+        atomic_files.append(self._disk, self.run.path / "metrics.jsonl", self._metrics, at=at)
+        atomic_files.append(self._disk, self.run.path / "clock.jsonl", self._clock, at=self._clock_bytes)
+        position = replace(self.position, metrics_bytes=at + len(self._metrics))
+        checkpoints.save(self._disk, self.run.path, self.trainer.state(), position, self.trainer.environment())
+        self.position = self._saved = position
+        self._clock_bytes += len(self._clock)
+        self._metrics, self._clock = b"", b""
         self._last_save = (time.monotonic(), position.step)
-
-    @property
-    def _position(self) -> Position:
-        return self._books.position
-
-    @property
-    def _whole(self) -> bool:
-        """Whether the trainer is between two steps and the last one is recorded."""
-        return self.trainer.whole and self.trainer.step == self._position.step
-
-    def _note(self, position: Position, *lines: Line, clock: Line | None = None) -> None:
-        """Record `position`, with these lines of metrics and of the clock."""
-        metrics = self._books.metrics + b"".join(map(strict_json.dump_line, lines))
-        self._books = Books(position, metrics, self._books.clock + (strict_json.dump_line(clock) if clock else b""))
-
-    def _take_lock(self) -> None:
-        """Lock the run again if an earlier loop over this session unlocked it. Raises `FolderError`."""
-        if self._lock.is_locked:
-            return
-        try:
-            self._lock.acquire()
-        except filelock.Timeout:
-            raise FolderError(
-                f"{self.run.path} is being trained by another process; wait for it, or stop it first"
-            ) from None
-        if checkpoints.saved_name(self.run.path) != self._saved:
-            self._lock.release()
-            raise FolderError(f"{self.run.path} has since been trained by another process; resume it again")
 
     @abstractmethod
     def _measure(self) -> Found:
@@ -280,71 +223,79 @@ class TrainingLoop(ABC, Generic[Found]):
         """The final score of the model that a run keeps, if it gets one in addition to the validations."""
         return None
 
-    def _heed(self) -> None:
-        """Act on a signal that another process received during the step as if it had come here."""
-        processes = self.trainer.processes
-        if processes is not None and processes.signal:
-            raise Interrupted(processes.signal)
+    def _heed(self, interruption: Interruption) -> None:
+        """If a signal came, save and raise `Interrupted`; of several processes, the leader's signals count."""
+        asked = self.trainer.ranks.decide(lambda: interruption.asked)
+        if asked:
+            self.save()
+            raise Interrupted(asked)
 
-    def _over(self) -> bool:
-        return self.stopped_early or (self._deadline is not None and time.monotonic() > self._deadline)
+    def _out_of_time(self) -> bool:
+        if self._deadline is None:
+            return False
+        deadline = self._deadline
+        return self.trainer.ranks.decide(lambda: time.monotonic() > deadline)
 
     def _validate(self, interruption: Interruption) -> Found:
         """Save, validate, and keep the model if it is the best so far."""
-        with interruption.hold():
-            self.save()
-        try:
-            found = self._measure()
-        except NotFiniteError:
-            raise self.trainer.diverged("validation loss", self.trainer.step) from None
-        with interruption.hold():
-            step = self.trainer.step
-            position = replace(self._position, evaluated=step)
-            if position.best_nats is None or found.nats < position.best_nats:
-                self._keep(found)
-                position = replace(position, best_nats=found.nats, best_step=step)
-            self._note(position, {"step": step, self.KEY: found.summary()})
+        self.save()
+        with interruption.immediate():
+            try:
+                found = self.trainer.ranks.decide(self._measure)
+            except NotFiniteError:
+                raise self.trainer.diverged("validation loss", self.trainer.step) from None
+        step = self.trainer.step
+        self.position = replace(self.position, evaluated=step)
+        if self.position.best_nats is None or found.nats < self.position.best_nats:
+            self._keep(found)
+            self.position = replace(self.position, best_nats=found.nats, best_step=step)
+        self._metrics += strict_json.dump_line({"step": step, self.KEY: found.summary()})
         return found
 
     def _finish(self, interruption: Interruption) -> None:
         """Measure the final score, write the card of the model that is kept, and commit; only once per run."""
         step = self.trainer.step
-        if self._position.finished:  # by an earlier process
+        if self.position.finished:  # by an earlier process
             return
-        if self._rhythm.validate_every and self._position.evaluated != step:  # time ran out between two validations
+        if self._rhythm.validate_every and self.position.evaluated != step:  # time ran out between two validations
             self._validate(interruption)
-        self.final = self._measure_final()
-        with interruption.hold():
-            lines: list[Line] = []
-            if self.final is not None:
-                self._write_card(self._position.best_step, self.final, final=True)
-                lines.append({"step": step, "final": self.final.summary()})
-            self._note(replace(self._position, evaluated=step, finished=True), *lines)
-            self.save()
+        self.save()
+        with interruption.immediate():
+            self.final = self.trainer.ranks.decide(self._measure_final)
+        if self.final is not None:
+            self._write_card(self.position.best_step, self.final, final=True)
+            self._metrics += strict_json.dump_line({"step": step, "final": self.final.summary()})
+        self.position = replace(self.position, evaluated=step, finished=True)
+        self.save()
 
     def _keep(self, found: Found | None) -> None:
         """Make the current weights the run's model."""
+        if not self.leads:
+            return
         atomic_files.replace(self._disk, self.run.model / "model.safetensors", self._weights(found))
         self._write_card(self.trainer.step, found)
 
     def _write_card(self, step: int, found: Found | None, *, final: bool = False) -> None:
+        if not self.leads:
+            return
         card = self._card(step, found, final=final)
         atomic_files.replace(self._disk, self.run.model / "README.md", card.encode())
 
     def _account(self, progress: Progress) -> None:
-        position = replace(
-            self._position,
+        """Record a completed step; one in `log_every` gets a line."""
+        before = self.position
+        self.position = position = replace(
+            before,
             step=progress.step,
             characters_seen=progress.characters_seen,
             finished=False,
-            interval_nats=self._position.interval_nats + progress.loss_nats * progress.symbols,
-            interval_symbols=self._position.interval_symbols + progress.symbols,
-            interval_norm=self._position.interval_norm + progress.gradient_norm,
-            interval_steps=self._position.interval_steps + 1,
-            interval_clipped=self._position.interval_clipped + progress.clipped,
+            interval_nats=before.interval_nats + progress.loss_nats * progress.symbols,
+            interval_symbols=before.interval_symbols + progress.symbols,
+            interval_norm=before.interval_norm + progress.gradient_norm,
+            interval_steps=before.interval_steps + 1,
+            interval_clipped=before.interval_clipped + progress.clipped,
         )
         if progress.step % self._rhythm.log_every != 0 and progress.step != progress.steps:
-            self._note(position)
             return
         line = {
             "step": progress.step,
@@ -361,16 +312,17 @@ class TrainingLoop(ABC, Generic[Found]):
             "characters_per_second": round(self.characters_per_second, 1),
             "peak_memory_bytes": peak_memory(self.trainer.network.device.type),
         }
-        if self.trainer.processes is not None:
-            clock["processes"] = self.trainer.processes.count
-        position = replace(
+        if self.trainer.ranks.count > 1:
+            clock["processes"] = self.trainer.ranks.count
+        self._metrics += strict_json.dump_line(line)
+        self._clock += strict_json.dump_line(clock)
+        self.position = replace(
             position, interval_nats=0.0, interval_symbols=0, interval_norm=0.0, interval_steps=0, interval_clipped=0
         )
-        self._note(position, line, clock=clock)
 
     def _due(self) -> bool:
         step, every = self.trainer.step, self._rhythm.validate_every
-        if self._position.evaluated == step or step == 0 or every is None:
+        if self.position.evaluated == step or step == 0 or every is None:
             return False
         return step % every == 0 or step == self.trainer.total
 

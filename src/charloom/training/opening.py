@@ -1,31 +1,25 @@
-"""Opens a run for training: a new directory with its first commit, or an old one at its newest checkpoint."""
+"""Opens a run for training: a new directory with its first checkpoint, or an old one at its newest."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import filelock
 import torch
 
+from charloom.machine import launch
 from charloom.machine.hardware import Choice, choose_device, choose_precision
-from charloom.machine.launch import Launch
 from charloom.settings import Cell, Device
 from charloom.storage import atomic_files, strict_json
 from charloom.storage.atomic_files import Disk
 from charloom.training import checkpoints
 from charloom.training.checkpoints import FIRST, Position
-from charloom.training.restarts import mark
-from charloom.training.runs import new_run, read_lines
+from charloom.training.distributed import MARK
+from charloom.training.runs import discard_run, new_directory, read_lines
 from charloom.training.trainer import BaseTrainer
 
 AnyTrainer = BaseTrainer[Any, Any]
-
-Pieces = bytes | Iterable[bytes | memoryview]
-"""The content of a file, perhaps in pieces."""
-
-Files = Mapping[str, bytes]
-"""Contents of files by their names."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +27,14 @@ class Opened:
     """A run directory locked for training, and how far the training has come."""
 
     path: Path
-    lock: filelock.BaseFileLock
-    disk: Disk
+    lock: filelock.BaseFileLock | None = None
+    "None in a process that does not write."
     position: Position = FIRST
     clock_bytes: int = 0
     "Size of clock.jsonl up to this position."
     notices: tuple[str, ...] = ()
     "What the user should know, one sentence each."
+    disk: Disk = field(default_factory=Disk)
 
 
 def create(
@@ -47,51 +42,50 @@ def create(
     wanted: Path | None,
     name: str,
     *,
-    text: Pieces | None,
+    text: bytes | Iterable[bytes | memoryview] | None,
     config: object,
     trainer: AnyTrainer,
-    model: Files,
-    launch: Launch | None = None,
+    model: Mapping[str, bytes],
 ) -> Opened:
-    """Create a run directory (see `new_directory`) with its configuration, model folder and checkpoint of step 0.
-
-    `text` is the copy that the run keeps, if any; `model` holds the files of its model folder; `launch` is how its
-    processes were started, if there are several. If anything fails, no directory is left behind. Raises `FolderError`,
-    `StorageError`.
+    """Create a run directory (`charloom.training.runs.new_directory`): the copy of the `text` that it keeps, if any,
+    the files of its `model` folder, the checkpoint of step 0 and, last of all, `config.json`, without which a directory
+    counts as never begun. If anything fails, no directory is left behind. Raises `FolderError`, `StorageError`.
     """
-    with new_run(disk, wanted, name) as (path, lock):
-        if launch is not None:
-            mark(disk, path, launch)
+    path, lock = new_directory(disk, wanted, name)
+    try:
+        if launch.may_restart():
+            atomic_files.replace(disk, path / MARK, launch.launcher().encode())
         if text is not None:
             atomic_files.replace(disk, path / "text.txt", text)
+        atomic_files.make_folder(disk, path / "model")
+        for file, data in model.items():
+            atomic_files.replace(disk, path / "model" / file, data)
+        trainer.check()
+        checkpoints.save(disk, path, trainer.state(), FIRST, trainer.environment())
         atomic_files.replace(disk, path / "config.json", strict_json.dump(config))
-        _first_commit(disk, path, trainer, model)
-    return Opened(path, lock, disk)
+    except BaseException:
+        discard_run(disk, path)
+        lock.release()  # a notebook that keeps the error would keep the lock too
+        raise
+    return Opened(path, lock, disk=disk)
 
 
-def reopen(
-    disk: Disk, path: Path, lock: filelock.BaseFileLock, trainer: AnyTrainer, first_model: Callable[[], Files]
-) -> Opened:
+def reopen(disk: Disk, path: Path, lock: filelock.BaseFileLock, trainer: AnyTrainer) -> Opened:
     """Open a locked run with `trainer` at its newest checkpoint; what was written after that is cut off.
 
-    A run that was never committed starts from the beginning, with `first_model()` as its model folder. Raises
-    `FolderError`, `StorageError`.
+    Raises `FolderError`, `StorageError`.
     """
-    position, notices = FIRST, list[str]()
-    if checkpoints.exist(path):
-        loaded = checkpoints.load(path, trainer)
-        assert loaded is not None, "there is a checkpoint"
-        checkpoints.clean(disk, path, loaded.pointer)
-        notices += [loaded.damage] if loaded.damage else []
-        notices += _changes(loaded.environment, trainer.environment())
-        size = _cut(disk, path / "metrics.jsonl", loaded.position.metrics_bytes, notices)
-        position = replace(loaded.position, metrics_bytes=size)
-    else:
-        checkpoints.clean(disk, path, None)
-        _first_commit(disk, path, trainer, first_model())
+    loaded = checkpoints.load(disk, path, trainer)
+    notices = [loaded.damage] if loaded.damage else []
+    notices += _changes(loaded.environment, trainer.environment())
+    for folder in (path, path / "model"):
+        for left in folder.glob(f"*{atomic_files.TEMPORARY}"):  # of a write that was interrupted
+            with atomic_files.storage_errors(left):
+                disk.remove(left)
+    metrics = _cut(disk, path / "metrics.jsonl", loaded.position.metrics_bytes, notices)
     clock = path / "clock.jsonl"
-    size = _cut(disk, clock, _clock_bytes(clock, position.step), notices)
-    return Opened(path, lock, disk, position, size, tuple(notices))
+    clock_bytes = _cut(disk, clock, _clock_bytes(clock, loaded.position.step), notices)
+    return Opened(path, lock, replace(loaded.position, metrics_bytes=metrics), clock_bytes, tuple(notices), disk)
 
 
 def same_device(planned: str, asked: Device) -> Choice:
@@ -106,17 +100,6 @@ def same_precision(planned: str, device: str, cell: Cell, hidden_size: int) -> d
         return {}
     here = choose_precision("auto", device, cell, hidden_size)
     return {} if here.name == planned else {"precision": here.name, "precision_reason": here.reason}
-
-
-def _first_commit(disk: Disk, path: Path, trainer: AnyTrainer, model: Files) -> None:
-    """Write the model folder and the checkpoint of step 0, so that a full disk shows now, not hours later."""
-    folder = path / "model"
-    if not folder.exists():
-        atomic_files.make_folder(disk, folder)
-    for name, data in model.items():
-        atomic_files.replace(disk, folder / name, data)
-    trainer.check()
-    checkpoints.save(disk, path, trainer.state(), FIRST, trainer.environment())
 
 
 def _changes(was: Mapping[str, str], now: Mapping[str, str]) -> Sequence[str]:

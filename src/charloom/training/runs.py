@@ -1,11 +1,11 @@
 """A run: one directory that holds everything about a training.
 
-config.json        what is trained, how, on which text; written before the first step
+config.json        what is trained, how, on which text; written before the first step, when all else is there
 text.txt           a copy of the text, only if it came from standard input or from a string
 metrics.jsonl      a line for each interval of steps and for each validation; depends on the step alone
 clock.jsonl        how long it took; the only file here that depends on the clock
 model/             the best model so far, a folder of its own (charloom.models.language_model)
-checkpoint.json    which checkpoint is current; checkpoints/ holds it (charloom.training.checkpoints)
+checkpoint.safetensors, and the one before it    everything needed to go on (charloom.training.checkpoints)
 lock               held while a process trains into this run
 """
 
@@ -22,23 +22,22 @@ import filelock
 from charloom.data.vocabulary import Vocabulary
 from charloom.errors import FolderError, StorageError, arguments, shown
 from charloom.errors.options import option
-from charloom.interruption import Interruption
 from charloom.machine.notebook import table
 from charloom.models.model_folder import ModelPlace, is_classifier, model_folder, of_language_model, read_model_file
 from charloom.places.located import lasting_name, located
 from charloom.settings import CorpusConfig, NetworkConfig, TrainingConfig
 from charloom.storage import atomic_files, strict_json
 from charloom.storage.atomic_files import Disk
+from charloom.training import checkpoints
 from charloom.training.kept import kept
 from charloom.training.recipes import Recipe
-from charloom.training.restarts import MARK
 
 if TYPE_CHECKING:
     from charloom.models.language_model import LanguageModel
 
 LARGEST_METRICS = 1 << 30
-_EARLY = ("text.txt", "config.json", MARK)
-_BEFORE_CONFIG = {"lock", "text.txt", MARK, *(f"{name}{atomic_files.TEMPORARY}" for name in _EARLY)}
+_BEGUN = {"lock", "text.txt", "launch.txt", "model", checkpoints.FILE}
+"""What a run has before its configuration is written, and counts as begun."""
 
 
 @dataclass(frozen=True)
@@ -164,8 +163,6 @@ class Run:
 
     def step(self) -> int:
         """The step of the current checkpoint; without a readable one, the last step in metrics.jsonl."""
-        from charloom.training import checkpoints  # reading only the files of runs needs no torch
-
         try:
             return checkpoints.saved_step(self.path)
         except FolderError:
@@ -275,8 +272,9 @@ def new_directory(disk: Disk, wanted: Path | None, name: str) -> tuple[Path, fil
                 raise
             continue
         if _never_begun(path):  # no other process started a run before we had the lock
-            for left in _BEFORE_CONFIG - {"lock"}:
-                atomic_files.discard(disk, path / left)
+            for left in path.iterdir():
+                if left.name != "lock":
+                    atomic_files.discard(disk, left)
             return path, held
         held.release()
     raise _taken(candidates[-1])
@@ -314,40 +312,17 @@ def locked(path: Path) -> Iterator[filelock.BaseFileLock]:
         raise
 
 
-@contextmanager
-def new_run(disk: Disk, wanted: Path | None, name: str) -> Iterator[tuple[Path, filelock.BaseFileLock]]:
-    """A `new_directory` for the block that fills it; removed if the block fails or is interrupted.
-
-    Raises `FolderError`, `StorageError`.
-    """
-    interruption, created = Interruption(), list[tuple[Path, filelock.BaseFileLock]]()
-    try:
-        with interruption.hold():
-            created.append(new_directory(disk, wanted, name))
-            yield created[0]
-    except BaseException:
-        with interruption.hold():
-            for path, held in created:
-                _discard(disk, path)
-                held.release()  # a notebook that keeps the error would keep the lock too
-        raise
-
-
-def _discard(disk: Disk, path: Path) -> None:
-    """Remove a run in an order in which it can always be resumed, or counts as never started."""
-    last = ["config.json", *sorted(_BEFORE_CONFIG - {"lock"}), "lock"]
-    for entry in sorted(path.iterdir()):
-        if entry.name not in last:
-            atomic_files.discard(disk, entry)
-    for name in last:
-        atomic_files.discard(disk, path / name)
+def discard_run(disk: Disk, path: Path) -> None:
+    """Remove a run whose start failed; what is left after a crash counts as never begun."""
+    for entry in sorted(path.iterdir(), key=lambda entry: (entry.name != "config.json", entry.name == "lock")):
+        atomic_files.discard(disk, entry)
     atomic_files.discard(disk, path)
 
 
 def _never_begun(path: Path) -> bool:
     """Whether `path` is an empty folder, or has only what a crash leaves of a run without a configuration."""
-    names = {entry.name for entry in path.iterdir()} if path.is_dir() else {path.name}
-    return not names or ("lock" in names and names <= _BEFORE_CONFIG)
+    names = {entry.name.removesuffix(atomic_files.TEMPORARY) for entry in path.iterdir()} if path.is_dir() else {""}
+    return not names or ("lock" in names and names <= {*_BEGUN, "config.json"} and not (path / "config.json").exists())
 
 
 def lock(path: Path) -> filelock.BaseFileLock:
@@ -355,7 +330,7 @@ def lock(path: Path) -> filelock.BaseFileLock:
 
     Raises `FolderError` if another process is training the run, or if training would write through a link.
     """
-    for name in ("lock", "model", "checkpoints", "metrics.jsonl", "clock.jsonl"):
+    for name in ("lock", "model", "metrics.jsonl", "clock.jsonl"):
         if (path / name).is_symlink():
             raise FolderError(
                 f"{path / name} is a link, and training would write where it leads; replace it with a copy"

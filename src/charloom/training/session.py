@@ -88,7 +88,7 @@ class Session(TrainingLoop[Validation]):
 
     def kept(self) -> Kept | None:
         """Which model is kept, and how the last validation compares; None before the first."""
-        unsaved = (strict_json.parse(line, "a line of metrics") for line in self._books.metrics.splitlines())
+        unsaved = (strict_json.parse(line, "a line of metrics") for line in self._metrics.splitlines())
         return kept([*self.run.metrics(), *unsaved])
 
     def _measure(self) -> Validation:

@@ -115,8 +115,8 @@ class LanguageTools:
 
 def _training_text(place: str) -> list[str]:
     """The training part of a run's text, in pieces. Raises `FolderError`, `TextError`."""
-    from charloom.training.run_text import same_text
     from charloom.training.runs import as_run
+    from charloom.training.texts import same_text
 
     run = as_run(place)
     return list(same_text(run, run.config()).train.pieces())
