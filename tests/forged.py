@@ -79,14 +79,14 @@ def run(words: list[str], streams: list[int]) -> None:
     import runpy
     import time
 
-    import charloom.cli.main
+    import charloom.cli.train
     from forked import become
 
     folder, count, *rest = words
     arguments, environment = rest[: int(count)], dict(word.split("=", 1) for word in rest[int(count) :])
 
     def work() -> None:
-        charloom.cli.main.STARTED = time.monotonic()
+        charloom.cli.train.STARTED = time.monotonic()
         if arguments[0] == SCRIPT:
             sys.argv = arguments[1:]
             runpy.run_path(arguments[1], run_name="__main__")
